@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linking_code_fits_into_an_ordinary_terminal() {
+    fn linking_code_fits_80_column_terminal() {
         let text = terminal(&linking_code()).unwrap();
         assert_eq!(text.lines().count(), 33);
         assert!(text.lines().all(|line| line.matches('▀').count() == 65));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_has_its_quiet_zone() {
+    fn plain_text_qr_has_quiet_zone() {
         let text = plain_half_blocks(&linking_code()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 33);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_is_square_and_small() {
+    fn qr_image_is_square_and_small() {
         let image = png(&linking_code()).unwrap();
         let reader = png::Decoder::new(std::io::Cursor::new(&image)).read_info().unwrap();
         assert_eq!((reader.info().width, reader.info().height), (520, 520));
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_image_holds_no_content_but_modules() {
+    fn qr_svg_contains_modules_only() {
         let image = svg("<script>&").unwrap();
         assert!(image.contains("<svg") && !image.contains("<script"));
     }
 
     #[test]
-    fn what_is_too_long_is_an_error() {
+    fn oversized_qr_content_is_error() {
         assert!(matches!(terminal(&"x".repeat(3_000)), Err(QrError::Encode(_))));
         assert!(matches!(png(&"x".repeat(3_000)), Err(QrError::Encode(_))));
     }

@@ -1,4 +1,4 @@
-//! Making many simulated devices, and counting what passed through them.
+//! Creates many simulated devices and counts their messages.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::process::{Http, Place};
+use crate::process::{DaemonHome, Http};
 
-/// Requests at a time while devices are made.
+/// Concurrent requests while devices are created.
 const AT_ONCE: usize = 16;
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
@@ -19,7 +19,7 @@ pub fn name(n: u32) -> String {
     format!("d{n:04}")
 }
 
-/// Settings of a device whose phone scans at once; its contacts read nothing, so that it rests afterwards.
+/// Settings of a device that is scanned at once and idles afterwards, because its contacts read nothing.
 pub fn settings(per_minute: u32) -> Value {
     json!({ "simulator": {
         "autoScanMs": 1, "ackServerMs": 5, "ackDeviceMs": 20, "ackReadMs": null,
@@ -27,7 +27,7 @@ pub fn settings(per_minute: u32) -> Value {
     } })
 }
 
-/// Creates devices number 0 to `count`, and waits until all are ready.
+/// Creates devices 0 to `count` and waits until all are ready.
 pub async fn create(http: &Http, count: u32, settings: &Value) {
     stream::iter(0..count)
         .for_each_concurrent(AT_ONCE, async |n| {
@@ -38,7 +38,7 @@ pub async fn create(http: &Http, count: u32, settings: &Value) {
     all_ready(http, count).await;
 }
 
-/// Waits until so many devices are ready.
+/// Waits until this many devices are ready.
 pub async fn all_ready(http: &Http, count: u32) {
     let deadline = Instant::now() + READY_WITHIN;
     while ready(http).await < u64::from(count) {
@@ -52,9 +52,9 @@ async fn ready(http: &Http) -> u64 {
     stats.data().pointer("/devicesByState/ready").and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// Messages that went in and out so far, of these devices or of all.
-pub fn messages(place: &Place, only: Option<&str>) -> (i64, i64) {
-    let connection = Connection::open_with_flags(place.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+/// Messages received and sent so far, by one device or by all.
+pub fn messages(home: &DaemonHome, only: Option<&str>) -> (i64, i64) {
+    let connection = Connection::open_with_flags(home.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     connection.busy_timeout(Duration::from_secs(5)).unwrap();
     let sql = "SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM totals WHERE device_id = coalesce(?1, device_id)";
     connection.query_row(sql, [only], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()

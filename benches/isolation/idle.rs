@@ -1,4 +1,4 @@
-//! What a device costs that does nothing, and how long a start with many takes.
+//! Memory of an idle device, and the start time with many devices.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use tokio::time::sleep;
 
 use crate::fleet;
 use crate::latency::{Latencies, ms};
-use crate::process::Place;
+use crate::process::DaemonHome;
 use crate::report::Report;
 
-/// Memory is read after so long at rest.
+/// Idle time before memory is read.
 const REST: Duration = Duration::from_secs(10);
 const STARTS: usize = 5;
-/// "About a megabyte for an idle device", "a start in well under a second".
+/// The bounds: about a megabyte per idle device, a start well below a second.
 const MOST_KIB: f64 = 1_024.0;
 const MOST_START: Duration = Duration::from_millis(500);
 
 /// Measures both.
 pub async fn measure(devices: u32, report: &mut Report) {
     println!("\n{devices} idle devices");
-    let place = Place::new().with("log.level", "warn");
-    let daemon = place.start().await;
+    let home = DaemonHome::new().with("log.level", "warn");
+    let daemon = home.start().await;
     sleep(REST).await;
     let empty = daemon.resident_kib();
     fleet::create(&daemon.http, devices, &fleet::settings(0)).await;
@@ -39,7 +39,7 @@ pub async fn measure(devices: u32, report: &mut Report) {
     let (mut answers, mut ready) = (Latencies::default(), Latencies::default());
     let mut resident = 0;
     for _ in 0..STARTS {
-        let daemon = place.start().await;
+        let daemon = home.start().await;
         answers.add(daemon.age());
         fleet::all_ready(&daemon.http, devices).await;
         ready.add(daemon.age());

@@ -1,4 +1,4 @@
-//! Two runs of the same traffic: all devices well, then three of them in trouble.
+//! Two runs of the same traffic: with healthy devices only, then with three faulty devices.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::Args;
 use crate::fleet::{self, messages};
 use crate::latency::Latencies;
 use crate::probe::{self, Probed};
-use crate::process::{self, Daemon, Http, Place};
+use crate::process::{self, Daemon, DaemonHome, Http};
 use crate::report::Report;
 use crate::trouble::Trouble;
 
-/// Memory is compared from the end of the first minute on, averaged over so many seconds.
+/// Seconds before memory is compared, and seconds per average.
 const FIRST: usize = 60;
 const AVERAGED: usize = 10;
-/// How much memory may grow after the first minute, and how much slower the others may get.
+/// Bounds: memory growth after the first minute, and slowdown of the other devices.
 const ENOUGH_MINUTES: u32 = 3;
 const MOST_GROWTH: f64 = 0.05;
 const MOST_SLOWER: f64 = 2.0;
@@ -28,18 +28,19 @@ pub async fn measure(args: &Args, report: &mut Report) {
         args.per_minute, args.minutes
     );
     let well = run(args, None).await;
-    well.tell("all well", report);
+    well.report("all healthy", report);
     let growth = growth(&well.resident_kib);
     let what = "memory growth after the first minute";
     if args.minutes >= ENOUGH_MINUTES {
         report.bounded(what, percent(growth), "< 5 %", growth < MOST_GROWTH);
     } else {
-        report.row(what, format!("{} (a run of {ENOUGH_MINUTES} minutes or more tells)", percent(growth)));
+        report
+            .row(what, format!("{} (a run of {ENOUGH_MINUTES} minutes or more is needed)", percent(growth)));
     }
 
     println!("\nthe same with one panicking, one stalled, one flooding, {} min", args.minutes);
     let troubled = run(args, Some(Trouble::among(devices))).await;
-    troubled.tell("in trouble", report);
+    troubled.report("with faulty devices", report);
     compare("send", &well.probed.send, &troubled.probed.send, report);
     compare("receive", &well.probed.receive, &troubled.probed.receive, report);
 }
@@ -56,13 +57,13 @@ struct Run {
     received: f64,
     sent: f64,
     cpu: f64,
-    /// Processor that neither the daemon nor this program used.
+    /// Processor time of other programs on the machine.
     others_cpu: f64,
     extra: Vec<(String, String)>,
 }
 
 impl Run {
-    fn tell(&self, name: &str, report: &mut Report) {
+    fn report(&self, name: &str, report: &mut Report) {
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let at = |second: usize| self.resident_kib[second.min(self.resident_kib.len() - 1)];
         let (first, last) = (at(FIRST), at(usize::MAX));
@@ -74,7 +75,7 @@ impl Run {
         );
         let cpu = |part: f64| format!("{:.0} % of one core", part * 100.0);
         report.row(&format!("{name}: processor"), cpu(self.cpu));
-        report.row(&format!("{name}: processor of other programs meanwhile"), cpu(self.others_cpu));
+        report.row(&format!("{name}: processor of other programs during the run"), cpu(self.others_cpu));
         report.row(&format!("{name}: send → 201"), self.probed.send.to_string());
         report.row(&format!("{name}: incoming → message event"), self.probed.receive.to_string());
         for (what, value) in &self.extra {
@@ -84,13 +85,13 @@ impl Run {
 }
 
 async fn run(args: &Args, trouble: Option<Trouble>) -> Run {
-    // Panics must come often: a device whose panics are spread over minutes troubles nobody.
-    let place = Place::new()
+    // Panics must be frequent: spread over minutes they would not affect other devices.
+    let home = DaemonHome::new()
         .with("supervisor.backoff_initial_ms", "100")
         .with("supervisor.backoff_max_ms", "100")
         .with("supervisor.panics_before_failed", "1000000")
         .with("log.level", "warn");
-    let daemon = place.start().await;
+    let daemon = home.start().await;
     let http = &daemon.http;
     fleet::create(http, args.devices, &fleet::settings(args.per_minute)).await;
 
@@ -100,14 +101,14 @@ async fn run(args: &Args, trouble: Option<Trouble>) -> Run {
         Some(trouble) => Some(trouble.begin(http, until).await),
         None => None,
     };
-    let before = messages(&place, None);
+    let before = messages(&home, None);
     let (cpu_before, others_before) = (daemon.cpu_seconds(), others_cpu_seconds(&daemon));
     let (probed, resident_kib) = tokio::join!(probe::run(http, until), watch_memory(&daemon, until));
     let seconds = began.elapsed().as_secs_f64();
-    let after = messages(&place, None);
+    let after = messages(&home, None);
     let (cpu, others) = (daemon.cpu_seconds() - cpu_before, others_cpu_seconds(&daemon) - others_before);
     let extra = match &trouble {
-        Some(trouble) => extra(http, &place, trouble, seconds).await,
+        Some(trouble) => extra(http, &home, trouble, seconds).await,
         None => Vec::new(),
     };
     if let Some(clients) = clients {
@@ -126,17 +127,17 @@ async fn run(args: &Args, trouble: Option<Trouble>) -> Run {
     }
 }
 
-/// A machine that others use makes a run slower, and a comparison unjust: the report says how much they did.
+/// Processor time used by other programs; it slows a run down, so the report shows it.
 fn others_cpu_seconds(daemon: &Daemon) -> f64 {
     process::busy_cpu_seconds() - daemon.cpu_seconds() - process::own_cpu_seconds()
 }
 
-/// That the three really were in trouble.
-async fn extra(http: &Http, place: &Place, trouble: &Trouble, seconds: f64) -> Vec<(String, String)> {
+/// Evidence that the three devices were faulty.
+async fn extra(http: &Http, home: &DaemonHome, trouble: &Trouble, seconds: f64) -> Vec<(String, String)> {
     let metrics = http.metrics().await;
     let panics =
         metrics.lines().find_map(|line| line.strip_prefix("wharf_engine_panics_total ")).unwrap_or("?");
-    let (received, sent) = messages(place, Some(&trouble.flooding));
+    let (received, sent) = messages(home, Some(&trouble.flooding));
     let queue = http.get(&format!("devices/{}/queue-status", trouble.stalled)).await.unwrap();
     let waiting = queue.data().pointer("/queue/queuedMessages").map_or_else(String::new, ToString::to_string);
     let rate = |count: i64| count as f64 / seconds;
@@ -150,7 +151,7 @@ async fn extra(http: &Http, place: &Place, trouble: &Trouble, seconds: f64) -> V
     ]
 }
 
-/// Resident memory, each second.
+/// Resident memory, once a second.
 async fn watch_memory(daemon: &Daemon, until: Instant) -> Vec<u64> {
     let mut samples = Vec::new();
     let mut ticks = interval_at(Instant::now(), Duration::from_secs(1));
@@ -165,8 +166,8 @@ async fn watch_memory(daemon: &Daemon, until: Instant) -> Vec<u64> {
     samples
 }
 
-/// The highest average after the first minute, against the one at its end. In a run of a minute or less,
-/// half of it counts as the first minute.
+/// The highest average after the first minute relative to the one at its end. A run of up to a minute uses its
+/// first half instead.
 fn growth(samples: &[u64]) -> f64 {
     let first = FIRST.min(samples.len() / 2);
     let average = |window: &[u64]| window.iter().sum::<u64>() as f64 / window.len() as f64;

@@ -1,31 +1,31 @@
-//! Samples of how long something took.
+//! Latency samples and their percentiles.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Samples, in any order.
+/// Samples in any order.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    /// One more.
+    /// Adds a sample.
     pub fn add(&mut self, sample: Duration) {
         self.0.push(sample);
     }
 
-    /// All of another's.
+    /// Adds all samples of another set.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// How many there are.
+    /// Number of samples.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The smallest sample that so many per mille are not above (nearest rank).
+    /// The smallest sample that is not below this per-mille rank (nearest rank).
     pub fn per_mille(&self, part: usize) -> Duration {
-        assert!(!self.0.is_empty(), "nothing was measured");
+        assert!(!self.0.is_empty(), "no samples");
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let rank = (sorted.len() * part).div_ceil(1_000).max(1);

@@ -1,14 +1,14 @@
-//! Measures the daemon as it runs: memory over time, what one device's trouble costs the others, the start,
-//! and the write path. Each figure stands beside a baseline of the same run; a broken bound ends in code 1.
+//! Measures the running daemon: memory over time, the effect of faulty devices on others, the start, and the write
+//! path. Each figure has a baseline from the same run; a broken bound ends with exit code 1.
 //!
 //! `cargo bench --bench isolation` takes about twelve minutes;
 //! `cargo bench --bench isolation -- --devices 100 --minutes 1` about three.
 //!
-//! - [`isolation`]: many devices under traffic, first all well, then one panicking, one stalled, one flooding.
+//! - [`isolation`]: many devices under traffic, first all healthy, then one panicking, one stalled, one flooding.
 //! - [`idle`]: memory of idle devices, and a start with them.
-//! - [`writes`]: messages accepted in a second, against SQLite with a commit for each row.
+//! - [`writes`]: messages accepted per second, against SQLite with a commit per row.
 //!
-//! Requests go to this machine only; every loop ends by count or by time.
+//! Requests stay on this machine; every loop is bounded by count or time.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,14 +36,14 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use report::Report;
 
-/// What can be measured.
+/// A part of the measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Memory of idle devices, and a start with them
     Idle,
-    /// Messages accepted in a second
+    /// Messages accepted per second
     Writes,
-    /// Memory under traffic, and what trouble costs the others
+    /// Memory under traffic, and the effect of faulty devices
     Isolation,
 }
 
@@ -54,22 +54,22 @@ struct Args {
     /// Devices under traffic
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(16..=5_000))]
     devices: u32,
-    /// Messages that come in at each device in a minute
+    /// Incoming messages per device and minute
     #[arg(long, default_value_t = 60)]
     per_minute: u32,
     /// Minutes of each of the two runs under traffic
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_440))]
     minutes: u32,
-    /// Idle devices, and devices of the start
+    /// Idle devices, also used for the start
     #[arg(long, default_value_t = 1_000)]
     idle_devices: u32,
     /// Seconds of each part of the write path
     #[arg(long, default_value_t = 10)]
     write_seconds: u64,
-    /// Only these parts
+    /// Measure these parts only
     #[arg(long, value_delimiter = ',', default_value = "idle,writes,isolation")]
     only: Vec<Part>,
-    /// Given by cargo bench
+    /// Passed by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
 }

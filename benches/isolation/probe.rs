@@ -1,4 +1,4 @@
-//! What a user of a healthy device feels: how long a send takes, and how soon an incoming message is told.
+//! Latency seen by users of healthy devices: of a send, and from an incoming message to its event.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::fleet::name;
 use crate::latency::Latencies;
 use crate::process::Http;
 
-/// Devices that are probed.
+/// Number of probed devices.
 pub const PROBED: u32 = 8;
-/// Between two probes of one device.
+/// Pause between two probes of one device.
 const EVERY: Duration = Duration::from_millis(250);
-/// A probe that takes longer ends the bench.
+/// Longest wait for a probe; exceeding it ends the bench.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What all probes measured.
+/// The samples of all probes.
 #[derive(Default)]
 pub struct Probed {
     /// From a REST send to its 201.
@@ -28,7 +28,7 @@ pub struct Probed {
     pub receive: Latencies,
 }
 
-/// Probes the first devices until the given moment.
+/// Probes the first devices until this time.
 pub async fn run(http: &Http, until: Instant) -> Probed {
     let probes = (0..PROBED).map(|n| Probe::open(http, n));
     let probes = join_all(probes).await;
@@ -83,18 +83,18 @@ impl<'a> Probe<'a> {
         let body = json!({ "from": "15550100002", "body": "probe", "networkId": network_id });
         let path = format!("simulator/{}/incoming", self.device);
         let began = Instant::now();
-        let told = async {
+        let received = async {
             self.events.wait_for(&network_id).await;
             began.elapsed()
         };
-        let both = async { tokio::join!(self.http.post(&path, &body), told) };
-        let (answer, took) = timeout(PATIENCE, both).await.expect("the event of an incoming message");
+        let both = async { tokio::join!(self.http.post(&path, &body), received) };
+        let (answer, elapsed) = timeout(PATIENCE, both).await.expect("the event of an incoming message");
         answer.unwrap().expect("incoming");
-        self.probed.receive.add(took);
+        self.probed.receive.add(elapsed);
     }
 }
 
-/// A device's `message` events.
+/// The `message` events of a device.
 struct Events {
     stream: Response,
     parser: SseParser,
@@ -105,17 +105,17 @@ impl Events {
         Self { stream, parser: SseParser::default() }
     }
 
-    /// Reads until this message was told.
+    /// Reads until the event of this message.
     async fn wait_for(&mut self, network_id: &str) {
         loop {
-            let chunk = self.stream.chunk().await.unwrap().expect("the stream goes on");
+            let chunk = self.stream.chunk().await.unwrap().expect("the stream stays open");
             let events = self.parser.push(&chunk).unwrap();
-            let told = events.iter().any(|event| {
+            let received = events.iter().any(|event| {
                 let payload: Value = serde_json::from_str(&event.data).unwrap_or_default();
                 let id = payload.pointer("/message/id").and_then(Value::as_str);
                 id.is_some_and(|id| id.ends_with(network_id))
             });
-            if told {
+            if received {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! The table of what was measured, and whether the bounds hold.
+//! The table of measurements, and whether their bounds hold.
 
 struct Row {
     what: String,
@@ -13,12 +13,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// A figure without a bound.
+    /// Adds a figure without a bound.
     pub fn row(&mut self, what: &str, value: impl Into<String>) {
         self.add(what, value.into(), None);
     }
 
-    /// A figure that must hold a bound.
+    /// Adds a figure with a bound.
     pub fn bounded(&mut self, what: &str, value: impl Into<String>, bound: &str, holds: bool) {
         self.add(what, value.into(), Some((bound.to_owned(), holds)));
     }

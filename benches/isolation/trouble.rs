@@ -1,4 +1,4 @@
-//! One device that panics over and over, one that is silent, one that floods.
+//! Three faulty devices: one panics repeatedly, one is silent, one floods.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use tokio::time::{Instant, sleep};
 use crate::fleet::{self, name};
 use crate::process::Http;
 
-/// The most that the simulator's contacts write by themselves in a minute.
+/// The maximum rate of messages that the simulator generates.
 const FLOOD_PER_MINUTE: u32 = 60_000;
-/// Between two panics that are asked for, and two messages for the silent device.
+/// Interval of injected panics and of messages to the silent device.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The devices in trouble; the last three.
+/// The faulty devices, which are the last three.
 pub struct Trouble {
     /// Panics whenever it is connected.
     pub panicking: String,
-    /// Connected and silent; what is sent through it waits.
+    /// Connected but silent; its messages stay queued.
     pub stalled: String,
-    /// Gets as much as the simulator can write, and sends as fast as one client can ask.
+    /// Receives as fast as the simulator can generate, and sends as fast as one client can request.
     pub flooding: String,
 }
 
 impl Trouble {
-    /// Of this many devices.
+    /// Selects them from this many devices.
     pub fn among(devices: u32) -> Self {
         Self { panicking: name(devices - 1), stalled: name(devices - 2), flooding: name(devices - 3) }
     }
 
-    /// Begins all three; dropping the set ends what clients do.
+    /// Starts all three; dropping the set stops their clients.
     pub async fn begin(&self, http: &Http, until: Instant) -> JoinSet<()> {
         let flood = json!({ "settings": fleet::settings(FLOOD_PER_MINUTE) });
         http.patch(&format!("devices/{}", self.flooding), &flood)
@@ -62,7 +62,7 @@ async fn sends(http: Http, device: String, pause: Duration, until: Instant) {
     while Instant::now() < until {
         let body = json!({ "to": "15550100001", "text": format!("flood {count}") });
         let answer = http.post(&format!("devices/{device}/messages/send"), &body).await.unwrap();
-        // A full outbox is refused, and a flood goes on.
+        // A full outbox refuses; the flood continues.
         assert!(matches!(answer.status, 201 | 429 | 503), "{} {}", answer.status, answer.body);
         count += 1;
         sleep(pause).await;

@@ -1,4 +1,4 @@
-//! How many messages are accepted in a second, against SQLite with a commit for each row.
+//! Messages accepted per second, against SQLite with a commit per row.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use tokio::time::Instant;
 
 use crate::fleet::{self, name};
 use crate::latency::Latencies;
-use crate::process::{Http, Place};
+use crate::process::{DaemonHome, Http};
 use crate::report::Report;
 
 const CLIENTS: u32 = 64;
 const DEVICES: u32 = 64;
 
-/// Measures the baseline, then the daemon with devices that are stopped, then with devices that send.
+/// Measures the baseline, then the daemon with stopped devices, then with sending devices.
 pub async fn measure(seconds: u64, report: &mut Report) {
     println!("\nwrite path, synchronous=FULL, {CLIENTS} clients");
     let length = Duration::from_secs(seconds);
     let baseline = plain(length);
-    report.row("plain SQLite, a commit for each row", format!("{baseline:.0}/s"));
+    report.row("plain SQLite, a commit per row", format!("{baseline:.0}/s"));
 
-    let place = Place::new().with("log.level", "warn").with("outbox.max_queued", "100000000");
-    let daemon = place.start().await;
+    let home = DaemonHome::new().with("log.level", "warn").with("outbox.max_queued", "100000000");
+    let daemon = home.start().await;
     let http = &daemon.http;
     fleet::create(http, DEVICES, &fleet::settings(0)).await;
     for n in 0..DEVICES {
@@ -34,8 +34,8 @@ pub async fn measure(seconds: u64, report: &mut Report) {
     report.row("the same, send → 201", latencies.to_string());
     daemon.kill();
 
-    let place = Place::new().with("log.level", "warn").with("outbox.max_queued", "100000000");
-    let daemon = place.start().await;
+    let home = DaemonHome::new().with("log.level", "warn").with("outbox.max_queued", "100000000");
+    let daemon = home.start().await;
     fleet::create(&daemon.http, DEVICES, &fleet::settings(0)).await;
     let (accepted, latencies) = accept(&daemon.http, length).await;
     report.row("accepted over REST while the devices send them", rate(accepted, baseline));
@@ -47,11 +47,11 @@ fn rate(accepted: f64, baseline: f64) -> String {
     format!("{accepted:.0}/s, {:.2} × plain", accepted / baseline)
 }
 
-/// Rows in a second, each with a commit of its own, as a program without a writer thread has it.
+/// Rows per second with a commit each, as in a program without a writer thread.
 fn plain(length: Duration) -> f64 {
-    let place = Place::new();
-    std::fs::create_dir(place.data()).unwrap();
-    let connection = Connection::open(place.database()).unwrap();
+    let home = DaemonHome::new();
+    std::fs::create_dir(home.data()).unwrap();
+    let connection = Connection::open(home.database()).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     connection.pragma_update(None, "synchronous", "FULL").unwrap();
     connection

@@ -1,4 +1,4 @@
-//! Linking many devices, and waiting until they are ready.
+//! Links many devices and waits until they are ready.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::process::Http;
 
-/// Devices that are linked at a time.
+/// Devices that are linked concurrently.
 const AT_ONCE: usize = 8;
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// Creates and links so many devices, and waits until all are ready.
+/// Creates and links this many devices and waits until all are ready.
 pub async fn link(http: &Http, count: u32) {
     stream::iter(0..count).for_each_concurrent(AT_ONCE, async |n| one(http, n).await).await;
     all_ready(http, count).await;
@@ -32,7 +32,7 @@ async fn one(http: &Http, n: u32) {
     http.post(&format!("simulator/{id}/scan"), &json!({})).await.unwrap().expect("scan");
 }
 
-/// Waits until so many devices are ready.
+/// Waits until this many devices are ready.
 pub async fn all_ready(http: &Http, count: u32) {
     let deadline = Instant::now() + READY_WITHIN;
     while ready(http).await < u64::from(count) {

@@ -1,30 +1,30 @@
-//! Memory, processor and return of linked devices that do nothing.
+//! Memory, processor time and reconnection of idle linked devices.
 
 use std::time::Duration;
 
 use testbed::Testbed;
 use tokio::time::sleep;
 
-use crate::process::{Daemon, Place, busy_cpu_seconds};
+use crate::process::{Daemon, DaemonHome, busy_cpu_seconds};
 use crate::report::Report;
 use crate::{Args, fleet};
 
-/// Memory is read, and the processor's time begins, after so long at rest.
+/// Idle time before memory is read and processor time is measured.
 const REST: Duration = Duration::from_secs(15);
 const MOST_MIB: f64 = 512.0;
 const MOST_PERCENT: f64 = 2.0;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
-/// The bounds are for so many devices, and are the same for fewer.
+/// The bounds apply to this many devices and to fewer.
 const BOUND_FOR: u32 = 1_000;
 
-/// Links the devices, lets them rest, and starts the daemon anew.
+/// Links the devices, lets them idle, and restarts the daemon.
 pub async fn measure(args: &Args, report: &mut Report) {
     println!("\n{} devices of the native engine", args.devices);
     assert!(args.devices <= BOUND_FOR, "the bounds are for {BOUND_FOR} devices at most");
     let testbed = Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", testbed.address());
-    let place = Place::new().with("log.level", "warn").with("engines.whatsapp.testbed_url", &url);
-    let daemon = place.start().await;
+    let home = DaemonHome::new().with("log.level", "warn").with("engines.whatsapp.testbed_url", &url);
+    let daemon = home.start().await;
     sleep(REST).await;
     let empty = daemon.resident_kib();
     report.row("memory without devices", mib(empty));
@@ -33,7 +33,7 @@ pub async fn measure(args: &Args, report: &mut Report) {
     at_rest(&daemon, args, empty, "just linked", report).await;
     daemon.stop().await;
 
-    let daemon = place.start().await;
+    let daemon = home.start().await;
     fleet::all_ready(&daemon.http, args.devices).await;
     let back = daemon.age();
     report.bounded(
@@ -70,7 +70,7 @@ async fn at_rest(daemon: &Daemon, args: &Args, empty: u64, when: &str, report: &
         "< 2 %",
         percent(own) < MOST_PERCENT,
     );
-    report.row("processor of other programs meanwhile", format!("{:.0} % of one core", percent(others)));
+    report.row("processor of other programs during the run", format!("{:.0} % of one core", percent(others)));
 }
 
 fn mib(kib: u64) -> String {

@@ -1,9 +1,9 @@
-//! Measures what linked devices of the native engine cost that do nothing, on a testbed in this program.
+//! Measures idle linked devices of the native engine, on a testbed in this process.
 //!
-//! `cargo bench --features testbed --bench native` rests twice for two minutes;
+//! `cargo bench --features testbed --bench native` idles twice for two minutes;
 //! `cargo bench --features testbed --bench native -- --devices 200 --idle-seconds 20` is a shorter run.
 //!
-//! Requests go to this machine only; every loop ends by count or by time.
+//! Requests stay on this machine; every loop is bounded by count or time.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,10 +34,10 @@ struct Args {
     /// Linked devices
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     devices: u32,
-    /// Seconds over which the processor's time is measured
+    /// Seconds over which processor time is measured
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(5..=3_600))]
     idle_seconds: u64,
-    /// Given by cargo bench
+    /// Passed by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Environment;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
-use crate::engine::upstream::UpstreamConfig;
+use crate::engine::relay::UpstreamConfig;
 use crate::engine::waha::WahaDriver;
 use crate::engine::wwebjs::WwebjsDriver;
 use crate::settings::Settings;

@@ -50,7 +50,7 @@ mod tests {
     use super::super::api_key::*;
 
     #[test]
-    fn only_this_machine_is_loopback() {
+    fn loopback_addresses_are_recognized() {
         for url in ["http://127.0.0.1:3000", "http://localhost", "http://[::1]:3000", "http://127.1/"] {
             assert!(is_loopback(url), "{url}");
         }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_for_this_machine_and_the_flag_comes_first() {
+    fn key_flag_precedes_file_that_serves_loopback_only() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(ADMIN_KEY_FILE), "whf_file_secret\n").unwrap();
         let find = |given, url| resolve_api_key(given, url, || Some(dir.path().to_owned()));

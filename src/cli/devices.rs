@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_described_with_what_there_is() {
+    fn device_description_omits_absent_fields() {
         let device = json!({
             "id": "demo", "name": "Demo\u{1b}[31m", "engine": "simulator", "state": "stopped", "phoneNumber": null,
             "reason": "qr_codes_exhausted", "createdAt": 0, "stats": { "messagesReceived": 2, "messagesSent": 1 },
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_stand_in_a_table() {
+    fn devices_are_printed_as_table() {
         let rows = [
             json!({ "id": "a", "name": "A", "engine": "simulator", "state": "ready", "phoneNumber": "15550100001", "lastSeen": 0 }),
         ];

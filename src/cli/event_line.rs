@@ -94,13 +94,13 @@ mod tests {
     use super::super::event_line::*;
 
     #[test]
-    fn a_code_is_never_shown() {
+    fn event_line_hides_qr_code() {
         let text = summary("qr", &json!({ "qr": "2@secret", "attempt": 1, "expiresAt": 60_000 }));
         assert_eq!(text, "code 1 to scan, valid until 00:01:00.000 UTC");
     }
 
     #[test]
-    fn messages_say_who_and_what() {
+    fn message_line_has_sender_and_text() {
         let incoming = json!({ "message": { "from": "15550100001@c.us", "body": "a\nb", "type": "chat", "fromMe": false } });
         assert_eq!(summary("message", &incoming), "from 15550100001@c.us: a⏎b");
         let outgoing =
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_short() {
+    fn other_event_lines_are_short() {
         assert_eq!(summary("state", &json!({ "state": "failed", "reason": "banned" })), "failed  banned");
         assert_eq!(
             summary("message:ack", &json!({ "messageId": "true_1", "ack": 2, "ackName": "device" })),

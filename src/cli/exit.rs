@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_have_their_codes() {
+    fn http_statuses_map_to_exit_codes() {
         let codes: Vec<u8> = [400, 401, 403, 404, 409, 413, 422, 429, 500, 503]
             .map(|status| Exit::of_status(status).code())
             .to_vec();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_no_failure() {
+    fn closed_pipe_is_not_failure() {
         let error = CliError::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(error.exit(), Exit::Ok);
         assert!(error.is_silent());

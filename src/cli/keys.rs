@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_no_id() {
+    fn key_secret_is_not_accepted_as_id() {
         assert_eq!(key_id("whf_AB12").as_deref(), Ok("AB12"));
         assert_eq!(key_id("AB12").as_deref(), Ok("AB12"));
         for text in ["whf_AB12_secret", "", "..", "a/b"] {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_in_a_table() {
+    fn keys_are_printed_as_table() {
         let text = key_table(&[json!({
             "id": "AB", "name": "shop", "scopes": ["messages:send"], "devices": null, "createdAt": 0, "expiresAt": null
         })]);

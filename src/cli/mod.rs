@@ -285,13 +285,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_consistent() {
+    fn command_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     /// Else one takes the other's value: a receiver's address for the daemon's, which then gets the key.
     #[test]
-    fn no_command_has_an_argument_of_a_global_options_name() {
+    fn command_arguments_do_not_shadow_global_options() {
         fn probe(command: &clap::Command, globals: &[String]) {
             for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
                 let id = argument.get_id().to_string();
@@ -309,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn no_command_is_serve() {
+    fn serve_is_not_subcommand() {
         let (globals, command) = try_parse(["wharf", "--data-dir", "x"]).unwrap().into_parts();
         assert!(matches!(command, Command::Serve(ServeArgs { listen: None, devices_dir: None })));
         assert_eq!(globals.data_dir, Some(PathBuf::from("x")));
     }
 
     #[test]
-    fn global_options_stand_anywhere() {
+    fn global_options_are_accepted_anywhere() {
         let cli = try_parse(["wharf", "devices", "list", "--json", "--url", "http://127.0.0.1:1"]).unwrap();
         assert!(cli.globals.json);
         assert_eq!(cli.globals.url, "http://127.0.0.1:1");
@@ -325,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_not_shown_by_accident() {
+    fn debug_output_hides_key() {
         let cli = try_parse(["wharf", "--key", "whf_a_b"]).unwrap();
         assert!(!format!("{cli:?}").contains("whf_a_b"));
     }
 
     #[test]
-    fn wrong_usage_is_refused() {
+    fn wrong_usage_is_rejected() {
         for line in [
             "wharf frobnicate",
             "wharf devices show",
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_explains_itself() {
+    fn every_command_has_help() {
         fn check(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
             assert!(command.get_about().is_some(), "{path} has no description");

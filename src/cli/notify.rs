@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_sender_wrote_leaves_the_terminal_alone() {
+    fn notification_text_has_no_terminal_controls() {
         let list = json!([{ "timestamp": 0, "deviceId": "shop", "kind": "message", "priority": "high", "read": false,
             "title": "Anna\u{1b}[31m", "body": "hello\nthere" }]);
         let text = notification_table(&list);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mute_says_whom_it_is_for() {
+    fn mute_text_names_its_scope() {
         let mut args = MuteArgs {
             device: "shop".parse().unwrap(),
             duration: None,
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_a_device_or_none() {
+    fn path_includes_device_if_given() {
         let shop = "shop".parse().unwrap();
         assert_eq!(path(Some(&shop), "rules"), ["devices", "shop", "notifications", "rules"]);
         assert_eq!(path(None, ""), ["notifications"]);

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_by_characters() {
+    fn table_columns_align_by_characters() {
         let rows = vec![
             vec!["a".to_owned(), "ü".to_owned(), "x".to_owned()],
             vec!["long".to_owned(), "éé".to_owned(), String::new()],
@@ -242,18 +242,18 @@ mod tests {
     }
 
     #[test]
-    fn terminals_never_see_control_characters() {
+    fn control_characters_are_replaced() {
         assert_eq!(clean("a\x1b[2Jb\nc\u{202e}d\u{9b}e"), "a·[2Jb⏎c·d·e");
     }
 
     #[test]
-    fn long_text_is_cut_at_a_character() {
+    fn long_text_is_cut_at_character_boundary() {
         assert_eq!(short("héllo", 5), "héllo");
         assert_eq!(short("héllo!", 5), "héll…");
     }
 
     #[test]
-    fn fields_become_text() {
+    fn fields_are_formatted_as_text() {
         let object = json!({ "a": null, "b": "x", "c": ["p", "q"], "d": 7, "e": 0 });
         let texts = ["a", "b", "c", "d", "missing"].map(|field| text_of(&object, field));
         assert_eq!(texts, ["", "x", "p, q", "7", ""]);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_leave_out_what_is_empty() {
+    fn key_values_omit_empty_values() {
         let text =
             key_values(&[("id", "x".to_owned()), ("phone", String::new()), ("state", "qr".to_owned())]);
         assert_eq!(text, "id     x\nstate  qr\n");

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_are_phases_of_linking() {
+    fn device_states_map_to_linking_phases() {
         for (state, expected) in [
             ("qr", Phase::Waiting),
             ("connecting", Phase::Soon),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caption_counts_down() {
+    fn qr_caption_counts_down() {
         let device: DeviceId = "demo".parse().unwrap();
         let text = caption(&device, &json!({ "expiresAt": 61_500, "attempt": 2 }), 1_000);
         assert_eq!(text, "Scan with the phone that demo shall be linked to, code 2 of 6, valid for 60 s.");

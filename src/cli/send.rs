@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_ack_levels() {
+    fn wait_steps_map_to_ack_levels() {
         assert!(Ack::Played >= Step::Read.reached_with());
         assert!(Ack::Server < Step::Delivered.reached_with());
         assert_eq!(ack_of(&json!({ "ack": -1 })), Ack::Error);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_why_where_that_is_known() {
+    fn failed_send_states_reason_if_available() {
         assert_eq!(
             failure(&json!({ "error": "not on the network" })),
             "the message failed: not on the network"

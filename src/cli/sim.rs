@@ -189,20 +189,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_given_is_not_sent() {
+    fn omitted_arguments_are_not_sent() {
         let body = object([("a", Value::from("x")), ("b", None::<u32>.into()), ("c", 0.into())]);
         assert_eq!(body, json!({ "a": "x", "c": 0 }));
     }
 
     #[test]
-    fn values_are_json_or_text() {
+    fn setting_values_are_json_or_text() {
         assert_eq!(loose_json("2000"), Ok(json!(2000)));
         assert_eq!(loose_json("{\"a\":1}"), Ok(json!({ "a": 1 })));
         assert_eq!(loose_json("temporary"), Ok(json!("temporary")));
     }
 
     #[test]
-    fn the_network_is_a_table_and_a_line() {
+    fn network_view_is_table_and_totals() {
         let text = network_text(&json!({
             "sent": [{ "networkId": "3EB0", "to": "15550100001@c.us", "body": "hi\nthere", "at": 0, "arrivals": 2, "shown": 1 }],
             "acknowledged": ["A", "B"], "typing": [], "read": []
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_goes_under_its_own_name_unless_it_is_too_large() {
+    async fn file_is_sent_by_name_unless_too_large() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hum.ogg");
         std::fs::write(&file, b"hum").unwrap();

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_for_people_has_time_device_event_and_summary() {
+    fn text_line_has_time_device_event_and_summary() {
         let device: DeviceId = "demo".parse().unwrap();
         let payload =
             json!({ "deviceId": "demo", "timestamp": 1_709_210_096_789_i64, "seq": 12, "state": "ready" });
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_programs_is_the_payload_with_its_name() {
+    fn json_line_is_payload_with_event_name() {
         let payload = json!({ "deviceId": "demo", "seq": 1 });
         assert_eq!(
             line_for_programs("ready", &payload),

@@ -115,7 +115,7 @@ mod tests {
     use super::super::time_format::*;
 
     #[test]
-    fn moments_are_utc() {
+    fn timestamps_are_utc() {
         assert_eq!(moment(0), "1970-01-01 00:00:00Z");
         assert_eq!(moment(1_709_210_096_789), "2024-02-29 12:34:56Z");
         assert_eq!(moment(-1), "1969-12-31 23:59:59Z");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn http_dates_are_understood() {
+    fn http_dates_are_parsed() {
         assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
         for text in [
             "",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_a_unit() {
+    fn durations_require_unit() {
         assert_eq!(parse_duration_ms("90s"), Ok(90_000));
         assert_eq!(parse_duration_ms("30d"), Ok(30 * DAY_MS));
         for text in ["", "30", "d", "0d", "-1d", "1.5h", "1 h", "99999999999999w", "1y"] {
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn days_and_dates_are_inverse(days in -1_000_000_i64..1_000_000) {
+        fn day_and_date_conversions_are_inverse(days in -1_000_000_i64..1_000_000) {
             let (year, month, day) = civil(days);
             prop_assert_eq!(days_from_civil(year, month, day), days);
         }

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cleared_is_sent_as_nothing_and_not_set_as_well() {
+    fn cleared_option_is_sent_as_null_and_excludes_value() {
         let all = ["name", "exclude", "headers", "timeout", "custom-ca"].map(str::to_owned);
         let mut body = Map::new();
         assert!(clear(&mut body, &all).is_ok());

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_covers_a_wider_one() {
+    fn key_does_not_cover_wider_key() {
         let shop_admin = grant(&[Scope::Admin], Some(&["shop"]));
         assert!(shop_admin.covers(&grant(&[Scope::MessagesSend], Some(&["shop"]))));
         assert!(!shop_admin.covers(&Grant::everything()));

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_beats_the_first_two_levels_only() {
+    fn failure_overrides_pending_and_server_only() {
         assert_eq!(Ack::Pending.merge(Ack::Error), Some(Ack::Error));
         assert_eq!(Ack::Server.merge(Ack::Error), Some(Ack::Error));
         assert_eq!(Ack::Device.merge(Ack::Error), None);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_as_far_as_its_slowest_member() {
+    fn group_ack_is_minimum_of_members() {
         assert_eq!(Ack::of_group([Ack::Read, Ack::Device]), Some(Ack::Device));
         assert_eq!(Ack::of_group([Ack::Error, Ack::Read]), Some(Ack::Read));
         assert_eq!(Ack::of_group([Ack::Error, Ack::Error]), Some(Ack::Error));
@@ -196,14 +196,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn levels_never_go_down_and_nothing_is_told_twice(receipts in prop::collection::vec(any_ack(), 0..12)) {
+        fn ack_never_decreases_nor_repeats(receipts in prop::collection::vec(any_ack(), 0..12)) {
             let (_, seen) = fold(&receipts);
             let grows = seen.windows(2).all(|w| w[1] > w[0] || w[1] == Ack::Error);
             prop_assert!(grows, "{seen:?}");
         }
 
         #[test]
-        fn without_failures_any_order_ends_at_the_maximum(mut receipts in prop::collection::vec(any_ack(), 1..8)) {
+        fn receipts_in_any_order_end_at_maximum(mut receipts in prop::collection::vec(any_ack(), 1..8)) {
             receipts.retain(|a| *a != Ack::Error);
             let highest = receipts.iter().copied().max().unwrap_or(Ack::Pending);
             prop_assert_eq!(fold(&receipts).0, highest);
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn a_failure_is_final(before in prop::collection::vec(any_ack(), 0..3), after in prop::collection::vec(any_ack(), 0..5)) {
+        fn failed_ack_is_final(before in prop::collection::vec(any_ack(), 0..3), after in prop::collection::vec(any_ack(), 0..5)) {
             let (at, _) = fold(&before);
             if let Some(Ack::Error) = at.merge(Ack::Error) {
                 let end = after.iter().fold(Ack::Error, |now, r| now.merge(*r).unwrap_or(now));

@@ -37,14 +37,14 @@ mod tests {
     const BACKOFF: Backoff = Backoff { initial_ms: 1_000, max_ms: 60_000 };
 
     #[test]
-    fn delays_double_until_the_cap() {
+    fn backoff_doubles_up_to_cap() {
         let full: Vec<u64> = (1..=8).map(|n| BACKOFF.delay_ms(n, 1.0)).collect();
         assert_eq!(full, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
         assert_eq!(BACKOFF.delay_ms(u32::MAX, 1.0), 60_000);
     }
 
     #[test]
-    fn jitter_takes_away_at_most_half() {
+    fn backoff_jitter_is_at_most_half() {
         assert_eq!(BACKOFF.delay_ms(3, 0.0), 2_000);
         assert_eq!(BACKOFF.delay_ms(3, 0.5), 3_000);
     }

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_ends_its_line_in_a_card() {
+    fn vcard_name_cannot_break_its_line() {
         let person = "15550100001@c.us".parse().unwrap();
         let card = ContactCard::of_person(&person, Some("A;B,\r\nTEL:1".into()), Some("Shop"));
         assert_eq!(card.vcard.lines().count(), 7, "{}", card.vcard);

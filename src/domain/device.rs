@@ -49,6 +49,29 @@ pub struct Device {
     pub created_at: Millis,
 }
 
+/// A change to a device, as an operator requests it.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceChange {
+    /// The new name.
+    pub name: Option<String>,
+    /// Settings to be set by key; `null` removes one. A nested secret that is absent or masked keeps its value.
+    pub settings: Option<Map<String, Value>>,
+}
+
+impl Device {
+    /// The first field (`name`, or `settings.<key>`) that this change would alter although the device's file sets it.
+    #[must_use]
+    pub fn declared_conflict(&self, change: &DeviceChange) -> Option<String> {
+        let is_declared = |field: &str| self.declared.iter().any(|declared| declared == field);
+        if change.name.as_ref().is_some_and(|name| *name != self.name) && is_declared("name") {
+            return Some("name".to_owned());
+        }
+        let settings = change.settings.iter().flatten();
+        let mut altered = settings.filter(|(key, value)| self.settings.get(*key) != Some(*value));
+        altered.find_map(|(key, _)| Some(format!("settings.{key}")).filter(|field| is_declared(field)))
+    }
+}
+
 /// Counts that REST shows with a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

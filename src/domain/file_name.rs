@@ -50,14 +50,14 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_stay_as_they_are() {
+    fn ordinary_file_names_are_unchanged() {
         for name in ["report.pdf", "Übersicht März 2024.xlsx", "a", "photo (1).jpeg", "archive.tar.gz"] {
             assert_eq!(safe(name), name);
         }
     }
 
     #[test]
-    fn names_that_lead_elsewhere_lose_what_leads_there() {
+    fn path_parts_are_removed_from_file_names() {
         for (name, left) in [
             ("../../etc/passwd", "etcpasswd"),
             ("..\\..\\boot.ini", "boot.ini"),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_keeps_its_extension() {
+    fn long_file_name_keeps_extension() {
         let name = safe(&format!("{}.pdf", "x".repeat(500)));
         assert_eq!(name.chars().count(), MAX_CHARS);
         assert!(name.ends_with("x.pdf"), "{name}");
@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_safe_stays_the_same(name: String) {
+        fn safe_file_name_is_unchanged(name: String) {
             let once = safe(&name);
             prop_assert_eq!(safe(&once), once.clone());
             prop_assert!(!once.contains(['/', '\\', '"', '\r', '\n', '\0']) && !once.contains(".."));

@@ -213,20 +213,20 @@ mod tests {
     const READY: State = State::Ready { since: Millis(0), attempt: 0 };
 
     #[test]
-    fn a_quiet_ready_device_is_healthy() {
+    fn idle_ready_device_is_healthy() {
         let health = judge(&READY, &HealthInput::default());
         assert_eq!((health.status, health.score), ("healthy", 100));
     }
 
     #[test]
-    fn failures_cost_points_and_say_why() {
+    fn failures_lower_score_with_reason() {
         let seen = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
         let health = judge(&READY, &seen);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
     }
 
     #[test]
-    fn each_wrong_of_the_network_is_named_and_seen() {
+    fn each_network_problem_has_finding() {
         for (code, network) in [
             ("degraded", Network { silent_ms: Some(200_000), ..Network::default() }),
             ("receive_stall", Network { receives_nothing: true, ..Network::default() }),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_device_is_blocked_with_its_reason() {
+    fn failed_device_is_blocked_with_reason() {
         let state = State::Failed { reason: Reason::Banned, since: Millis(0) };
         let health = judge(&state, &HealthInput::default());
         assert_eq!((health.status, health.score), ("blocked", 0));

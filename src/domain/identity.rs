@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_tells_of_one_person_only_with_number_and_hidden_id() {
+    fn update_with_number_and_lid_identifies_one_person() {
         let told = |id: &str, lid: Option<&str>| {
             let update = ContactUpdate { lid: lid.map(jid), ..ContactUpdate::seen(jid(id)) };
             IdentityPair::pair_of(&update)
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn both_parts_of_a_message_id_are_settled() {
+    fn both_parts_of_message_id_are_canonicalized() {
         let mut id: MessageId = "false_1203@g.us_3EB0_4411@lid".parse().unwrap();
         assert_eq!(hidden_ids(&mut id), [jid("4411@lid")]);
         assert!(same().canonicalize(&mut id));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_known_is_settled() {
+    fn unmapped_lids_are_not_canonicalized() {
         let mut people = vec![jid("9@lid"), jid("4411@lid"), jid("15550100002"), jid("4411@lid")];
         assert_eq!(hidden_ids(&mut people), [jid("4411@lid"), jid("9@lid")]);
         canonicalize(&mut people, &[same()]);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_view_or_silent_in_one_chat_is_so_in_the_one_they_become() {
+    fn merged_chat_is_visible_or_muted_if_either_was() {
         let kept = Chat { archived: true, muted: true, muted_until: Some(Millis(9)), ..chat("15550100001") };
         let folded = Chat { pinned: true, muted: true, timestamp: Millis(5), ..chat("4411@lid") };
         let one = merged(Some(kept.clone()), folded.clone());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_only_the_hidden_id_becomes_the_number() {
+    fn lid_as_name_becomes_phone_number() {
         assert_eq!(same().canonical_name("4411@lid".to_owned()), "+15550100001");
         assert_eq!(same().canonical_name("Jo".to_owned()), "Jo");
     }

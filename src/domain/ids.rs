@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_message_ids_are_refused() {
+    fn invalid_message_ids_are_rejected() {
         for text in
             ["", "true", "yes_1@c.us_A", "true_15550100001@c.us", "true_15550100001_A", "true_x@c.us_A"]
         {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn device_ids_keep_to_their_alphabet() {
+    fn device_ids_use_slug_alphabet() {
         assert!("shop-1_A".parse::<DeviceId>().is_ok());
         for text in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
             assert_eq!(text.parse::<DeviceId>(), Err(DeviceIdError), "{text}");

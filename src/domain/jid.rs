@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_are_understood_as_people_write_them() {
+    fn phone_number_spellings_are_parsed() {
         for text in [
             "+1 555 010-0001",
             "15550100001",
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chat_is_refused_with_a_reason() {
+    fn invalid_jid_is_rejected_with_reason() {
         assert_eq!("".parse::<Jid>(), Err(JidError::Empty));
         assert_eq!("hello".parse::<Jid>(), Err(JidError::Number));
         assert_eq!("12@c.us".parse::<Jid>(), Err(JidError::Number));
@@ -222,14 +222,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_what_parses_prints_as_itself(text in "\\PC{0,40}") {
+        fn parsed_jid_prints_canonically_without_panic(text in "\\PC{0,40}") {
             if let Ok(jid) = text.parse::<Jid>() {
                 prop_assert_eq!(jid.to_string().parse::<Jid>(), Ok(jid));
             }
         }
 
         #[test]
-        fn every_spelling_of_a_number_is_one_chat(digits in "[1-9][0-9]{6,14}") {
+        fn spellings_of_number_are_one_jid(digits in "[1-9][0-9]{6,14}") {
             let jid = Jid::person(&digits).unwrap();
             for text in [format!("+{digits}"), format!("{digits}@c.us"), format!("{digits}@s.whatsapp.net"), digits] {
                 prop_assert_eq!(text.parse::<Jid>(), Ok(jid.clone()));
@@ -237,14 +237,14 @@ mod tests {
         }
 
         #[test]
-        fn stand_ins_round_trip(number in any::<u64>()) {
+        fn stand_in_jids_round_trip(number in any::<u64>()) {
             let jid = Jid::placeholder(number);
             prop_assert!(jid.is_placeholder());
             prop_assert_eq!(jid.to_string().parse::<Jid>(), Ok(jid));
         }
 
         #[test]
-        fn groups_round_trip(id in "[0-9]{5,18}(-[0-9]{5,10})?") {
+        fn group_jids_round_trip(id in "[0-9]{5,18}(-[0-9]{5,10})?") {
             let text = format!("{id}@g.us");
             prop_assert_eq!(text.parse::<Jid>().unwrap().to_string(), text);
         }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::clock::Millis;
 
@@ -30,7 +31,7 @@ impl<K> Default for LogThrottle<K> {
 impl<K: Eq + Hash> LogThrottle<K> {
     /// Whether this is to be said now: then how often it was left out since it was said last.
     pub fn now(&self, what: K, now: Millis) -> Option<u64> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(said) = all.get_mut(&what) {
             if is_recent(said.at, now) {
                 said.left_out = said.left_out.saturating_add(1);
@@ -60,7 +61,7 @@ mod tests {
     use super::super::log_throttle::*;
 
     #[test]
-    fn the_same_is_said_once_in_a_while_with_how_often_it_was_not() {
+    fn repeated_message_is_limited_and_counted() {
         let seldom = LogThrottle::default();
         assert_eq!((seldom.now("a", Millis(0)), seldom.now("b", Millis(0))), (Some(0), Some(0)));
         assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn entries_are_bounded() {
         let seldom = LogThrottle::default();
         assert!((0..MOST).all(|n| seldom.now(n, Millis(0)).is_some()));
         assert_eq!(seldom.now(MOST, Millis(1)), None);

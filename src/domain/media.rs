@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_read_only_in_its_one_spelling() {
+    fn media_hash_has_one_spelling() {
         let hash = MediaHash::of_digest(&[0xab; 32]);
         assert_eq!(hash.as_str().parse(), Ok(hash.clone()));
         for wrong in ["", "ab", &hash.as_str().to_uppercase(), &format!("../{}", &hash.as_str()[3..])] {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_would_run_is_a_document() {
+    fn types_that_browsers_execute_are_documents() {
         for mimetype in ["image/svg+xml", "text/html", "application/pdf", "application/octet-stream"] {
             assert_eq!(MediaKind::of_mimetype(mimetype), MediaKind::Document, "{mimetype}");
         }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_what_it_was_told_to_be_only_if_it_can_be() {
+    fn media_kind_must_fit_mimetype() {
         for (told, mimetype, is) in [
             (MediaKind::Image, "text/html", MediaKind::Document),
             (MediaKind::Ptt, "audio/ogg", MediaKind::Ptt),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_shows_a_file_twice_and_what_is_read_back_only_describes_it() {
+    fn media_fields_are_doubled_and_links_not_read_back() {
         let media = Media {
             kind: MediaKind::Video,
             file: StoredMedia {

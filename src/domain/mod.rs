@@ -27,6 +27,7 @@ pub mod message;
 pub mod notify;
 pub mod origin;
 pub mod outbox;
+pub mod queries;
 pub mod reason;
 pub mod secret_settings;
 pub mod slug;

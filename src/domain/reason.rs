@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_is_what_serde_writes() {
+    fn reason_code_equals_serialized_form() {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
         }

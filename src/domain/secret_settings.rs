@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_taken_out_and_put_back() {
+    fn secrets_are_extracted_and_restored() {
         let full = map(json!({
             "waha": { "baseUrl": "https://waha.example.com", "apiKey": "a key", "session": "one" },
             "list": [{ "access_token": "b" }, { "client-secret": ["c", "d"] }], "token": 5, "passwords": "no",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_stays_until_it_is_changed_or_taken_away() {
+    fn secret_stays_until_changed_or_removed() {
         let before = map(json!({ "waha": { "apiKey": "old", "webhookSecret": "s", "session": "one" } }));
         let after = |new: Value| Value::Object(keep(map(new), &before));
         assert_eq!(after(json!({ "waha": { "session": "two" } }))["waha"]["apiKey"], "old");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_go_to_another_host_unless_it_is_given_again() {
+    fn secret_must_be_repeated_for_new_host() {
         let before = map(json!({ "waha": { "baseUrl": "https://a", "apiKey": "old", "session": "one" } }));
         let place = |new: Value| sent_elsewhere(&map(json!({ "waha": new })), &before);
         let kept = Some("waha.apiKey".to_owned());
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_without_its_secret_is_found() {
+    fn mask_without_secret_is_found() {
         assert_eq!(bare_mask(&map(json!({ "waha": { "apiKey": "key", "note": MASK } }))), None);
         assert_eq!(bare_mask(&map(json!({ "waha": { "apiKey": MASK } }))).as_deref(), Some("waha.apiKey"));
     }

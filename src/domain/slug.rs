@@ -76,7 +76,7 @@ mod tests {
     use super::super::slug::*;
 
     #[test]
-    fn an_id_is_made_of_few_letters() {
+    fn slug_has_restricted_alphabet() {
         for good in ["wh_3f0a8c5e9b7d41261122", "a", "A-Z_9", &"x".repeat(64)] {
             assert!(is_valid(good), "{good}");
         }

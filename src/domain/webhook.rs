@@ -13,11 +13,13 @@ use super::clock::Millis;
 use super::ids::DeviceId;
 use super::slug::made_id;
 
+pub mod delivery;
 pub mod event_names;
 pub mod filter_input;
 pub mod retry_schedule;
 pub mod subscription;
 
+pub use delivery::{DeadLetter, DeliveryKey, WebhookAttempt};
 pub use filter_input::FilterInput;
 pub use retry_schedule::{InvalidSpan, RetryDelay, RetrySchedule};
 pub use subscription::{Subscription, SubscriptionError};
@@ -221,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_is_replaced_signs_too_for_a_while() {
+    fn replaced_secret_still_signs_for_a_period() {
         let mut secrets = EndpointSecrets {
             url: String::new(),
             headers: BTreeMap::new(),

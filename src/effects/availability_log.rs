@@ -1,6 +1,6 @@
 //! Says once that an effect can or cannot be had, and again when that changes.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use super::Availability;
 
@@ -18,7 +18,7 @@ impl AvailabilityLog {
 
     /// Logs one line when this is news.
     pub(super) fn note(&self, now: &Availability) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         // That it works is news only after it did not.
         let news = match (&*last, now) {
             (Some(before), now) => before != now,

@@ -64,27 +64,27 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn control_and_direction_are_gone_and_text_stays() {
+    fn sanitize_removes_controls_and_keeps_text() {
         assert_eq!(line("a\u{1b}[31mb\0c\u{202e}d\ne", 100), "a[31mbcd e");
         assert_eq!(line("שלום 👩‍👧 é ok", 100), "שלום 👩‍👧 é ok");
         assert_eq!(lines("one\r\ntwo\u{2028}three\nfour", 100, 3), "one\ntwo\nthree four");
     }
 
     #[test]
-    fn what_is_long_ends_in_an_ellipsis() {
+    fn long_text_ends_in_ellipsis() {
         assert_eq!(line("abcdef", 4), "abc…");
         assert_eq!(line(&"x".repeat(100_000), 50).chars().count(), 50);
         assert_eq!(line("abcd", 4), "abcd");
     }
 
     #[test]
-    fn markup_is_shown() {
+    fn markup_is_shown_literally() {
         assert_eq!(escaped("<b>&\"'</b>"), "&lt;b&gt;&amp;&quot;&#39;&lt;/b&gt;");
     }
 
     proptest! {
         #[test]
-        fn nothing_harmful_is_ever_left(text in any::<String>(), max in 1_usize..200) {
+        fn sanitized_text_has_no_harmful_characters(text in any::<String>(), max in 1_usize..200) {
             let shown = lines(&text, max, 4);
             prop_assert!(shown.chars().count() <= max);
             prop_assert!(shown.matches('\n').count() < 4);

@@ -1,29 +1,29 @@
-//! What an upstream calls back with, and how it is answered.
+//! Requests of upstreams to this daemon, and the answers to them.
 
 use serde_json::Value;
 use thiserror::Error;
 
-/// An upstream's request, as it came.
+/// A callback of an upstream, unparsed.
 #[derive(Debug, Clone, Copy)]
 pub struct Callback<'a> {
-    /// How it asks.
+    /// `GET` to verify, `POST` with events.
     pub method: CallbackMethod,
-    /// The query, decoded, in its order.
+    /// The decoded query, in its order.
     pub query: &'a [(String, String)],
-    /// The headers, their names in lower case.
+    /// The headers; their names are in lower case.
     pub headers: &'a [(String, String)],
-    /// The body, byte for byte: signatures are made over it.
+    /// The unchanged body: signatures cover its bytes.
     pub body: &'a [u8],
 }
 
 impl<'a> Callback<'a> {
-    /// The first header of this name, in lower case.
+    /// The first header with this name, which is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         first(self.headers, name)
     }
 
-    /// The first value of this name in the query.
+    /// The first value with this name in the query.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&'a str> {
         first(self.query, name)
@@ -34,40 +34,40 @@ fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-/// How an upstream asks.
+/// The method of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackMethod {
-    /// To verify an address before it sends.
+    /// Verifies the address.
     Get,
-    /// To tell something.
+    /// Carries events.
     Post,
 }
 
-/// The answer to a callback that was taken: 200.
+/// The body of the answer to an accepted callback, with status 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallbackAnswer {
-    /// What an upstream wants to read back as it is, such as a challenge.
+    /// Text that the upstream compares, such as a challenge.
     Text(String),
-    /// JSON.
+    /// A JSON value.
     Json(Value),
 }
 
-/// A callback was not taken.
+/// Why a callback was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CallbackError {
-    /// This engine takes none, or this device is not set up for them.
-    #[error("this device takes no callbacks")]
+    /// The engine has no callbacks, or the device does not use them.
+    #[error("this device accepts no callbacks")]
     NotTaken,
     /// The signature is missing or wrong.
     #[error("the signature is missing or wrong")]
     Unauthorized,
-    /// What was to be verified is not what was agreed on.
+    /// The verification token is wrong.
     #[error("the verification is refused")]
     Forbidden,
-    /// It is signed, and still not what this upstream sends.
+    /// The callback is signed, but does not match the upstream's contract.
     #[error("{0}")]
     Invalid(String),
-    /// It could not be taken in now; the upstream should try again.
+    /// The callback could not be ingested now; the upstream should retry.
     #[error("{0}")]
     NotNow(String),
 }

@@ -1,79 +1,80 @@
-//! What can be wrong with an engine and its sessions.
+//! Errors of engines and sessions.
 
 use thiserror::Error;
 
 use super::VaultError;
 
-/// A device's setting that cannot be.
+/// An invalid setting of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {message}")]
 pub struct SettingError {
     /// Its path, such as `settings.simulator.ackServerMs`.
     pub field: String,
-    /// What is wrong and what is right.
+    /// A sentence with the valid values.
     pub message: String,
 }
 
-/// A session could not be set up.
+/// A session could not be created.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// A setting cannot be.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// Anything of the engine's own.
+    /// Another error of the engine.
     #[error("the engine could not be set up")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A request to a session could not be served.
+/// A request to a session failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SessionError {
-    /// Not connected.
+    /// The session is not connected.
     #[error("the device is not connected to its network")]
     Offline,
-    /// This engine cannot.
+    /// The engine does not support the request.
     #[error("this device's engine does not support that")]
     NotSupported,
-    /// The network refused; its words are for whoever asked. They are in no log, as they may repeat what was asked.
+    /// The network refused, with its reason for the client. The reason is not logged, because it may repeat the
+    /// request.
     #[error("the network refused")]
     Refused(String),
-    /// The account is not in that group, or there is none.
+    /// The account is not in the group, or the group does not exist.
     #[error("the network refused: the account is not in this group")]
     NotInGroup,
 }
 
-/// A control request could not be served.
+/// A control request failed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ControlError {
-    /// This engine has no such thing, or is disabled.
+    /// The call does not exist, or is disabled.
     #[error("there is no such call")]
     NotFound,
-    /// The body is not what the call takes.
+    /// The body is invalid.
     #[error("{field}: {message}")]
     Invalid {
-        /// Which field.
+        /// The invalid field.
         field: String,
-        /// What is wrong and what is right.
+        /// A sentence with the valid values.
         message: String,
     },
-    /// Understood, but impossible now.
+    /// Valid, but not possible now.
     #[error("{message}")]
     Impossible {
-        /// Stable, snake_case.
+        /// A stable code in `snake_case`.
         code: &'static str,
-        /// For people.
+        /// A sentence for people.
         message: String,
     },
-    /// A later version will do it.
+    /// Not implemented yet.
     #[error("{0} is not built yet")]
     NotBuilt(&'static str),
     /// The signature is missing or wrong.
     #[error("the signature is missing or wrong")]
     Unauthorized,
-    /// The engine's own storage failed.
+    /// The engine's storage failed.
     #[error("the engine could not store it")]
     Storage,
 }
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_network_said_is_in_no_sentence_for_a_log() {
+    fn refusal_reason_is_not_logged() {
         let refused = SessionError::Refused("chat of 15550100001 said: hello".to_owned());
         assert_eq!(refused.to_string(), "the network refused");
     }

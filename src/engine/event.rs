@@ -1,173 +1,125 @@
-//! What an engine tells.
+//! Events that engines deliver.
 
-use super::{ChatChange, Incoming, IncomingReceipt};
+use super::{ChatChange, Incoming, IncomingChange, IncomingReceipt};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::device::Account;
 use crate::domain::event::{CallStatus, HistoryPhase, TypingKind};
 use crate::domain::group::{Group, GroupChange, Participant};
-use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
 
-/// What an engine tells.
+/// An event of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
-    /// A code to scan, valid for so many milliseconds.
+    /// A QR code was shown.
     Code {
-        /// The raw string.
+        /// The content of the QR code.
         code: String,
-        /// How long a phone accepts it.
+        /// How long a phone accepts it, in milliseconds.
         valid_ms: i64,
     },
     /// A phone accepted the link.
     Scanned(Account),
     /// The session can send and receive.
     Opened(Account),
-    /// A message came in, or was sent from another linked device.
+    /// A message was received, or sent from another linked device.
     Message(Box<Incoming>),
-    /// History that was there before the link: stored, told to nobody.
+    /// Messages of the history sync; stored without message events.
     History(Vec<Incoming>),
-    /// What happened to messages of the history, each as the event of its kind: stored, told to nobody.
-    PastChanges(Vec<EngineEvent>),
-    /// A receipt for a message of ours.
+    /// Changes to messages of the history sync; stored without events.
+    PastChanges(Vec<IncomingChange>),
+    /// A receipt for our message.
     Receipt(IncomingReceipt),
     /// Messages were read on another device of this account.
     ReadElsewhere {
-        /// The chat.
+        /// The chat that was read.
         chat: Jid,
-        /// Which; all up to now, when empty.
+        /// The messages that were read; all up to now if empty.
         messages: Vec<NetworkId>,
     },
-    /// Somebody types, or stopped.
+    /// A person started or stopped typing.
     Typing {
-        /// Where.
+        /// The chat with the typing indicator.
         chat: Jid,
-        /// Who.
+        /// The typing person.
         from: Jid,
-        /// Text or voice.
+        /// Typing or recording.
         kind: TypingKind,
-        /// Whether it began or ended.
+        /// Whether typing started.
         on: bool,
     },
-    /// Somebody is online, or went.
+    /// A contact went online or offline.
     Presence {
-        /// Who.
+        /// The contact.
         contact: Jid,
-        /// Whether they are online.
+        /// Whether the contact is online.
         online: bool,
-        /// When they were last.
+        /// The last time online, if the network reports it.
         last_seen: Option<Millis>,
     },
-    /// What the network knows of people.
+    /// New data about contacts.
     Contacts(Vec<ContactUpdate>),
-    /// A chat's name, of a group usually.
+    /// A chat has this name; usually a group.
     ChatName {
-        /// The chat.
+        /// The named chat.
         chat: Jid,
-        /// Its name.
+        /// The name of the chat.
         name: String,
     },
-    /// Somebody reacted; empty: took it back.
-    Reaction {
-        /// To which message.
-        id: MessageId,
-        /// Who.
-        from: Jid,
-        /// Whether that is our account, on another device.
-        from_me: bool,
-        /// With what.
-        emoji: String,
-        /// When.
-        at: Millis,
-    },
-    /// Somebody voted in a poll; none: took it back.
-    Vote {
-        /// The poll's message.
-        id: MessageId,
-        /// Who.
-        voter: Jid,
-        /// For which answers.
-        options: Vec<String>,
-        /// When.
-        at: Millis,
-    },
-    /// A sender changed the text of a message.
-    Edited {
-        /// Which.
-        id: MessageId,
-        /// The new text.
-        body: String,
-        /// When.
-        at: Millis,
-    },
-    /// A message was taken back for everyone.
-    Revoked {
-        /// Which.
-        id: MessageId,
-    },
-    /// A message was starred, or not any more, on another device of this account.
-    Starred {
-        /// Which.
-        id: MessageId,
-        /// Whether.
-        on: bool,
-    },
-    /// A message was removed from this account, on another device.
-    DeletedForMe {
-        /// Which.
-        id: MessageId,
-    },
-    /// Something was done to a chat on another device of this account.
+    /// A change to a message, made by another person or on another device of this account.
+    MessageChange(IncomingChange),
+    /// A chat was changed on another device of this account.
     Chat {
-        /// Which.
+        /// The changed chat.
         chat: Jid,
-        /// What.
+        /// The kind of change.
         change: ChatChange,
     },
-    /// Groups as they are: told after linking, and when our account comes into one.
+    /// Current groups: delivered after linking, and when our account joins one.
     Groups {
-        /// With who is in them.
+        /// The groups with their members.
         groups: Vec<Group>,
-        /// Whether these are all that the account is in: of what is known besides, it is out. Told only while
-        /// no request about groups can be under way.
+        /// Whether these are all groups of the account; it has left any other group. True only while no group request
+        /// is in flight.
         complete: bool,
     },
-    /// A group changed.
+    /// A group was changed.
     GroupChanged {
-        /// Which.
+        /// The changed group.
         group: Jid,
-        /// What changed.
+        /// The kind of change.
         change: GroupChange,
-        /// Whom it is about, with what they now may do.
+        /// The affected members with their new roles.
         participants: Vec<Participant>,
-        /// The new name or description, where that changed.
+        /// The new name or description, if that changed.
         text: Option<String>,
-        /// Who changed it.
+        /// The author of the change, if the network reports it.
         author: Option<Jid>,
     },
-    /// Somebody calls, or it ended.
+    /// A call started or ended.
     Call {
-        /// Names the call.
+        /// The call's id.
         call_id: String,
-        /// Who calls.
+        /// The caller.
         from: Jid,
         /// Whether it is a video call.
         video: bool,
-        /// Where it is.
+        /// The state of the call.
         status: CallStatus,
     },
-    /// How far the first synchronisation is.
+    /// The progress of the history sync.
     HistoryProgress {
-        /// So far.
+        /// Items done so far.
         done: u64,
-        /// In all, where that is known.
+        /// All items, if the number is available.
         total: Option<u64>,
-        /// What.
+        /// The current phase.
         phase: HistoryPhase,
     },
-    /// The round trip to the network, as last measured.
+    /// The last round trip to the network.
     Latency {
-        /// In milliseconds.
+        /// Its duration in milliseconds.
         ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What an engine is asked of groups.
+//! Group requests to engines.
 
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
@@ -6,68 +6,68 @@ use crate::domain::jid::Jid;
 /// A request about groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupRequest {
-    /// Makes one.
+    /// Creates a group.
     Create {
-        /// Its name.
+        /// The new group's name.
         subject: String,
-        /// Who is in it besides our account.
+        /// The members besides our account.
         participants: Vec<Jid>,
     },
-    /// What the network knows of one.
+    /// Reads a group.
     Info(Jid),
-    /// Changes who is in it, or what they may do.
+    /// Changes the members or their roles.
     Participants {
-        /// Which group.
+        /// The group.
         group: Jid,
         /// Add, remove, promote or demote.
         change: MembersChange,
-        /// Whom.
+        /// The members to change.
         participants: Vec<Jid>,
     },
-    /// Names it.
+    /// Renames a group.
     Subject {
-        /// Which group.
+        /// The group.
         group: Jid,
-        /// Its new name.
+        /// The new name.
         subject: String,
     },
-    /// Describes it; empty takes the description away.
+    /// Sets the description; an empty one removes it.
     Description {
-        /// Which group.
+        /// The group.
         group: Jid,
-        /// Its new description.
+        /// The new description.
         description: String,
     },
-    /// The address by which people come in.
+    /// Reads the invite link.
     InviteLink(Jid),
-    /// Makes that address void; a new one takes its place.
+    /// Replaces the invite link.
     RevokeInviteLink(Jid),
-    /// Our account leaves. Done as well when it is not in it.
+    /// Leaves the group; succeeds if our account is not a member.
     Leave(Jid),
 }
 
-/// What is done to members of a group.
+/// A change of a group's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembersChange {
-    /// They come in.
+    /// Adds members.
     Add,
-    /// They are removed.
+    /// Removes members.
     Remove,
-    /// They become admins.
+    /// Makes members admins.
     Promote,
-    /// They become members.
+    /// Makes admins ordinary members.
     Demote,
 }
 
 /// The answer to a [`GroupRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupAnswer {
-    /// The group as it now is.
+    /// The current group.
     Group(Group),
-    /// Who could be changed, and who not, each with why (a stable code).
+    /// The result for each member, with a stable code for failures.
     Participants(Vec<(Jid, Result<(), &'static str>)>),
     /// The invite link.
     Link(String),
-    /// Done.
+    /// The request succeeded without a result.
     Done,
 }

@@ -1,4 +1,4 @@
-//! A vault in memory, for engines' tests. Deadlines mean nothing to it.
+//! A vault in memory for engines' tests; it ignores deadlines.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! Messages between an engine and its network, in our words, and what became of them.
+//! Messages and changes between an engine and its network, and the outcomes of sends.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,160 +9,160 @@ use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 
-/// A message for the network.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
-    /// Its permanent id; [`MessageId::network`] is the network's id, the same at every try.
+    /// The permanent id; [`MessageId::network`] is the network id, the same in each attempt.
     pub id: MessageId,
-    /// Where it goes.
+    /// The recipient's chat.
     pub chat: Jid,
     /// The text, or the caption of a file.
     pub body: String,
-    /// What it consists of besides.
+    /// The content besides the text.
     pub content: Content,
-    /// The message that it answers.
+    /// The quoted message.
     pub quoted: Option<Quoted>,
-    /// Who is mentioned in the text.
+    /// The people mentioned in the text.
     pub mentions: Vec<Jid>,
     /// Whether it is marked as forwarded.
     pub forwarded: bool,
-    /// When it was accepted here.
+    /// When it was accepted.
     pub timestamp: Millis,
-    /// Whether a try went before, of which the network may have nothing, a part or all.
+    /// Whether an earlier attempt may have reached the network.
     pub again: bool,
 }
 
-/// The message that another one answers.
+/// A quoted message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quoted {
-    /// Its id.
+    /// The quoted message's id.
     pub id: MessageId,
-    /// Who wrote it.
+    /// The author of the quoted message.
     pub author: Jid,
-    /// Its text.
+    /// The text of the quoted message.
     pub body: String,
 }
 
-/// A change to a message that the network has.
+/// A change that we make to a message at the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageChange {
-    /// A new text; for messages of ours.
+    /// Edits the text of our message.
     Edit {
-        /// Which.
+        /// The message.
         id: MessageId,
         /// The new text.
         body: String,
-        /// When.
+        /// The time of the edit.
         at: Millis,
     },
-    /// Our reaction; empty takes it back.
+    /// Reacts; an empty `emoji` removes our reaction.
     React {
-        /// To which.
+        /// The message.
         id: MessageId,
-        /// With what.
+        /// The reaction.
         emoji: String,
-        /// When.
+        /// The time of the reaction.
         at: Millis,
     },
-    /// Takes a message back for everyone; for messages of ours, and as a group's admin.
+    /// Revokes our message for everyone, or any message as a group's admin.
     Revoke {
-        /// Which.
+        /// The message.
         id: MessageId,
     },
-    /// Removes it from this account only.
+    /// Deletes a message for this account only.
     DeleteForMe {
-        /// Which.
+        /// The message.
         id: MessageId,
     },
-    /// Stars it, or not any more.
+    /// Stars or unstars a message.
     Star {
-        /// Which.
+        /// The message.
         id: MessageId,
-        /// Whether.
+        /// Whether it is starred from now on.
         on: bool,
     },
-    /// Our vote in a poll; empty takes it back.
+    /// Votes in a poll; no options withdraw our vote.
     Vote {
         /// The poll's message.
         id: MessageId,
-        /// The chosen answers.
+        /// The chosen options.
         options: Vec<String>,
-        /// When.
+        /// The time of the vote.
         at: Millis,
     },
 }
 
-/// What was done to a chat here, for the account's other devices.
+/// A change to a chat, for the account's other devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatChange {
-    /// Put away, or brought back.
+    /// Archived or unarchived.
     Archive(bool),
-    /// Pinned to the top, or not any more.
+    /// Pinned or unpinned.
     Pin(bool),
-    /// Silenced until then (`Some(None)`: for ever), or not any more (`None`).
+    /// Muted until a time or forever (`Some(None)`), or unmuted (`None`).
     Mute(Option<Option<Millis>>),
-    /// Its messages were removed.
+    /// Cleared: its messages were removed.
     Clear,
-    /// It was removed with its messages.
+    /// Deleted with its messages.
     Delete,
 }
 
-/// What became of a message handed to the network.
+/// The outcome of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The network has it.
+    /// The network accepted the message.
     Sent {
-        /// In a group: who it goes to.
+        /// In a group: the recipients.
         participants: Vec<Jid>,
     },
-    /// Not now; the same id may be tried again.
+    /// Not accepted now; may be retried with the same id.
     Transient(SendError),
-    /// Never.
+    /// Rejected for good.
     Permanent(SendError),
-    /// The link broke, or we did, after the bytes left.
+    /// The result is missing after the bytes left.
     Unknown(SendError),
 }
 
-/// Why a message was not sent: a stable code and a sentence.
+/// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct SendError {
-    /// Stable, snake_case.
+    /// A stable code in `snake_case`.
     pub code: &'static str,
-    /// For people.
+    /// A sentence for people.
     pub message: String,
 }
 
-/// A message from the network, in our words.
+/// A message from the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incoming {
-    /// The network's id.
+    /// The network id.
     pub network_id: NetworkId,
-    /// The chat it stands in.
+    /// The chat of the message.
     pub chat: Jid,
-    /// Who wrote it; in a group, the member.
+    /// The author; in a group, the member.
     pub from: Jid,
-    /// Whether our account wrote it, on another device.
+    /// Whether our account is the author, on another device.
     pub from_me: bool,
     /// The text, or the caption of a file.
     pub body: String,
-    /// What it consists of besides. A file is in the store already, by [`MediaStore::save`].
+    /// The content besides the text. A file is stored already, by [`MediaStore::save`].
     pub content: Content,
-    /// The message that it answers.
+    /// The quoted message.
     pub quoted: Option<Quoted>,
-    /// Who is mentioned in the text.
+    /// The people mentioned in the text.
     pub mentions: Vec<Jid>,
     /// Whether it is marked as forwarded.
     pub forwarded: bool,
-    /// When, by the network's clock.
+    /// The network's timestamp.
     pub timestamp: Millis,
-    /// The sender's display name.
+    /// The author's profile name.
     pub notify_name: Option<String>,
 }
 
 impl Incoming {
-    /// A text that somebody wrote to us.
+    /// A text to us.
     #[must_use]
     pub fn text(network_id: NetworkId, chat: Jid, from: Jid, body: String, timestamp: Millis) -> Self {
         Self {
@@ -181,19 +181,74 @@ impl Incoming {
     }
 }
 
-/// A receipt for a message of ours.
+/// A change to a message, made by another person or on another device of this account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncomingChange {
+    /// A person reacted; an empty `emoji` removes the reaction.
+    Reaction {
+        /// The message.
+        id: MessageId,
+        /// The reacting person.
+        from: Jid,
+        /// Whether that is our account, on another device.
+        from_me: bool,
+        /// The reaction.
+        emoji: String,
+        /// The time of the reaction.
+        at: Millis,
+    },
+    /// A person voted in a poll; no options withdraw the vote.
+    Vote {
+        /// The poll's message.
+        id: MessageId,
+        /// The voting person.
+        voter: Jid,
+        /// The chosen options.
+        options: Vec<String>,
+        /// The time of the vote.
+        at: Millis,
+    },
+    /// The author edited the text.
+    Edited {
+        /// The message.
+        id: MessageId,
+        /// The new text.
+        body: String,
+        /// The time of the edit.
+        at: Millis,
+    },
+    /// The message was revoked for everyone.
+    Revoked {
+        /// The message.
+        id: MessageId,
+    },
+    /// The message was starred or unstarred on another device of this account.
+    Starred {
+        /// The message.
+        id: MessageId,
+        /// Whether it is starred now.
+        on: bool,
+    },
+    /// The message was deleted for this account only, on another device.
+    DeletedForMe {
+        /// The message.
+        id: MessageId,
+    },
+}
+
+/// A receipt for our message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingReceipt {
-    /// The chat the message stands in.
+    /// The chat of the message.
     pub chat: Jid,
-    /// The network's id of the message.
+    /// The message's network id.
     pub network_id: NetworkId,
-    /// How far it is.
+    /// The acknowledgement level.
     pub ack: Ack,
-    /// Whose receipt, in a group.
+    /// The recipient who acknowledged, in a group.
     pub participant: Option<Jid>,
-    /// When.
+    /// The time of the receipt.
     pub timestamp: Millis,
-    /// Why it failed, with [`Ack::Error`].
+    /// The error, with [`Ack::Error`].
     pub error: Option<SendError>,
 }

@@ -1,12 +1,11 @@
-//! How a device reaches its network: what an engine must do, and the ports that it is given.
+//! Engines: the traits that connect a device to its network, and the ports that an engine is given.
 //!
-//! An engine owns no policy: it retries nothing by itself, stores no messages and keeps no pace. Its
-//! secrets and state live in the [`Vault`]; what it hears goes to [`Inbound`], which answers once the
-//! news is durable, and only then may the engine acknowledge it to its network.
+//! An engine owns no policy: it does not resend, store messages or pace. Its secrets and state are in the [`Vault`].
+//! It delivers events to [`Inbound`], which answers once they are durable; only then may the engine acknowledge them
+//! to its network.
 //!
-//! A [`Driver`] exists once for each kind of engine, a [`Session`] once for each device that is connected.
-//! A session has one task, [`Session::run`], which the supervisor watches: a panic there is that device's
-//! failure and nobody else's.
+//! A [`Driver`] exists once for each kind of engine, a [`Session`] once for each connected device. A session has one
+//! task, [`Session::run`], which the supervisor watches: a panic there fails only that device.
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 
@@ -28,10 +27,10 @@ mod error;
 mod event;
 mod group;
 mod message;
-mod people;
+mod person_refs;
 mod ports;
+pub mod relay;
 pub mod simulator;
-pub mod upstream;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
@@ -42,45 +41,46 @@ pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
-    ChatChange, Incoming, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
+    ChatChange, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError,
+    SendOutcome,
 };
 pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
 };
 
-/// What an engine can do, as data, so that the API can answer 422 `not_supported_by_engine`.
+/// What an engine supports, as data, so that the API can answer 422 `not_supported_by_engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capabilities {
     /// Links by QR code.
     pub qr: bool,
-    /// Links by a code typed on the phone.
+    /// Links by a pairing code.
     pub pairing_code: bool,
-    /// The network drops a second message with the same id, so that one of unknown outcome may be resent.
+    /// The network drops a second message with the same id, so that one of unknown outcome can be resent.
     pub deduplicates: bool,
     /// Typing indicators in both directions.
     pub typing: bool,
-    /// Who is online.
+    /// Presence of contacts.
     pub presence: bool,
     /// Read receipts can be sent.
     pub read_receipts: bool,
-    /// Has groups.
+    /// Groups.
     pub groups: bool,
-    /// Carries files.
+    /// Attachments.
     pub media: bool,
-    /// Carries places.
+    /// Locations.
     pub location: bool,
-    /// Carries contact cards.
+    /// Contact cards.
     pub contacts: bool,
-    /// Carries polls.
+    /// Polls.
     pub polls: bool,
-    /// Carries templates.
+    /// Templates.
     pub templates: bool,
-    /// Sent texts can be changed.
+    /// Edits of sent texts.
     pub edit: bool,
-    /// Messages can be reacted to.
+    /// Reactions.
     pub react: bool,
-    /// Sent messages can be taken back for everyone.
+    /// Revoking sent messages for everyone.
     pub revoke: bool,
     /// Has a control API for tests and demonstrations.
     pub control: bool,
@@ -89,34 +89,34 @@ pub struct Capabilities {
 /// One kind of engine.
 #[async_trait]
 pub trait Driver: Send + Sync + 'static {
-    /// Its name in a device's `engine`.
+    /// The name in a device's `engine`.
     fn name(&self) -> &'static str;
 
-    /// What it can do.
+    /// What the engine supports.
     fn capabilities(&self) -> Capabilities;
 
-    /// Whether its sessions tell again and again that their network is there ([`EngineEvent::Latency`], every
-    /// minute at least), so that silence means something.
+    /// Whether sessions report at least each minute that their network responds ([`EngineEvent::Latency`]), so that
+    /// silence is a fault.
     fn proves_liveness(&self) -> bool {
         true
     }
 
-    /// Whether a session that does not run can unlink its device all the same: where somebody else holds the link, a
-    /// device at rest is linked there still. A session is then opened, never run, and asked to log out.
+    /// Whether a device can be unlinked while its session does not run, because the upstream holds the link. A
+    /// session is then opened and asked to log out without running.
     fn unlinks_at_rest(&self) -> bool {
         false
     }
 
-    /// Says what is wrong with a device's settings, before they are stored.
+    /// Validates a device's settings before they are stored.
     ///
     /// # Errors
-    /// A field and a sentence for the first setting that cannot be.
+    /// Field and sentence of the first invalid setting.
     fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError>;
 
-    /// Sets up a session; nothing is connected before [`Session::run`].
+    /// Creates a session; nothing is connected before [`Session::run`].
     ///
     /// # Errors
-    /// When the settings or the vault cannot be used.
+    /// If the settings or the vault cannot be used.
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError>;
 
     /// Serves a request of the engine's own control API, where it has one. No session needs to be open.
@@ -132,16 +132,17 @@ pub trait Driver: Send + Sync + 'static {
         Err(ControlError::NotFound)
     }
 
-    /// The header, in lower case, that carries the signature of an upstream's callbacks; none where this engine
-    /// takes none. Nothing of a callback is read that has none.
+    /// The lower-case header with the signature of an upstream's callbacks; `None` if the engine has no callbacks. A
+    /// callback without this header is not read.
     fn callback_signature(&self) -> Option<&'static str> {
         None
     }
 
-    /// An upstream's callback for one device, authenticated by its signature. Returns once what it told is durable.
+    /// Handles an upstream's callback for one device, after checking its signature. Returns once its content is
+    /// durable.
     ///
     /// # Errors
-    /// When this engine takes none, the signature is wrong, or it has to be tried again later.
+    /// If the engine has no callbacks, the signature is wrong, or the callback must be repeated later.
     async fn callback(
         &self,
         _device: &DeviceId,
@@ -151,7 +152,7 @@ pub trait Driver: Send + Sync + 'static {
         Err(CallbackError::NotTaken)
     }
 
-    /// The device is deleted: forget what is kept of it outside the vault.
+    /// Removes the state of a deleted device outside the vault.
     async fn forget(&self, device: &DeviceId);
 }
 
@@ -178,131 +179,136 @@ pub struct ControlContext {
 
 /// What a session is given.
 pub struct SessionContext {
-    /// Whose session this is.
+    /// The session's device.
     pub device: DeviceId,
     /// The device's settings.
     pub settings: Map<String, Value>,
-    /// The account, when the device was linked before.
+    /// The account, if the device is linked.
     pub account: Option<Account>,
     /// The engine's own storage for this device.
     pub vault: Arc<dyn Vault>,
-    /// Where files are.
+    /// The store of attachments.
     pub media: Arc<dyn MediaStore>,
-    /// Where news goes.
+    /// The receiver of events.
     pub inbound: Arc<dyn Inbound>,
-    /// Cancelled when the session is to end; [`Session::run`] then returns [`Ended::Closed`].
+    /// Cancelled to end the session; [`Session::run`] then returns [`SessionEnd::Closed`].
     pub cancel: CancellationToken,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The source of randomness.
     pub random: Arc<dyn Random>,
 }
 
 /// A device's connection to its network.
 #[async_trait]
 pub trait Session: Send + Sync + 'static {
-    /// Connects, delivers news, and returns when the session has ended, for whatever reason.
+    /// Connects, delivers events, and returns when the session has ended.
     async fn run(self: Arc<Self>) -> SessionEnd;
 
-    /// Hands a message to the network, under the id that it carries.
+    /// Sends a message under the network id that it carries.
     async fn send(&self, message: Outgoing) -> SendOutcome;
 
-    /// Tells the senders that these messages were read.
+    /// Whether a message of unknown outcome may be sent again under its id, where the engine deduplicates in general.
+    async fn may_resend(&self, _message: &NetworkId) -> bool {
+        true
+    }
+
+    /// Sends read receipts.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError>;
 
-    /// Shows or hides "typing" in a chat.
+    /// Shows or hides the typing indicator in a chat.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError>;
 
-    /// Asks the network to report when this person is online.
+    /// Subscribes to a contact's presence.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError>;
 
-    /// Asks the network something.
+    /// Queries the network.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn query(&self, query: Query) -> Result<Answer, SessionError>;
 
-    /// A code to type on the phone with this number (digits), in place of scanning one. It is valid no longer
-    /// than codes to scan are shown.
+    /// Requests a code to type on the phone with this number (digits). It expires with the QR codes at the latest.
     ///
     /// # Errors
-    /// When no code is being offered now, or the network refuses.
+    /// If the device is not linking now, or the network refuses.
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError>;
 
-    /// Changes something about a message that the network has. Doing it twice is the same as once.
+    /// Changes a message at the network; idempotent.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError>;
 
-    /// Tells the account's other devices what was done to a chat.
+    /// Applies a change of a chat to the account's other devices.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// If the session is not connected or the network refuses.
     async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError>;
 
-    /// Asks the network about a group, or to change it.
+    /// Queries or changes a group.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses; [`SessionError::NotInGroup`] when that is why.
+    /// If the session is not connected or the network refuses; [`SessionError::NotInGroup`] if the account is not a
+    /// member.
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
 
-    /// Unlinks the device at the network and forgets the credentials. Asked of a session that never ran too, where the
-    /// driver says so ([`Driver::unlinks_at_rest`]).
+    /// Unlinks the device at the network and removes the credentials. Also called on a session that never ran, if
+    /// [`Driver::unlinks_at_rest`] is true.
     ///
     /// # Errors
-    /// When the network could not be told; the credentials are forgotten all the same.
+    /// If the network could not be reached; the credentials are removed nevertheless.
     async fn log_out(&self) -> Result<(), SessionError>;
 }
 
 /// A code to type on the phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairingCode {
-    /// The code.
+    /// The code as the phone expects it.
     pub code: String,
-    /// How long it is valid from now.
+    /// How long it is valid from now, in milliseconds.
     pub valid_ms: u64,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// As asked.
+    /// It was closed by the supervisor.
     Closed,
-    /// All codes ran out unscanned.
+    /// All QR codes expired without a scan.
     CodesExhausted,
-    /// May be tried again.
+    /// The connection was lost; retry.
     LinkLost(Reason),
-    /// The network no longer knows the device; its credentials are of no use.
+    /// The device was unlinked; its credentials are useless.
     LoggedOut(Reason),
-    /// Must not be tried again by itself.
+    /// It must not be retried automatically.
     Fatal(Reason),
 }
 
-/// A question to the network.
+/// A query to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
     /// Whether a person is on the network.
     Exists(Jid),
-    /// The address of a person's picture.
+    /// The URL of a person's picture.
     ProfilePicture(Jid),
 }
 
 /// The answer to a [`Query`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Whether they are.
+    /// Whether the person is on the network.
     Exists(bool),
-    /// Where the picture is, if there is one.
+    /// The URL, if there is a picture.
     ProfilePicture(Option<String>),
 }
 

@@ -15,7 +15,7 @@ async fn polite(soft: CancellationToken) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_tasks_that_finish_their_work() {
+async fn drain_waits_for_tasks_to_finish() {
     let (tasks, begun) = (Tasks::new(), Instant::now());
     tasks.spawn("polite", polite(tasks.soft().clone()));
     assert_eq!(tasks.running(), 1);
@@ -24,7 +24,7 @@ async fn drain_waits_for_tasks_that_finish_their_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_cuts_what_does_not_return_in_time() {
+async fn drain_aborts_tasks_after_deadline() {
     let (tasks, begun) = (Tasks::new(), Instant::now());
     let deaf = tasks.spawn("deaf", std::future::pending());
     tasks.spawn("polite", polite(tasks.soft().clone()));
@@ -35,7 +35,7 @@ async fn drain_cuts_what_does_not_return_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drain_reports_a_task_that_blocks_its_thread() {
+async fn drain_reports_task_that_blocks_thread() {
     let tasks = Tasks::new();
     let (started, is_started) = oneshot::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -49,7 +49,7 @@ async fn drain_reports_a_task_that_blocks_its_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_task_is_its_own() {
+async fn panic_stays_in_its_task() {
     let tasks = Tasks::new();
     let handle = tasks.spawn("panics", async { panic!("expected by the test") });
     assert!(handle.await.unwrap_err().is_panic());
@@ -58,7 +58,7 @@ async fn a_panic_in_a_task_is_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_unexpected_end_of_an_essential_task_is_reported() {
+async fn unexpected_end_of_essential_task_is_reported() {
     let tasks = Tasks::new();
     tasks.spawn_essential("returns", sleep(SECOND));
     let expected = Failure { task: "returns", how: Ending::Returned };
@@ -72,7 +72,7 @@ async fn the_unexpected_end_of_an_essential_task_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_failure_is_kept() {
+async fn first_failure_is_kept() {
     let tasks = Tasks::new();
     tasks.spawn_essential("first", sleep(SECOND));
     tasks.spawn_essential("second", sleep(2 * SECOND));
@@ -81,7 +81,7 @@ async fn the_first_failure_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_essential_task_may_return_while_draining_but_not_panic() {
+async fn essential_task_may_return_but_not_panic_in_drain() {
     let tasks = Tasks::new();
     tasks.spawn_essential("polite", polite(tasks.soft().clone()));
     assert_eq!(tasks.clone().drain(8 * SECOND).await, Drained::Clean);
@@ -98,7 +98,7 @@ async fn an_essential_task_may_return_while_draining_but_not_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn being_cut_is_no_failure() {
+async fn aborted_task_is_not_failure() {
     let tasks = Tasks::new();
     tasks.spawn_essential("deaf", std::future::pending());
     assert_eq!(tasks.clone().drain(SECOND).await, Drained::Cut(1));
@@ -106,7 +106,7 @@ async fn being_cut_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_is_drained_by_itself_and_with_the_whole() {
+async fn child_is_drained_alone_and_with_parent() {
     let (tasks, done) = (Tasks::new(), Arc::new(AtomicUsize::new(0)));
     let start = |part: &Tasks| {
         let (soft, done) = (part.soft().clone(), done.clone());
@@ -129,7 +129,7 @@ async fn a_child_is_drained_by_itself_and_with_the_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_runs_after_the_hard_token() {
+async fn no_task_runs_after_hard_token() {
     let tasks = Tasks::new();
     tasks.clone().drain(SECOND).await;
     let ran = Arc::new(AtomicUsize::new(0));
@@ -142,7 +142,7 @@ async fn nothing_runs_after_the_hard_token() {
 }
 
 #[test]
-fn the_second_request_to_stop_is_told_from_the_first() {
+fn second_stop_request_is_detected() {
     let requests = Requests { shutdown: CancellationToken::new(), reload: watch::Sender::new(0) };
     assert!(!requests.stop());
     assert!(requests.stop());
@@ -154,7 +154,7 @@ fn send(signal: &str) {
 }
 
 #[tokio::test]
-async fn signals_of_the_system_arrive() {
+async fn system_signals_are_received() {
     let mut signals = signals().unwrap();
     for _ in 0..2 {
         send("-HUP");

@@ -2,9 +2,10 @@
 //! pictures hold up another's. Nothing waits long for its turn: a picture can do without a smaller one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Pictures decoded at once: each may take much memory.
@@ -42,7 +43,7 @@ impl DecodeLimiter {
     }
 
     fn own(&self, owner: &str) -> Arc<Semaphore> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = self.owners.lock();
         owners.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(owners.entry(owner.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
@@ -53,7 +54,7 @@ mod tests {
     use super::super::decode_limiter::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_owner_has_one_turn_at_a_time_and_leaves_the_other_to_the_others() {
+    async fn owner_gets_one_decode_permit_at_a_time() {
         let turns = DecodeLimiter::new();
         let first = turns.turn("a").await.unwrap();
         assert!(turns.turn("a").await.is_none());
@@ -64,6 +65,6 @@ mod tests {
         drop(turns.turn("a").await.unwrap());
         drop(other);
         drop(turns.turn("c").await.unwrap());
-        assert_eq!(turns.owners.lock().unwrap().len(), 1, "those who are done are forgotten");
+        assert_eq!(turns.owners.lock().len(), 1, "those who are done are forgotten");
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wav_file_lasts_as_long_as_its_samples() {
+    fn wav_duration_follows_samples() {
         let mut wav = wav_of(16_000);
         wav.resize(wav.len() + 16_000, 0x80);
         assert_eq!(probed(&wav, "audio/wav").duration, Some(2.0));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opus_file_lasts_until_its_last_page() {
+    fn opus_duration_follows_last_page() {
         let page = |granule: u64, body: &[u8]| {
             let mut page = b"OggS\0\0".to_vec();
             page.extend(granule.to_le_bytes());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_of_a_picture_tells_its_size_whatever_follows() {
+    fn image_size_is_read_from_header_alone() {
         let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         png.extend(50_000_u32.to_be_bytes());
         png.extend(50_000_u32.to_be_bytes());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_not_known() {
+    fn truncated_file_has_no_metadata() {
         for mimetype in ["image/jpeg", "image/png", "image/webp", "audio/wav", "audio/ogg", "video/mp4"] {
             for length in [0, 1, 4, 11, 12, 20, 63, 64, 100] {
                 assert_eq!(probed(&vec![b'O'; length], mimetype), Probed::default(), "{mimetype} {length}");

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_known_by_their_first_bytes() {
+    fn file_type_is_detected_by_first_bytes() {
         for (bytes, mimetype) in [
             (&b"\x89PNG\r\n\x1a\n"[..], "image/png"),
             (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_is_found_behind_what_may_stand_before_it() {
+    fn markup_is_detected_after_permitted_prefix() {
         for svg in [
             "<svg xmlns='x'/>",
             "<?xml version='1.0'?>\n<!-- c --><svg>",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_just_bytes() {
+    fn binary_data_is_octet_stream() {
         assert_eq!(of("Grüße, 你好 <b".as_bytes()), "text/plain");
         assert_eq!(of(b"#!/bin/sh\necho"), "text/plain");
         assert_eq!(of(b""), "text/plain");

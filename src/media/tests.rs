@@ -42,7 +42,7 @@ fn files_below(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_file_lies_under_its_hash_and_is_read_in_parts() {
+async fn file_is_stored_by_hash_and_read_in_ranges() {
     let (dir, files) = store();
     let bytes: Vec<u8> = (0..700_000_u32).map(|n| n.to_le_bytes()[1] ^ 0x80).collect();
     let media = kept(&files, &bytes).await;
@@ -55,7 +55,7 @@ async fn a_file_lies_under_its_hash_and_is_read_in_parts() {
 }
 
 #[tokio::test]
-async fn the_same_content_lies_there_once() {
+async fn equal_content_is_stored_once() {
     let (dir, files) = store();
     let first = kept(&files, b"the same").await;
     assert_eq!(kept(&files, b"the same").await, first);
@@ -66,7 +66,7 @@ async fn the_same_content_lies_there_once() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_breaks_off_leaves_nothing() {
+async fn oversized_or_aborted_upload_leaves_nothing() {
     let (dir, files) = store();
     let too_large = files.receive("shop", &mut in_pieces(&[0; 5_000], 100), 4_999).await;
     assert!(matches!(too_large, Err(MediaError::TooLarge(4_999))));
@@ -81,7 +81,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_crash_on_the_way_in_leaves_nothing_after_the_next_start() {
+async fn interrupted_upload_is_removed_at_start() {
     let (dir, files) = store();
     drop(files);
     std::fs::write(dir.path().join("staging/7.part"), b"half a file").unwrap();
@@ -90,7 +90,7 @@ async fn a_crash_on_the_way_in_leaves_nothing_after_the_next_start() {
 }
 
 #[tokio::test]
-async fn everything_that_lies_there_is_listed_with_its_time() {
+async fn stored_files_are_listed_with_time() {
     let (_dir, files) = store();
     let media = kept(&files, b"something").await;
     let shard = u8::from_str_radix(&media.hash.as_str()[..2], 16).unwrap();
@@ -100,7 +100,7 @@ async fn everything_that_lies_there_is_listed_with_its_time() {
 }
 
 #[tokio::test]
-async fn a_picture_has_a_smaller_one_beside_it() {
+async fn picture_gets_thumbnail() {
     let (dir, files) = store();
     let mut png = io::Cursor::new(Vec::new());
     image::DynamicImage::new_rgb8(640, 480).write_to(&mut png, image::ImageFormat::Png).unwrap();
@@ -112,7 +112,7 @@ async fn a_picture_has_a_smaller_one_beside_it() {
 }
 
 #[tokio::test]
-async fn a_picture_comes_in_without_a_smaller_one_when_others_are_decoded() {
+async fn busy_decoder_stores_picture_without_thumbnail() {
     let (_dir, files) = store();
     let _turns = (files.turns.turn("one").await.unwrap(), files.turns.turn("two").await.unwrap());
     let mut png = io::Cursor::new(Vec::new());
@@ -136,7 +136,7 @@ fn dribbling(pieces: usize, bytes: usize, seconds: u64) -> ByteStream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_a_byte_now_and_then_is_ended_and_who_is_slow_is_not() {
+async fn stalled_upload_ends_and_slow_upload_completes() {
     let (dir, files) = store();
     let begun = tokio::time::Instant::now();
     let ended = files.receive("shop", &mut dribbling(1_000, 1, 5), 1 << 30).await;

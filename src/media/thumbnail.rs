@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gets_one_that_keeps_its_proportions() {
+    fn thumbnail_keeps_proportions_in_every_format() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP] {
             let small = of(&encoded(640, 160, format)).unwrap();
             assert_eq!((small.width(), small.height()), (320, 80), "{format:?}");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transparent_picture_stands_on_white() {
+    fn transparent_picture_gets_white_background() {
         let mut bytes = std::io::Cursor::new(Vec::new());
         DynamicImage::new_rgba8(8, 8).write_to(&mut bytes, ImageFormat::Png).unwrap();
         let pixel = of(&bytes.into_inner()).unwrap().to_rgb8().get_pixel(4, 4).0;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_off_or_too_large_has_none() {
+    fn truncated_or_huge_picture_has_no_thumbnail() {
         let mut huge = encoded(1, 1, ImageFormat::Png);
         huge[16..20].copy_from_slice(&50_000_u32.to_be_bytes());
         huge[20..24].copy_from_slice(&50_000_u32.to_be_bytes());

@@ -281,7 +281,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn no_spelling_of_a_local_address_is_reached() {
+    async fn local_address_is_refused_in_every_spelling() {
         let client = client(&[]);
         for host in [
             "127.0.0.1",
@@ -304,7 +304,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn an_allowed_address_is_reached_by_number_and_by_name() {
+    async fn allowed_address_is_reached_by_ip_and_name() {
         let url = serve("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
         let client = client(&["127.0.0.0/8"]);
         assert_eq!(client.get_bytes(&url, 10).await.unwrap(), b"hi");
@@ -313,7 +313,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn redirects_other_schemes_and_large_answers_are_not_followed() {
+    async fn redirects_schemes_and_large_answers_are_refused() {
         let client = client(&["127.0.0.0/8"]);
         let redirect =
             serve("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n").await;
@@ -352,7 +352,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_changes_its_address_is_refused_when_it_does() {
+    async fn rebound_name_is_refused() {
         let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
         let url = named(&serve(answer).await);
         for private in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"] {
@@ -363,7 +363,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_proxy_is_asked_for_is_looked_up_and_checked_first() {
+    async fn proxied_target_is_resolved_and_checked_first() {
         let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
         let proxy = serve(answer).await;
         let route = Route { proxy: Some(proxy), ..Route::default() };
@@ -382,14 +382,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn certificates_are_looked_at_before_they_are_used() {
+    fn certificate_files_are_validated() {
         for wrong in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
             assert!(matches!(check_certificates(wrong), Err(NetError::Certificate)), "{wrong}");
         }
     }
 
     #[tokio::test]
-    async fn a_server_that_says_nothing_is_given_up() {
+    async fn silent_server_times_out() {
         let silent = serve("").await;
         assert!(matches!(client(&["127.0.0.0/8"]).get_bytes(&silent, 10).await, Err(NetError::Timeout)));
     }

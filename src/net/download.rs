@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirects_are_followed_to_the_file() {
+    async fn download_follows_redirects() {
         let file = serve("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
         let there = serve(redirect_to(file.as_str())).await;
         assert_eq!(fetched(&there, 5).await.unwrap(), b"hello");
     }
 
     #[tokio::test]
-    async fn a_redirect_to_a_refused_address_is_refused() {
+    async fn redirect_to_refused_address_is_refused() {
         for target in [
             "http://10.0.0.1/",
             "http://[::1]:9/",
@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirects_without_end_are_given_up() {
+    async fn endless_redirects_are_refused() {
         let url = serve(redirect_to("/again")).await;
         assert!(matches!(fetched(&url, 5).await, Err(NetError::TooManyRedirects(5))));
     }
 
     #[tokio::test]
-    async fn more_than_the_limit_or_too_slow_ends_it() {
+    async fn oversized_or_slow_download_ends() {
         let announced = serve("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n012345").await;
         assert!(matches!(fetched(&announced, 5).await, Err(NetError::TooLarge(5))));
         let stuck = serve("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n012").await;

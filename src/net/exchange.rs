@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_an_answer() {
+    async fn error_status_is_answer() {
         let url = serve("HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone").await;
         let answer = client(&["127.0.0.0/8"]).exchange(get(url, 10)).await.unwrap();
         assert_eq!(answer.status, 404);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_streamed_body_is_announced_and_not_chunked() {
+    async fn streamed_body_has_content_length() {
         let pieces = ["one ", "two ", "three"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
         let upload = |url| Exchange {
             method: Method::POST,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_large_or_not_allowed_is_an_error() {
+    async fn oversized_or_disallowed_exchange_is_error() {
         let client = client(&["127.0.0.0/8"]);
         let announced = serve("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n012345").await;
         assert!(matches!(client.exchange(get(announced, 5)).await, Err(NetError::TooLarge(5))));

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_block_passes_and_nothing_beside_it() {
+    fn only_listed_blocks_pass() {
         let guard = Guard::new(&["127.0.0.0/8".parse().unwrap(), "fd00::/16".parse().unwrap()]);
         for address in ["127.0.0.1", "::ffff:127.0.0.1", "fd00::7"] {
             assert!(allows(&guard, address), "{address} is refused");
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mapped_address_counts_as_its_ipv4_one(bits: u32) {
+        fn mapped_address_is_checked_as_ipv4(bits: u32) {
             let v4 = Ipv4Addr::from_bits(bits);
             let guard = Guard::default();
             prop_assert_eq!(guard.check(v4.into()), guard.check(v4.to_ipv6_mapped().into()));

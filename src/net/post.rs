@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_status_is_an_answer_and_redirects_are_not_followed() {
+    async fn post_returns_every_status_without_redirects() {
         let answer = posted("HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         assert_eq!(answer, Answer { status: 204, retry_after: None });
         let busy = posted("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n").await.unwrap();
@@ -113,18 +113,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_end_is_an_answer() {
+    async fn endless_answer_is_answer() {
         assert_eq!(posted("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\nx").await.unwrap().status, 200);
     }
 
     #[tokio::test]
-    async fn no_answer_and_no_http_are_failures() {
+    async fn missing_or_invalid_http_answer_is_failure() {
         assert!(matches!(posted("").await, Err(NetError::Timeout)));
         assert!(matches!(posted("what?\r\n\r\n").await, Err(NetError::Http(_))));
     }
 
     #[tokio::test]
-    async fn private_addresses_are_refused_in_every_spelling() {
+    async fn private_address_is_refused_in_every_spelling() {
         for host in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:7f00:1]"] {
             let url: Url = format!("http://{host}:9/").parse().unwrap();
             assert!(matches!(client(&[]).post(&url, post()).await, Err(NetError::Refused(_))), "{host}");

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_addresses_are_left_out_and_only_refused_ones_are_an_error() {
+    fn resolver_drops_refused_addresses() {
         let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
         let guard = Guard::default();
         let mixed = [address("127.0.0.1:0"), address("1.1.1.1:0"), address("[fe80::1]:0")];

@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn events_have_name_data_and_id() {
+    fn sse_event_has_name_data_and_id() {
         let (events, last) = parse("id: 7\nevent: qr\ndata: {\"a\":1}\n\n: ping\n\ndata:x\ndata: y\n\n");
         assert_eq!(events, [pair("qr", "{\"a\":1}"), pair("message", "x\ny")]);
         assert_eq!(last.as_deref(), Some("7"));
     }
 
     #[test]
-    fn all_line_ends_are_line_ends() {
+    fn sse_accepts_all_line_endings() {
         for end in ["\n", "\r\n", "\r"] {
             let (events, _) = parse(&format!("event: a{end}data: 1{end}{end}data: 2{end}{end}"));
             assert_eq!(events, [pair("a", "1"), pair("message", "2")], "{end:?}");
@@ -138,21 +138,21 @@ mod tests {
     }
 
     #[test]
-    fn an_id_alone_is_a_position_and_no_event() {
+    fn sse_id_alone_moves_position() {
         let (events, last) = parse("\u{feff}id: 41\n\n");
         assert!(events.is_empty());
         assert_eq!(last.as_deref(), Some("41"));
     }
 
     #[test]
-    fn what_is_unfinished_waits() {
+    fn partial_sse_event_is_buffered() {
         assert!(parse("data: x\n").0.is_empty());
         assert_eq!(parse("data\n\n").0, [pair("message", "")]);
         assert!(parse("event: only a name\n\n").0.is_empty());
     }
 
     #[test]
-    fn an_endless_event_is_refused() {
+    fn oversized_sse_event_is_rejected() {
         let mut parser = SseParser::default();
         let line = format!("data: {}\n", "x".repeat(1024 * 1024 - 7));
         let outcome: Result<Vec<_>, TooLong> = (0..5).map(|_| parser.push(line.as_bytes())).collect();
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_chunks_are_cut_makes_no_difference(
+        fn sse_chunk_boundaries_do_not_matter(
             text in "((data|event|id|:c|x): ?[a-zé\u{feff}]{0,5}(\n|\r\n|\r)|(\n|\r\n|\r)){0,30}",
             size in 1_usize..7,
         ) {
@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn sse_parser_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = SseParser::default().push(&bytes);
         }
     }

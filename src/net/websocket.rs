@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_spelling_of_a_private_address_is_reached() {
+    async fn private_address_is_refused_in_every_spelling() {
         let client = client(&[]);
         for host in [
             "127.0.0.1",
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_changes_its_address_is_refused_when_it_does() {
+    async fn rebound_name_is_refused() {
         let mut url = named(&serve("hi").await);
         url.set_path("/ws");
         for private in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"] {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_allowed_address_is_reached_and_its_end_is_told() {
+    async fn allowed_address_connects_and_reports_close() {
         let client = client(&["127.0.0.0/8"]);
         let mut socket = client.websocket(&serve("hello").await, 100, WAIT).await.unwrap();
         assert_eq!(socket.next().await.unwrap(), Frame::Text("hello".to_owned()));
@@ -284,14 +284,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_the_limit_is_not_read() {
+    async fn oversized_message_is_not_read() {
         let client = client(&["127.0.0.0/8"]);
         let mut socket = client.websocket(&serve("hello").await, 4, WAIT).await.unwrap();
         assert!(matches!(socket.next().await, Err(WebSocketError::TooLarge)));
     }
 
     #[tokio::test]
-    async fn other_schemes_proxies_and_refusals_open_none() {
+    async fn bad_scheme_proxy_or_refusal_opens_no_socket() {
         let client = client(&["127.0.0.0/8"]);
         for url in ["http://127.0.0.1:9/ws", "file:///ws"] {
             let opened = client.websocket(&url.parse().unwrap(), 100, WAIT).await;

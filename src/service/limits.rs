@@ -1,8 +1,8 @@
 //! Limits and delays of the services, as the composition root reads them from the settings.
 //! Durations are in milliseconds where a field's name ends in `_ms`.
 
-use super::history::import::ImportLimits;
-use super::media::MediaLimits;
+use std::path::PathBuf;
+
 use crate::domain::backoff::Backoff;
 use crate::domain::outbox::{Rules, Zone};
 
@@ -67,4 +67,28 @@ pub struct RetentionLimits {
     pub messages_ms: i64,
     /// Between two sweeps.
     pub sweep_interval_ms: u64,
+}
+
+/// Numbers that files keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaLimits {
+    /// Bytes of the largest file.
+    pub max_bytes: u64,
+    /// Bytes of all files; zero: no limit.
+    pub max_total_bytes: u64,
+    /// How long a file is kept after it last came in; zero: for ever.
+    pub keep_ms: i64,
+    /// How long fetching a file may take, in milliseconds.
+    pub fetch_timeout_ms: u64,
+}
+
+/// What imports keep to.
+#[derive(Debug, Clone)]
+pub struct ImportLimits {
+    /// Where exports are kept while they are read.
+    pub dir: PathBuf,
+    /// Bytes of the largest export, as it is sent.
+    pub max_bytes: u64,
+    /// Bytes that an archive may come to when unpacked.
+    pub max_unpacked_bytes: u64,
 }

@@ -31,7 +31,7 @@ pub mod webhooks;
 pub use access::Access;
 pub use fleet::Fleet;
 pub use history::History;
-pub use limits::{Limits, OutboxLimits, RetentionLimits};
+pub use limits::{ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits};
 pub use log::Logs;
 pub use maintenance::Maintenance;
 pub use media::MediaService;
@@ -43,13 +43,13 @@ pub use webhooks::Webhooks;
 pub use access::keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
-pub use fleet::devices::{DeviceChange, DeviceView, NewDevice};
+pub use fleet::devices::{DeviceView, NewDevice};
 pub use fleet::health::QueueStatus;
 pub use fleet::stats::Stats;
 pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
-pub use history::import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
+pub use history::import::{ImportFormat, ImportReport, ImportRequest, NamedAuthor};
 pub use log::tail::{Cursor, Item, LiveEntry, LogEntry, Resync};
-pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
+pub use media::{MediaSource, SendAs, SendMedia, Uploaded};
 pub use messaging::changes::Forward;
 pub use messaging::messages::{MessagePage, PageRequest};
 pub use messaging::outbox::queue::{
@@ -65,17 +65,14 @@ pub use webhooks::{
     WebhookLimits, WebhookStatus,
 };
 
+pub use crate::domain::device::DeviceChange;
+pub use crate::domain::queries::{
+    ChatQuery, ContactQuery, GroupQuery, ListedGroup, ListedNotification, LogRange, NotificationQuery,
+    SearchQuery, WaitingKind,
+};
+pub use crate::domain::webhook::{DeadLetter, WebhookAttempt};
 pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
-pub use crate::store::chats::ChatQuery;
-pub use crate::store::contacts::ContactQuery;
-pub use crate::store::events::LogRange;
-pub use crate::store::groups::{GroupQuery, ListedGroup};
-pub use crate::store::notifications::{ListedNotification, NotificationQuery};
-pub use crate::store::outbox_admin::WaitingKind;
-pub use crate::store::search::SearchQuery;
-pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
-pub use crate::store::webhook_dead_letters::DeadLetter;
 
 /// What [`Services`] are made of; the composition root fills it.
 pub struct ServiceParts {

@@ -48,7 +48,7 @@ fn effective(settings: &Settings, key: &str) -> toml::Value {
 }
 
 #[test]
-fn the_defaults_load() {
+fn defaults_load() {
     let settings = with_env(&[]).unwrap();
     assert_eq!(settings.server.listen, "127.0.0.1:3000".parse().unwrap());
     assert_eq!(settings.server.allowed_origins.len(), 4);
@@ -58,13 +58,13 @@ fn the_defaults_load() {
 }
 
 #[test]
-fn the_shown_defaults_are_the_documented_ones() {
+fn documented_defaults_equal_actual_ones() {
     let shown: toml::Table = with_env(&[]).unwrap().effective_toml_masked().unwrap().parse().unwrap();
     assert_eq!(shown, DEFAULT_TOML.parse::<toml::Table>().unwrap());
 }
 
 #[test]
-fn every_key_has_a_comment_directly_above() {
+fn every_key_has_comment_above() {
     let lines: Vec<_> = DEFAULT_TOML.lines().collect();
     let mut keys = 0;
     for (number, line) in lines.iter().enumerate() {
@@ -79,7 +79,7 @@ fn every_key_has_a_comment_directly_above() {
 }
 
 #[test]
-fn every_number_has_a_range_that_holds_its_default() {
+fn every_number_has_range_including_default() {
     let ranged: BTreeSet<_> = RANGES.iter().map(|(key, ..)| *key).collect();
     let known = known();
     let numbers: BTreeSet<_> =
@@ -88,7 +88,7 @@ fn every_number_has_a_range_that_holds_its_default() {
 }
 
 #[test]
-fn every_key_can_be_set_by_the_environment() {
+fn environment_sets_every_key() {
     for (key, default) in known().iter() {
         let (text, expected) = another_value(key, default);
         let mut pairs = vec![(variable(key), text)];
@@ -169,7 +169,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
 }
 
 #[test]
-fn the_environment_overrides_the_file_and_the_file_the_defaults() {
+fn environment_overrides_file_and_file_defaults() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("wharf.toml");
     std::fs::write(
@@ -184,26 +184,26 @@ fn the_environment_overrides_the_file_and_the_file_the_defaults() {
 }
 
 #[test]
-fn the_production_example_loads() {
+fn production_example_loads() {
     let settings = with_file(include_str!("../../config/production.example.toml")).unwrap();
     assert!(!settings.simulator_enabled());
     assert!(settings.server.trusted_proxies.iter().any(|proxy| proxy.contains("::1".parse().unwrap())));
 }
 
 #[test]
-fn variables_with_single_underscores_are_no_settings() {
+fn single_underscore_variables_are_ignored() {
     with_env(&[("WHARF_API_KEY", "whf_x_y"), ("WHARF_URL", "x"), ("WHARFX__A", "x"), ("PATH", "/bin")])
         .unwrap();
 }
 
 #[test]
-fn empty_lists_can_be_set_by_the_environment() {
+fn environment_sets_empty_lists() {
     let settings = with_env(&[("WHARF__SERVER__ALLOWED_ORIGINS", "")]).unwrap();
     assert!(settings.server.allowed_origins.is_empty());
 }
 
 #[test]
-fn unknown_keys_are_named_with_the_nearest_known_one() {
+fn unknown_key_error_suggests_nearest() {
     assert_eq!(
         refused_file("[server]\nlisten = \"127.0.0.1:1\"\nsoket_path = \"/x\""),
         "unknown key server.soket_path = \"/x\" (FILE); did you mean server.socket_path?"
@@ -223,7 +223,7 @@ fn unknown_keys_are_named_with_the_nearest_known_one() {
 }
 
 #[test]
-fn wrong_types_are_named_with_what_is_wanted() {
+fn wrong_type_error_names_expected_type() {
     assert_eq!(
         refused_file("[store]\nreaders = \"many\""),
         "store.readers = \"many\" (FILE): must be a whole number"
@@ -251,7 +251,7 @@ fn wrong_types_are_named_with_what_is_wanted() {
 }
 
 #[test]
-fn impossible_values_are_named_with_the_reason() {
+fn invalid_value_error_states_reason() {
     for (name, value, reason) in [
         ("SERVER__LISTEN", "127.0.0.1:99999", "not an IP address and port"),
         ("EFFECTS__DESKTOP__ENABLED", "maybe", "must be \"auto\" or \"true\" or \"false\""),
@@ -306,7 +306,7 @@ fn impossible_values_are_named_with_the_reason() {
 }
 
 #[test]
-fn a_rule_or_a_command_that_cannot_be_is_named() {
+fn invalid_rule_or_command_is_named() {
     for (text, reason) in [
         ("[[notify.rules]]\nactions = [\"mail\"]", "[0]: actions[0] must be dashboard,"),
         ("[[notify.rules]]\naction = []", "[0]: action is no field of a rule; did you mean actions?"),
@@ -337,12 +337,12 @@ fn a_rule_or_a_command_that_cannot_be_is_named() {
 }
 
 #[test]
-fn impossible_values_name_their_file() {
+fn invalid_value_error_names_file() {
     assert_eq!(refused_file("[store]\nreaders = 0"), "store.readers = 0 (FILE): must be 1 to 64");
 }
 
 #[test]
-fn files_that_cannot_be_read_are_named() {
+fn unreadable_file_is_named() {
     let missing =
         Settings::load(Some(std::path::Path::new("/missing/wharf.toml")), []).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read the configuration file /missing/wharf.toml: "), "{missing}");
@@ -353,7 +353,7 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn no_error_spans_lines_whatever_the_key() {
+fn errors_are_single_lines() {
     let line = refused_file("\"a\\nb\" = \"c\\nd\"");
     assert_eq!(line, "unknown key a\\nb = \"c\\nd\" (FILE)");
 }
@@ -378,7 +378,7 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn auto_means_only_on_loopback() {
+fn auto_enables_simulator_on_loopback_only() {
     for (listen, enabled, expected) in [
         ("127.0.0.1:0", "auto", true),
         ("[::1]:3000", "auto", true),
@@ -395,7 +395,7 @@ fn auto_means_only_on_loopback() {
 }
 
 #[test]
-fn address_blocks_hold_what_they_should() {
+fn address_blocks_contain_expected_addresses() {
     for (block, address, held) in [
         ("10.0.0.0/8", "10.255.0.1", true),
         ("10.0.0.0/8", "11.0.0.1", false),
@@ -419,7 +419,7 @@ fn address_blocks_hold_what_they_should() {
 }
 
 #[test]
-fn origins_match_their_patterns() {
+fn origins_match_patterns() {
     for (pattern, origin, allowed) in [
         ("http://localhost:*", "http://localhost", true),
         ("http://localhost:*", "http://localhost:5173", true),

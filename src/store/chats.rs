@@ -10,6 +10,7 @@ use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::domain::queries::ChatQuery;
 
 const SELECT: &str = "SELECT c.id, coalesce(c.name, g.subject, p.address_book_name, p.pushname) AS name, c.unread, \
      c.pinned, c.archived, c.muted, c.muted_until, c.at AS chat_at, m.id AS last_id, m.body AS last_body, m.at AS last_at, \
@@ -18,19 +19,6 @@ const SELECT: &str = "SELECT c.id, coalesce(c.name, g.subject, p.address_book_na
      LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
      LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id \
      LEFT JOIN messages m ON m.pk = c.last_message_pk";
-
-/// Which chats to list.
-#[derive(Debug, Clone, Default)]
-pub struct ChatQuery {
-    /// Of which kind.
-    pub filter: ChatFilter,
-    /// Whose name or id holds this text.
-    pub search: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-    /// After skipping so many.
-    pub offset: usize,
-}
 
 impl Reader<'_> {
     /// One chat.

@@ -8,21 +8,9 @@ use super::tx::{Reader, Tx};
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::domain::queries::ContactQuery;
 
 const COLUMNS: &str = "id, address_book_name, pushname, number, lid";
-
-/// Which contacts to list.
-#[derive(Debug, Clone, Default)]
-pub struct ContactQuery {
-    /// Whose name, number or id holds this text.
-    pub search: Option<String>,
-    /// Only these, when there are any.
-    pub only: Vec<Jid>,
-    /// At most so many.
-    pub limit: usize,
-    /// After skipping so many.
-    pub offset: usize,
-}
 
 impl Reader<'_> {
     /// One contact, by any identifier of theirs.

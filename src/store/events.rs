@@ -9,6 +9,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::event::{CallEvent, Event, Stamped};
 use crate::domain::ids::DeviceId;
+use crate::domain::queries::LogRange;
 
 /// An entry as it is stored: its payload is the bytes that go over the wire.
 #[derive(Debug, Clone)]
@@ -21,23 +22,6 @@ pub struct LogRow {
     pub at: Millis,
     /// The whole payload, `deviceId`, `timestamp` and `seq` included.
     pub payload: Box<RawValue>,
-}
-
-/// What a log holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogRange {
-    /// The oldest entry kept, or the next to come when there is none.
-    pub oldest: i64,
-    /// The newest entry ever; 0 before the first.
-    pub newest: i64,
-}
-
-impl LogRange {
-    /// Whether a client that has everything up to `since` can be brought up to date from the log.
-    #[must_use]
-    pub fn covers(&self, since: i64) -> bool {
-        since >= self.oldest - 1 && since <= self.newest
-    }
 }
 
 impl Reader<'_> {

@@ -8,28 +8,10 @@ use super::tx::{Reader, Tx};
 use crate::domain::group::{Group, Participant, Role};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::domain::queries::GroupQuery;
+use crate::domain::queries::ListedGroup;
 
 const COLUMNS: &str = "g.id, g.subject, g.description, g.owner, g.created_at";
-
-/// Which groups to list.
-#[derive(Debug, Clone, Default)]
-pub struct GroupQuery {
-    /// Whose name or id holds this text.
-    pub search: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-    /// After skipping so many.
-    pub offset: usize,
-}
-
-/// A group in a list: how many are in it, but not who.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedGroup {
-    /// The group, without its participants.
-    pub group: Group,
-    /// How many are in it.
-    pub size: i64,
-}
 
 impl Reader<'_> {
     /// One group with who is in it.

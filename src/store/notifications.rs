@@ -10,6 +10,8 @@ use crate::domain::clock::Millis;
 use crate::domain::event::NotificationEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
+use crate::domain::queries::ListedNotification;
+use crate::domain::queries::NotificationQuery;
 
 /// Notifications that are kept of each device.
 const KEPT: i64 = 1_000;
@@ -28,34 +30,6 @@ pub struct Notification {
     pub last_seq: i64,
     /// When it was told.
     pub at: Millis,
-}
-
-/// A notification in a list.
-#[derive(Debug, Clone)]
-pub struct ListedNotification {
-    /// Whose.
-    pub device: DeviceId,
-    /// What is shown.
-    pub shown: NotificationEvent,
-    /// When it was told.
-    pub at: Millis,
-    /// Whether the operator has read it.
-    pub read: bool,
-}
-
-/// Which notifications to list.
-#[derive(Debug, Clone)]
-pub struct NotificationQuery {
-    /// Of these devices; of all, when absent.
-    pub devices: Option<Vec<DeviceId>>,
-    /// For whom.
-    pub operator: OperatorId,
-    /// Only those that they have not read.
-    pub unread: bool,
-    /// At most so many.
-    pub limit: usize,
-    /// After so many.
-    pub offset: usize,
 }
 
 const READ: &str = "(n.rev <= coalesce((SELECT m.rev FROM notification_marks m

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_of_a_key_are_counted_together_and_with_nobody_else() {
+    fn labels_of_key_are_counted_together() {
         let (from, to) = counted_with(&OperatorId::of_key("k1", Some("anna")));
         let within = |operator: OperatorId| {
             let text = operator.as_str();

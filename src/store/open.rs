@@ -143,19 +143,19 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_is_valid() {
+    fn migrations_are_valid() {
         Migrations::from_slice(MIGRATIONS).validate().unwrap();
     }
 
     #[test]
-    fn a_second_daemon_is_refused() {
+    fn second_daemon_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let _held = lock(dir.path()).unwrap();
         assert!(matches!(lock(dir.path()), Err(OpenError::Locked(_))));
     }
 
     #[test]
-    fn a_newer_database_is_refused_with_both_versions() {
+    fn newer_database_is_refused_with_both_versions() {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open(dir.path()).unwrap_err();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_database_is_reported_and_left_alone() {
+    fn damaged_database_is_reported_and_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let file = database_file(dir.path());
         std::fs::write(&file, [b'x'; 8192]).unwrap();

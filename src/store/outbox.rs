@@ -41,6 +41,9 @@ pub struct NewOutboxRow<'a> {
     pub due: Millis,
 }
 
+/// The `retry_at` of a message of unknown outcome that is never sent again.
+pub const NEVER_RESEND: Millis = Millis(i64::MAX);
+
 const SELECT: &str = "SELECT o.row, o.chat_id, o.priority, o.due, o.retry_at, o.message_pk, o.attempts, o.sending_since, \
      m.id, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
 
@@ -118,8 +121,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Messages whose answer has been unknown since before `cutoff`; all, or only those that were removed from
-    /// this account.
+    /// Messages whose answer has been unknown since before `cutoff`; all, or only those that are never sent again
+    /// because they were removed from this account or must not be.
     ///
     /// # Errors
     /// When the store fails.
@@ -130,8 +133,11 @@ impl Reader<'_> {
         only_removed: bool,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.all(
-            &format!("{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2 AND (?3 = 0 OR m.hidden = 1)"),
-            params![device.as_str(), cutoff.0, only_removed],
+            &format!(
+                "{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2
+                 AND (?3 = 0 OR m.hidden = 1 OR o.retry_at = ?4)"
+            ),
+            params![device.as_str(), cutoff.0, only_removed, NEVER_RESEND.0],
             outbox_row,
         )
     }
@@ -172,6 +178,15 @@ impl Tx<'_> {
             "UPDATE outbox SET sending_since = NULL, retry_at = ?2 WHERE row = ?1",
             params![row, retry_at.0],
         )?;
+        Ok(())
+    }
+
+    /// Its outcome is unknown, and it is never sent again: it stays until a receipt comes, or until it fails.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn outbox_never_resend(&self, row: i64) -> Result<(), StoreError> {
+        self.run("UPDATE outbox SET retry_at = ?2 WHERE row = ?1", params![row, NEVER_RESEND.0])?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::queries::WaitingKind;
 
 /// What waits for one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,17 +24,6 @@ pub struct QueueRow {
     pub under_way: i64,
     /// When the oldest that is due was accepted.
     pub oldest: Option<Millis>,
-}
-
-/// Messages of one kind among those that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitingKind {
-    /// Due and never tried.
-    Queued,
-    /// Not due yet.
-    Scheduled,
-    /// Tried before, to be tried again.
-    Retrying,
 }
 
 /// Which of the messages that wait.

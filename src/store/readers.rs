@@ -6,9 +6,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -64,7 +65,7 @@ impl Readers {
 fn serve(connection: &Connection, jobs: &Mutex<Receiver<Job>>) {
     loop {
         // The lock is held while waiting: one thread waits at the queue, the others for the lock.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = jobs.lock().recv();
         let Ok(job) = job else { return };
         // The caller sees the panic as its answer missing.
         let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));

@@ -7,21 +7,8 @@ use super::error::StoreError;
 use super::messages::{COLUMNS, message};
 use super::tx::Reader;
 use crate::domain::ids::DeviceId;
-use crate::domain::jid::Jid;
-use crate::domain::message::{Message, MessageType};
-
-/// What to look for.
-#[derive(Debug, Clone)]
-pub struct SearchQuery {
-    /// Words as a person types them; all must occur, the last one may be unfinished.
-    pub words: String,
-    /// Within one chat.
-    pub chat: Option<Jid>,
-    /// Of one type.
-    pub kind: Option<MessageType>,
-    /// At most so many.
-    pub limit: usize,
-}
+use crate::domain::message::Message;
+use crate::domain::queries::SearchQuery;
 
 impl Reader<'_> {
     /// Messages that hold all the words, newest first, and how many there are without the limit.
@@ -72,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_type_is_never_an_operator() {
+    fn search_input_is_never_operator() {
         let expression = |device: &str, words: &str| fts_expression(&device.parse().unwrap(), words);
         assert_eq!(
             expression("shop-1", "price AND \"x\" OR*").as_deref(),

@@ -71,7 +71,7 @@ async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_is_committed_together_in_order() {
+async fn queued_writes_are_group_committed_in_order() {
     let (store, counting, _dir) = open(1_024);
     let held = hold(&store).await;
     let writes = (0..200).map(|n| {
@@ -91,7 +91,7 @@ async fn what_waits_is_committed_together_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_fails_takes_nothing_of_its_neighbours() {
+async fn failed_write_does_not_affect_its_group() {
     let (store, _, _dir) = open(64);
     let held = hold(&store).await;
     let good = |n| {
@@ -118,7 +118,7 @@ async fn a_write_that_fails_takes_nothing_of_its_neighbours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_refuses_at_once_and_is_counted() {
+async fn full_write_queue_refuses_and_is_counted() {
     let (store, counting, _dir) = open(2);
     let held = hold(&store).await;
     let write = || {
@@ -137,7 +137,7 @@ async fn a_full_queue_refuses_at_once_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_commits_what_waits_and_takes_no_more() {
+async fn close_commits_queued_writes_and_refuses_new() {
     let (store, _, dir) = open(64);
     let seq: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
     assert_eq!(seq.unwrap_or(0), 1);
@@ -152,7 +152,7 @@ async fn closing_commits_what_waits_and_takes_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn followers_are_told_after_the_commit() {
+async fn wakeup_follows_commit() {
     let (store, _, _dir) = open(64);
     let mut head = store.follow(&shop());
     let seq: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
@@ -161,7 +161,7 @@ async fn followers_are_told_after_the_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purged_log_never_uses_a_seq_again() {
+async fn purged_log_never_reuses_seq() {
     let (store, _, _dir) = open(64);
     for n in 0..3 {
         let _: Result<i64, StoreError> = store.write(move |tx| tx.append(&shop(), &event(), Millis(n))).await;
@@ -181,7 +181,7 @@ async fn a_purged_log_never_uses_a_seq_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_that_nobody_polls_stops_no_other() {
+async fn unpolled_read_does_not_block_others() {
     let (store, _, _dir) = open(8);
     let read = |blocker: Option<std::sync::mpsc::Receiver<()>>| {
         store.read(move |store| {
@@ -205,7 +205,7 @@ async fn a_read_that_nobody_polls_stops_no_other() {
 }
 
 #[tokio::test]
-async fn names_that_one_key_makes_up_are_counted_together() {
+async fn mutes_are_limited_per_key_over_all_labels() {
     let (store, ..) = open(16);
     let mute = |operator: OperatorId| Mute {
         operator: Some(operator),
@@ -232,7 +232,7 @@ async fn names_that_one_key_makes_up_are_counted_together() {
 }
 
 #[tokio::test]
-async fn what_names_of_one_key_have_read_is_bounded_and_nobody_elses_goes() {
+async fn read_marks_are_bounded_per_key() {
     let (store, ..) = open(16);
     let notification = || {
         let (id, kind) = ("shop-1".to_owned(), "test".to_owned());

@@ -8,31 +8,7 @@ use super::tx::{Reader, Tx};
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-
-/// One try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Grows with each; 0 before it is stored.
-    pub id: i64,
-    /// When it began.
-    pub at: Millis,
-    /// Whose event, and where it stands in that log; absent for a test.
-    pub event: Option<(DeviceId, i64)>,
-    /// The format's name of the event.
-    pub name: String,
-    /// `webhook-id`, the same in each try.
-    pub message_id: String,
-    /// Which try this was, from 1.
-    pub attempt: u32,
-    /// What it came to, as a stable word.
-    pub outcome: String,
-    /// The status of the answer, where there was one.
-    pub status: Option<u16>,
-    /// How long it took, in milliseconds.
-    pub duration_ms: i64,
-    /// When it is tried again; absent when it is not.
-    pub next_at: Option<Millis>,
-}
+use crate::domain::webhook::WebhookAttempt;
 
 impl Reader<'_> {
     /// Tries of an endpoint, the newest first: those before this one, at most `limit`.
@@ -44,14 +20,14 @@ impl Reader<'_> {
         key: EndpointKey,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Attempt>, StoreError> {
+    ) -> Result<Vec<WebhookAttempt>, StoreError> {
         self.all(
             "SELECT pk, at, device_id, seq, name, message_id, attempt, outcome, status, duration_ms, next_at
              FROM webhook_attempts WHERE endpoint = ?1 AND pk < ?2 ORDER BY pk DESC LIMIT ?3",
             params![key.0, before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| {
                 let device: Option<DeviceId> = parsed_if_any(row, "device_id", "device id")?;
-                Ok(Attempt {
+                Ok(WebhookAttempt {
                     id: row.get("pk")?,
                     at: Millis(row.get("at")?),
                     event: device.zip(row.get("seq")?),
@@ -73,7 +49,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn record_attempt(&self, key: EndpointKey, attempt: &Attempt) -> Result<(), StoreError> {
+    pub fn record_attempt(&self, key: EndpointKey, attempt: &WebhookAttempt) -> Result<(), StoreError> {
         let (device, seq) =
             attempt.event.as_ref().map_or((None, None), |(id, seq)| (Some(id.as_str()), Some(*seq)));
         self.run(

@@ -7,29 +7,11 @@ use rusqlite::params;
 use super::column_codec::parsed;
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
-use super::webhook_deliveries::DeliveryKey;
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-
-/// An event that was given up.
-#[derive(Debug, Clone)]
-pub struct DeadLetter {
-    /// Its key.
-    pub key: DeliveryKey,
-    /// Whose event.
-    pub device: DeviceId,
-    /// Its position in that log.
-    pub seq: i64,
-    /// The format's name of it.
-    pub name: String,
-    /// Tries.
-    pub attempts: u32,
-    /// What the last try came to.
-    pub last_error: Option<String>,
-    /// Since when.
-    pub dead_at: Millis,
-}
+use crate::domain::webhook::DeadLetter;
+use crate::domain::webhook::DeliveryKey;
 
 /// Events of one device that were given up together.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,25 +14,8 @@ use super::webhook_endpoints::{ALL_DEVICES, EndpointKey};
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
+use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::{EndpointId, FilterInput, Format, Ordering, Subscription};
-
-/// Names a delivery within the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryKey(pub(super) i64);
-
-impl DeliveryKey {
-    /// As a number that clients see.
-    #[must_use]
-    pub fn number(self) -> i64 {
-        self.0
-    }
-}
-
-impl From<i64> for DeliveryKey {
-    fn from(number: i64) -> Self {
-        Self(number)
-    }
-}
 
 /// An event that is to be pushed now.
 #[derive(Debug, Clone)]

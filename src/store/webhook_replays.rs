@@ -7,10 +7,11 @@ use rusqlite::params;
 use super::error::StoreError;
 use super::events::LogRow;
 use super::tx::Tx;
-use super::webhook_deliveries::{DeliveryKey, EndpointMatch};
+use super::webhook_deliveries::EndpointMatch;
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
+use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::FilterInput;
 
 /// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds

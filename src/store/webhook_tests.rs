@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::seal::VaultKey;
-use super::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
+use super::webhook_deliveries::{AfterFailure, DueDelivery};
 use super::webhook_endpoints::EndpointKey;
 use super::webhook_ordering::RetryNowCause;
 use super::webhook_replays::ReplayRows;
@@ -14,6 +14,7 @@ use crate::domain::clock::{Millis, Random};
 use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
+use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::{
     DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, Ordering, Subscription,
 };
@@ -113,7 +114,7 @@ fn seqs(due: &[DueDelivery]) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
+async fn oldest_delivery_of_ordering_key_alone_is_due() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=3 {
         append(&store, at).await;
@@ -142,7 +143,7 @@ async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
 }
 
 #[tokio::test]
-async fn what_is_taken_back_leaves_no_delivery() {
+async fn rolled_back_event_leaves_no_delivery() {
     let (store, key, _dir) = with_endpoint(Ordering::None).await;
     let failed: Result<(), StoreError> = store
         .write(|tx| {
@@ -158,7 +159,7 @@ async fn what_is_taken_back_leaves_no_delivery() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_waits_or_died_outlives_its_event_and_keeps_no_log() {
+async fn delivery_outlives_pruned_event() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=4 {
         append(&store, at).await;
@@ -177,7 +178,7 @@ async fn a_delivery_that_waits_or_died_outlives_its_event_and_keeps_no_log() {
 }
 
 #[tokio::test]
-async fn a_delivery_outlives_the_log_of_a_device_that_is_deleted() {
+async fn delivery_outlives_log_of_deleted_device() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     append(&store, 1).await;
     store.write(|tx| tx.delete_device(&shop(), false)).await.unwrap();
@@ -188,7 +189,7 @@ async fn a_delivery_outlives_the_log_of_a_device_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_device() {
+async fn overflow_dead_letters_oldest_and_counts_by_device() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=7 {
         append(&store, at).await;
@@ -207,7 +208,7 @@ async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_dev
 }
 
 #[tokio::test]
-async fn what_may_be_under_way_is_not_given_up_and_not_overtaken() {
+async fn in_flight_delivery_is_neither_dropped_nor_overtaken() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=7 {
         append(&store, at).await;
@@ -221,7 +222,7 @@ async fn what_may_be_under_way_is_not_given_up_and_not_overtaken() {
 }
 
 #[tokio::test]
-async fn a_burying_that_is_cut_off_leaves_lanes_that_go_on() {
+async fn interrupted_dead_lettering_resumes() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=5 {
         append(&store, at).await;
@@ -244,7 +245,7 @@ async fn a_burying_that_is_cut_off_leaves_lanes_that_go_on() {
 }
 
 #[tokio::test]
-async fn what_waits_for_another_try_is_due_at_once_when_it_is_hurried() {
+async fn retry_now_makes_waiting_delivery_due() {
     let (store, key, _dir) = with_endpoint(Ordering::None).await;
     append(&store, 1).await;
     append(&store, 2).await;
@@ -264,7 +265,7 @@ async fn what_waits_for_another_try_is_due_at_once_when_it_is_hurried() {
 }
 
 #[tokio::test]
-async fn after_the_clock_was_set_back_nothing_waits_longer_than_it_was_to() {
+async fn clock_set_back_does_not_delay_retry() {
     let (store, key, _dir) = with_endpoint(Ordering::None).await;
     append(&store, 1_000_000).await;
     append(&store, 1_000_000).await;
@@ -279,7 +280,7 @@ async fn after_the_clock_was_set_back_nothing_waits_longer_than_it_was_to() {
 }
 
 #[tokio::test]
-async fn what_is_delivered_again_comes_in_the_order_of_its_log() {
+async fn replayed_deliveries_keep_log_order() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=4 {
         append(&store, at).await;
@@ -303,7 +304,7 @@ async fn what_is_delivered_again_comes_in_the_order_of_its_log() {
 }
 
 #[tokio::test]
-async fn asking_again_for_what_waits_has_it_tried_now() {
+async fn replay_of_waiting_delivery_is_due_now() {
     for ordering in [Ordering::Device, Ordering::None] {
         let (store, key, _dir) = with_endpoint(ordering).await;
         append(&store, 1).await;
@@ -316,7 +317,7 @@ async fn asking_again_for_what_waits_has_it_tried_now() {
 }
 
 #[tokio::test]
-async fn who_is_disabled_or_ends_gets_nothing_new() {
+async fn disabled_or_removed_endpoint_gets_no_new_delivery() {
     let (store, key, _dir) = with_endpoint(Ordering::None).await;
     append(&store, 1).await;
     let disable = move |tx: &super::Tx<'_>| tx.disable_webhook(key, DisabledReason::Gone, Millis(2));
@@ -331,7 +332,7 @@ async fn who_is_disabled_or_ends_gets_nothing_new() {
 }
 
 #[tokio::test]
-async fn secrets_are_sealed_as_the_vault_is_and_open_in_their_place_alone() {
+async fn endpoint_secrets_are_sealed_in_their_context() {
     let (store, dir) = open(Some(VaultKey::new(&[9; 32], Arc::new(Sevens))));
     let sealed = store.seal_webhook(&id(), &secrets()).unwrap();
     store.write(move |tx| tx.insert_webhook(&endpoint(Ordering::None), &sealed)).await.unwrap();

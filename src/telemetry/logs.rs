@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_choose_what_is_logged() {
+    fn directives_filter_log() {
         let text = logged("warn,wharf::store=debug", LogFormat::Text, || {
             tracing::info!(target: "wharf::api", "hidden");
             tracing::warn!(target: "wharf::api", "warned");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn no_directive_uncaps_libraries_that_log_payloads() {
+    fn capped_libraries_stay_capped() {
         for level in ["trace", "socketioxide=trace", "socketioxide::ns=trace,engineioxide=debug,hyper=trace"]
         {
             let text = logged(level, LogFormat::Text, || {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_capped_libraries_are_not_shown_either() {
+    fn spans_of_capped_libraries_are_hidden() {
         let text = logged("trace", LogFormat::Text, || {
             let span = tracing::debug_span!(target: "socketioxide::client", "connect", auth = "credential");
             span.in_scope(|| tracing::info!(target: "wharf", "inside"));
@@ -153,7 +153,7 @@ mod tests {
 
     /// The only test that sets up logs for the whole process, which can be done once.
     #[test]
-    fn what_libraries_say_through_the_crate_log_is_shown_nowhere() {
+    fn log_crate_records_are_not_shown() {
         struct Theirs(Captured);
         impl log::Log for Theirs {
             fn enabled(&self, _: &log::Metadata<'_>) -> bool {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_object_a_line() {
+    fn json_log_is_one_object_per_line() {
         let text = logged("info", LogFormat::Json, || {
             tracing::info!(target: "wharf", device = "d1", "one\ntwo");
         });

@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_has_its_documented_name() {
+    fn every_metric_has_documented_name() {
         let metrics = Metrics::new();
         metrics.http_request("GET", "/api/v1/devices/{id}", 200, Duration::from_millis(3));
         metrics.http_request("BREW", "/healthz", 405, Duration::ZERO);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn clones_count_together() {
+    fn cloned_metrics_share_counts() {
         let metrics = Metrics::new();
         metrics.clone().auth_failures.inc();
         assert!(metrics.encode().contains("wharf_auth_failures_total 1"));

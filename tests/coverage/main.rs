@@ -1,16 +1,16 @@
-//! Holds the tests against the contracts: each row of `rows.toml` has a test that exercises it through the wire.
+//! Checks the tests against the contracts: each row of `rows.toml` has a test that exercises it over HTTP or Socket.IO.
 //!
-//! A test says what it exercises by a line `// covers: <row>` (`# covers: <row>` in Python) above it. `docs/coverage.md`
-//! lists row → tests. Rows are
-//! - in a `section` of the contracts, or `extra`: operations that the contracts do not name;
-//! - `later`: without a test, and the reason;
-//! - `missing`: without a test for now. The list can only shrink.
+//! A test marks what it exercises by a line `// covers: <row>` (`# covers: <row>` in Python) above it. `docs/coverage.md`
+//! lists the tests of each row. Rows are
+//! - in a `section` of the contracts, or `extra`: operations outside the contracts;
+//! - `later`: without a test, with the reason;
+//! - `missing`: without a test for now. The list may only shrink.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking and tells what is missing"
+    reason = "a test fails by panicking and prints what is missing"
 )]
 
 mod marks;
@@ -29,7 +29,7 @@ fn root() -> &'static Path {
 }
 
 #[track_caller]
-fn none(wrong: &[String]) {
+fn assert_empty(wrong: &[String]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
@@ -45,24 +45,24 @@ fn operations() -> Vec<String> {
     all
 }
 
-/// A row without the names of its parameters, which are not part of the wire.
-fn unnamed(row: &str) -> String {
+/// A row without the names of its parameters, which are not part of the wire format.
+fn without_parameters(row: &str) -> String {
     let parts = row.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 
 #[test]
-fn every_mark_names_a_row_and_stands_above_a_test() {
+fn every_mark_names_row_above_running_test() {
     let (marks, mut wrong) = marks::all();
     let rows = Rows::read();
     for mark in marks.iter().filter(|mark| rows.find(&mark.row).is_none()) {
-        wrong.push(format!("{}: no row is called {:?}", mark.place(), mark.row));
+        wrong.push(format!("{}: no row is named {:?}", mark.place(), mark.row));
     }
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
 #[test]
-fn every_row_has_a_test() {
+fn every_row_has_test() {
     let rows = Rows::read();
     let covered: BTreeSet<String> = marks::all().0.into_iter().map(|mark| mark.row).collect();
     let mut wrong = Vec::new();
@@ -79,11 +79,11 @@ fn every_row_has_a_test() {
     for row in &rows.missing {
         eprintln!("missing: {row}");
     }
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
 #[test]
-fn no_row_is_written_twice_and_lists_name_rows_only() {
+fn rows_are_unique_and_lists_name_existing_rows() {
     let rows = Rows::read();
     let mut seen = BTreeSet::new();
     let mut wrong: Vec<String> =
@@ -94,51 +94,51 @@ fn no_row_is_written_twice_and_lists_name_rows_only() {
     wrong.extend(
         rows.missing.iter().filter(|row| !seen.insert(*row)).map(|row| format!("{row}: missing twice")),
     );
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
 #[test]
-fn every_operation_of_the_document_is_a_row() {
-    let known: BTreeSet<String> = Rows::read().all().map(|row| unnamed(&row.name)).collect();
+fn every_openapi_operation_is_row() {
+    let rows: BTreeSet<String> = Rows::read().all().map(|row| without_parameters(&row.name)).collect();
     let operations = operations();
     assert!(operations.len() > 30, "docs/openapi.json was not read");
     let wrong: Vec<String> = operations
         .into_iter()
-        .filter(|row| !known.contains(&unnamed(row)))
-        .map(|row| format!("{row}: stands in docs/openapi.json and not in rows.toml"))
+        .filter(|row| !rows.contains(&without_parameters(row)))
+        .map(|row| format!("{row}: in docs/openapi.json but not in rows.toml"))
         .collect();
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
-/// A refusal of what is not built yet is no test of it.
+/// A test that a feature is refused does not cover the feature.
 #[test]
-fn what_is_covered_is_in_the_document() {
-    let operations: BTreeSet<String> = operations().iter().map(|row| unnamed(row)).collect();
+fn covered_operations_are_in_openapi() {
+    let operations: BTreeSet<String> = operations().iter().map(|row| without_parameters(row)).collect();
     let rows = Rows::read();
     let covered = marks::all().0;
     let covered = covered.iter().filter(|mark| rows.find(&mark.row).is_some_and(rows::Row::is_operation));
     let wrong: Vec<String> = covered
-        .filter(|mark| !operations.contains(&unnamed(&mark.row)))
+        .filter(|mark| !operations.contains(&without_parameters(&mark.row)))
         .map(|mark| format!("{}: {:?} is not in docs/openapi.json", mark.place(), mark.row))
         .collect();
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
 #[test]
-fn a_test_speaks_of_what_it_covers() {
+fn marked_test_file_contains_row_word() {
     let rows = Rows::read();
-    let silent = |mark: &&Mark| rows.find(&mark.row).is_some_and(|row| !row.is_spoken_of(&mark.text));
+    let silent = |mark: &&Mark| rows.find(&mark.row).is_some_and(|row| !row.is_mentioned_in(&mark.text));
     let marks = marks::all().0;
     let wrong: Vec<String> = marks
         .iter()
         .filter(silent)
         .map(|mark| format!("{}: {:?} does not occur in this file", mark.place(), mark.row))
         .collect();
-    none(&wrong);
+    assert_empty(&wrong);
 }
 
 #[test]
-fn the_table_is_the_committed_one() {
+fn coverage_table_is_current() {
     let path = root().join("docs/coverage.md");
     let now = table::markdown(&Rows::read(), &marks::all().0);
     if std::env::var_os("WHARF_WRITE_DOCS").is_some() {

@@ -1,4 +1,4 @@
-//! The `covers:` lines of the tests, in Rust, JavaScript and Python.
+//! Reads the `covers:` lines of the tests in Rust, JavaScript and Python. A mark counts only above a test that runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 const FOLDERS: [&str; 4] = ["tests/e2e", "tests/crash", "tests/clients/js/test", "tests/clients/python"];
 
-/// A row, and a test that says that it exercises it.
+/// A row and a test that exercises it.
 pub struct Mark {
     pub row: String,
-    /// Below `tests/`, with slashes.
+    /// Path below `tests/`, with slashes.
     pub file: String,
     line: usize,
-    /// The test's name as a sentence.
+    /// The name of the test as a sentence.
     pub test: String,
-    /// The file, without its marks.
+    /// The file's text without its marks.
     pub text: Arc<str>,
 }
 
@@ -24,7 +24,7 @@ impl Mark {
     }
 }
 
-/// All marks in the order of their files, and what is wrong with those that are none.
+/// All marks in file order, and errors about invalid marks.
 pub fn all() -> (Vec<Mark>, Vec<String>) {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in FOLDERS {
@@ -64,19 +64,19 @@ fn read(file: &str, whole: &str, marks: &mut Vec<Mark>, wrong: &mut Vec<String>)
                 let (row, file, text) = (row.to_owned(), file.to_owned(), text.clone());
                 marks.push(Mark { row, file, line, test, text });
             }
-            None => wrong.push(format!("tests/{file}:{line}: no test that runs stands below this mark")),
+            None => wrong.push(format!("tests/{file}:{line}: no running test is below this mark")),
         }
     }
 }
 
-/// The row that a line names.
+/// The row that a mark line names.
 fn covered(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let comment = line.strip_prefix("//").or_else(|| line.strip_prefix('#'))?;
     comment.trim_start().strip_prefix("covers:").map(str::trim)
 }
 
-/// The test below a mark, as a sentence: only comments and attributes may stand between them.
+/// The test below a mark, as a sentence; only comments and attributes may be in between.
 fn test_at(file: &str, lines: &[&str], mark: usize) -> Option<String> {
     let mut is_test = false;
     for (index, line) in lines.iter().enumerate().skip(mark + 1) {
@@ -110,7 +110,7 @@ fn python_test(line: &str) -> Option<String> {
     Some(name.replace('_', " "))
 }
 
-/// Its own title, after that of the block it stands in.
+/// The test's title, prefixed by the title of its enclosing block.
 fn javascript_test(lines: &[&str], index: usize) -> Option<String> {
     let title = title(lines[index].trim_start().strip_prefix("test(")?)?;
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -122,7 +122,7 @@ fn javascript_test(lines: &[&str], index: usize) -> Option<String> {
     Some(block.map_or_else(|| title.clone(), |block| format!("{block}: {title}")))
 }
 
-/// A string literal at the beginning of the arguments; what is filled in later is left open.
+/// The string literal at the start of the arguments; interpolations become `…`.
 fn title(arguments: &str) -> Option<String> {
     let quote = arguments.chars().next().filter(|quote| "'\"`".contains(*quote))?;
     let (mut title, mut rest) = (String::new(), arguments[1..].chars());
@@ -140,7 +140,7 @@ fn title(arguments: &str) -> Option<String> {
     None
 }
 
-/// Row and test of each mark, and how many are none.
+/// Row and test of each mark, and the number of invalid marks.
 fn found(file: &str, whole: &str) -> (Vec<(String, String)>, usize) {
     let (mut marks, mut wrong) = (Vec::new(), Vec::new());
     read(file, whole, &mut marks, &mut wrong);
@@ -148,7 +148,7 @@ fn found(file: &str, whole: &str) -> (Vec<(String, String)>, usize) {
 }
 
 #[test]
-fn marks_are_read_in_each_language() {
+fn marks_are_parsed_in_each_language() {
     let marked = |row: &str, test: &str| vec![(row.to_owned(), test.to_owned())];
     let rust = "// covers: GET /a\n// Why.\n#[tokio::test]\nasync fn slow_it_works() {}\n";
     assert_eq!(found("a.rs", rust), (marked("GET /a", "it works"), 0));
@@ -160,7 +160,7 @@ fn marks_are_read_in_each_language() {
 }
 
 #[test]
-fn what_never_runs_covers_nothing() {
+fn mark_without_running_test_is_error() {
     for (file, below) in [
         ("a.rs", "fn helper() {}"),
         ("a.rs", "#[test]\n#[ignore = \"slow\"]\nfn a() {}"),
@@ -176,7 +176,7 @@ fn what_never_runs_covers_nothing() {
 }
 
 #[test]
-fn a_mark_is_not_what_a_test_speaks_of() {
+fn mark_lines_do_not_count_as_test_text() {
     let (mut marks, mut wrong) = (Vec::new(), Vec::new());
     read("a.rs", "// covers: GET /wonder\n#[test]\nfn a() {}\n", &mut marks, &mut wrong);
     assert!(!marks[0].text.contains("wonder"));

@@ -1,16 +1,16 @@
-//! The rows of the contracts, from `rows.toml`.
+//! The rows of the contracts, read from `rows.toml`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// All of the file.
+/// The content of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rows {
     pub missing: Vec<String>,
     extra: Vec<Row>,
-    /// Row → reason.
+    /// Row to reason.
     pub later: BTreeMap<String, String>,
     section: Vec<Section>,
 }
@@ -22,7 +22,7 @@ pub struct Section {
     pub rows: Vec<Row>,
 }
 
-/// A row, and the word that a test of it cannot do without.
+/// A row, and a word that a test of it must contain.
 #[derive(Deserialize)]
 #[serde(from = "Written")]
 pub struct Row {
@@ -30,7 +30,7 @@ pub struct Row {
     word: String,
 }
 
-/// As the file has it: most rows hold their word.
+/// The file's notation; most rows contain their word.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -47,7 +47,7 @@ impl From<Written> for Row {
     }
 }
 
-/// The last part of a path that is no parameter; the name of an event.
+/// The last literal part of a path, or the name of an event.
 fn word_of(name: &str) -> String {
     let (_, what) = name.split_once(' ').unwrap_or_else(|| panic!("{name:?} is no row"));
     let mut literals = what.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));
@@ -55,14 +55,14 @@ fn word_of(name: &str) -> String {
 }
 
 impl Row {
-    /// Whether it is a method and a path.
+    /// Whether the row is a method and a path.
     pub fn is_operation(&self) -> bool {
         let path = self.name.split_once(' ').map(|(_, path)| path);
         path.is_some_and(|path| path.starts_with('/') && !path.starts_with("/docs"))
     }
 
-    /// Whether a file of tests holds the word, and asks by the method where that is not a common one.
-    pub fn is_spoken_of(&self, text: &str) -> bool {
+    /// Whether a test file contains the row's word, and its method where that is an uncommon one.
+    pub fn is_mentioned_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let verb = self.name.split(' ').next().filter(|verb| matches!(*verb, "PATCH" | "PUT" | "DELETE"));
         text.contains(&self.word.to_lowercase())
@@ -75,7 +75,7 @@ impl Rows {
         toml::from_str(include_str!("rows.toml")).unwrap()
     }
 
-    /// The sections of the contracts, and what is beyond them.
+    /// The sections of the contracts, followed by the extra rows.
     pub fn sections(&self) -> impl Iterator<Item = (&str, &[Row])> {
         let sections = self.section.iter().map(|section| (section.title.as_str(), section.rows.as_slice()));
         sections.chain([("Beyond the contracts", self.extra.as_slice())])

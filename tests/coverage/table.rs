@@ -1,11 +1,11 @@
-//! `docs/coverage.md`.
+//! Renders `docs/coverage.md`.
 
 use crate::marks::Mark;
 use crate::rows::{Row, Rows};
 
 const HEAD: &str = "# Coverage
 
-Each row of the contracts of devices, and the tests that exercise it through the wire: over real HTTP and Socket.IO, in
+The rows of the device contracts and the tests that exercise them over real HTTP and Socket.IO, in
 `tests/`. This file is generated from the `covers:` lines of the tests and from `tests/coverage/rows.toml`, and checked
 with every run of the tests; `WHARF_WRITE_DOCS=1 cargo nextest run --test coverage` writes it.
 ";

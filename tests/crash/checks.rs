@@ -1,4 +1,4 @@
-//! What must be found after all crashes, asked of a daemon at rest.
+//! Checks after all crashes, over REST, of a daemon without traffic.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,22 +10,22 @@ use crate::log::Log;
 use crate::process::Http;
 use crate::traffic::{Listener, Sender, Text, Writer};
 
-/// Requests at a time.
+/// Concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// The log of a device, with everything that holds for every log.
-pub async fn sound_log(http: &Http, device: &str) -> Log {
+/// Reads the log of a device and checks the invariants of every log.
+pub async fn checked_log(http: &Http, device: &str) -> Log {
     let log = Log::read(http, device).await;
     log.check_positions();
     log.check_messages();
     log.check_steps();
     let state = log.state();
     let answer = http.get(&format!("devices/{device}")).await.unwrap();
-    assert_eq!(answer.text("/state"), Some(state.name()), "{device}: the log tells another state");
+    assert_eq!(answer.text("/state"), Some(state.name()), "{device}: the log has another state");
     log
 }
 
-/// No 201 is lost, and each recipient saw each text once. Returns how many came to the network more than once.
+/// No 201 is lost, and each recipient saw each text once. Returns the number of texts that reached the network twice.
 pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) -> usize {
     let created = log.messages("message:created");
     let network = Seen::read(http, &sender.device).await;
@@ -53,7 +53,7 @@ async fn is_there(http: &Http, device: &str, text: &Text, id: &str) {
     assert!(ack >= 1, "{id} has ack {ack}: {message}");
 }
 
-/// Inbound that was acknowledged is there once, and nothing else is.
+/// Acknowledged inbound messages are stored once, and no others are.
 pub async fn received_once(http: &Http, writer: &Writer, log: &Log) {
     let stored = log.messages("message");
     let network = Seen::read(http, &writer.device).await;
@@ -69,11 +69,11 @@ pub async fn received_once(http: &Http, writer: &Writer, log: &Log) {
     }
 }
 
-/// Whatever the network counts as acknowledged, whoever wrote it, is in the log once.
+/// Messages that the network counts as acknowledged are in the log once, regardless of the sender.
 pub async fn acknowledged_is_stored(http: &Http, log: &Log) {
     let seen = http.get(&format!("simulator/{}/network", log.device)).await.unwrap();
     if seen.code() == "not_linked" {
-        // The testbed knows phones, not devices: of one that was unlinked it cannot be asked any more.
+        // The testbed stores phones, not devices, and forgets those that were unlinked.
         return;
     }
     let network = Seen::read(http, &log.device).await;
@@ -88,25 +88,33 @@ pub async fn acknowledged_is_stored(http: &Http, log: &Log) {
     }
 }
 
-/// What a client heard, before and after crashes, is what the log says, and it heard all of it.
-pub fn heard_the_log(listener: &Listener, log: &Log) {
+/// The events that a client received before and after crashes equal the log, without a gap.
+pub fn received_the_log(listener: &Listener, log: &Log) {
     for entry in &log.entries {
-        let Some((name, payload)) = listener.heard.get(&entry.seq) else {
-            // The last ones may have come after the client went.
+        let Some((name, payload)) = listener.received.get(&entry.seq) else {
+            // The last events may follow the client's end.
             assert!(
-                listener.heard.keys().next_back().is_none_or(|last| *last < entry.seq),
-                "{entry:?} was not heard"
+                listener.received.keys().next_back().is_none_or(|last| *last < entry.seq),
+                "{entry:?} was not received"
             );
             continue;
         };
-        assert_eq!((name, payload), (&entry.name, &entry.payload), "{}: heard otherwise", log.device);
+        assert_eq!(
+            (name, payload),
+            (&entry.name, &entry.payload),
+            "{}: received with other content",
+            log.device
+        );
     }
-    let beyond =
-        listener.heard.keys().next_back().is_some_and(|last| *last > log.entries.last().map_or(0, |e| e.seq));
-    assert!(!beyond, "{}: an event was told and then lost", log.device);
+    let beyond = listener
+        .received
+        .keys()
+        .next_back()
+        .is_some_and(|last| *last > log.entries.last().map_or(0, |e| e.seq));
+    assert!(!beyond, "{}: an emitted event was lost", log.device);
 }
 
-/// All chats of a device hold each message of the log once, read through their pages.
+/// The chats of a device contain each message of the log once, read page by page.
 pub async fn chats_hold_the_log(http: &Http, log: &Log) {
     let mut found: HashMap<String, u32> = HashMap::new();
     for chat in chats(http, &log.device).await {
@@ -153,20 +161,20 @@ async fn chat_messages(http: &Http, device: &str, chat: &str) -> Vec<String> {
     }
 }
 
-/// What the simulated network saw of a device.
+/// The simulated network's view of a device.
 pub struct Seen {
-    /// Messages of which more than one copy came in.
+    /// Messages of which several copies arrived.
     pub copied: usize,
-    /// By network id: body, and how often the recipient saw it.
+    /// Body and number of displays to the recipient, by network id.
     sent: HashMap<String, (String, i64)>,
-    /// By body: how many messages had it.
+    /// Number of messages by body.
     bodies: HashMap<String, u32>,
-    /// Network ids.
+    /// Acknowledged network ids.
     acknowledged: HashSet<String>,
 }
 
 impl Seen {
-    /// Asks the network.
+    /// Queries the network.
     pub async fn read(http: &Http, device: &str) -> Self {
         let seen = http.get(&format!("simulator/{device}/network")).await.unwrap().expect("the network");
         let (mut sent, mut bodies, mut copied) = (HashMap::new(), HashMap::new(), 0);
@@ -185,7 +193,7 @@ impl Seen {
         Self { copied, sent, bodies, acknowledged }
     }
 
-    /// The recipient saw this body once, and it was this message.
+    /// The recipient saw this body once, from this message.
     pub fn shown_once(&self, id: &str, body: &str) {
         let network_id = id.split('_').nth(2).unwrap();
         assert_eq!(self.sent.get(network_id), Some(&(body.to_owned(), 1)), "{id}");

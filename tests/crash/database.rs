@@ -1,18 +1,18 @@
-//! The database file itself, after the last daemon ended.
+//! Checks of the database file after the last daemon ended.
 
 use rusqlite::{Connection, Params};
 use wharf::domain::state::State;
 
 use crate::log::Log;
-use crate::process::Place;
+use crate::process::DaemonHome;
 
-/// The file of a daemon that has ended.
+/// The database of a daemon that has ended.
 pub struct Database(Connection);
 
 impl Database {
-    /// Opens it. No daemon may run on it.
-    pub fn open(place: &Place) -> Self {
-        Self(Connection::open(place.database()).unwrap())
+    /// Opens it; no daemon may be running on it.
+    pub fn open(home: &DaemonHome) -> Self {
+        Self(Connection::open(home.database()).unwrap())
     }
 
     fn number(&self, sql: &str, params: impl Params) -> i64 {
@@ -23,13 +23,13 @@ impl Database {
         assert_eq!(self.number(&format!("SELECT count(*) FROM ({sql})"), []), 0, "{what}: {sql}");
     }
 
-    /// What holds for every database, whatever happened.
+    /// Invariants of every database.
     pub fn check(&self) {
         let verdict: String = self.0.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(verdict, "ok");
         self.nothing("dangling references", "SELECT * FROM pragma_foreign_key_check");
         self.nothing(
-            "a message is there twice",
+            "a message is stored twice",
             "SELECT id FROM messages GROUP BY device_id, id HAVING count(*) > 1",
         );
         self.nothing(
@@ -57,22 +57,22 @@ impl Database {
         self.0.execute("INSERT INTO messages_text (messages_text) VALUES ('integrity-check')", []).unwrap();
     }
 
-    /// The device's state is the one that its log comes to, and its counts are those of its log.
-    /// So many messages that came in are history, which has no events and is not counted.
+    /// The stored state equals the state folded from the log, and the counters match the log. This many incoming
+    /// messages are history, which has no events and is not counted.
     pub fn agrees_with(&self, log: &Log, history: i64) {
         let device = [log.device.as_str()];
         let text: String =
             self.0.query_row("SELECT state FROM devices WHERE id = ?1", device, |row| row.get(0)).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), log.state(), "{}", log.device);
         let head = log.entries.last().map_or(0, |entry| entry.seq);
-        // What waited in a group is told when the daemon stops, after the log was read.
-        let told_since = self.number(
+        // Coalesced notifications are emitted at the stop, after the log was read.
+        let added_later = self.number(
             "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'notification'",
             rusqlite::params![log.device, head],
         );
         assert_eq!(
             self.number("SELECT last_seq FROM log_heads WHERE device_id = ?1", device),
-            head + told_since
+            head + added_later
         );
         let received = i64::try_from(log.named("message").count()).unwrap();
         assert_eq!(
@@ -85,7 +85,7 @@ impl Database {
         );
     }
 
-    /// Nothing of a device waits to be sent, and each message that went out was counted once. Ours have a `tempId`; history has
+    /// The outbox of a device is empty, and each sent message was counted once. Own messages have a `tempId`; history has
     /// none and is not counted.
     pub fn all_sent(&self, device: &str) {
         assert_eq!(self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device]), 0, "{device}");

@@ -1,7 +1,7 @@
-//! The devices of these tests, and how they are made and found at rest.
+//! Creates the devices of these tests and waits until they are idle.
 //!
-//! `WHARF_TEST_ENGINE=whatsapp` puts the native engine on a testbed in the place of the simulator. The testbed
-//! lives in the test, and outlives the daemons that are killed.
+//! `WHARF_TEST_ENGINE=whatsapp` replaces the simulator by the native engine on a testbed. The testbed runs in the
+//! test and outlives the killed daemons.
 
 use std::time::Duration;
 
@@ -9,17 +9,16 @@ use serde_json::{Value, json};
 use testbed::Testbed;
 use tokio::time::{Instant, sleep};
 
-use crate::process::{Http, Place};
+use crate::process::{DaemonHome, Http};
 
-/// A group that the group device is in.
+/// A group with the group device as a member.
 pub const GROUP: &str = "120363000000000001@g.us";
 
-/// A data directory whose daemons come back fast and give nothing up.
-pub async fn place() -> Place {
-    let place = Place::new();
-    let place = if native() { beside_a_testbed(place).await } else { place };
-    place
-        .with("supervisor.backoff_initial_ms", "10")
+/// A data directory with short backoffs and unlimited retries.
+pub async fn home() -> DaemonHome {
+    let home = DaemonHome::new();
+    let home = if native() { with_testbed(home).await } else { home };
+    home.with("supervisor.backoff_initial_ms", "10")
         .with("supervisor.backoff_max_ms", "100")
         .with("supervisor.start_ramp_per_second", "1000")
         .with("supervisor.panics_before_failed", "1000000")
@@ -28,7 +27,7 @@ pub async fn place() -> Place {
         .with("log.level", "info")
 }
 
-/// Whether the devices are of the native engine.
+/// Whether the devices use the native engine.
 pub fn native() -> bool {
     match std::env::var("WHARF_TEST_ENGINE").as_deref() {
         Err(_) | Ok("simulator") => false,
@@ -37,14 +36,14 @@ pub fn native() -> bool {
     }
 }
 
-/// A testbed for the native devices of these daemons.
-pub async fn beside_a_testbed(place: Place) -> Place {
+/// Starts a testbed for the native devices of these daemons.
+pub async fn with_testbed(home: DaemonHome) -> DaemonHome {
     let testbed = Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", testbed.address());
-    place.with("engines.whatsapp.testbed_url", &url).beside(testbed)
+    home.with("engines.whatsapp.testbed_url", &url).keep_alive(testbed)
 }
 
-/// Settings of a device whose phone scans at once, in a world that behaves so.
+/// Settings of a device that is scanned at once, with these simulation settings.
 pub fn simulated(mut world: Value) -> Value {
     if native() {
         return json!({ "whatsapp": { "testbed": world } });
@@ -53,12 +52,12 @@ pub fn simulated(mut world: Value) -> Value {
     json!({ "simulator": world })
 }
 
-/// A device whose network answers at once and whose contacts read at once.
+/// A device with immediate server acknowledgements and read receipts.
 pub fn quick() -> Value {
     simulated(json!({ "ackServerMs": 0, "ackDeviceMs": 1, "ackReadMs": 2 }))
 }
 
-/// Creates a device and waits until it can send and receive.
+/// Creates a device and waits until it is ready.
 pub async fn create(http: &Http, id: &str, settings: &Value) {
     if native() {
         return link(http, id, settings).await;
@@ -68,7 +67,7 @@ pub async fn create(http: &Http, id: &str, settings: &Value) {
     until_ready(http, id).await;
 }
 
-/// The same with the native engine: one of the testbed's phones scans its code.
+/// Creates a native device and scans its code with one of the testbed's phones.
 pub async fn link(http: &Http, id: &str, settings: &Value) {
     let body = json!({ "id": id, "engine": "whatsapp", "settings": settings });
     http.post("devices", &body).await.unwrap().expect("create a device");
@@ -77,7 +76,7 @@ pub async fn link(http: &Http, id: &str, settings: &Value) {
     until_ready(http, id).await;
 }
 
-/// Waits until a device can send and receive.
+/// Waits until a device is ready.
 pub async fn until_ready(http: &Http, id: &str) {
     until_state(http, id, "ready").await;
 }
@@ -89,14 +88,14 @@ async fn until_state(http: &Http, id: &str, state: &str) {
     .await;
 }
 
-/// Waits until nothing of a device waits to be sent.
+/// Waits until the outbox of a device is empty.
 pub async fn until_sent(http: &Http, id: &str, within: Duration) {
     let deadline = Instant::now() + within;
     while waiting(http, id).await != Some(0) {
         if Instant::now() >= deadline {
             let queue = http.get(&format!("devices/{id}/queue-status")).await.unwrap();
             let device = http.get(&format!("devices/{id}")).await.unwrap();
-            panic!("after {within:?} {id} still has to send: {} {}", queue.body, device.body);
+            panic!("after {within:?} {id} still has queued messages: {} {}", queue.body, device.body);
         }
         sleep(Duration::from_millis(10)).await;
     }
@@ -107,11 +106,11 @@ async fn waiting(http: &Http, id: &str) -> Option<i64> {
     answer.data().pointer("/queue/queuedMessages").and_then(Value::as_i64)
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + within;
     while !holds().await {
-        assert!(Instant::now() < deadline, "after {within:?} still not: {what}");
+        assert!(Instant::now() < deadline, "timed out after {within:?} waiting for {what}");
         sleep(Duration::from_millis(10)).await;
     }
 }

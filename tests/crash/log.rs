@@ -1,4 +1,4 @@
-//! One device's event log, read over REST a page at a time, and what can be told from it.
+//! One device's event log, read page by page over REST, with checks of its invariants.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,19 +12,18 @@ use crate::process::Http;
 /// An entry of the log.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its position.
     pub seq: i64,
     /// The event's name.
     pub name: String,
-    /// What went over the wire.
+    /// The payload on the wire.
     pub payload: Value,
 }
 
-/// A whole log, in the order in which it was read.
+/// A whole log in reading order.
 pub struct Log {
-    /// Whose.
+    /// The device.
     pub device: String,
-    /// All of it.
+    /// All entries.
     pub entries: Vec<Entry>,
 }
 
@@ -45,12 +44,12 @@ impl Log {
         }
     }
 
-    /// Entries of one name.
+    /// Entries with this event name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entry> {
         self.entries.iter().filter(move |entry| entry.name == name)
     }
 
-    /// `seq` is 1, 2, 3 … without hole or repetition, and every payload says so too.
+    /// `seq` is 1, 2, 3 … without gap or repetition, in the entries and in their payloads.
     pub fn check_positions(&self) {
         for (expected, entry) in (1..).zip(&self.entries) {
             assert_eq!(entry.seq, expected, "{}: a hole or a repetition: {entry:?}", self.device);
@@ -59,7 +58,7 @@ impl Log {
         }
     }
 
-    /// How often each message stands in events of this name.
+    /// How often each message occurs in events with this name.
     pub fn messages(&self, name: &str) -> HashMap<String, u32> {
         let mut counts = HashMap::new();
         for entry in self.named(name) {
@@ -70,7 +69,7 @@ impl Log {
         counts
     }
 
-    /// No message came in or was created twice.
+    /// No message was received or created twice.
     pub fn check_messages(&self) {
         for name in ["message", "message:created"] {
             for (id, count) in self.messages(name) {
@@ -79,7 +78,7 @@ impl Log {
         }
     }
 
-    /// Each message's steps only go up, and each stands there once.
+    /// Each message's statuses only increase and occur once.
     pub fn check_steps(&self) {
         let mut levels: BTreeMap<(&str, &str), i64> = BTreeMap::new();
         for entry in &self.entries {
@@ -101,7 +100,7 @@ impl Log {
         }
     }
 
-    /// The state that the log comes to.
+    /// The state folded from the log.
     pub fn state(&self) -> State {
         self.entries.iter().fold(State::Created, |state, entry| {
             let body = entry.payload.clone();

@@ -1,16 +1,16 @@
-//! The daemon is killed, again and again, and must have lost and doubled nothing.
+//! Kills the daemon repeatedly and checks that no message is lost or duplicated.
 //!
 //! - [`rounds`]: SIGKILL at random moments under traffic in both directions.
-//! - [`day`]: a day of life in a minute, or in ten.
-//! - [`moments`]: SIGKILL at the worst moments, one by one.
-//! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
-//! - [`many`]: a start with many devices.
+//! - [`mixed_load`]: mixed traffic with faults and restarts.
+//! - [`kill_points`]: SIGKILL at the most critical points.
+//! - [`shutdown`]: SIGTERM, a second SIGTERM, a second daemon.
+//! - [`many_devices`]: a start with many devices.
 //! - [`webhooks`]: SIGKILL while receivers of events misbehave.
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
-//! - [`memory`]: a large file through a daemon that must not grow with it.
+//! - [`memory`]: a large file must not grow the daemon's memory.
 //!
-//! [`traffic`] makes the traffic and remembers what was answered; [`checks`] asks the daemon for it over
-//! REST and [`database`] looks at the file itself.
+//! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`] in the
+//! database file.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,25 +18,28 @@
     clippy::panic,
     clippy::print_stderr,
     missing_docs,
-    reason = "a test fails by panicking and tells what it measured"
+    reason = "a test fails by panicking and prints what it measured"
 )]
+
+#[macro_use]
+#[path = "../process/skip.rs"]
+mod skip;
 
 mod checks;
 mod database;
-mod day;
-mod endings;
 mod fleet;
+mod kill_points;
 mod log;
-mod many;
+mod many_devices;
 mod memory;
-mod moments;
+mod mixed_load;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "shared with the benches, which use another part of it")]
 mod process;
 mod rounds;
+mod shutdown;
 mod traffic;
 #[path = "../upstream/mod.rs"]
 mod upstream;
-#[path = "upstream.rs"]
 mod upstream_rounds;
 mod webhooks;

@@ -1,4 +1,4 @@
-//! A large file through a daemon that must not grow with it.
+//! A large file passes through the daemon without growing its memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::fleet::{self, quick};
 use crate::process::{Answer, Daemon, Http};
 
 const MIB: usize = 1024 * 1024;
-const FILM: usize = 60 * MIB;
+const VIDEO: usize = 60 * MIB;
 const RANGE: usize = 4 * MIB;
 const PIECE: usize = 64 * 1024;
-/// A megabyte warms up what is the same for a file of any size.
+/// One megabyte warms up costs that are independent of the file's size.
 const WARM_UP: usize = MIB;
 const MAY_GROW_KIB: u64 = 16 * 1024;
 
-/// A piece of a film: a header, then noise that no two pieces share.
+/// A piece of a video: a header, then unique noise.
 fn piece(at: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (at..at + PIECE).map(|n| ((n / 7) ^ (n / PIECE)).to_le_bytes()[0]).collect();
     if at == 0 {
@@ -37,7 +37,7 @@ fn sha256_of(size: usize) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-/// Uploads a film, sends it, downloads it in parts; what comes out is what went in.
+/// Uploads a video, sends it, and downloads it in ranges; the bytes must be equal.
 async fn there_and_back(http: &Http, size: usize) {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let film = stream::iter(pieces(size)).map(Ok::<_, std::io::Error>);
@@ -68,7 +68,7 @@ async fn there_and_back(http: &Http, size: usize) {
     assert_eq!(hash.finalize().to_vec(), sha256_of(size));
 }
 
-/// Does something, and answers the most memory that the daemon had meanwhile, in KiB.
+/// Runs the work and returns the daemon's peak memory meanwhile, in KiB.
 async fn most_memory_during(daemon: &Daemon, work: impl Future<Output = ()>) -> u64 {
     let most = AtomicU64::new(0);
     let watch = async {
@@ -85,15 +85,18 @@ async fn most_memory_during(daemon: &Daemon, work: impl Future<Output = ()>) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_a_large_film_comes_and_goes_and_the_daemon_does_not_grow_with_it() {
-    let place = fleet::place().await;
-    let daemon = place.start().await;
+async fn slow_large_video_does_not_grow_daemon_memory() {
+    let home = fleet::home().await;
+    let daemon = home.start().await;
     fleet::create(&daemon.http, "shop", &quick()).await;
     there_and_back(&daemon.http, WARM_UP).await;
     let before = daemon.resident_kib();
-    let most = most_memory_during(&daemon, there_and_back(&daemon.http, FILM)).await;
+    let most = most_memory_during(&daemon, there_and_back(&daemon.http, VIDEO)).await;
     let grown = most.saturating_sub(before);
-    eprintln!("with a film of {} MiB the daemon went from {before} to {most} KiB: {grown} more", FILM / MIB);
-    assert!(grown < MAY_GROW_KIB, "it grew by {grown} KiB");
+    eprintln!(
+        "a video of {} MiB: the daemon's memory went from {before} to {most} KiB: {grown} more",
+        VIDEO / MIB
+    );
+    assert!(grown < MAY_GROW_KIB, "memory grew by {grown} KiB");
     daemon.stop().await;
 }

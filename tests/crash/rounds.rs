@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, under traffic in both directions.
 //!
-//! `WHARF_CRASH_ROUNDS` asks for more rounds, `WHARF_CRASH_SEED` for those of an earlier run. Nextest ends a test
-//! after twenty minutes; for thousands of rounds: `WHARF_CRASH_ROUNDS=10000 cargo test --test crash random_moments`.
+//! `WHARF_CRASH_ROUNDS` sets the number of rounds, `WHARF_CRASH_SEED` repeats an earlier run. Nextest ends a test after
+//! twenty minutes; for thousands of rounds use `WHARF_CRASH_ROUNDS=10000 cargo test --test crash random_kills`.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use tokio_util::sync::CancellationToken;
 use crate::checks;
 use crate::database::Database;
 use crate::fleet::{self, GROUP, create, quick, simulated, until_sent};
-use crate::process::{Daemon, Dice, Http, Place, tail};
-use crate::traffic::{Halt, Listener, Mischief, Restless, Sender, Worker, Writer};
+use crate::process::{Daemon, DaemonHome, Http, SeededRng, tail};
+use crate::traffic::{Halt, Listener, NetworkFaults, Sender, UnstableDevice, Worker, Writer};
 
 const ROUNDS: u64 = 250;
-/// A round's daemon lives so long after it is ready, in milliseconds.
+/// Lifetime of a round's daemon after it is ready, in milliseconds.
 const LIFE_MS: (u64, u64) = (20, 400);
-/// In one of so many rounds another daemon is killed before, while it starts.
+/// In one of this many rounds another daemon is killed first, during its start.
 const EARLY: u64 = 8;
-/// What is left when the kills have ended goes out within this time, one after the other in each chat: a debug build
-/// of the native engine needs a seventh of a second for a message to a group.
+/// Limit for sending the remaining messages after the last kill. They go one by one in each chat; a debug build of
+/// the native engine needs a seventh of a second for a message to a group.
 const SENT_WITHIN: Duration = Duration::from_secs(300);
-/// After the kill, workers must notice within this time.
+/// Workers must detect the kill within this time.
 const NOTICE: Duration = Duration::from_secs(30);
 
-/// One of these has its share of everything that a real one may have.
+/// Together these devices have every feature of a real one.
 const DEVICES: [&str; 5] = ["swift", "chatty", "unread", "group", "busy"];
-const RESTLESS: &str = "restless";
+const UNSTABLE: &str = "unstable";
 const PEOPLE: [&str; 3] = ["15550100001", "15550100002@c.us", "15550100003"];
 
-/// Messages from before the link, which have no events; every other one is the account's own. The native engine
-/// is told them once, and not again when it is killed meanwhile: there is none for it here.
+/// Number of history messages; they have no events, and every other one is the account's own. The native engine
+/// receives history once and not again after a kill, so it gets none here.
 fn history() -> i64 {
     if fleet::native() { 0 } else { 50 }
 }
@@ -59,69 +59,68 @@ fn chats(device: &str) -> Vec<&'static str> {
     if device == "group" { vec![GROUP, PEOPLE[0]] } else { PEOPLE.to_vec() }
 }
 
-pub struct Crew {
+pub struct Workload {
     senders: Vec<Sender>,
     writers: Vec<Writer>,
     listeners: Vec<Listener>,
-    mischief: Mischief,
-    restless: Restless,
+    network_faults: NetworkFaults,
+    unstable: UnstableDevice,
 }
 
-impl Crew {
-    fn new(dice: &mut Dice) -> Self {
-        Self::with_pauses(dice, (8, 20))
+impl Workload {
+    fn new(rng: &mut SeededRng) -> Self {
+        Self::with_pauses(rng, (8, 20))
     }
 
-    /// As people write.
-    pub fn at_ease(dice: &mut Dice) -> Self {
-        Self::with_pauses(dice, (80, 400))
+    /// With pauses as between people.
+    pub fn human_paced(rng: &mut SeededRng) -> Self {
+        Self::with_pauses(rng, (80, 400))
     }
 
-    /// Texts that were sent, and messages that were written to the devices.
+    /// Number of sent texts, and of messages written to the devices.
     pub fn counts(&self) -> (usize, usize) {
         let sent = self.senders.iter().map(|sender| sender.texts.len()).sum();
         let written = self.writers.iter().map(|writer| writer.written.len()).sum();
         (sent, written)
     }
 
-    /// Makes all devices.
-    pub async fn create(&self, place: &Place) {
-        let daemon = place.start().await;
-        for device in DEVICES.iter().chain([&RESTLESS]) {
+    /// Creates all devices.
+    pub async fn create(&self, home: &DaemonHome) {
+        let daemon = home.start().await;
+        for device in DEVICES.iter().chain([&UNSTABLE]) {
             create(&daemon.http, device, &settings(device)).await;
         }
         daemon.kill();
     }
 
-    fn with_pauses(dice: &mut Dice, between: (u64, u64)) -> Self {
-        let pause = |dice: &mut Dice| Duration::from_millis(dice.between(between.0, between.1));
-        let all = DEVICES.iter().chain([&RESTLESS]);
+    fn with_pauses(rng: &mut SeededRng, between: (u64, u64)) -> Self {
+        let pause = |rng: &mut SeededRng| Duration::from_millis(rng.between(between.0, between.1));
+        let all = DEVICES.iter().chain([&UNSTABLE]);
         Self {
             senders: DEVICES
                 .iter()
-                .map(|device| Sender::new(device, &chats(device), pause(dice), dice.fork()))
+                .map(|device| Sender::new(device, &chats(device), pause(rng), rng.fork()))
                 .collect(),
             writers: DEVICES
                 .iter()
                 .map(|device| {
-                    Writer::new(device, (*device == "group").then_some(GROUP), pause(dice), dice.fork())
+                    Writer::new(device, (*device == "group").then_some(GROUP), pause(rng), rng.fork())
                 })
                 .collect(),
             listeners: all.map(|device| Listener::new(device)).collect(),
-            mischief: Mischief::new(&DEVICES, dice.fork()),
-            restless: Restless::new(RESTLESS, dice.fork()),
+            network_faults: NetworkFaults::new(&DEVICES, rng.fork()),
+            unstable: UnstableDevice::new(UNSTABLE, rng.fork()),
         }
     }
 
-    /// All work until the daemon is gone; what it said wrong.
-    /// Works until the daemon is gone. A request that was on its way when it died sometimes never ends in the HTTP
-    /// client, although no socket is left: once the daemon is dead, such a worker is not waited for any longer.
+    /// Runs all workers until the daemon is gone and returns their errors. The HTTP client sometimes never ends a request
+    /// that was in flight at the kill, so a worker is abandoned some time after the daemon is dead.
     async fn work(&mut self, http: &Http, dead: &CancellationToken) -> Vec<String> {
         let mut workers: Vec<&mut dyn Worker> = Vec::new();
         workers.extend(self.senders.iter_mut().map(|worker| worker as &mut dyn Worker));
         workers.extend(self.writers.iter_mut().map(|worker| worker as &mut dyn Worker));
         workers.extend(self.listeners.iter_mut().map(|worker| worker as &mut dyn Worker));
-        workers.extend([&mut self.mischief as &mut dyn Worker, &mut self.restless]);
+        workers.extend([&mut self.network_faults as &mut dyn Worker, &mut self.unstable]);
         let until_dead = workers.into_iter().map(|worker| async {
             tokio::select! {
                 halt = worker.run(http) => halt,
@@ -135,14 +134,14 @@ impl Crew {
             .collect()
     }
 
-    /// Everything that has no answer yet gets one; the network is left in peace.
+    /// Completes every unanswered request and removes all faults.
     async fn finish(&mut self, http: &Http) {
         let well = |done: Result<(), Halt>| match done {
             Ok(()) => {}
             Err(Halt::Wrong(what)) => panic!("{what}"),
-            Err(Halt::Gone) => panic!("the daemon ended although nobody ended it"),
+            Err(Halt::Gone) => panic!("the daemon ended unexpectedly"),
         };
-        well(self.mischief.disarm(http).await);
+        well(self.network_faults.disarm(http).await);
         for sender in &mut self.senders {
             well(sender.finish(http).await);
         }
@@ -151,8 +150,8 @@ impl Crew {
         }
     }
 
-    /// What came in by itself may still be on its way to those who listen.
-    async fn hear_the_rest(&mut self, http: &Http) {
+    /// Waits for self-generated events that are still on their way to the listeners.
+    async fn receive_remaining(&mut self, http: &Http) {
         let listening = join_all(self.listeners.iter_mut().map(|listener| listener.run(http)));
         if let Ok(halts) = timeout(Duration::from_secs(2), listening).await {
             let wrong = halts
@@ -169,52 +168,52 @@ pub fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
+async fn slow_random_kills_lose_and_duplicate_nothing() {
     let rounds = number("WHARF_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("WHARF_CRASH_SEED").unwrap_or_else(Dice::unseeded_seed);
+    let seed = number("WHARF_CRASH_SEED").unwrap_or_else(SeededRng::random_seed);
     eprintln!("{rounds} rounds, WHARF_CRASH_SEED={seed}");
-    let mut dice = Dice::new(seed);
-    let place = fleet::place().await;
-    let mut crew = Crew::new(&mut dice);
+    let mut rng = SeededRng::new(seed);
+    let home = fleet::home().await;
+    let mut workload = Workload::new(&mut rng);
     let began = Instant::now();
 
-    crew.create(&place).await;
+    workload.create(&home).await;
 
     for round in 1..=rounds {
-        if dice.one_in(EARLY) {
-            let newborn = place.spawn();
-            sleep(Duration::from_millis(dice.between(0, 120))).await;
+        if rng.one_in(EARLY) {
+            let newborn = home.spawn();
+            sleep(Duration::from_millis(rng.between(0, 120))).await;
             newborn.kill();
         }
-        let daemon = place.start().await;
-        let life = Duration::from_millis(dice.between(LIFE_MS.0, LIFE_MS.1));
-        let problems = one_round(daemon, &mut crew, life).await;
-        assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}\n{}", tail(&place.log()));
+        let daemon = home.start().await;
+        let life = Duration::from_millis(rng.between(LIFE_MS.0, LIFE_MS.1));
+        let problems = one_round(daemon, &mut workload, life).await;
+        assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}\n{}", tail(&home.log()));
         if round % 25 == 0 {
             eprintln!("round {round} of {rounds} after {:.0?}", began.elapsed());
         }
     }
 
-    let copied = settle_and_check(&place, &mut crew).await;
-    let repeated: u64 = crew.senders.iter().map(|sender| sender.repeated).sum();
-    let (sent, written) = crew.counts();
+    let copied = wait_and_check(&home, &mut workload).await;
+    let repeated: u64 = workload.senders.iter().map(|sender| sender.repeated).sum();
+    let (sent, written) = workload.counts();
     eprintln!(
         "{rounds} kills in {:.0?}: {sent} texts out, of which {repeated} were asked for again and {copied} came to the \
          network again; {written} messages in",
         began.elapsed()
     );
     assert!(sent > 0 && written > 0, "there was no traffic");
-    assert!(rounds < ROUNDS || (repeated > 0 && copied > 0), "the kills never came at a bad moment");
+    assert!(rounds < ROUNDS || (repeated > 0 && copied > 0), "no kill hit a critical moment");
 }
 
-/// Long after a worker must have noticed that the daemon is dead.
+/// Waits until well after workers must have detected the kill.
 async fn long_after(dead: &CancellationToken) {
     dead.cancelled().await;
     sleep(Duration::from_secs(2)).await;
 }
 
-/// Traffic until the daemon is killed; what it said wrong.
-pub async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<String> {
+/// Runs traffic until the daemon is killed, and returns the errors of the workers.
+pub async fn one_round(daemon: Daemon, workload: &mut Workload, life: Duration) -> Vec<String> {
     let http = daemon.http.clone();
     let dead = CancellationToken::new();
     let killed = async {
@@ -222,45 +221,45 @@ pub async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<S
         daemon.kill();
         dead.cancel();
     };
-    let both = async { tokio::join!(crew.work(&http, &dead), killed).0 };
-    timeout(life + NOTICE, both).await.expect("clients notice that the daemon is gone")
+    let both = async { tokio::join!(workload.work(&http, &dead), killed).0 };
+    timeout(life + NOTICE, both).await.expect("clients detect the end of the daemon")
 }
 
-/// Lets everything come to rest and checks it. Returns how many texts came to the network more than once.
-pub async fn settle_and_check(place: &Place, crew: &mut Crew) -> usize {
-    let daemon = place.start().await;
+/// Waits until the daemon is idle and checks everything. Returns how many texts reached the network more than once.
+pub async fn wait_and_check(home: &DaemonHome, workload: &mut Workload) -> usize {
+    let daemon = home.start().await;
     let http = &daemon.http;
-    crew.finish(http).await;
+    workload.finish(http).await;
     for device in DEVICES {
         fleet::until_ready(http, device).await;
         until_sent(http, device, SENT_WITHIN).await;
     }
-    // Traffic that comes by itself ends with its device.
-    for device in DEVICES.iter().chain([&RESTLESS]) {
+    // Self-generated traffic ends with its device.
+    for device in DEVICES.iter().chain([&UNSTABLE]) {
         let stopped = http.post(&format!("devices/{device}/stop"), &json!({})).await.unwrap();
         stopped.expect("stop a device");
     }
-    crew.hear_the_rest(http).await;
+    workload.receive_remaining(http).await;
 
     let mut logs = Vec::new();
-    for listener in &crew.listeners {
-        let log = checks::sound_log(http, &listener.device).await;
-        checks::heard_the_log(listener, &log);
+    for listener in &workload.listeners {
+        let log = checks::checked_log(http, &listener.device).await;
+        checks::received_the_log(listener, &log);
         checks::acknowledged_is_stored(http, &log).await;
         logs.push(log);
     }
     let mut copied = 0;
-    for ((sender, writer), log) in crew.senders.iter().zip(&crew.writers).zip(&logs) {
+    for ((sender, writer), log) in workload.senders.iter().zip(&workload.writers).zip(&logs) {
         copied += checks::sent_once(http, sender, log).await;
         checks::received_once(http, writer, log).await;
         if log.device != "unread" {
-            // History has no events, so that chats hold more than the log there.
+            // History has no events, so these chats contain more than the log.
             checks::chats_hold_the_log(http, log).await;
         }
     }
     daemon.stop().await;
 
-    let database = Database::open(place);
+    let database = Database::open(home);
     database.check();
     for log in &logs {
         database.agrees_with(log, if log.device == "unread" { history() / 2 } else { 0 });
@@ -268,15 +267,15 @@ pub async fn settle_and_check(place: &Place, crew: &mut Crew) -> usize {
     for device in DEVICES {
         database.all_sent(device);
     }
-    check_output(place);
+    check_output(home);
     copied
 }
 
-/// No body, and nothing broken, in what the daemons wrote; keys and numbers are looked for when the place ends.
-fn check_output(place: &Place) {
-    let output = place.log();
+/// Checks the daemons' output for message bodies and internal errors; keys and numbers are checked at drop.
+fn check_output(home: &DaemonHome) {
+    let output = home.log();
     for bad in ["quokka", "essential task", "own task panicked", "could not be resumed"] {
         let line = output.lines().find(|line| line.contains(bad));
-        assert!(line.is_none(), "the log says {bad:?}: {}", line.unwrap_or_default());
+        assert!(line.is_none(), "the log contains {bad:?}: {}", line.unwrap_or_default());
     }
 }

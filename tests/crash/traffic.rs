@@ -1,15 +1,15 @@
-//! Traffic that survives the daemon: workers that go on with the next process where the last one died.
+//! Traffic across kills: workers continue with the next daemon where the last one died.
 //!
-//! A worker runs until its connection breaks. What was under way then may have happened or not: it is asked
-//! again under the same key or network id, so that exactly one of it may be found in the end.
+//! A worker runs until its connection breaks. It repeats each unanswered request with the same key or network id, so
+//! exactly one result may exist at the end.
 
+mod faults;
 mod listener;
-mod mischief;
 mod sender;
 mod writer;
 
+pub use faults::{NetworkFaults, UnstableDevice};
 pub use listener::Listener;
-pub use mischief::{Mischief, Restless};
 pub use sender::{Sender, Text};
 pub use writer::Writer;
 
@@ -19,11 +19,11 @@ use futures_util::future::BoxFuture;
 
 use crate::process::Http;
 
-/// How a worker's run ended.
+/// Why a worker stopped.
 pub enum Halt {
     /// The daemon is gone.
     Gone,
-    /// The daemon said something that it must not say.
+    /// The daemon gave a wrong answer.
     Wrong(String),
 }
 
@@ -36,12 +36,29 @@ impl From<reqwest::Error> for Halt {
     }
 }
 
-/// Something that works until the daemon is gone.
+/// A source of traffic.
 pub trait Worker: Send {
-    /// Works until the daemon is gone, or says something wrong.
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt>;
+    /// One request, or one connection that is followed to its end.
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>>;
+
+    /// The pause after each step.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Runs until the daemon is gone or gives a wrong answer.
+    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
+        Box::pin(async move {
+            loop {
+                if let Err(halt) = self.next_step(http).await {
+                    return halt;
+                }
+                tokio::time::sleep(self.pause()).await;
+            }
+        })
+    }
 }
 
-/// What a daemon may answer when it cannot take something now, and the client is to come again.
+/// The status of a daemon that is temporarily overloaded; the client retries.
 const BUSY: u16 = 503;
 const PAUSE_WHEN_BUSY: Duration = Duration::from_millis(20);

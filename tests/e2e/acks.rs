@@ -1,4 +1,4 @@
-//! How far a message has come, whatever order the network tells it in.
+//! Acknowledgement levels of messages, in any order of the reports.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn receipt(app: &TestApp, message: &str, ack: i64) {
 // covers: ack 2 device
 // covers: ack 3 read
 #[tokio::test]
-async fn a_message_is_queued_sending_sent_delivered_and_read_once_each() {
+async fn message_passes_each_status_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -33,7 +33,7 @@ async fn a_message_is_queued_sending_sent_delivered_and_read_once_each() {
 // covers: ack levels never go down
 // covers: ack 4 played
 #[tokio::test]
-async fn levels_never_go_down_and_a_duplicate_says_nothing() {
+async fn ack_never_decreases_and_duplicate_emits_nothing() {
     let app = TestApp::start().await;
     silent_device(&app).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -48,7 +48,7 @@ async fn levels_never_go_down_and_a_duplicate_says_nothing() {
 // covers: ack -1 error
 // covers: ack -1 is final
 #[tokio::test]
-async fn a_failure_after_the_server_is_final() {
+async fn failure_after_server_ack_is_final() {
     let app = TestApp::start().await;
     silent_device(&app).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -63,7 +63,7 @@ async fn a_failure_after_the_server_is_final() {
 
 // covers: ack levels never go down
 #[tokio::test]
-async fn a_failure_after_delivery_changes_nothing() {
+async fn failure_after_delivery_changes_nothing() {
     let app = TestApp::start().await;
     silent_device(&app).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -78,24 +78,22 @@ async fn a_failure_after_delivery_changes_nothing() {
 // covers: ack of a group is its lowest
 // covers: GET /devices/{id}/messages/{mid}
 #[tokio::test]
-async fn a_group_is_as_far_as_its_slowest_member() {
+async fn group_ack_is_minimum_of_members() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let members = ["15550100001", "15550100002"];
     let groups = json!([{ "id": group, "subject": "Team", "participants": members }]);
     app.device_with("shop", json!({ "groups": groups, "ackDeviceMs": null, "ackReadMs": null })).await;
     let id = app.send("shop", group, "hello all").await;
     app.wait_for_status("shop", &id, "sent").await;
-    let tell = async |who: &str, ack: i64| {
+    let receipt = async |who: &str, ack: i64| {
         let body = json!({ "messageId": id, "ack": ack, "participant": who });
         app.post("/simulator/shop/receipt", body).await.ok();
     };
-    tell(members[0], 3).await;
+    receipt(members[0], 3).await;
     assert_eq!(app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"]["ack"], 1);
-    tell(members[1], 2).await;
+    receipt(members[1], 2).await;
     let found = app.wait_for_status("shop", &id, "delivered").await;
     assert_eq!(found["receipts"].as_array().unwrap().len(), 2, "{found}");
     assert_eq!(levels(&app, &id).await, [1, 2]);
@@ -103,7 +101,7 @@ async fn a_group_is_as_far_as_its_slowest_member() {
 
 // covers: ack levels never go down
 #[tokio::test]
-async fn receipts_in_reverse_order_still_end_as_read() {
+async fn receipts_in_reverse_order_end_as_read() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "reorder_receipts" })).await;
@@ -115,11 +113,9 @@ async fn receipts_in_reverse_order_still_end_as_read() {
 
 // covers: ack of a group is its lowest
 #[tokio::test]
-async fn a_member_who_is_faster_than_the_network_does_not_speak_for_the_group() {
+async fn early_member_receipt_does_not_raise_group_ack() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let groups = json!([{ "id": group, "subject": "Team", "participants": ["15550100001", "15550100002"] }]);
     let slow = json!({ "groups": groups, "ackServerMs": 500, "ackDeviceMs": null, "ackReadMs": null });

@@ -1,4 +1,4 @@
-//! What is done to a chat as a whole: here, at the network, and on other devices of the account.
+//! Changes to a whole chat: made here, at the network, and on other devices of the account.
 
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ async fn shown(app: &TestApp) -> Value {
     app.get(CHAT).await.ok()["data"].clone()
 }
 
-/// What the network was told of chats, in order.
-async fn told(app: &TestApp) -> Vec<Value> {
+/// Chat changes that reached the network, in order.
+async fn network_changes(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
     let changes = network["data"]["changes"].as_array().unwrap();
     changes.iter().filter(|change| change.get("chat").is_some()).cloned().collect()
@@ -27,7 +27,7 @@ async fn bodies(app: &TestApp) -> Vec<String> {
     page["data"].as_array().unwrap().iter().map(|m| m["body"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn with_a_chat() -> TestApp {
+async fn app_with_chat() -> TestApp {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "first").await;
@@ -37,8 +37,8 @@ async fn with_a_chat() -> TestApp {
 // covers: POST /devices/{id}/chats/{chatId}/archive
 // covers: POST /devices/{id}/chats/{chatId}/unarchive
 #[tokio::test]
-async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
-    let app = with_a_chat().await;
+async fn archived_chat_is_listed_as_archived_until_restored() {
+    let app = app_with_chat().await;
     let archived = async |filter: &str| {
         app.get(&format!("/devices/shop/chats?filter={filter}")).await.ok()["pagination"]["total"].clone()
     };
@@ -47,11 +47,11 @@ async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
     assert_eq!(change(&app, "unarchive", Value::Null).await["archived"], false);
     assert_eq!(archived("archived").await, 0);
     if app.has_phone() {
-        let told = told(&app).await;
+        let network_changes = network_changes(&app).await;
         assert_eq!(
-            (told.len(), &told[0]["on"], &told[1]["on"]),
+            (network_changes.len(), &network_changes[0]["on"], &network_changes[1]["on"]),
             (2, &json!(true), &json!(false)),
-            "{told:?}"
+            "{network_changes:?}"
         );
     }
     app.post("/devices/shop/chats/15550109998@c.us/archive", json!({})).await.refused(404, "chat_not_found");
@@ -63,9 +63,9 @@ async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
 // covers: POST /devices/{id}/chats/{chatId}/pin
 // covers: POST /devices/{id}/chats/{chatId}/unpin
 #[tokio::test]
-async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
-    let app = with_a_chat().await;
-    // The network may know of whole seconds only.
+async fn pinned_chat_is_first_with_either_field_name() {
+    let app = app_with_chat().await;
+    // Some networks store whole seconds only.
     let later = shown(&app).await["timestamp"].as_i64().unwrap() + 2_000;
     let newer = json!({ "from": BEN, "body": "newer", "timestamp": later });
     app.post("/simulator/shop/incoming", newer).await.ok();
@@ -87,8 +87,8 @@ async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
 
 // covers: POST /devices/{id}/chats/{chatId}/mute
 #[tokio::test]
-async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
-    let app = with_a_chat().await;
+async fn chat_mute_expires_by_itself() {
+    let app = app_with_chat().await;
     let now = shown(&app).await["timestamp"].as_i64().unwrap();
     let muted = change(&app, "mute", json!({ "durationMs": 60_000 })).await;
     assert_eq!(muted["muted"], true);
@@ -96,16 +96,16 @@ async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
     app.clock.advance(59_000);
     assert_eq!(shown(&app).await["muted"], true);
     app.clock.advance(1_000);
-    let heard = shown(&app).await;
-    assert_eq!((&heard["muted"], &heard["mutedUntil"]), (&json!(false), &Value::Null));
+    let unmuted = shown(&app).await;
+    assert_eq!((&unmuted["muted"], &unmuted["mutedUntil"]), (&json!(false), &Value::Null));
     assert_eq!(app.get("/devices/shop/chats").await.ok()["data"][0]["muted"], false);
 }
 
 // covers: POST /devices/{id}/chats/{chatId}/mute
 // covers: POST /devices/{id}/chats/{chatId}/unmute
 #[tokio::test]
-async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
-    let app = with_a_chat().await;
+async fn chat_mute_without_end_lasts_until_unmuted() {
+    let app = app_with_chat().await;
     let muted = change(&app, "mute", json!({})).await;
     assert_eq!((&muted["muted"], &muted["mutedUntil"]), (&json!(true), &Value::Null));
     assert_eq!(change(&app, "mute", json!({ "mute": false })).await["muted"], false);
@@ -118,8 +118,8 @@ async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
 
 // covers: event chat:update
 #[tokio::test]
-async fn what_is_done_to_a_chat_is_told_to_every_dashboard() {
-    let app = with_a_chat().await;
+async fn chat_changes_are_emitted_to_every_dashboard() {
+    let app = app_with_chat().await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
     wire.event("shop", "state").await;
@@ -131,8 +131,8 @@ async fn what_is_done_to_a_chat_is_told_to_every_dashboard() {
 
 // covers: POST /devices/{id}/chats/{chatId}/clear
 #[tokio::test]
-async fn clearing_takes_the_messages_and_leaves_the_chat() {
-    let app = with_a_chat().await;
+async fn clear_removes_messages_and_keeps_chat() {
+    let app = app_with_chat().await;
     app.incoming("shop", BEN, "elsewhere").await;
     for n in 0..450 {
         app.incoming("shop", ANNA, &format!("more {n}")).await;
@@ -158,8 +158,8 @@ async fn clearing_takes_the_messages_and_leaves_the_chat() {
 
 // covers: POST /devices/{id}/chats/{chatId}/clear
 #[tokio::test]
-async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() {
-    let app = with_a_chat().await;
+async fn clear_keeps_queued_and_optionally_starred_messages() {
+    let app = app_with_chat().await;
     let starred = app.incoming("shop", ANNA, "precious").await;
     app.post(&format!("/devices/shop/messages/{starred}/star"), json!({ "star": true })).await.ok();
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -173,8 +173,8 @@ async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() 
 }
 
 #[tokio::test]
-async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
-    let app = with_a_chat().await;
+async fn interrupted_clear_resumes_at_next_start() {
+    let app = app_with_chat().await;
     for n in 0..450 {
         app.incoming("shop", ANNA, &format!("more {n}")).await;
     }
@@ -187,15 +187,13 @@ async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
     let app = app.restarted_after("DROP TRIGGER breaks").await;
     app.wait_until("the rest to be gone", async || bodies(&app).await.is_empty().then_some(())).await;
     assert_eq!(shown(&app).await["unreadCount"], 0);
-    assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1, "it was told before");
+    assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1, "it was emitted before the restart");
 }
 
 #[tokio::test]
-async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
-    let app = with_a_chat().await;
-    if !app.has_phone() {
-        return;
-    }
+async fn offline_chat_changes_are_synced_on_connect() {
+    let app = app_with_chat().await;
+    skip_unless!(app.has_phone(), "a phone account");
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.post(&format!("{CHAT}/markRead"), json!({})).await.ok();
     change(&app, "pin", json!({})).await;
@@ -203,12 +201,12 @@ async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
     change(&app, "pin", json!({ "pin": false })).await;
     change(&app, "archive", json!({})).await;
     let app = app.restarted().await;
-    assert!(told(&app).await.is_empty());
+    assert!(network_changes(&app).await.is_empty());
     app.post("/devices/shop/start", json!({})).await.ok();
-    let expected: &[&str] = if app.says("pins") { &["mute", "pin", "archive"] } else { &["archive"] };
+    let expected: &[&str] = if app.reports("pins") { &["mute", "pin", "archive"] } else { &["archive"] };
     let changes = app
-        .wait_until("the network to be told", async || {
-            let changes = told(&app).await;
+        .wait_until("the changes to reach the network", async || {
+            let changes = network_changes(&app).await;
             (changes.len() == expected.len()).then_some(changes)
         })
         .await;
@@ -218,14 +216,14 @@ async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
     assert_eq!(read[0]["messageIds"].as_array().unwrap().len(), 1, "{read}");
     app.post("/devices/shop/restart", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    change(&app, if app.says("pins") { "unmute" } else { "unarchive" }, json!({})).await;
-    assert_eq!(told(&app).await.len(), expected.len() + 1, "nothing is told twice");
+    change(&app, if app.reports("pins") { "unmute" } else { "unarchive" }, json!({})).await;
+    assert_eq!(network_changes(&app).await.len(), expected.len() + 1, "each change reaches the network once");
 }
 
 // covers: DELETE /devices/{id}/chats/{chatId}
 #[tokio::test]
-async fn a_deleted_chat_is_gone_until_the_next_message() {
-    let app = with_a_chat().await;
+async fn deleted_chat_returns_with_next_message() {
+    let app = app_with_chat().await;
     let old = app.incoming("shop", ANNA, "old").await;
     change(&app, "pin", json!({})).await;
     assert_eq!(app.delete(CHAT).await.ok()["data"]["removed"], 2);
@@ -234,7 +232,7 @@ async fn a_deleted_chat_is_gone_until_the_next_message() {
     app.get(&format!("/devices/shop/messages/{old}")).await.refused(404, "message_not_found");
     assert_eq!(app.logged("shop", "chat:deleted").await.len(), 1);
     if app.has_phone() {
-        assert_eq!(told(&app).await.last().unwrap()["chat"], "15550100001@c.us");
+        assert_eq!(network_changes(&app).await.last().unwrap()["chat"], "15550100001@c.us");
     }
     app.incoming("shop", ANNA, "new").await;
     let chat = shown(&app).await;
@@ -243,8 +241,8 @@ async fn a_deleted_chat_is_gone_until_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_deleted_message_does_not_come_back_when_the_network_delivers_it_again() {
-    let app = with_a_chat().await;
+async fn deleted_message_stays_deleted_on_redelivery() {
+    let app = app_with_chat().await;
     let again = json!({ "from": ANNA, "body": "twice", "networkId": "BB886C09AEF9" });
     app.post("/simulator/shop/incoming", again.clone()).await.ok();
     app.delete(CHAT).await.ok();
@@ -253,8 +251,8 @@ async fn a_deleted_message_does_not_come_back_when_the_network_delivers_it_again
 }
 
 #[tokio::test]
-async fn what_is_done_to_a_chat_holds_without_a_connection_and_after_a_restart() {
-    let app = with_a_chat().await;
+async fn offline_chat_changes_survive_restart() {
+    let app = app_with_chat().await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     change(&app, "archive", json!({})).await;
     change(&app, "pin", json!({})).await;
@@ -269,11 +267,9 @@ async fn what_is_done_to_a_chat_holds_without_a_connection_and_after_a_restart()
 
 // covers: event chat:update
 #[tokio::test]
-async fn what_is_done_on_another_device_happens_here_and_is_not_told_back() {
-    let app = with_a_chat().await;
-    if !app.has_phone() {
-        return;
-    }
+async fn remote_chat_changes_apply_and_are_not_echoed() {
+    let app = app_with_chat().await;
+    skip_unless!(app.has_phone(), "a phone account");
     let elsewhere = async |field: &str| {
         let body = json!({ "chatId": "15550100001@c.us", field: true });
         app.post("/simulator/shop/chat", body).await.ok();
@@ -284,8 +280,8 @@ async fn what_is_done_on_another_device_happens_here_and_is_not_told_back() {
     for (field, shown_as) in [("archive", "archived"), ("pin", "pinned"), ("mute", "muted")] {
         elsewhere(field).await;
         assert_eq!(wire.event("shop", "chat:update").await["chat"][shown_as], true);
-        if !app.says("pins") {
-            return assert!(told(&app).await.is_empty());
+        if !app.reports("pins") {
+            return assert!(network_changes(&app).await.is_empty());
         }
     }
     elsewhere("clear").await;
@@ -294,5 +290,5 @@ async fn what_is_done_on_another_device_happens_here_and_is_not_told_back() {
     elsewhere("delete").await;
     wire.event("shop", "chat:deleted").await;
     app.get(CHAT).await.refused(404, "chat_not_found");
-    assert!(told(&app).await.is_empty());
+    assert!(network_changes(&app).await.is_empty());
 }

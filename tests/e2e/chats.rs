@@ -1,4 +1,4 @@
-//! Chats, as lists of conversations show them.
+//! Chat lists, searches and last messages.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn two_chats(app: &TestApp) {
 
 // covers: GET /devices/{id}/chats
 #[tokio::test]
-async fn the_newest_chat_comes_first_with_its_last_message() {
+async fn newest_chat_is_first_with_last_message() {
     let app = TestApp::start().await;
     two_chats(&app).await;
     let list = app.get("/devices/shop/chats").await.ok();
@@ -32,7 +32,7 @@ async fn the_newest_chat_comes_first_with_its_last_message() {
 
 // covers: GET /devices/{id}/chats
 #[tokio::test]
-async fn lists_are_filtered_searched_and_paged_by_any_of_their_names() {
+async fn chat_list_accepts_every_query_alias() {
     let app = TestApp::start().await;
     two_chats(&app).await;
     app.post(&format!("/devices/shop/chats/{BEN}@c.us/markRead"), json!({})).await.ok();
@@ -55,7 +55,7 @@ async fn lists_are_filtered_searched_and_paged_by_any_of_their_names() {
 // covers: POST /devices/{id}/chats/{chatId}/markRead
 // covers: GET /devices/{id}/chats/{chatId}
 #[tokio::test]
-async fn marking_read_is_told_here_and_to_the_network() {
+async fn mark_read_emits_event_and_reaches_network() {
     let app = TestApp::start().await;
     two_chats(&app).await;
     let path = format!("/devices/shop/chats/{ANNA}%40c.us/markRead");
@@ -65,7 +65,7 @@ async fn marking_read_is_told_here_and_to_the_network() {
     let read = app.logged("shop", "message:read").await;
     assert_eq!(read[0]["messageIds"].as_array().unwrap().len(), 2);
     app.post(&path, json!({})).await.ok();
-    assert_eq!(app.logged("shop", "message:read").await.len(), 1, "reading twice tells nothing new");
+    assert_eq!(app.logged("shop", "message:read").await.len(), 1, "a second read emits nothing");
     let network = app.get("/simulator/shop/network").await.ok();
     assert!(!network["data"]["read"].as_array().unwrap().is_empty());
     app.post("/devices/shop/chats/15550109998@c.us/markRead", json!({})).await.refused(404, "chat_not_found");
@@ -73,7 +73,7 @@ async fn marking_read_is_told_here_and_to_the_network() {
 
 // covers: POST /devices/{id}/chats/{chatId}/read
 #[tokio::test]
-async fn only_the_named_messages_are_marked_read() {
+async fn mark_read_affects_named_messages_only() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let first = app.incoming("shop", ANNA, "first").await;
@@ -85,7 +85,7 @@ async fn only_the_named_messages_are_marked_read() {
 
 // covers: POST /devices/{id}/chats
 #[tokio::test]
-async fn the_older_path_sends_too() {
+async fn legacy_send_path_works() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let sent = app.post("/devices/shop/chats", json!({ "to": ANNA, "text": "hello" })).await.created();
@@ -113,7 +113,7 @@ async fn chats_are_found_by_name_or_number() {
 
 // covers: POST /devices/chats/multi
 #[tokio::test]
-async fn chats_of_several_devices_come_in_one_answer() {
+async fn chats_of_several_devices_are_listed_together() {
     let app = TestApp::start().await;
     two_chats(&app).await;
     app.device("home").await;
@@ -127,11 +127,9 @@ async fn chats_of_several_devices_come_in_one_answer() {
 }
 
 #[tokio::test]
-async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
+async fn last_message_is_newest_after_other_chat_changes() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.device("shop").await;
     let now = app.incoming("shop", BEN, "for the time").await;
     let now = app.get(&format!("/devices/shop/messages/{now}")).await.ok()["data"]["timestamp"].clone();
@@ -141,8 +139,8 @@ async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
     let written = async |body: &str, earlier: i64| {
         let message =
             json!({ "from": ANNA, "groupId": group, "body": body, "timestamp": now - 10_000 + earlier });
-        let told = app.post("/simulator/shop/incoming", message).await.ok();
-        told["data"]["messageId"].as_str().unwrap().to_owned()
+        let reply = app.post("/simulator/shop/incoming", message).await.ok();
+        reply["data"]["messageId"].as_str().unwrap().to_owned()
     };
     let last = async || {
         let chat = app.get(&format!("/devices/shop/chats/{}", group.as_str().unwrap())).await.ok();
@@ -161,16 +159,14 @@ async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
 }
 
 #[tokio::test]
-async fn history_ends_with_its_newest_message_in_groups_too() {
+async fn history_sets_newest_last_message_in_groups() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let crew = json!({ "id": "120363000000000077@g.us", "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew], "history": 30 })).await;
     app.wait_until("the end of the history", async || {
-        let told = app.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        let progress = app.logged("shop", "history:progress").await;
+        progress.last().is_some_and(|last| last["phase"] == "complete").then_some(())
     })
     .await;
     let chat = app.get("/devices/shop/chats/120363000000000077@g.us").await.ok();

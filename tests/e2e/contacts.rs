@@ -1,4 +1,4 @@
-//! People: lists, and what the network knows of them.
+//! Contacts: lists, pictures, and whether a number is on the network.
 
 use serde_json::{Value, json};
 
@@ -13,11 +13,9 @@ fn ids(list: &Value) -> Vec<&str> {
 // covers: POST /devices/{id}/contacts
 // covers: GET /devices/{id}/contacts/{cid}/exists
 #[tokio::test]
-async fn contacts_are_found_by_get_and_post() {
+async fn contacts_are_searched_by_get_and_post() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }]);
     app.device_with("shop", json!({ "contacts": contacts })).await;
     app.wait_until("the contacts and their names", async || {
@@ -36,11 +34,9 @@ async fn contacts_are_found_by_get_and_post() {
 
 // covers: GET /devices/{id}/contacts/{cid}/profile-picture
 #[tokio::test]
-async fn a_person_has_a_picture_or_none() {
+async fn contact_picture_is_url_or_null() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let ben = json!({ "id": BEN, "picture": "https://pictures.invalid/ben.jpg" });
     app.device_with("shop", json!({ "contacts": [ben] })).await;
     let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
@@ -54,7 +50,7 @@ async fn a_person_has_a_picture_or_none() {
 
 // covers: POST /devices/{id}/contacts
 #[tokio::test]
-async fn lists_of_contacts_are_paged_and_say_what_is_wrong() {
+async fn contact_list_pages_and_rejects_bad_query() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 1..=5 {
@@ -71,7 +67,7 @@ async fn lists_of_contacts_are_paged_and_say_what_is_wrong() {
 
 // covers: GET /devices/{id}/contacts/{cid}/exists
 #[tokio::test]
-async fn who_is_on_the_network_cannot_be_asked_without_a_connection() {
+async fn on_network_check_requires_connection() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -83,7 +79,7 @@ async fn who_is_on_the_network_cannot_be_asked_without_a_connection() {
 // covers: event contact:update
 // covers: event chat:update
 #[tokio::test]
-async fn a_contact_with_a_new_name_renames_the_chat() {
+async fn renamed_contact_renames_chat() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -97,11 +93,9 @@ async fn a_contact_with_a_new_name_renames_the_chat() {
 }
 
 #[tokio::test]
-async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
+async fn lid_and_number_of_person_merge_into_one_chat() {
     let app = TestApp::start().await;
-    if !app.has_phone() || !app.says("who is who") {
-        return;
-    }
+    skip_unless!(app.has_phone() && app.reports("who is who"), "a phone account and merged identities");
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
@@ -113,8 +107,8 @@ async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
     app.incoming("shop", ANNA, "it is me").await;
     assert_eq!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().len(), 2);
 
-    let told = json!({ "id": ANNA, "lid": lid, "name": "Anna" });
-    app.post("/simulator/shop/contact", told).await.ok();
+    let update = json!({ "id": ANNA, "lid": lid, "name": "Anna" });
+    app.post("/simulator/shop/contact", update).await.ok();
     let merged = wire.event("shop", "chat:merged").await;
     assert_eq!((&merged["from"], &merged["to"]), (&json!(lid), &json!("15550100001@c.us")));
     assert_eq!(wire.event("shop", "contact:update").await["contact"]["lid"], lid);
@@ -139,7 +133,7 @@ async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
         (&json!(first_id), &json!("15550100001@c.us"))
     );
 
-    // From now on all is hers, by whichever id it comes, and whatever a request names.
+    // From now on every id and every spelling leads to the merged person.
     app.post("/simulator/shop/incoming", json!({ "from": lid, "body": "still me" })).await.ok();
     let sent = app.post("/devices/shop/messages/send", json!({ "to": lid, "text": "I see" })).await;
     assert_eq!(sent.created()["data"]["chatId"], "15550100001@c.us");

@@ -1,4 +1,4 @@
-//! Devices that files declare.
+//! Devices that are declared by files.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ const SHOP: &str = "id = 'shop'\nname = 'Shop'\n[settings.simulator]\nautoScanMs
 
 // covers: PATCH /devices/{id}
 #[tokio::test]
-async fn a_file_makes_a_device_and_what_it_sets_patch_cannot_change() {
+async fn declared_device_fields_cannot_be_patched() {
     let app = TestApp::start().await;
     declare(&app, "shop.toml", SHOP);
     app.app().reconcile().await.unwrap();
@@ -24,7 +24,7 @@ async fn a_file_makes_a_device_and_what_it_sets_patch_cannot_change() {
 }
 
 #[tokio::test]
-async fn a_removed_file_stops_its_device_and_keeps_it() {
+async fn removed_declaration_stops_and_keeps_device() {
     let app = TestApp::start().await;
     declare(&app, "shop.toml", SHOP);
     app.app().reconcile().await.unwrap();
@@ -40,7 +40,7 @@ async fn a_removed_file_stops_its_device_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn what_an_operator_stopped_stays_stopped() {
+async fn stopped_declared_device_stays_stopped() {
     let app = TestApp::start().await;
     declare(&app, "shop.toml", SHOP);
     app.app().reconcile().await.unwrap();
@@ -51,7 +51,7 @@ async fn what_an_operator_stopped_stays_stopped() {
 }
 
 #[tokio::test]
-async fn a_wrong_file_changes_nothing_and_names_itself() {
+async fn invalid_declaration_changes_nothing() {
     let app = TestApp::start().await;
     declare(&app, "shop.toml", SHOP);
     declare(&app, "wrong.toml", "id = 'home'\ncolour = 'red'\n");
@@ -62,7 +62,7 @@ async fn a_wrong_file_changes_nothing_and_names_itself() {
 
 // covers: state created
 #[tokio::test]
-async fn a_device_that_does_not_start_by_itself_is_created_and_waits() {
+async fn declared_device_without_autostart_is_created() {
     let app = TestApp::start().await;
     declare(&app, "shop.toml", "id = 'shop'\nautostart = false\n");
     app.app().reconcile().await.unwrap();

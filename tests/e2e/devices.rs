@@ -1,4 +1,4 @@
-//! Devices: made, linked, stopped, started, logged out, deleted; and one that fails alone.
+//! The life cycle of devices: create, link, stop, start, log out, delete, and failures of one device.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::{ANNA, TestApp};
 // covers: GET /devices/{id}/qr
 // covers: POST /simulator/{id}/{call}
 #[tokio::test]
-async fn a_device_is_linked_by_scanning_its_code() {
+async fn device_links_by_scanned_code() {
     let app = TestApp::start().await;
     let created = app.new_device("shop", json!({})).await;
     assert_eq!((&created["id"], &created["deviceId"]), (&json!("shop"), &json!("shop")));
@@ -28,7 +28,7 @@ async fn a_device_is_linked_by_scanning_its_code() {
 // covers: POST /devices/{id}/stop
 // covers: POST /devices/{id}/start
 #[tokio::test]
-async fn a_device_stopped_before_its_scan_shows_new_codes_when_started() {
+async fn restarted_unlinked_device_shows_new_codes() {
     let app = TestApp::start().await;
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
@@ -43,7 +43,7 @@ async fn a_device_stopped_before_its_scan_shows_new_codes_when_started() {
 // covers: POST /devices/{id}/stop
 // covers: POST /devices/{id}/restart
 #[tokio::test]
-async fn starting_twice_and_stopping_twice_is_no_error() {
+async fn start_and_stop_are_idempotent() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for verb in ["start", "start", "stop", "stop", "restart"] {
@@ -56,7 +56,7 @@ async fn starting_twice_and_stopping_twice_is_no_error() {
 // covers: POST /devices/{id}/start
 // covers: state stopped
 #[tokio::test]
-async fn a_stopped_device_comes_back_without_a_new_scan() {
+async fn stopped_device_restarts_without_scan() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -71,7 +71,7 @@ async fn a_stopped_device_comes_back_without_a_new_scan() {
 // covers: rest 409 wrong device state
 // covers: state logged_out
 #[tokio::test]
-async fn logging_out_needs_a_new_scan() {
+async fn logged_out_device_needs_scan() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/logout", json!({})).await.ok();
@@ -84,7 +84,7 @@ async fn logging_out_needs_a_new_scan() {
 
 // covers: state logged_out
 #[tokio::test]
-async fn a_log_out_on_the_phone_is_told_with_its_reason() {
+async fn phone_logout_emits_reason() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "log_out" })).await;
@@ -96,7 +96,7 @@ async fn a_log_out_on_the_phone_is_told_with_its_reason() {
 
 // covers: state reconnecting
 #[tokio::test]
-async fn a_lost_link_comes_back_by_itself() {
+async fn lost_link_reconnects() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "refuse_connect", "count": 2 })).await;
@@ -106,19 +106,19 @@ async fn a_lost_link_comes_back_by_itself() {
     })
     .await;
     let states = app.logged("shop", "state").await;
-    let tries: Vec<_> = states
+    let attempts: Vec<_> = states
         .iter()
         .filter(|s| s["state"] == "reconnecting")
         .map(|s| (&s["attempt"], &s["reason"]))
         .collect();
-    let told = [json!("link_dropped"), json!("network_unreachable"), json!("network_unreachable")];
-    assert_eq!(tries, [(&json!(1), &told[0]), (&json!(2), &told[1]), (&json!(3), &told[2])]);
+    let reasons = [json!("link_dropped"), json!("network_unreachable"), json!("network_unreachable")];
+    assert_eq!(attempts, [(&json!(1), &reasons[0]), (&json!(2), &reasons[1]), (&json!(3), &reasons[2])]);
 }
 
 // covers: state failed
 // covers: GET /devices/{id}/health
 #[tokio::test]
-async fn a_ban_fails_the_device_with_what_to_do() {
+async fn banned_device_fails_with_advice() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "ban" })).await;
@@ -132,7 +132,7 @@ async fn a_ban_fails_the_device_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_panic_touches_no_other_device() {
+async fn panic_does_not_affect_other_devices() {
     let app = TestApp::start().await;
     app.device("bad").await;
     app.device("good").await;
@@ -150,7 +150,7 @@ async fn a_panic_touches_no_other_device() {
 }
 
 #[tokio::test]
-async fn a_device_that_panics_without_end_is_failed() {
+async fn endlessly_panicking_device_fails() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__PANICS_BEFORE_FAILED", "2")]).await;
     app.device("bad").await;
     app.fault("bad", json!({ "kind": "panic", "count": 100 })).await;
@@ -161,7 +161,7 @@ async fn a_device_that_panics_without_end_is_failed() {
 // covers: DELETE /devices/{id}
 // covers: rest 404
 #[tokio::test]
-async fn a_deleted_device_is_gone_with_its_data_and_its_id_is_free_again() {
+async fn deleted_device_loses_data_and_frees_id() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -180,7 +180,7 @@ async fn a_deleted_device_is_gone_with_its_data_and_its_id_is_free_again() {
 
 // covers: DELETE /devices/{id}
 #[tokio::test]
-async fn a_deleted_device_can_leave_its_messages() {
+async fn deleted_device_can_keep_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -192,7 +192,7 @@ async fn a_deleted_device_can_leave_its_messages() {
 // covers: POST /devices
 // covers: rest 400 names the field
 #[tokio::test]
-async fn what_cannot_be_a_device_is_refused_by_name() {
+async fn invalid_device_is_rejected_by_field() {
     let app = TestApp::start().await;
     app.post("/devices", json!({ "id": "shop" })).await.created();
     app.post("/devices", json!({ "id": "shop" })).await.refused(409, "device_exists");
@@ -215,7 +215,7 @@ async fn what_cannot_be_a_device_is_refused_by_name() {
 
 // covers: PATCH /devices/{id}
 #[tokio::test]
-async fn a_change_is_merged_and_null_removes() {
+async fn device_patch_merges_and_null_removes() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "name": "Corner shop", "settings": { "color": "red", "outbox": { "minDelay": 5 } } });

@@ -1,4 +1,4 @@
-//! Bad input: a clear answer that says what was wrong, and never a 5xx.
+//! Invalid input answers with a specific error and never with a 5xx status.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ const SEND: &str = "/devices/shop/messages/send";
 // covers: rest 413
 // covers: rest 415
 #[tokio::test]
-async fn broken_bodies_are_refused_by_what_is_broken() {
+async fn malformed_bodies_have_specific_errors() {
     let app = TestApp::start().await;
     app.device("shop").await;
     raw(&app, "POST", SEND, JSON, b"{\"to\": ".to_vec()).await.refused(400, "invalid_json");
@@ -35,7 +35,7 @@ async fn broken_bodies_are_refused_by_what_is_broken() {
 
 // covers: rest a POST without a body
 #[tokio::test]
-async fn a_post_without_a_body_is_fine_with_or_without_a_type() {
+async fn post_without_body_is_accepted() {
     let app = TestApp::start().await;
     raw(&app, "POST", "/devices", None, Vec::new()).await.created();
     raw(&app, "POST", "/devices", JSON, Vec::new()).await.created();
@@ -43,7 +43,7 @@ async fn a_post_without_a_body_is_fine_with_or_without_a_type() {
 
 // covers: rest 404
 #[tokio::test]
-async fn ids_that_are_none_are_refused_by_name() {
+async fn invalid_ids_are_rejected_by_name() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for path in [
@@ -62,7 +62,7 @@ async fn ids_that_are_none_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_answer_in_the_envelope() {
+async fn unknown_paths_and_methods_answer_in_envelope() {
     let app = TestApp::start().await;
     app.get("/nothing").await.refused(404, "not_found");
     app.get("//nothing").await.refused(404, "not_found");
@@ -72,7 +72,7 @@ async fn unknown_paths_and_methods_answer_in_the_envelope() {
 
 // covers: POST /simulator/{id}/{call}
 #[tokio::test]
-async fn the_simulator_is_for_simulated_devices_and_admins() {
+async fn simulator_routes_need_simulated_device_and_admin() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/simulator/nowhere/scan", json!({})).await.refused(404, "device_not_found");

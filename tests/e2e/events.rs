@@ -1,4 +1,4 @@
-//! The event log: over REST and as a stream.
+//! The event log, read as pages and as a stream.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
-/// Frames of a stream, as text, until there are so many.
+/// Reads this many frames of a stream as text.
 async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
     let mut request =
         app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
@@ -29,12 +29,12 @@ async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: u
             text.push_str(&String::from_utf8_lossy(&chunk.unwrap()));
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream says nothing")
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream sent nothing")
 }
 
 // covers: GET /devices/{id}/events
 #[tokio::test]
-async fn seq_grows_by_one_and_every_payload_is_stamped() {
+async fn seq_is_gapless_and_payloads_are_stamped() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 0..5 {
@@ -51,7 +51,7 @@ async fn seq_grows_by_one_and_every_payload_is_stamped() {
 
 // covers: GET /devices/{id}/events
 #[tokio::test]
-async fn a_page_begins_after_what_the_client_has() {
+async fn event_page_starts_after_since() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let page = app.get("/devices/shop/events?after=3&limit=2").await.ok();
@@ -67,7 +67,7 @@ async fn a_page_begins_after_what_the_client_has() {
 
 // covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
-async fn a_stream_goes_on_where_the_client_left_off() {
+async fn event_stream_resumes_after_last_event_id() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let first = frames(&app, "/devices/shop/events?after=0", None, 3).await;
@@ -78,12 +78,13 @@ async fn a_stream_goes_on_where_the_client_left_off() {
 
 // covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
-async fn a_stream_is_live() {
+async fn event_stream_is_live() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let newest = app.log("shop").await.len().to_string();
     let read = frames(&app, "/devices/shop/events", Some(&newest), 2);
     let write = async {
+        // Lets the stream subscribe, so that the message arrives live and not by replay.
         tokio::time::sleep(Duration::from_millis(200)).await;
         app.incoming("shop", ANNA, "hello").await;
     };
@@ -93,7 +94,7 @@ async fn a_stream_is_live() {
 
 // covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
-async fn a_position_that_the_log_does_not_cover_is_told_to_resync() {
+async fn pruned_position_answers_resync() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let frames = frames(&app, "/devices/shop/events", Some("9999"), 1).await;
@@ -101,7 +102,7 @@ async fn a_position_that_the_log_does_not_cover_is_told_to_resync() {
 }
 
 #[tokio::test]
-async fn old_events_go_and_the_newest_stays() {
+async fn expired_events_are_pruned_except_newest() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__EVENTS_DAYS", "1")]).await;
     app.device("shop").await;
     let newest = app.log("shop").await.len();
@@ -115,7 +116,7 @@ async fn old_events_go_and_the_newest_stays() {
 }
 
 #[tokio::test]
-async fn old_messages_go_unless_they_wait_to_be_sent() {
+async fn expired_messages_are_pruned_unless_queued() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__MESSAGES_DAYS", "1")]).await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "old").await;
@@ -130,7 +131,7 @@ async fn old_messages_go_unless_they_wait_to_be_sent() {
 }
 
 #[tokio::test]
-async fn a_position_that_the_log_never_had_says_so_and_goes_on_from_its_end() {
+async fn position_beyond_log_is_reported_and_follows_tail() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let newest = app.log("shop").await.len();

@@ -1,4 +1,4 @@
-//! What docs/openapi.json shows as an example is something that the daemon takes.
+//! Every example in docs/openapi.json is accepted by the daemon.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::{ANNA, BEN, TestApp};
 
 const GROUP: &str = "120363000000000001@g.us";
 
-/// The document, and what a reference in it leads to.
+/// The OpenAPI document; resolves its references.
 struct Document(Value);
 
 impl Document {
@@ -15,14 +15,14 @@ impl Document {
         pointer.map_or(value, |pointer| self.0.pointer(pointer).unwrap())
     }
 
-    /// The example of a JSON body: at the body, or at its schema.
+    /// The example of a JSON body, given at the body or at its schema.
     fn example<'a>(&'a self, body: &'a Value) -> Option<&'a Value> {
         let schema = &body["schema"];
         let choice = schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one["type"] != "null"));
         body.get("example").or_else(|| self.resolved(choice.unwrap_or(schema)).get("example"))
     }
 
-    /// Method, path and example of each operation that takes JSON.
+    /// Method, path and example of each operation with a JSON body.
     fn requests(&self) -> Vec<(String, String, Value)> {
         let mut all = Vec::new();
         for (path, item) in self.0["paths"].as_object().unwrap() {
@@ -38,14 +38,14 @@ impl Document {
 }
 
 #[tokio::test]
-async fn the_example_of_every_request_is_understood() {
+async fn openapi_request_examples_are_accepted() {
     let app = TestApp::start().await;
     let document = Document(app.get("//docs-json").await.json());
     let requests = document.requests();
     assert!(requests.len() >= 9, "{requests:?}");
     let groups = json!([{ "id": GROUP, "subject": "Friends", "participants": [ANNA, BEN] }]);
     for (number, (verb, path, example)) in requests.into_iter().enumerate() {
-        // Each on a device of its own, because some of them end it.
+        // Each on its own device, because some requests end the device.
         let id = format!("d{number}");
         app.device_with(&id, json!({ "groups": groups })).await;
         let mid = app.incoming(&id, ANNA, "hello").await;
@@ -69,7 +69,7 @@ async fn the_example_of_every_request_is_understood() {
 }
 
 #[tokio::test]
-async fn the_examples_of_refusals_are_those_that_are_given() {
+async fn openapi_error_examples_match_answers() {
     let app = TestApp::start().await;
     app.new_device("shop", json!({})).await;
     let document = Document(app.get("//docs-json").await.json());

@@ -1,4 +1,4 @@
-//! How devices are: every warning has its cause, and goes with it.
+//! Device health: each warning has a cause and ends with it.
 
 use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
@@ -20,7 +20,7 @@ fn codes(health: &Value) -> Vec<&str> {
 // covers: GET /health/attention
 // covers: GET /health/devices
 #[tokio::test]
-async fn a_connected_device_of_which_nothing_is_heard_is_degraded() {
+async fn silent_connected_device_is_degraded() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -46,7 +46,7 @@ async fn a_connected_device_of_which_nothing_is_heard_is_degraded() {
 }
 
 #[tokio::test]
-async fn the_time_of_silence_is_a_setting() {
+async fn silence_threshold_is_configurable() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device("shop").await;
     app.clock.advance(24 * HOUR);
@@ -54,7 +54,7 @@ async fn the_time_of_silence_is_a_setting() {
 }
 
 #[tokio::test]
-async fn messages_that_are_taken_and_never_delivered_are_a_stall() {
+async fn undelivered_messages_are_ack_stall() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     for to in [ANNA, BEN, "15550100003"] {
@@ -68,7 +68,7 @@ async fn messages_that_are_taken_and_never_delivered_are_a_stall() {
 }
 
 #[tokio::test]
-async fn a_network_that_does_not_answer_is_a_stall() {
+async fn unanswered_send_is_ack_stall() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     let mute = json!({ "ackServerMs": null, "ackDeviceMs": null, "ackReadMs": null });
     app.device_with("shop", mute).await;
@@ -79,7 +79,7 @@ async fn a_network_that_does_not_answer_is_a_stall() {
 }
 
 #[tokio::test]
-async fn a_network_that_takes_long_for_each_message_is_slow() {
+async fn late_server_acks_are_reported() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "slow_send", "value": 300, "count": 3 })).await;
@@ -89,9 +89,9 @@ async fn a_network_that_takes_long_for_each_message_is_slow() {
         app.clock.advance(20_000);
         app.wait_for_status("shop", &id, "read").await;
     }
-    // The last one's receipts may come before its own end is counted.
+    // The receipts of the last message can arrive before its own result is counted.
     let seen = app
-        .wait_until("health to say something", async || {
+        .wait_until("a health warning", async || {
             let seen = health(&app).await;
             (!codes(&seen).is_empty()).then_some(seen)
         })
@@ -101,10 +101,10 @@ async fn a_network_that_takes_long_for_each_message_is_slow() {
 }
 
 #[tokio::test]
-async fn an_hour_without_the_usual_messages_is_a_receive_stall() {
+async fn hour_without_usual_messages_is_receive_stall() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device("shop").await;
-    // To the middle of an hour, so that the test does not run into the next.
+    // Starts in the middle of an hour, so that the test does not reach the next one.
     app.clock.advance(HOUR + HOUR / 2 - app.clock.now().0.rem_euclid(HOUR));
     for _ in 0..3 {
         for n in 0..5 {
@@ -125,7 +125,7 @@ async fn an_hour_without_the_usual_messages_is_a_receive_stall() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_stopped_says_why_it_needs_attention() {
+async fn stopped_device_reports_attention_reason() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();

@@ -1,4 +1,4 @@
-//! The first synchronisation after linking.
+//! The history sync after linking.
 
 use serde_json::{Value, json};
 
@@ -6,25 +6,24 @@ use crate::support::{ANNA, TestApp};
 
 // covers: event history:progress
 #[tokio::test]
-async fn history_is_stored_in_silence_and_its_progress_is_told() {
+async fn history_emits_progress_but_no_messages() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 450 });
     app.device_with("shop", past).await;
-    let told = app
+    let progress = app
         .wait_until("the end of the history", async || {
-            let told = app.logged("shop", "history:progress").await;
-            told.last().is_some_and(|last| last["phase"] == "complete").then_some(told)
+            let progress = app.logged("shop", "history:progress").await;
+            progress.last().is_some_and(|last| last["phase"] == "complete").then_some(progress)
         })
         .await;
-    let messages: Vec<&Value> = told.iter().filter(|told| told["phase"] == "messages").collect();
-    let done: Vec<i64> = messages.iter().map(|told| told["done"].as_i64().unwrap()).collect();
+    let messages: Vec<&Value> = progress.iter().filter(|progress| progress["phase"] == "messages").collect();
+    let done: Vec<i64> = messages.iter().map(|progress| progress["done"].as_i64().unwrap()).collect();
     assert!(done.is_sorted() && done.last() == Some(&450), "{done:?}");
-    let known = |told: &Value| told["total"] == 450 || (app.is_native() && told["total"].is_null());
-    assert!(messages.iter().all(|told| known(told)), "{messages:?}");
-    assert_eq!(told.last().unwrap()["total"], 450);
+    let has_total =
+        |progress: &Value| progress["total"] == 450 || (app.is_native() && progress["total"].is_null());
+    assert!(messages.iter().all(|progress| has_total(progress)), "{messages:?}");
+    assert_eq!(progress.last().unwrap()["total"], 450);
     let chat = app.get(&format!("/devices/shop/chats/{ANNA}@c.us")).await.ok()["data"].clone();
     assert_eq!((&chat["unreadCount"], &chat["name"]), (&json!(0), &json!("Anna")));
     assert!(chat["lastMessage"]["body"].as_str().is_some(), "{chat}");
@@ -34,23 +33,21 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
     let latest = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=100")).await.ok();
     let reacted = latest["data"].as_array().unwrap().iter().find(|message| message["reactions"] != json!([]));
     assert!(
-        reacted.is_some() || !app.says("reactions of the past"),
-        "one of the last messages was reacted to: {latest}"
+        reacted.is_some() || !app.reports("reactions of the past"),
+        "one of the last messages has a reaction: {latest}"
     );
     assert_eq!(app.get("/devices/shop").await.ok()["data"]["stats"]["messagesReceived"], 0);
 }
 
 // covers: event history:progress
 #[tokio::test]
-async fn history_is_synchronised_once_for_a_link() {
+async fn history_is_synced_once_per_link() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device_with("shop", json!({ "history": 10 })).await;
     app.wait_until("the end of the history", async || {
-        let told = app.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        let progress = app.logged("shop", "history:progress").await;
+        progress.last().is_some_and(|last| last["phase"] == "complete").then_some(())
     })
     .await;
     let before = app.logged("shop", "history:progress").await.len();

@@ -1,4 +1,4 @@
-//! Keys: what they open, and what they do not.
+//! API keys: scopes, device lists, expiry and throttling.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn key(app: &TestApp, body: Value) -> String {
 // covers: GET /api-keys
 // covers: rest 403 scope
 #[tokio::test]
-async fn a_key_is_shown_once_and_opens_what_its_scopes_say() {
+async fn key_is_shown_once_and_limited_to_scopes() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let text = key(&app, json!({ "name": "reader", "scopes": ["devices:read"] })).await;
@@ -38,7 +38,7 @@ async fn a_key_is_shown_once_and_opens_what_its_scopes_say() {
 // covers: GET /health/devices
 // covers: rest 403 device
 #[tokio::test]
-async fn a_key_for_one_device_sees_no_other() {
+async fn device_key_sees_only_its_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -61,7 +61,7 @@ async fn a_key_for_one_device_sees_no_other() {
 // covers: POST /api-keys
 // covers: DELETE /api-keys/{keyId}
 #[tokio::test]
-async fn no_key_makes_or_revokes_a_wider_one() {
+async fn key_cannot_mint_or_revoke_wider_key() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let text = key(&app, json!({ "name": "shop admin", "scopes": ["admin"], "devices": ["shop"] })).await;
@@ -82,7 +82,7 @@ async fn no_key_makes_or_revokes_a_wider_one() {
 // covers: DELETE /api-keys/{keyId}
 // covers: rest 401
 #[tokio::test]
-async fn revoked_expired_wrong_and_missing_keys_open_nothing() {
+async fn invalid_keys_are_rejected() {
     let app = TestApp::start().await;
     let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["devices:read"] })).await.created();
     let (id, text) = (made["data"]["id"].as_str().unwrap(), made["data"]["key"].as_str().unwrap());
@@ -106,7 +106,7 @@ async fn revoked_expired_wrong_and_missing_keys_open_nothing() {
 // covers: rest the key as X-API-KEY
 // covers: rest the key as Authorization: Bearer
 #[tokio::test]
-async fn a_key_comes_in_a_header_or_as_bearer() {
+async fn key_is_accepted_in_header_or_as_bearer() {
     let app = TestApp::start().await;
     for request in [
         app.request("GET", "/devices").header("x-api-key", &app.key),
@@ -118,7 +118,7 @@ async fn a_key_comes_in_a_header_or_as_bearer() {
 
 // covers: rest 429 with Retry-After
 #[tokio::test]
-async fn guessing_is_throttled_and_a_valid_key_is_not() {
+async fn failed_logins_are_throttled_and_valid_key_is_not() {
     let app = TestApp::start_with(&[("WHARF__AUTH__FAILED_TRIES_PER_MINUTE", "5")]).await;
     let wrong = app.with_key("whf_000000000000_wrong");
     for _ in 0..5 {
@@ -133,7 +133,7 @@ async fn guessing_is_throttled_and_a_valid_key_is_not() {
 }
 
 #[tokio::test]
-async fn the_key_of_the_environment_cannot_be_revoked_over_the_wire() {
+async fn environment_key_cannot_be_revoked_by_api() {
     let app = TestApp::start().await;
     let listed = app.get("/api-keys").await.ok();
     let id = listed["data"][0]["id"].as_str().unwrap().to_owned();

@@ -1,7 +1,11 @@
-//! The daemon as its users meet it: over real HTTP, in one process with the test.
+//! End-to-end tests over real HTTP and Socket.IO, with the daemon in the test's own process. Every test has its own
+//! daemon, data directory and port.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[macro_use]
+#[path = "../process/skip.rs"]
+mod skip;
 mod support;
 #[path = "../upstream/mod.rs"]
 mod upstream;

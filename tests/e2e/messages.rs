@@ -1,4 +1,4 @@
-//! Sending and receiving text, and finding it again.
+//! Sending, receiving, paging and searching text messages.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn send_with_key(app: &TestApp, key: &str, body: Value) -> Reply {
 // covers: POST /devices/{id}/messages/send
 // covers: GET /simulator/{id}/{call}
 #[tokio::test]
-async fn a_text_is_answered_when_it_is_durable() {
+async fn send_is_answered_when_durable() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let reply =
@@ -32,7 +32,7 @@ async fn a_text_is_answered_when_it_is_durable() {
 
 // covers: POST /devices/{id}/messages/send
 #[tokio::test]
-async fn older_field_names_are_understood() {
+async fn legacy_field_names_are_accepted() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post(SEND, json!({ "to": ANNA, "body": "hello", "media": null, "location": {} , "text": ""}))
@@ -43,7 +43,7 @@ async fn older_field_names_are_understood() {
 // covers: rest Idempotency-Key
 // covers: rest 422
 #[tokio::test]
-async fn the_same_idempotency_key_sends_once() {
+async fn idempotency_key_sends_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "to": ANNA, "text": "one order" });
@@ -62,7 +62,7 @@ async fn the_same_idempotency_key_sends_once() {
 
 // covers: rest Idempotency-Key
 #[tokio::test]
-async fn the_same_key_has_the_same_answer_when_the_message_was_removed_meanwhile() {
+async fn idempotent_answer_survives_message_removal() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "to": ANNA, "text": "one order" });
@@ -76,7 +76,7 @@ async fn the_same_key_has_the_same_answer_when_the_message_was_removed_meanwhile
 
 // covers: rest Idempotency-Key
 #[tokio::test]
-async fn twenty_requests_at_once_with_one_key_make_one_message() {
+async fn concurrent_requests_with_one_key_send_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "to": ANNA, "text": "one order" });
@@ -91,7 +91,7 @@ async fn twenty_requests_at_once_with_one_key_make_one_message() {
 // covers: POST /devices/{id}/messages/send
 // covers: rest 400 names the field
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_by_name() {
+async fn invalid_send_is_rejected_by_field() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let cases = [
@@ -116,14 +116,14 @@ async fn what_cannot_be_sent_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_not_linked_refuses_to_send() {
+async fn unlinked_device_refuses_send() {
     let app = TestApp::start().await;
     app.new_device("shop", json!({})).await;
     app.post(SEND, json!({ "to": ANNA, "text": "hello" })).await.refused(409, "device_not_linked");
 }
 
 #[tokio::test]
-async fn a_message_that_comes_twice_is_stored_and_told_once() {
+async fn repeated_incoming_message_is_stored_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "hello", "networkId": "BB886C09AEF9" });
@@ -137,7 +137,7 @@ async fn a_message_that_comes_twice_is_stored_and_told_once() {
 }
 
 #[tokio::test]
-async fn the_same_network_id_in_another_chat_is_another_message() {
+async fn network_id_is_unique_per_chat_only() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for from in [ANNA, BEN] {
@@ -149,7 +149,7 @@ async fn the_same_network_id_in_another_chat_is_another_message() {
 
 // covers: GET /devices/{id}/chats/{chatId}/messages
 #[tokio::test]
-async fn pages_go_both_ways_without_gap_or_overlap() {
+async fn message_pages_have_no_gap_or_overlap() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 0..25 {
@@ -184,7 +184,7 @@ async fn pages_go_both_ways_without_gap_or_overlap() {
 
 // covers: GET /devices/{id}/messages/search
 #[tokio::test]
-async fn search_finds_words_in_one_chat_or_all_newest_first() {
+async fn search_finds_words_newest_first() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "The Käse costs 5 euros").await;
@@ -201,11 +201,9 @@ async fn search_finds_words_in_one_chat_or_all_newest_first() {
 }
 
 #[tokio::test]
-async fn history_is_stored_without_events_and_unread() {
+async fn history_is_stored_without_events_or_unread() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device_with("shop", json!({ "history": 20, "contacts": 3 })).await;
     let chats = app
         .wait_until("the history", async || {
@@ -220,20 +218,23 @@ async fn history_is_stored_without_events_and_unread() {
 // covers: GET /devices/{id}/messages/status
 // covers: ack 0 pending
 #[tokio::test]
-async fn one_answer_tells_of_the_queue_and_of_a_message_in_it() {
+async fn status_answer_has_queue_and_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let id = app.send("shop", ANNA, "hello").await;
-    let told = app.get(&format!("/devices/shop/messages/status?messageId={id}")).await.ok();
-    let message = &told["data"]["message"];
+    let answer = app.get(&format!("/devices/shop/messages/status?messageId={id}")).await.ok();
+    let message = &answer["data"]["message"];
     assert_eq!(
         (&message["messageId"], &message["status"], &message["ack"], &message["ackName"]),
         (&json!(id), &json!("queued"), &json!(0), &json!("pending"))
     );
-    assert_eq!(told["data"]["queue"]["queuedMessages"], 1);
-    let told = app.get("/devices/shop/messages/status").await.ok();
-    assert_eq!((&told["data"]["message"], told["data"]["health"]["score"].is_u64()), (&json!(null), true));
+    assert_eq!(answer["data"]["queue"]["queuedMessages"], 1);
+    let answer = app.get("/devices/shop/messages/status").await.ok();
+    assert_eq!(
+        (&answer["data"]["message"], answer["data"]["health"]["score"].is_u64()),
+        (&json!(null), true)
+    );
     let unknown = format!("/devices/shop/messages/status?messageId=true_{ANNA}@c.us_3EB0");
     app.get(&unknown).await.refused(404, "message_not_found");
 }

@@ -1,4 +1,4 @@
-//! What happens between "queued" and "sent".
+//! The outbox: retries, order, limits and unknown outcomes between `queued` and `sent`.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn sent_bodies(app: &TestApp, to: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_transient_failure_is_tried_again_under_the_same_id() {
+async fn transient_failure_is_retried_with_same_id() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 2 })).await;
@@ -26,7 +26,7 @@ async fn a_transient_failure_is_tried_again_under_the_same_id() {
 
 // covers: ack -1 error
 #[tokio::test]
-async fn a_permanent_failure_says_why() {
+async fn permanent_failure_states_reason() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_permanent" })).await;
@@ -39,7 +39,7 @@ async fn a_permanent_failure_says_why() {
 }
 
 #[tokio::test]
-async fn transient_failures_without_end_fail_after_the_last_try() {
+async fn endless_transient_failures_end_after_last_attempt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "3")]).await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 100 })).await;
@@ -48,11 +48,9 @@ async fn transient_failures_without_end_fail_after_the_last_try() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_sent_again_and_shown_once() {
+async fn unknown_outcome_is_resent_and_shown_once() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.deduplicates) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.deduplicates), "deduplication of sends");
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 2 })).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -63,7 +61,7 @@ async fn an_unknown_outcome_is_sent_again_and_shown_once() {
 }
 
 #[tokio::test]
-async fn each_chat_keeps_its_order() {
+async fn messages_keep_order_per_chat() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 5 })).await;
@@ -81,7 +79,7 @@ async fn each_chat_keeps_its_order() {
 }
 
 #[tokio::test]
-async fn messages_wait_for_a_device_that_is_offline() {
+async fn messages_wait_for_offline_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -93,10 +91,10 @@ async fn messages_wait_for_a_device_that_is_offline() {
 }
 
 #[tokio::test]
-async fn a_message_for_later_waits_and_lets_others_pass() {
+async fn scheduled_message_waits_and_others_pass() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let send_at = chrono_now(&app) + 1_000;
+    let send_at = now_ms(&app) + 1_000;
     let body = json!({ "to": ANNA, "text": "later", "sendAt": send_at });
     let later = app.post("/devices/shop/messages/send", body).await.created();
     let now = app.send("shop", ANNA, "now").await;
@@ -109,14 +107,14 @@ async fn a_message_for_later_waits_and_lets_others_pass() {
     assert!(at >= Some(send_at), "{at:?} < {send_at}");
 }
 
-fn chrono_now(app: &TestApp) -> i64 {
+fn now_ms(app: &TestApp) -> i64 {
     use wharf::domain::clock::Clock as _;
     app.clock.now().0
 }
 
 // covers: rest 429 with Retry-After
 #[tokio::test]
-async fn a_full_outbox_says_so() {
+async fn full_outbox_answers_429() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_QUEUED", "2")]).await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -129,7 +127,7 @@ async fn a_full_outbox_says_so() {
 }
 
 #[tokio::test]
-async fn urgent_messages_overtake_those_of_other_chats() {
+async fn urgent_messages_overtake_other_chats() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__IN_FLIGHT", "1")]).await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -147,11 +145,9 @@ async fn urgent_messages_overtake_those_of_other_chats() {
 }
 
 #[tokio::test]
-async fn what_waits_does_not_leave_from_another_account() {
+async fn queued_message_is_not_sent_from_other_account() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let id = app.send("shop", ANNA, "from the first account").await;
@@ -169,11 +165,9 @@ async fn what_waits_does_not_leave_from_another_account() {
 }
 
 #[tokio::test]
-async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
+async fn possibly_sent_message_survives_transient_failures() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "2")]).await;
-    if !app.can(|engine| engine.deduplicates) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.deduplicates), "deduplication of sends");
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 3 })).await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 1 })).await;
@@ -183,12 +177,13 @@ async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
 }
 
 #[tokio::test]
-async fn what_may_have_arrived_is_not_said_to_have_stayed_here_at_log_out() {
+async fn logout_does_not_mark_unknown_send_as_unsent() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    // An upstream that tries again by itself knows soon.
-    if !app.can(|engine| engine.deduplicates) || !app.hears_of_tries() {
-        return;
-    }
+    // An upstream that retries by itself reports the result soon.
+    skip_unless!(
+        app.can(|engine| engine.deduplicates) && app.reports_failed_attempts(),
+        "deduplication of sends and reports of failed attempts"
+    );
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown" })).await;
     let left = app.send("shop", ANNA, "hello").await;

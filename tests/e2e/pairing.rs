@@ -1,4 +1,4 @@
-//! Linking by a code that is typed on the phone.
+//! Linking with a pairing code that is typed on the phone.
 
 use serde_json::json;
 use wharf::domain::clock::Clock as _;
@@ -9,13 +9,11 @@ const PHONE: &str = "+1 555 010 0042";
 
 // covers: POST /devices/{id}/pairing-code
 #[tokio::test]
-async fn a_code_that_is_typed_on_the_phone_links_the_device() {
+async fn typed_pairing_code_links_device() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.pairing_code) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.pairing_code), "pairing codes");
     app.new_device("shop", json!({})).await;
-    // At once: whoever asks before the first code is there waits for it.
+    // A request before the first code exists waits for it.
     let asked = app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await.ok();
     let code = asked["data"]["code"].as_str().unwrap();
     let halves: Vec<&str> = code.split('-').collect();
@@ -29,11 +27,9 @@ async fn a_code_that_is_typed_on_the_phone_links_the_device() {
 
 // covers: POST /devices/{id}/pairing-code
 #[tokio::test]
-async fn only_a_device_that_waits_to_be_linked_has_a_code_and_else_says_what_to_do() {
+async fn pairing_code_requires_unlinked_device() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.pairing_code) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.pairing_code), "pairing codes");
     let ask = async || app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await;
     ask().await.refused(404, "device_not_found");
     app.new_device("shop", json!({})).await;

@@ -1,4 +1,4 @@
-//! What watches the daemon: probes, metrics, documents.
+//! Probes, metrics, statistics and the API documentation.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::{ANNA, TestApp};
 // covers: GET /healthz
 // covers: GET /readyz
 #[tokio::test]
-async fn probes_answer_without_a_key() {
+async fn probes_need_no_key() {
     let app = TestApp::start().await;
     for path in ["//healthz", "//readyz"] {
         let reply = app.request("GET", path).send().await.unwrap();
@@ -17,7 +17,7 @@ async fn probes_answer_without_a_key() {
 
 // covers: GET /metrics
 #[tokio::test]
-async fn metrics_count_what_happened_and_name_nobody() {
+async fn metrics_count_without_naming_devices_or_chats() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -25,14 +25,14 @@ async fn metrics_count_what_happened_and_name_nobody() {
     assert!(text.contains("wharf_messages_in_total 1"), "{text}");
     assert!(text.contains("wharf_devices{state=\"ready\"} 1"), "{text}");
     for secret in [ANNA, "shop", &app.key] {
-        assert!(!text.contains(secret), "{secret} stands in the metrics");
+        assert!(!text.contains(secret), "{secret} is in the metrics");
     }
 }
 
 // covers: GET /docs
 // covers: GET /docs-json
 #[tokio::test]
-async fn the_page_of_documents_loads_nothing_from_elsewhere() {
+async fn docs_page_loads_no_foreign_resource() {
     let app = TestApp::start().await;
     let page = app.request("GET", "//docs/").send().await.unwrap();
     assert_eq!(page.status().as_u16(), 200);
@@ -44,7 +44,7 @@ async fn the_page_of_documents_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn requests_have_ids_and_answers_are_compressed() {
+async fn answers_have_request_id_and_compression() {
     let app = TestApp::start().await;
     let reply =
         app.with_key(&app.key).send(app.request("GET", "/devices").header("X-Request-Id", "my-1")).await;
@@ -55,7 +55,7 @@ async fn requests_have_ids_and_answers_are_compressed() {
 }
 
 #[tokio::test]
-async fn cors_answers_the_configured_origins_only() {
+async fn cors_allows_configured_origins_only() {
     let app = TestApp::start().await;
     for (origin, allowed) in [("http://localhost:5173", true), ("https://evil.example", false)] {
         let reply = app
@@ -73,7 +73,7 @@ async fn cors_answers_the_configured_origins_only() {
 // covers: GET /devices/{id}/queue-status
 // covers: GET /devices/{id}/health
 #[tokio::test]
-async fn the_fleet_is_shown_in_numbers() {
+async fn stats_count_devices() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.new_device("home", json!({})).await;
@@ -92,7 +92,7 @@ async fn the_fleet_is_shown_in_numbers() {
 // covers: GET /health/devices
 // covers: GET /health/attention
 #[tokio::test]
-async fn the_devices_that_need_attention_are_told_apart() {
+async fn attention_list_has_unhealthy_devices_only() {
     let app = TestApp::start().await;
     app.device("well").await;
     app.device("ill").await;
@@ -109,7 +109,7 @@ async fn the_devices_that_need_attention_are_told_apart() {
 
 // covers: DELETE /simulator/{id}/{call}
 #[tokio::test]
-async fn the_simulated_network_forgets_on_request() {
+async fn simulated_network_view_can_be_cleared() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.send("shop", ANNA, "hello").await;

@@ -1,4 +1,4 @@
-//! The code to scan, in all its forms.
+//! The linking code in every format.
 
 use serde_json::json;
 use wharf::qr;
@@ -10,11 +10,9 @@ use crate::support::{TestApp, decoder};
 // covers: GET /devices/{id}/qr.svg
 // covers: GET /devices/{id}/qr.txt
 #[tokio::test]
-async fn the_code_comes_as_json_png_svg_and_text() {
+async fn qr_code_is_served_in_every_format() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
     let qr = app.get("/devices/shop/qr").await.ok();
@@ -39,11 +37,9 @@ async fn the_code_comes_as_json_png_svg_and_text() {
 }
 
 #[tokio::test]
-async fn only_the_current_code_is_accepted() {
+async fn only_current_qr_code_is_accepted() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
     app.post("/simulator/shop/scan", json!({ "qr": "something else" })).await.refused(422, "qr_unknown");
@@ -53,7 +49,7 @@ async fn only_the_current_code_is_accepted() {
     app.post("/simulator/shop/scan", json!({})).await.refused(422, "no_qr");
 }
 
-/// As long as a real linking code.
+/// Text as long as a real linking code.
 fn linking_code() -> String {
     let part = "mF3q0Zk8Wd1Jx7Lr+5TnBvCy2Hs6Ae9Gu4Pi/KoMw=";
     let reference = "Qx7Lr5TnBvCy2Hs6Ae9Gu4PiKoMwmF3q0Zk8Wd1J".repeat(3);
@@ -61,7 +57,7 @@ fn linking_code() -> String {
 }
 
 #[test]
-fn slow_every_drawing_is_read_by_a_real_decoder() {
+fn slow_qr_drawings_decode_with_zbar() {
     for code in [linking_code(), "2@short".to_owned(), "é ünï 漢字".to_owned()] {
         assert_eq!(decoder::read_png(&qr::png(&code).unwrap()), code, "PNG");
         assert_eq!(decoder::read_svg(&qr::svg(&code).unwrap()), code, "SVG");

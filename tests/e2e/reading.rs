@@ -1,4 +1,4 @@
-//! Unread counts: right whoever reads, whatever arrives meanwhile, and whatever is removed.
+//! Unread counts stay exact under concurrent reads, arrivals and removals.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ fn ids(list: &Value) -> Vec<String> {
 
 // covers: POST /devices/{id}/chats/{chatId}/markRead
 #[tokio::test]
-async fn counts_stay_right_while_several_read_and_messages_arrive() {
+async fn unread_counts_stay_exact_under_concurrency() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "first").await;
@@ -44,19 +44,19 @@ async fn counts_stay_right_while_several_read_and_messages_arrive() {
     }));
     let (_, read) = tokio::join!(writers, readers);
     let answered: Vec<String> = read.into_iter().flatten().collect();
-    let told: Vec<String> =
+    let emitted: Vec<String> =
         app.logged("shop", "message:read").await.iter().flat_map(|e| ids(&e["messageIds"])).collect();
-    let different: HashSet<&String> = told.iter().collect();
-    assert_eq!(different.len(), told.len(), "a message was told read twice");
-    assert_eq!(answered.len(), told.len(), "a message was answered read twice, or never");
-    assert_eq!(unread(&app).await, 61 - told.len());
+    let different: HashSet<&String> = emitted.iter().collect();
+    assert_eq!(different.len(), emitted.len(), "a message was emitted as read twice");
+    assert_eq!(answered.len(), emitted.len(), "a message was answered read twice, or never");
+    assert_eq!(unread(&app).await, 61 - emitted.len());
     app.post(&format!("{CHAT}/markRead"), json!({})).await.ok();
     assert_eq!(unread(&app).await, 0);
 }
 
 // covers: event message:read
 #[tokio::test]
-async fn very_many_messages_are_told_read_in_several_events() {
+async fn large_read_mark_emits_several_events() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..12 {
@@ -72,11 +72,12 @@ async fn very_many_messages_are_told_read_in_several_events() {
 
 // covers: event message:read
 #[tokio::test]
-async fn what_is_read_on_another_device_is_read_here_in_groups_too() {
+async fn read_on_other_device_applies_here_and_in_groups() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) || !app.says("what was read elsewhere") {
-        return;
-    }
+    skip_unless!(
+        app.can(|engine| engine.groups) && app.reports("what was read elsewhere"),
+        "groups and read marks of other devices"
+    );
     app.device("shop").await;
     for (author, network) in [(ANNA, "AAA1"), (BEN, "AAA2")] {
         let body = json!({ "from": author, "groupId": "120363000000000001@g.us", "body": "hi", "networkId": network });
@@ -87,7 +88,7 @@ async fn what_is_read_on_another_device_is_read_here_in_groups_too() {
         async || app.get(&format!("/devices/shop/chats/{chat}")).await.ok()["data"]["unreadCount"].clone();
     app.post("/simulator/shop/read", json!({ "chatId": chat, "networkIds": ["AAA1"] })).await.ok();
     assert_eq!(left().await, 1);
-    // A device that was linked just now may take the first time for what was read before that.
+    // A freshly linked device may treat the first read mark as part of its history.
     app.wait_until("all to be read", async || {
         app.post("/simulator/shop/read", json!({ "chatId": chat })).await.ok();
         (left().await == 0).then_some(())
@@ -96,11 +97,14 @@ async fn what_is_read_on_another_device_is_read_here_in_groups_too() {
     let read = app.logged("shop", "message:read").await;
     assert_eq!(ids(&read[0]["messageIds"]), [format!("false_{chat}_AAA1_{ANNA}@c.us")]);
     let network = app.get("/simulator/shop/network").await.ok();
-    assert!(network["data"]["read"].as_array().unwrap().is_empty(), "it is not told back");
+    assert!(
+        network["data"]["read"].as_array().unwrap().is_empty(),
+        "the network is not notified of its own change"
+    );
 }
 
 #[tokio::test]
-async fn messages_that_grow_too_old_are_no_longer_counted_or_shown() {
+async fn expired_messages_are_not_counted_or_shown() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__MESSAGES_DAYS", "1")]).await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "old").await;

@@ -1,11 +1,11 @@
-//! What a restart keeps: everything.
+//! State that survives a restart: devices, keys, messages, queue and log.
 
 use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
 #[tokio::test]
-async fn devices_that_ran_come_back_and_those_at_rest_stay() {
+async fn restart_restores_running_and_stopped_devices() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -20,7 +20,7 @@ async fn devices_that_ran_come_back_and_those_at_rest_stay() {
 }
 
 #[tokio::test]
-async fn keys_messages_and_the_log_survive() {
+async fn keys_messages_and_log_survive_restart() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -36,7 +36,7 @@ async fn keys_messages_and_the_log_survive() {
 }
 
 #[tokio::test]
-async fn what_waited_is_sent_after_the_restart() {
+async fn queued_messages_are_sent_after_restart() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -49,7 +49,7 @@ async fn what_waited_is_sent_after_the_restart() {
 }
 
 #[tokio::test]
-async fn the_state_is_what_the_log_tells() {
+async fn stored_state_equals_folded_log() {
     use wharf::domain::clock::Millis;
     use wharf::domain::event::{DeviceStateEvent, Event, QrEvent};
     use wharf::domain::state::State;

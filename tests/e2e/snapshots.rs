@@ -1,10 +1,10 @@
-//! The shapes on the wire, kept as files: a change of one shows in its diff.
+//! Snapshots of the wire format, so that a change appears in the diff.
 
 use serde_json::{Value, json};
 
 use crate::support::{ANNA, TestApp};
 
-/// What differs from run to run, made the same.
+/// Replaces values that differ between runs by placeholders.
 fn steady(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
@@ -34,7 +34,7 @@ fn steady(mut value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn payloads_of_all_events() {
+async fn event_payloads_match_snapshot() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "hello", "networkId": "BB886C09AEF9" });
@@ -50,7 +50,7 @@ async fn payloads_of_all_events() {
 }
 
 #[tokio::test]
-async fn objects_of_the_rest_interface() {
+async fn rest_objects_match_snapshot() {
     let app = TestApp::start().await;
     let device = app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "hello", "networkId": "BB886C09AEF9" });
@@ -71,7 +71,7 @@ async fn objects_of_the_rest_interface() {
 }
 
 #[tokio::test]
-async fn bodies_of_errors() {
+async fn error_bodies_match_snapshot() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let send = "/devices/shop/messages/send";
@@ -90,7 +90,7 @@ async fn bodies_of_errors() {
 }
 
 #[test]
-fn the_openapi_document_is_the_committed_one() {
+fn openapi_document_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let now = wharf::api::openapi_json();
     if std::env::var_os("WHARF_WRITE_DOCS").is_some() {
@@ -104,7 +104,7 @@ fn the_openapi_document_is_the_committed_one() {
 }
 
 #[test]
-fn the_list_of_reasons_is_the_committed_one() {
+fn reason_list_is_current() {
     use wharf::domain::failure::FAILURE_CODES;
     use wharf::domain::reason::Reason;
     let mut now = String::from(

@@ -1,4 +1,4 @@
-//! What engines keep: encrypted with a key of the operator's, and shown to nobody.
+//! The vault: values are encrypted with the operator's key and never shown.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::support::{ANNA, TestApp, TestClock, settings};
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_KEY: &str = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const VARIABLE: &str = "WHARF__STORE__VAULT_KEY";
-/// What the simulator keeps of a link, and of nothing else.
+/// A part of the simulator's stored link that occurs nowhere else.
 const KEPT: &str = "\"synchronised\":";
 
 #[tokio::test]
-async fn with_a_key_links_outlive_a_restart_and_are_not_readable_on_the_disk() {
+async fn sealed_links_survive_restart_and_are_unreadable() {
     for (overrides, readable) in [(vec![], true), (vec![(VARIABLE, KEY)], false)] {
         let app = TestApp::start_with(&overrides).await;
         app.device("shop").await;
@@ -30,7 +30,7 @@ async fn with_a_key_links_outlive_a_restart_and_are_not_readable_on_the_disk() {
 }
 
 #[tokio::test]
-async fn without_its_key_or_with_another_the_daemon_says_so_and_does_not_start() {
+async fn wrong_vault_key_refuses_start() {
     let app = TestApp::start_with(&[(VARIABLE, KEY)]).await;
     app.device("shop").await;
     let data = app.stop().await;
@@ -44,14 +44,14 @@ async fn without_its_key_or_with_another_the_daemon_says_so_and_does_not_start()
         };
         Box::pin(App::start(settings(data.path(), &overrides), surroundings)).await
     };
-    let said = |refused: Result<App, StartError>| refused.err().unwrap().to_string();
-    assert!(said(start(None).await).contains("store.vault_key is not set"));
-    assert!(said(start(Some(OTHER_KEY)).await).contains("store.vault_key is not the key"));
+    let sentence = |refused: Result<App, StartError>| refused.err().unwrap().to_string();
+    assert!(sentence(start(None).await).contains("store.vault_key is not set"));
+    assert!(sentence(start(Some(OTHER_KEY)).await).contains("store.vault_key is not the key"));
     start(Some(KEY)).await.unwrap().stop().await;
 }
 
 #[tokio::test]
-async fn nothing_that_is_asked_of_the_daemon_shows_the_vault() {
+async fn vault_contents_are_never_exposed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -85,7 +85,7 @@ async fn nothing_that_is_asked_of_the_daemon_shows_the_vault() {
 }
 
 #[tokio::test]
-async fn a_secret_within_settings_is_shown_as_a_mask_kept_until_it_changes_and_not_readable_on_the_disk() {
+async fn secret_settings_are_masked_kept_and_sealed() {
     const MASK: &str = "********";
     let app = TestApp::start_with(&[(VARIABLE, KEY)]).await;
     let shop = json!({ "apiKey": "the-secret-of-the-shop", "note": "plain" });

@@ -1,4 +1,4 @@
-"""The real daemon, as a user starts it, with a linked device of the simulator."""
+"""Runs the real daemon with a linked simulator device."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Daemon:
             "wharf", os.environ["WHARF_BIN"], "serve", "--listen", "127.0.0.1:0", "--data-dir", str(place.dir / "data"),
             "--devices-dir", str(devices), "--config", str(place.dir / "wharf.toml"),
         )
-        self.url = "http://" + until(self._address, "the daemon listens", 20)
+        self.url = "http://" + until(self._address, "the daemon to listen", 20)
         until(lambda: self.get("/devices/demo")["state"] == "qr", "the device shows a code")
         self.wharf("sim", "scan", "demo")
         until(lambda: self.get("/devices/demo")["state"] == "ready", "the device is linked")
@@ -52,7 +52,7 @@ class Daemon:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def wharf(self, *args, fails=False):
-        """The command line, asked of this daemon."""
+        """Runs a command of the command line on this daemon."""
         command = [os.environ["WHARF_BIN"], "--url", self.url, *args]
         done = subprocess.run(command, env=self.place.env, capture_output=True, text=True, timeout=30)
         assert fails or done.returncode == 0, done.stdout + done.stderr
@@ -73,6 +73,6 @@ class Daemon:
         """The chat with a contact."""
         return next(chat for chat in self.get("/devices/demo/chats") if chat["id"] == f"{who}@c.us")
 
-    def says(self, who, text):
-        """A contact of the device's writes to it."""
+    def incoming(self, who, text):
+        """Sends a message from a contact to the device."""
         self.wharf("sim", "say", "demo", "--from", who, text)

@@ -1,4 +1,4 @@
-"""A virtual display with a notification server, on a bus of its own that is listened to."""
+"""A virtual display with a notification server on a private, monitored bus."""
 
 import os
 import re
@@ -45,7 +45,7 @@ DUNSTRC = """
 """
 
 
-# A bus that starts nothing by itself.
+# A bus without service activation.
 BUS = """
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -62,7 +62,7 @@ BUS = """
 
 
 class Desktop:
-    """Xvfb, a bus, dunst and dbus-monitor, in a place."""
+    """Xvfb, a bus, dunst and dbus-monitor in a test directory."""
 
     def __init__(self, place):
         self.place = place
@@ -103,7 +103,7 @@ class Desktop:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
     def notifications(self):
-        """What went to the server, in order, as it was on the bus."""
+        """The calls to the server in order, as read from the bus."""
         text = self.text()
         heads = list(HEAD.finditer(text))
         found = []
@@ -129,14 +129,14 @@ class Desktop:
         return answer and int(answer[1])
 
     def wait(self, count, seconds=15):
-        """Waits until so many went to the server and it has answered each."""
+        """Waits until the server has answered this many calls."""
         def there():
             found = self.notifications()
             return len(found) >= count and all(one["id"] for one in found) and found
         return until(there, f"{count} notifications", seconds)
 
     def screenshot(self, name):
-        """A picture of the display; gives how many pixels are no background."""
+        """Saves a screenshot; returns the number of pixels other than background."""
         path = OUT / f"{name}.png"
         until(lambda: self._lit() > 2000, "something is on the display")
         self.place.run("import", "-window", "root", str(path))

@@ -1,7 +1,7 @@
-//! For the tests beside it: shows and plays what it is told, one JSON object on each line of standard input, and
-//! answers with what came of it.
+//! Test driver of desktop notifications and sounds: reads one JSON request per line and prints one JSON result each.
+//! Only the tests in this folder use it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program of the tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 
 use std::io::BufRead as _;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn main() {
                 "desktop": format!("{:?}", desktop.probe().await),
                 "sound": format!("{:?}", speaker.probe().await),
             })),
-            // A button is pressed in the meantime.
+            // A button may be pressed meanwhile.
             _ => {
                 let answer = tokio::time::timeout(Duration::from_secs(10), answers.recv()).await;
                 let answer = answer.ok().flatten();

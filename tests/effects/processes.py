@@ -1,4 +1,4 @@
-"""Processes of these tests: started with a log of their own, waited for with a limit, and ended by their ids."""
+"""Child processes of these tests: each has its own log, bounded waits, and is ended by its id."""
 
 import json
 import os
@@ -16,7 +16,7 @@ OUT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "effec
 
 
 def until(check, what, seconds=10.0):
-    """Waits until `check()` is true, and gives what it gave."""
+    """Polls until `check()` is true and returns its value."""
     end = time.monotonic() + seconds
     while True:
         found = check()
@@ -28,7 +28,7 @@ def until(check, what, seconds=10.0):
 
 
 class Place:
-    """A directory and the processes that live in it, for one test."""
+    """A directory of one test and the processes in it."""
 
     def __init__(self, name):
         OUT.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Place:
 
 
 class Silent:
-    """A socket that takes connections and never says anything."""
+    """A socket that accepts connections and never answers."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)

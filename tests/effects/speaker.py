@@ -1,4 +1,4 @@
-"""A sound server whose output goes nowhere but to a recording, and what a recording is like."""
+"""A sound server with a recorded null output, and the analysis of recordings."""
 
 import math
 import re
@@ -8,7 +8,7 @@ import wave
 
 from processes import OUT, ROOT, until
 
-# So loud is a recording of nothing, at most.
+# Maximum level of a silent recording.
 SILENCE = 0.001
 RATE = 11025
 
@@ -51,38 +51,38 @@ class Recording:
         until(lambda: pactl("list", "short", "source-outputs").count("\n") > before, "the recording runs")
 
     def close(self):
-        """Ends the recording; gives its sound, without the silence around it."""
+        """Ends the recording and returns its sound without surrounding silence."""
         self.process.terminate()
         self.process.wait(5)
         return Sound(self.path)
 
 
 class Sound:
-    """One channel of a file at 11,025 Hz, from the first to the last thing that is heard."""
+    """One channel of a file at 11,025 Hz, from the first to the last audible sample."""
 
     def __init__(self, path):
         mono = OUT / (path.stem + "-mono.wav")
-        # One channel of two, or the only one.
+        # The first of two channels, or the only one.
         subprocess.run(["sox", path, "-b", "16", "-r", str(RATE), mono, "remix", "1"], check=True, timeout=20, stderr=subprocess.DEVNULL)
         with wave.open(str(mono)) as file:
             raw = file.readframes(file.getnframes())
         mono.unlink()
         samples = [value / 32768 for (value,) in struct.iter_unpack("<h", raw)]
-        heard = [at for at, value in enumerate(samples) if abs(value) > SILENCE * 4]
-        self.samples = samples[heard[0] : heard[-1] + 1] if heard else []
+        audible = [at for at, value in enumerate(samples) if abs(value) > SILENCE * 4]
+        self.samples = samples[audible[0] : audible[-1] + 1] if audible else []
         self.seconds = len(self.samples) / RATE
         self.level = math.sqrt(sum(value * value for value in self.samples) / max(1, len(self.samples)))
 
     @property
     def spectrum(self):
-        """How much of each pitch is in it, from 200 to 1,600 Hz: of each twentieth of a second, taken together."""
+        """Energy per frequency from 200 to 1,600 Hz, summed over pieces of a twentieth of a second."""
         piece = RATE // 20
         pieces = [self.samples[at : at + piece] for at in range(0, len(self.samples), piece)]
         return [sum(share(part, hz) for part in pieces) for hz in range(200, 1601, 20)]
 
 
 def share(samples, hz):
-    """How much of a pitch is in a piece (Goertzel)."""
+    """Energy of one frequency in a piece (Goertzel)."""
     turn = 2 * math.cos(2 * math.pi * hz / RATE)
     before, last = 0.0, 0.0
     for value in samples:
@@ -94,16 +94,16 @@ def asset(name):
     return Sound(ROOT / "assets" / "sounds" / f"{name}.wav")
 
 
-def differences(heard, wanted):
-    """In what two sounds differ; nothing when they are the same to the ear."""
-    if heard.level < SILENCE:
+def differences(recorded, expected):
+    """Audible differences between two sounds; empty if there are none."""
+    if recorded.level < SILENCE:
         return ["silence"]
     found = []
-    if abs(heard.seconds - wanted.seconds) > 0.03:
-        found.append(f"lasts {heard.seconds:.3f} s, not {wanted.seconds:.3f} s")
-    if not 0.9 < heard.level / wanted.level < 1.1:
-        found.append(f"is {heard.level:.4f} loud, not {wanted.level:.4f}")
-    one, other = heard.spectrum, wanted.spectrum
+    if abs(recorded.seconds - expected.seconds) > 0.03:
+        found.append(f"lasts {recorded.seconds:.3f} s, not {expected.seconds:.3f} s")
+    if not 0.9 < recorded.level / expected.level < 1.1:
+        found.append(f"is {recorded.level:.4f} loud, not {expected.level:.4f}")
+    one, other = recorded.spectrum, expected.spectrum
     alike = sum(a * b for a, b in zip(one, other)) / math.sqrt(sum(a * a for a in one) * sum(b * b for b in other))
     if alike < 0.98:
         found.append(f"has another spectrum ({alike:.3f} alike)")

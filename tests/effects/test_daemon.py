@@ -1,4 +1,4 @@
-"""From a message to what people see and hear, by way of the real daemon."""
+"""From a message to its notification and sound, through the real daemon."""
 
 import json
 import signal
@@ -21,17 +21,17 @@ class DaemonTest(unittest.TestCase):
         self.place = Place("daemon-" + self.id().rsplit(".", 1)[-1])
         self.addCleanup(self.place.close)
 
-    def test_a_message_is_a_notification_and_the_next_of_its_chat_replaces_it(self):
+    def test_next_message_of_chat_replaces_notification(self):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         before = len(desktop.notifications())
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         first = desktop.wait(before + 1)[before]
         self.assertEqual((first["app"], first["title"], first["urgency"]), ("Wharf", "Ada", 1))
         self.assertEqual(first["body"], "Are you there?")
         self.assertEqual(first["replaces"], 0)
-        daemon.says(BEN, "It is late")
-        daemon.says(ADA, "Hello?")
+        daemon.incoming(BEN, "It is late")
+        daemon.incoming(ADA, "Hello?")
         found = desktop.wait(before + 3, 30)[before:]
         ben = next(one for one in found if "Ben" in one["title"])
         again = next(one for one in found[1:] if "Ada" in one["title"])
@@ -39,12 +39,12 @@ class DaemonTest(unittest.TestCase):
         desktop.screenshot("daemon-desktop")
         self.assertNotIn("Are you there?", daemon.log)
 
-    def test_a_hostile_message_is_shown_inert(self):
+    def test_hostile_message_is_shown_sanitized(self):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         before = len(desktop.notifications())
-        # As much as the simulated network takes; test_desktop shows more.
-        daemon.says(ADA, HOSTILE[:60_000])
+        # The limit of the simulated network; test_desktop uses longer text.
+        daemon.incoming(ADA, HOSTILE[:60_000])
         one = desktop.wait(before + 1)[before]
         self.assertTrue(one["body"].startswith("&lt;b&gt;bold&lt;/b&gt; &lt;a href="), one["body"][:100])
         self.assertLess(len(one["body"]), 3000)
@@ -52,12 +52,12 @@ class DaemonTest(unittest.TestCase):
             self.assertFalse([c for c in text if ord(c) < 32 and c != "\n" or c in "\u202e\u202c\u200b\x7f"])
         desktop.screenshot("daemon-hostile")
 
-    def test_a_button_of_the_notification_marks_the_chat_read(self):
+    def test_notification_button_marks_chat_read(self):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         before = desktop.wait(1)
         self.place.run("dunstctl", "close-all")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         self.assertEqual(desktop.wait(len(before) + 1)[-1]["actions"], ["read", "Mark read", "mute", "Mute an hour"])
         self.assertEqual(daemon.chat(ADA)["unreadCount"], 1)
         desktop.screenshot("daemon-buttons")
@@ -65,7 +65,7 @@ class DaemonTest(unittest.TestCase):
         self.place.run("xdotool", "mousemove", "700", "50", "click", "1")
         until(lambda: daemon.chat(ADA)["unreadCount"] == 0, "the chat is read")
 
-    def test_what_is_over_leaves_the_desktop(self):
+    def test_obsolete_notification_is_dismissed(self):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         closed = lambda one: f"member=NotificationClosed\n   uint32 {one['id']}\n" in desktop.text()
@@ -73,17 +73,17 @@ class DaemonTest(unittest.TestCase):
         self.assertEqual(code["urgency"], 2, code)
         until(lambda: closed(code), "the code that was scanned leaves")
         before = len(desktop.notifications())
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         message = desktop.wait(before + 1)[before]
         time.sleep(2)
         self.assertFalse(closed(message), "it is not read")
         daemon.post(f"/devices/demo/chats/{ADA}@c.us/read", {})
         until(lambda: closed(message), "the message that was read leaves")
 
-    def test_a_command_gets_the_message_and_nothing_of_the_daemons_keys(self):
-        told = self.place.dir / "told"
+    def test_command_gets_message_without_daemon_keys(self):
+        output = self.place.dir / "output"
         script = self.place.dir / "hook"
-        script.write_text(f"#!/bin/sh\n{{ cat; echo; env; printf '%s' \"$1\"; }} >{told}.new; mv {told}.new {told}\n")
+        script.write_text(f"#!/bin/sh\n{{ cat; echo; env; printf '%s' \"$1\"; }} >{output}.new; mv {output}.new {output}\n")
         script.chmod(0o755)
         config = f'''
             [effects.command]
@@ -98,9 +98,9 @@ class DaemonTest(unittest.TestCase):
             command = "hook"
         '''
         daemon = Daemon(self.place, config, **NO_SOUND, **NO_DESKTOP)
-        daemon.says(ADA, "Are `you` $(there)?")
-        until(told.exists, "the command has run")
-        line, rest = told.read_text().split("\n", 1)
+        daemon.incoming(ADA, "Are `you` $(there)?")
+        until(output.exists, "the command has run")
+        line, rest = output.read_text().split("\n", 1)
         event = json.loads(line)
         self.assertEqual(event["deviceId"], "demo")
         self.assertEqual(event["notification"]["body"], "Are `you` $(there)?")
@@ -109,27 +109,27 @@ class DaemonTest(unittest.TestCase):
         self.assertNotIn(daemon.key, rest)
         self.assertNotIn("WHARF_API_KEY", rest)
 
-    def test_the_sound_that_a_message_triggers_is_that_of_its_file(self):
+    def test_message_plays_its_sound_file(self):
         speaker = Speaker(self.place)
         daemon = Daemon(self.place, **NO_DESKTOP)
-        time.sleep(6)  # What the link itself told has been heard.
+        time.sleep(6)  # Waits for the sounds of linking to end.
         recording = speaker.record("daemon-message")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         time.sleep(5)
         self.assertEqual(differences(recording.close(), asset("message")), [])
 
-    def test_a_message_without_its_sound_is_silence(self):
+    def test_message_without_sound_is_silent(self):
         speaker = Speaker(self.place)
         daemon = Daemon(self.place, **NO_DESKTOP, **NO_SOUND)
         recording = speaker.record("daemon-silence")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         time.sleep(3)
         self.assertEqual(differences(recording.close(), asset("message")), ["silence"])
 
-    def test_without_bus_and_loudspeaker_it_says_so_once_and_does_all_else(self):
+    def test_missing_bus_and_sound_server_are_logged_once(self):
         daemon = Daemon(self.place)
         for text in ["one", "two", "three"]:
-            daemon.says(ADA, text)
+            daemon.incoming(ADA, text)
         until(lambda: len(daemon.get("/devices/demo/chats/15550100001@c.us/messages")) >= 3, "the messages are there")
         time.sleep(1)
         log = daemon.log
@@ -144,25 +144,25 @@ class DaemonTest(unittest.TestCase):
         daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.process.wait(15), 0)
 
-    def test_an_action_can_be_tried_and_says_what_happened(self):
+    def test_actions_can_be_tested(self):
         desktop, speaker = Desktop(self.place), Speaker(self.place)
         daemon = Daemon(self.place)
         before = len(desktop.wait(1))
         self.assertIn("The desktop shows it as number", daemon.wharf("notify", "test", "desktop"))
         self.assertEqual(desktop.wait(before + 1)[-1]["title"], "Wharf")
-        time.sleep(6)  # What the link itself told has been heard.
+        time.sleep(6)  # Waits for the sounds of linking to end.
         recording = speaker.record("daemon-tried")
         self.assertIn("The sound call was played", daemon.wharf("notify", "test", "sound", "--sound", "call"))
         self.assertEqual(differences(recording.close(), asset("call")), [])
 
-    def test_a_storm_of_messages_makes_few_notifications_and_sounds(self):
+    def test_message_flood_makes_few_notifications(self):
         desktop = Desktop(self.place)
         Speaker(self.place)
         daemon = Daemon(self.place)
         before, opened = len(desktop.notifications()), daemon.open_files()
         begun = time.monotonic()
         for number in range(60):
-            daemon.says(ADA if number % 2 else BEN, f"message {number}")
+            daemon.incoming(ADA if number % 2 else BEN, f"message {number}")
         seconds = time.monotonic() - begun
         time.sleep(3)
         shown = len(desktop.notifications()) - before

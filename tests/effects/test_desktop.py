@@ -1,4 +1,4 @@
-"""Desktop notifications, read back from the bus and seen on a display."""
+"""Desktop notifications, read back from the bus and from a display."""
 
 import pathlib
 import signal
@@ -23,7 +23,7 @@ class DesktopTest(unittest.TestCase):
         self.assertIn("done", answer, answer)
         return answer["done"]
 
-    def test_what_is_shown_is_on_the_bus_and_a_later_one_of_a_chat_replaces_it(self):
+    def test_later_notification_of_chat_replaces_earlier(self):
         first = self.show("demo/ada", "Ada", "hello", "normal")
         other = self.show("demo/ben", "Ben", "it is late", "high")
         second = self.show("demo/ada", "Ada (2)", "hello\nagain", "low")
@@ -37,15 +37,15 @@ class DesktopTest(unittest.TestCase):
         self.assertTrue(pathlib.Path(found[0]["icon"]).read_bytes().startswith(b"\x89PNG"))
         self.desktop.screenshot("desktop")
 
-    def test_what_is_withdrawn_is_closed_and_what_is_not_known_is_not(self):
+    def test_dismissed_notification_is_closed(self):
         shown = self.show("demo/link", "Scan the code", "now", "high")
         self.assertEqual(self.driver.ask("withdraw", tag="demo/other").get("done"), False)
         self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), True)
         closed = f"member=NotificationClosed\n   uint32 {shown['id']}\n"
-        until(lambda: closed in self.desktop.text(), "the server says that it is closed")
+        until(lambda: closed in self.desktop.text(), "the closed signal of the server")
         self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), False)
 
-    def test_hostile_text_is_inert(self):
+    def test_hostile_text_is_sanitized(self):
         self.show("demo/eve", HOSTILE, HOSTILE)
         one = self.desktop.wait(1)[0]
         for text in (one["title"], one["body"]):
@@ -53,24 +53,24 @@ class DesktopTest(unittest.TestCase):
             self.assertFalse([c for c in text if ord(c) < 32 and c != "\n" or c in "\u202e\u202c\u200b\x7f"], text)
         self.assertNotIn("\n", one["title"])
         self.assertLess(one["body"].count("\n"), 12)
-        # dunst has markup in the body, and in the body alone.
+        # dunst renders markup in the body only.
         self.assertIn("&lt;b&gt;bold&lt;/b&gt; &lt;a href=&quot;http://x&quot;&gt;link&lt;/a&gt; &amp; evil", one["body"])
         self.assertTrue(one["title"].startswith("<b>bold</b>"), one["title"])
         self.desktop.screenshot("hostile")
 
-    def test_a_button_that_is_pressed_comes_back(self):
+    def test_pressed_button_is_reported(self):
         actions = [["read", "Mark read"], ["mute", "Mute an hour"]]
         self.show("demo/ada", "Ada", "hello", actions=actions)
         self.assertEqual(self.desktop.wait(1)[0]["actions"], ["read", "Mark read", "mute", "Mute an hour"])
         self.driver.begin("answer")
-        # Who listens needs a moment to be on the bus, and the notification one to be on the display.
+        # The listener needs time to join the bus, and the notification to be displayed.
         self.desktop.screenshot("buttons")
         time.sleep(1)
         self.place.run("xdotool", "mousemove", "700", "50", "click", "1")
         answer = self.driver.answer()
         self.assertEqual(answer["done"], {"tag": "demo/ada", "action": "read"})
 
-    def test_a_server_that_hangs_is_given_up_and_then_left_alone(self):
+    def test_hanging_server_times_out_and_is_not_retried(self):
         self.show("a", "Before", "x")
         self.desktop.server.send_signal(signal.SIGSTOP)
         first = self.driver.ask("show", tag="b", title="Hangs", body="x")
@@ -80,7 +80,7 @@ class DesktopTest(unittest.TestCase):
         self.assertIn("does not answer", second["error"])
         self.assertLess(second["ms"], 100)
 
-    def test_a_server_that_comes_back_is_used(self):
+    def test_restarted_server_is_used(self):
         self.show("a", "Before", "x")
         self.desktop.server.terminate()
         self.desktop.server.wait(5)
@@ -97,7 +97,7 @@ class NoDesktopTest(unittest.TestCase):
         self.place = Place(self.id().rsplit(".", 1)[-1])
         self.addCleanup(self.place.close)
 
-    def test_without_a_bus_it_says_so_at_once(self):
+    def test_missing_bus_is_reported_at_once(self):
         driver = Driver(self.place)
         for _ in range(3):
             answer = driver.ask("show", tag="a", title="A", body="x")
@@ -105,7 +105,7 @@ class NoDesktopTest(unittest.TestCase):
             self.assertLess(answer["ms"], 300)
         self.assertEqual(driver.log.read_text(), "", "nothing is on standard error")
 
-    def test_a_bus_that_says_nothing_is_given_up(self):
+    def test_silent_bus_times_out(self):
         silent = Silent(self.place.dir / "bus")
         self.addCleanup(silent.close)
         driver = Driver(self.place)

@@ -16,22 +16,22 @@ class SoundTest(unittest.TestCase):
         self.place = Place(self.id().rsplit(".", 1)[-1])
         self.addCleanup(self.place.close)
 
-    def test_each_sound_is_heard_as_it_is_in_its_file(self):
+    def test_played_sounds_equal_their_files(self):
         speaker, driver = Speaker(self.place), Driver(self.place)
-        heard = {}
+        recorded = {}
         for name in NAMES:
-            recording = speaker.record(f"heard-{name}")
+            recording = speaker.record(f"recorded-{name}")
             answer = driver.ask("play", name=name)
             self.assertIn("done", answer, answer)
             time.sleep(0.3)
-            heard[name] = recording.close()
-            self.assertEqual(differences(heard[name], asset(name)), [], name)
-        # The comparison can fail: each differs from every other.
+            recorded[name] = recording.close()
+            self.assertEqual(differences(recorded[name], asset(name)), [], name)
+        # Proves that the comparison can fail: all sounds differ.
         for name in NAMES:
             for other in set(NAMES) - {name}:
-                self.assertNotEqual(differences(heard[name], asset(other)), [], f"{name} and {other}")
+                self.assertNotEqual(differences(recorded[name], asset(other)), [], f"{name} and {other}")
 
-    def test_a_server_that_needs_no_cookie_plays_for_users_who_have_none(self):
+    def test_server_without_authentication_needs_no_cookie(self):
         speaker = Speaker(self.place)
         home = self.place.dir / "home"
         home.mkdir()
@@ -46,26 +46,26 @@ class SoundTest(unittest.TestCase):
             self.assertIn("done", driver.ask("play", name=name), more)
             self.assertEqual(differences(recording.close(), asset(name)), [], more)
 
-    def test_silence_is_no_sound(self):
+    def test_silence_is_detected(self):
         speaker = Speaker(self.place)
         recording = speaker.record("silence")
         time.sleep(1)
         self.assertEqual(differences(recording.close(), asset("message")), ["silence"])
 
-    def test_sounds_are_heard_together_and_the_same_one_not_again_at_once(self):
+    def test_sounds_mix_and_repeats_wait_for_cooldown(self):
         speaker, one, other = Speaker(self.place), Driver(self.place), Driver(self.place)
         recording = speaker.record("together")
         one.begin("play", name="call")
         other.begin("play", name="system")
         answers = one.answer(), other.answer()
         self.assertTrue(all("done" in answer for answer in answers), answers)
-        heard = recording.close()
-        self.assertTrue(1.1 < heard.seconds < 1.9, heard.seconds)
+        recorded = recording.close()
+        self.assertTrue(1.1 < recorded.seconds < 1.9, recorded.seconds)
         again = one.ask("play", name="system")
         self.assertTrue("done" in again and 445 <= again["done"]["ms"] <= 455, again)
         self.assertIn("done", one.ask("play", name="message"))
 
-    def test_files_of_the_users_are_played_whatever_their_kind(self):
+    def test_user_sounds_play_in_every_format(self):
         speaker = Speaker(self.place)
         mine = self.place.dir / "sounds"
         mine.mkdir()
@@ -78,15 +78,15 @@ class SoundTest(unittest.TestCase):
         for kind in ["wav", "ogg", "flac", "mp3"]:
             recording = speaker.record(f"mine-{kind}")
             self.assertIn("done", driver.ask("play", name=f"mine-{kind}"))
-            heard = recording.close()
-            self.assertTrue(0.45 < heard.seconds < 0.62, f"{kind}: {heard.seconds}")
-            self.assertEqual(max(range(71), key=heard.spectrum.__getitem__), (700 - 200) // 20, kind)
+            recorded = recording.close()
+            self.assertTrue(0.45 < recorded.seconds < 0.62, f"{kind}: {recorded.seconds}")
+            self.assertEqual(max(range(71), key=recorded.spectrum.__getitem__), (700 - 200) // 20, kind)
         recording = speaker.record("replaced")
         self.assertIn("done", driver.ask("play", name="message"))
         self.assertEqual(differences(recording.close(), asset("error")), [])
         self.assertIn("cannot be played", driver.ask("play", name="broken")["error"])
 
-    def test_without_a_server_it_says_so_once_and_uses_one_that_appears(self):
+    def test_missing_server_is_logged_once_and_used_later(self):
         self.place.env["PULSE_SERVER"] = f"unix:{self.place.dir}/p.sock"
         driver = Driver(self.place)
         for name in ["message", "call"]:
@@ -99,7 +99,7 @@ class SoundTest(unittest.TestCase):
         self.assertEqual(differences(recording.close(), asset("system")), [])
         self.assertEqual(driver.log.read_text(), "", "nothing is on standard error")
 
-    def test_a_server_that_hangs_is_given_up_and_then_left_alone(self):
+    def test_hanging_server_times_out_and_is_not_retried(self):
         speaker, driver = Speaker(self.place), Driver(self.place)
         speaker.server.send_signal(signal.SIGSTOP)
         first = driver.ask("play", name="message")
@@ -109,7 +109,7 @@ class SoundTest(unittest.TestCase):
         self.assertIn("does not answer", second["error"])
         self.assertLess(second["ms"], 100)
 
-    def test_a_server_that_says_nothing_is_given_up(self):
+    def test_silent_server_times_out(self):
         silent = Silent(self.place.dir / "p.sock")
         self.addCleanup(silent.close)
         self.place.env["PULSE_SERVER"] = f"unix:{self.place.dir}/p.sock"
@@ -119,7 +119,7 @@ class SoundTest(unittest.TestCase):
         self.assertLess(answer["ms"], 5000)
         self.assertIn("does not answer", driver.ask("play", name="call")["error"])
 
-    def test_an_output_that_is_not_there_is_named_with_those_that_are(self):
+    def test_unknown_output_error_lists_outputs(self):
         self.place.env["DEVICE"] = "kitchen"
         Speaker(self.place)
         driver = Driver(self.place)

@@ -1,4 +1,4 @@
-//! A small client of the daemon: JSON in, status and JSON out, and event streams.
+//! A small REST client of the daemon: JSON requests and answers, and event streams. Requests time out after 20 s.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the daemon said.
+/// An answer of the daemon.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body, `null` where it is no JSON.
+    /// The body; `null` if it is not JSON.
     pub body: Value,
 }
 
@@ -23,7 +23,7 @@ impl Answer {
         self.body.get("data").unwrap_or(&Value::Null)
     }
 
-    /// A text of the data.
+    /// A text field of the data.
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.data().pointer(pointer)?.as_str()
     }
@@ -33,12 +33,12 @@ impl Answer {
         self.body.get("code").and_then(Value::as_str).unwrap_or("")
     }
 
-    /// Whether the status says success.
+    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The data of an answer that has to be a success.
+    /// The data of an answer; panics if it is an error.
     #[track_caller]
     pub fn expect(self, what: &str) -> Value {
         assert!(self.is_success(), "{what}: {} {}", self.status, self.body);
@@ -62,7 +62,7 @@ impl Http {
         Self { client, base: base.to_owned(), key: key.to_owned() }
     }
 
-    /// Where the daemon listens, such as `http://127.0.0.1:3000`.
+    /// The base URL, such as `http://127.0.0.1:3000`.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -78,7 +78,7 @@ impl Http {
         request.send().await.is_ok_and(|answer| answer.status() == 200)
     }
 
-    /// What `/metrics` says.
+    /// The text of `/metrics`.
     pub async fn metrics(&self) -> String {
         let request = self.client.get(format!("{}/metrics", self.base)).header("X-API-KEY", &self.key);
         request.timeout(TIMEOUT).send().await.unwrap().text().await.unwrap()
@@ -104,7 +104,7 @@ impl Http {
         answer(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
     }
 
-    /// The stream of a device's events after `after`, which ends only with the connection.
+    /// The stream of a device's events after `after`; ends only with the connection.
     pub async fn stream(
         &self,
         device: &str,

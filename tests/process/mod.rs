@@ -1,11 +1,11 @@
 //! The real daemon as a child process, for tests and benches that start, measure and kill it.
 //!
-//! - [`Place`] is what outlives a process: the data directory, the key, the settings, the log.
-//! - [`Daemon`] is one process on it; dropping it kills it.
-//! - [`Http`] is the way to it, [`Dice`] randomness that a seed gives again.
+//! - [`DaemonHome`] is the state that outlives a process: data directory, key, settings and log.
+//! - [`Daemon`] is one process on it; dropping it kills the process.
+//! - [`Http`] is a client of it, [`SeededRng`] repeatable randomness.
 
-mod dice;
 mod http;
+mod random;
 #[cfg(test)]
 pub mod secrets;
 
@@ -18,26 +18,26 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
-pub use dice::Dice;
-#[allow(unused_imports, reason = "not every user names it")]
+#[allow(unused_imports, reason = "not used by every test binary")]
 pub use http::{Answer, Http};
+pub use random::SeededRng;
 
-/// How long a start may take before the test gives up.
+/// Longest start before the test fails.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Starts that find their port taken in the meantime are tried again this often.
+/// Attempts to start if the chosen port is taken meanwhile.
 const STARTS: usize = 5;
 /// `USER_HZ`, which Linux keeps at 100 everywhere.
 const TICKS_PER_SECOND: f64 = 100.0;
-const LOOK: Duration = Duration::from_millis(5);
-/// What daemons of a place write to standard error.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Standard error of the daemons in a home.
 const LOG: &str = "daemon.log";
 
-/// A log that is searched at the end, as long as it is there.
+/// Searches the log for private data when dropped.
 #[cfg(test)]
-struct Searched(PathBuf);
+struct LogGuard(PathBuf);
 
 #[cfg(test)]
-impl Drop for Searched {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             secrets::assert_none_in(&String::from_utf8_lossy(&std::fs::read(&self.0).unwrap_or_default()));
@@ -45,39 +45,39 @@ impl Drop for Searched {
     }
 }
 
-/// A data directory with what a daemon on it is told.
+/// A data directory with the settings of its daemons.
 ///
-/// When a test is done with it, its log is searched for what may not stand there.
-pub struct Place {
+/// When it is dropped, its log is searched for private data.
+pub struct DaemonHome {
     #[cfg(test)]
-    _searched: Searched,
+    _log_guard: LogGuard,
     dir: tempfile::TempDir,
     key: String,
     settings: Vec<(String, String)>,
-    beside: Option<Box<dyn std::any::Any + Send + Sync>>,
+    keep_alive: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
-impl Place {
-    /// A new, empty one, on the disk where the build is: a temporary directory may be memory.
+impl DaemonHome {
+    /// Creates an empty home on the build's disk; a temporary directory may be in memory.
     pub fn new() -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::create_dir(dir.path().join("devices")).unwrap();
-        // All daemons here are of one build, also when somebody builds anew during a long run.
+        // A hard link keeps the same build for the whole test, even if it is rebuilt meanwhile.
         std::fs::hard_link(env!("CARGO_BIN_EXE_wharf"), dir.path().join("wharf")).unwrap();
-        let key = format!("{:032x}{:032x}", Dice::unseeded_seed(), Dice::unseeded_seed());
+        let key = format!("{:032x}{:032x}", SeededRng::random_seed(), SeededRng::random_seed());
         #[cfg(test)]
-        secrets::note(&key);
+        secrets::record(&key);
         Self {
             #[cfg(test)]
-            _searched: Searched(dir.path().join(LOG)),
+            _log_guard: LogGuard(dir.path().join(LOG)),
             dir,
             key,
             settings: Vec::new(),
-            beside: None,
+            keep_alive: None,
         }
     }
 
-    /// Sets `section.key` for daemons that are started from now on.
+    /// Sets `section.key` for daemons that are started later.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
@@ -85,14 +85,14 @@ impl Place {
         self
     }
 
-    /// With something that daemons need and that lives as long as this place, such as a network.
+    /// Keeps a value that daemons need, such as a network, alive as long as this home.
     #[must_use]
-    pub fn beside(mut self, other: impl std::any::Any + Send + Sync) -> Self {
-        self.beside = Some(Box::new(other));
+    pub fn keep_alive(mut self, other: impl std::any::Any + Send + Sync) -> Self {
+        self.keep_alive = Some(Box::new(other));
         self
     }
 
-    /// Where the daemon keeps what must survive.
+    /// The data directory of the daemon.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -102,7 +102,7 @@ impl Place {
         wharf::store::database_file(&self.data())
     }
 
-    /// What all daemons here wrote to standard error so far.
+    /// The standard error of all daemons so far.
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -125,7 +125,7 @@ impl Place {
         panic!("no free port was found")
     }
 
-    /// Starts a daemon and does not wait.
+    /// Starts a daemon without waiting.
     pub fn spawn(&self) -> Daemon {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         self.spawn_with_log(log)
@@ -153,8 +153,8 @@ impl Place {
     }
 }
 
-/// A port that nobody listens on, below those that the system gives to clients. On one of theirs, a client that
-/// comes while the daemon is dead may be given the daemon's own port, connect to itself, and wait for ever.
+/// A free port below the system's range of client ports. In that range a client that connects while the daemon is
+/// dead could be given the daemon's own port, connect to itself, and wait forever.
 fn free_port() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let mut candidates = (start..32_000).chain(20_000..start);
@@ -171,16 +171,16 @@ pub fn tail(log: &str) -> String {
 /// Why a daemon does not answer.
 #[derive(Debug)]
 pub enum NotReady {
-    /// It ended.
+    /// The process ended.
     Ended(ExitStatus),
-    /// It runs, and says nothing.
+    /// The process runs but does not answer.
     Silent,
 }
 
 /// A running daemon.
 pub struct Daemon {
     child: Child,
-    /// The way to it.
+    /// A client of it.
     pub http: Http,
     started: Instant,
 }
@@ -195,17 +195,17 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Err(NotReady::Ended(status));
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
         Err(NotReady::Silent)
     }
 
-    /// Since the process was started.
+    /// Time since the process was started.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Kills it with SIGKILL, and returns when it is gone.
+    /// Kills it with SIGKILL and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -216,7 +216,7 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until the process has ended by itself; `None` when it takes longer.
+    /// Waits until the process ends; `None` after this time.
     pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + within;
         loop {
@@ -226,11 +226,11 @@ impl Daemon {
             if Instant::now() >= until {
                 return None;
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Ends it with SIGTERM and checks that it ended well, within ten seconds.
+    /// Ends it with SIGTERM and asserts exit code 0 within ten seconds.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended(Duration::from_secs(10)).await;
@@ -258,17 +258,17 @@ impl Daemon {
     }
 }
 
-/// Processor time that this program used so far, in seconds.
+/// Processor time that this process used so far, in seconds.
 pub fn own_cpu_seconds() -> f64 {
     cpu_seconds(Path::new("/proc/self/stat"))
 }
 
-/// Processor time that all programs used since the machine started, in seconds.
+/// Processor time that all processes used since boot, in seconds.
 pub fn busy_cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let fields = stat.lines().next().unwrap_or("").split_whitespace().skip(1);
     let ticks: Vec<f64> = fields.filter_map(|text| text.parse().ok()).collect();
-    // user, nice, system, idle, iowait, irq, softirq: all but the two that wait (proc(5)).
+    // user, nice, system, idle, iowait, irq, softirq: all but idle and iowait (proc(5)).
     [0, 1, 2, 5, 6].into_iter().filter_map(|at| ticks.get(at)).sum::<f64>() / TICKS_PER_SECOND
 }
 
@@ -282,7 +282,7 @@ fn cpu_seconds(stat: &Path) -> f64 {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended already; there is nobody left to tell otherwise.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

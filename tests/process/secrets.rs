@@ -1,31 +1,31 @@
-//! What may stand in no log: whole phone numbers, ids of people, keys and codes, and texts that a test names.
+//! Detects private data in logs: whole phone numbers, ids of people, keys, codes, and texts recorded by a test.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Shorter texts may stand in a log for other reasons.
+/// Shorter texts may occur in a log for other reasons.
 const MIN_TEXT: usize = 8;
-/// Small numbers in a row that are bytes, written as a list.
+/// Length of a list of small numbers that counts as bytes.
 const BYTES: usize = 16;
 
 static TEXTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Notes a text that may not stand in a log, such as a body or a key.
-pub fn note(text: &str) {
+/// Records a text that must not occur in a log, such as a body or a key.
+pub fn record(text: &str) {
     if text.len() >= MIN_TEXT {
         TEXTS.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
     }
 }
 
-/// Fails with the first lines that hold what they may not.
+/// Panics with the first lines that contain private data.
 pub fn assert_none_in(log: &str) {
     let texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let leaks: Vec<String> =
         log.lines().filter_map(|line| Some(format!("{}: {line}", leak(line, &texts)?))).take(8).collect();
-    assert!(leaks.is_empty(), "the log holds what it may not:\n{}", leaks.join("\n"));
+    assert!(leaks.is_empty(), "the log contains private data:\n{}", leaks.join("\n"));
 }
 
-/// What a line holds that it may not.
+/// The kind of private data in a line.
 fn leak(line: &str, texts: &BTreeSet<String>) -> Option<&'static str> {
     if line.contains("quokka") || texts.iter().any(|text| line.contains(text)) {
         return Some("a body, key or code");
@@ -42,18 +42,18 @@ fn leak(line: &str, texts: &BTreeSet<String>) -> Option<&'static str> {
     None
 }
 
-/// What may be a key or a code, base64 and hexadecimal included; of `name=value` the value.
+/// Words that may be keys or codes, base64 and hexadecimal included; of `name=value` the value.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let words = line.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c));
     words.map(|word| word.trim_end_matches('=').rsplit('=').next().unwrap_or(word))
 }
 
-/// A phone number of those that tests have.
+/// Matches the phone numbers of tests.
 fn is_number(word: &str) -> bool {
     word.len() >= 11 && word.starts_with("1555") && word.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// As long as 24 random bytes, and not a path of letters.
+/// At least as long as 24 random bytes in base64, and not a path.
 fn is_key(word: &str) -> bool {
     word.len() >= 32
         && word.bytes().any(|b| b.is_ascii_digit())
@@ -61,14 +61,14 @@ fn is_key(word: &str) -> bool {
         || word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Digits, and then the server of a person.
+/// Digits followed by the server part of a person's id.
 fn holds_person(line: &str) -> bool {
     ["@c.us", "@lid", "@s.whatsapp.net"].iter().any(|server| {
         line.match_indices(server).any(|(at, _)| line[..at].ends_with(|c: char| c.is_ascii_digit()))
     })
 }
 
-/// Bytes as `Debug` writes them.
+/// Bytes in `Debug` notation.
 fn holds_bytes(line: &str) -> bool {
     let mut row = 0;
     line.split(", ").any(|item| {
@@ -79,8 +79,8 @@ fn holds_bytes(line: &str) -> bool {
 }
 
 #[test]
-fn every_secret_is_found_and_what_logs_have_is_not() {
-    note("is the shop open?");
+fn secrets_are_found_and_ordinary_log_text_is_not() {
+    record("is the shop open?");
     let key = "4Jq0mF3q0Zk8Wd1Jx7Lr+5TnBvCy2Hs6Ae9Gu4Pi/KoMw=";
     let list = format!("{:?}", [7_u8; 32]);
     for bad in ["to=15550100001", "from 990002@lid", key, &"0f".repeat(32), &list, "body=is the shop open?"] {

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_message_says_already_is_not_said_twice() {
+    fn error_text_does_not_repeat_its_source() {
         let one = json!([{ "field": "deviceId", "message": "is required" }]);
         assert_eq!(details_beyond("deviceId is required", Some(&one)), "");
         assert_eq!(details_beyond("it cannot be", Some(&one)), "\n  deviceId: is required");

@@ -36,7 +36,7 @@ async fn echo(headers: HeaderMap, uri: Uri) -> axum::Json<Value> {
 }
 
 #[tokio::test]
-async fn the_envelope_comes_off_and_the_key_goes_along() {
+async fn client_sends_key_and_unwraps_envelope() {
     let server = serve(Router::new().fallback(echo)).await;
     let client = Client::new(&server.url, Some("whf_a_b")).unwrap();
     let data = client.get(&["devices", "a b", "true_1@c.us_X"], &[("q", "ä&".to_owned())]).await.unwrap();
@@ -44,7 +44,7 @@ async fn the_envelope_comes_off_and_the_key_goes_along() {
 }
 
 #[tokio::test]
-async fn lists_are_read_to_their_end() {
+async fn client_reads_all_pages_of_list() {
     let answer = |uri: Uri| async move {
         let offset: i64 = uri.query().unwrap().rsplit('=').next().unwrap().parse().unwrap();
         let more = offset < 4;
@@ -58,7 +58,7 @@ async fn lists_are_read_to_their_end() {
 }
 
 #[tokio::test]
-async fn a_daemon_may_live_below_a_path() {
+async fn client_keeps_base_path_of_url() {
     let server = serve(Router::new().fallback(echo)).await;
     for path in ["/wharf", "/wharf/"] {
         let client = Client::new(&format!("{}{path}", server.url), None).unwrap();
@@ -68,7 +68,7 @@ async fn a_daemon_may_live_below_a_path() {
 }
 
 #[tokio::test]
-async fn refusals_are_typed() {
+async fn error_answers_are_typed() {
     let body = json!({ "success": false, "error": "The text is missing", "code": "invalid", "details": { "text": "is required" } });
     let answer = move || async move { refusal(422, &body) };
     let server = serve(Router::new().route("/api/v1/x", post(answer))).await;
@@ -80,7 +80,7 @@ async fn refusals_are_typed() {
 }
 
 #[tokio::test]
-async fn a_missing_key_and_a_wrong_one_have_different_hints() {
+async fn missing_and_wrong_key_have_different_hints() {
     let answer =
         || async { refusal(401, &json!({ "success": false, "error": "no", "code": "unauthorized" })) };
     let server = serve(Router::new().fallback(answer)).await;
@@ -92,7 +92,7 @@ async fn a_missing_key_and_a_wrong_one_have_different_hints() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn client_does_not_follow_redirects() {
     let router = Router::new()
         .route("/api/v1/x", get(|| async { Redirect::temporary("/api/v1/y") }))
         .route("/api/v1/y", get(echo));
@@ -102,7 +102,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn strangers_are_recognised() {
+async fn answer_of_other_server_is_not_wharf() {
     let server = serve(Router::new().fallback(|| async { "<html>hello</html>" })).await;
     let client = Client::new(&server.url, None).unwrap();
     let error = client.get(&["x"], &[]).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn strangers_are_recognised() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unreachable() {
+async fn refused_connection_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -123,7 +123,7 @@ async fn nobody_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_stream_is_asked_for_and_resumed() {
+async fn client_resumes_event_stream() {
     let answer = |headers: HeaderMap| async move {
         let accept = headers.get("accept").unwrap().to_str().unwrap().to_owned();
         let last = headers.get("last-event-id").map_or("none", |id| id.to_str().unwrap()).to_owned();
@@ -136,7 +136,7 @@ async fn a_stream_is_asked_for_and_resumed() {
 }
 
 #[test]
-fn urls_and_keys_are_checked_before_anything_is_sent() {
+fn url_and_key_are_validated_before_request() {
     for url in ["", "127.0.0.1:3000", "ftp://example.org", "http://"] {
         assert!(matches!(Client::new(url, None), Err(ClientError::Url { .. })), "{url}");
     }
@@ -150,7 +150,7 @@ fn urls_and_keys_are_checked_before_anything_is_sent() {
 }
 
 #[test]
-fn details_come_in_several_shapes() {
+fn error_details_are_printed_in_every_shape() {
     let list = json!([{ "field": "to", "message": "is no number" }, "odd\u{1b}"]);
     assert_eq!(details_text(Some(&list)), "\n  to: is no number\n  odd·");
     assert_eq!(details_text(None), "");

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_that_are_called_back_need_an_address() {
+    fn devices_with_callbacks_need_public_url() {
         assert_eq!(judged(&[], "").verdict, Verdict::Skip);
         let missing = judged(&["shop", "till"], "");
         assert_eq!(missing.verdict, Verdict::Warn);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_called_back_is_known_by_engine_and_settings() {
+    fn engine_and_settings_decide_about_callbacks() {
         assert!(is_called(&device(None, &json!({})), "cloud-api"));
         assert!(is_called(&device(Some("waha"), &json!({ "waha": {} })), "simulator"));
         assert!(!is_called(

@@ -48,7 +48,7 @@ mod tests {
     use super::super::host::Verdict;
 
     #[test]
-    fn what_is_asked_for_and_not_there_is_a_warning_and_else_is_none() {
+    fn enabled_but_unavailable_effect_is_warning() {
         let off = || Some(Availability::Off("there is no session bus".to_owned()));
         let of = |enabled, found| check("desktop", enabled, found, "notifications can be shown", "k");
         assert_eq!(of(Switch::On, off()).verdict, Verdict::Warn);

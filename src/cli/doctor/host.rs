@@ -241,7 +241,7 @@ mod tests {
     use super::super::host::*;
 
     #[test]
-    fn directories_are_found_or_can_be_made() {
+    fn directory_exists_or_can_be_created() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(directory(dir.path()).verdict, Verdict::Ok);
         assert_eq!(directory(&dir.path().join("a/b")).verdict, Verdict::Ok);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_seen_and_not_taken() {
+    fn doctor_detects_lock_without_acquiring_it() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(is_locked(dir.path()), Some(false));
         let file = File::create(dir.path().join("wharf.lock")).unwrap();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_a_failure() {
+    fn key_file_readable_by_others_fails() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(admin_key(dir.path()).verdict, Verdict::Skip);
         let path = dir.path().join(ADMIN_KEY_FILE);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_have_steps() {
+    fn disk_and_file_limits_have_thresholds() {
         assert_eq!(
             [50, 500, 5_000].map(|mib| room(mib).verdict),
             [Verdict::Fail, Verdict::Warn, Verdict::Ok]

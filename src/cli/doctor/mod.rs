@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_compared() {
+    fn daemon_version_is_compared_with_own() {
         let ours = env!("CARGO_PKG_VERSION");
         assert_eq!(version(&answer(200, json!({ "version": ours }))).verdict, Verdict::Ok);
         assert_eq!(version(&answer(200, json!({ "data": { "version": "0.0.0" } }))).verdict, Verdict::Warn);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_may_differ_a_little() {
+    fn small_clock_difference_is_accepted() {
         let verdicts =
             [0, -4_000, 30_000, -90_000].map(|skew_ms| skew(Some(1_000_000 + skew_ms), 1_000_000).verdict);
         assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Warn, Verdict::Fail]);
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_is_not_ready_says_why() {
+    fn unready_daemon_reports_reason() {
         let check = ready(Ok(answer(503, json!({ "error": "shutting down" }))));
         assert_eq!(check.verdict, Verdict::Fail);
         assert_eq!(check.found, "not ready (HTTP status 503): shutting down");
     }
 
     #[test]
-    fn the_report_says_what_to_do() {
+    fn report_states_remedies() {
         let text = report(&[Check::ok("a", "fine"), Check::fail("b", "broken", "mend it")]);
         assert!(
             text.contains("FAIL  b                 broken\n                        -> mend it\n"),

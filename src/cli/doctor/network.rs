@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_network_that_answers_is_looked_at_for_its_clock_and_version() {
+    async fn network_answer_gives_clock_and_version() {
         let body = r#"HTTP/1.1 200 OK
 date: Sat, 21 Nov 2026 16:00:00 GMT
 content-length: 33
@@ -191,14 +191,14 @@ connection: close
     }
 
     #[tokio::test]
-    async fn a_network_that_does_not_say_its_version_is_warned_of() {
+    async fn network_without_version_is_warning() {
         let checks = network(&server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), 0).await;
         let expected = [("whatsapp network", Verdict::Ok), ("whatsapp protocol", Verdict::Warn)];
         assert_eq!(verdicts(&checks), expected);
     }
 
     #[tokio::test]
-    async fn who_is_offline_is_told_so_at_once_and_it_is_no_failure() {
+    async fn offline_host_is_reported_at_once_and_not_failed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let refused = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
@@ -209,7 +209,7 @@ connection: close
     }
 
     #[test]
-    fn what_went_wrong_is_said_in_words_for_people() {
+    fn network_errors_are_plain_sentences() {
         let named = |cause: &str| named(&["error sending request".to_owned(), cause.to_owned()]);
         assert!(named("dns error: failed to lookup address information").contains("could not be resolved"));
         assert!(
@@ -219,14 +219,14 @@ connection: close
     }
 
     #[test]
-    fn what_the_build_can_do_is_said() {
+    fn build_without_engine_is_reported() {
         assert_eq!(engine(false, false).verdict, Verdict::Skip);
         assert_eq!(engine(true, false).verdict, Verdict::Ok);
         assert_eq!(engine(true, true).verdict, Verdict::Warn);
     }
 
     #[test]
-    fn the_revision_is_found_however_it_is_quoted() {
+    fn revision_is_found_in_any_quoting() {
         assert_eq!(revision(r#"x"client_revision":1031,"y""#), Some("1031"));
         assert_eq!(revision(r#"x\"client_revision\":1031,\"y\""#), Some("1031"));
         assert_eq!(revision("client_revision: none"), None);

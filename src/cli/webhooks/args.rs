@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_a_name_and_a_value() {
+    fn header_argument_is_name_and_value() {
         assert_eq!(header("Authorization: Bearer a:b"), Ok(("Authorization".into(), "Bearer a:b".into())));
         assert!(header("nothing").is_err());
         assert!(header(": x").is_err());

@@ -98,7 +98,7 @@ mod tests {
     use super::super::output::*;
 
     #[test]
-    fn a_table_says_who_gets_nothing_and_why() {
+    fn webhook_table_shows_disabled_and_failing() {
         let list = json!([
             { "id": "wh_1", "deviceId": null, "enabled": false, "disabledReason": "gone", "format": "wharf", "events": ["*"], "waiting": 0, "deadLetters": 2, "url": "https://a.example/" },
             { "id": "wh_2", "deviceId": "shop", "enabled": true, "failingSince": 5, "format": "waha", "events": ["message"], "waiting": 3, "deadLetters": 0, "url": "https://b.example/" },

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exported_file_says_what_it_is() {
+    fn exported_file_name_states_kind() {
         let name = name_in_export(&media(MediaKind::Ptt, "audio/ogg", None));
         assert_eq!(name, "PTT-abababababababab.opus");
         assert_eq!(told_by_name(&name), (Some(MediaKind::Ptt), None));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn phones_words_are_understood() {
+    fn media_kind_is_read_from_phone_file_names() {
         for (name, kind) in [
             ("IMG-20260131-WA0001.jpg", MediaKind::Image),
             ("00000012-PHOTO-2026-01-31-12-00-00.jpg", MediaKind::Image),
@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_is_more_than_a_name(name in "\\PC{0,200}|[./\\\\\u{0}\n:]{0,20}") {
+        fn file_name_has_no_path(name in "\\PC{0,200}|[./\\\\\u{0}\n:]{0,20}") {
             let safe = safe_name(&name);
             prop_assert!(!safe.is_empty() && safe.len() <= NAME_MAX);
             prop_assert!(!safe.contains(['/', '\\', '\0', '\n', '"', ':', ';']) && !safe.starts_with('.'));

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_offsets_or_names() {
+    fn time_zone_is_offset_or_name() {
         assert_eq!(local("UTC"), "2026-07-01T10:30:00");
         for zone in ["+02:00", " 02:00", "+0200", "+2", "Europe/Berlin"] {
             assert_eq!(local(zone), "2026-07-01T12:30:00", "{zone}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_time_is_its_moment_again() {
+    fn local_time_round_trips() {
         for name in ["UTC", "Europe/Berlin", "Asia/Kolkata", "-09:30"] {
             let zone: Zone = name.parse().unwrap();
             assert_eq!(zone.moment(zone.local(SUMMER)), Some(SUMMER), "{name}");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_beyond_the_calendar_has_some_local_time() {
+    fn time_beyond_calendar_has_local_time() {
         assert_eq!(Zone::utc().local(Millis(i64::MAX)).year(), 1970);
     }
 }

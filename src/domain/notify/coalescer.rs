@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_messages_in_a_chat_become_one_that_counts() {
+    fn burst_in_chat_becomes_one_counted_notification() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         let told: Vec<Coalesced> = (1..=10)
             .filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq)))
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_throttled_is_left_out() {
+    fn throttled_notifications_are_dropped() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         let mut offer = |seq, at| gate.offer(case(seq, 1, 0, 60_000, Priority::Normal), Millis(at));
         assert!(offer(1, 0).is_some());
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_more_does_not_wait() {
+    fn higher_priority_passes_at_once() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), Millis(0)).is_some());
         assert!(gate.offer(case(2, 1, 10_000, 0, Priority::Normal), Millis(1)).is_none());
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_so_many_all_is_one_summary() {
+    fn notifications_above_limit_become_one_summary() {
         let mut gate = Coalescer::new(Limits { per_minute: 5, bursts: 256 }, Millis(0));
         let told = (1..=500_u32)
             .filter_map(|n| gate.offer(case(n.into(), n, 10_000, 0, Priority::Normal), Millis(0)))
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rule_swallows_what_another_one_decides_about() {
+    fn rules_coalesce_independently() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         let promo = |seq| by_rule("promo", case(seq, 1, 0, 3_600_000, Priority::Normal));
         assert!(gate.offer(promo(1), Millis(0)).is_some());
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_throttles_one_kind_lets_others_through() {
+    fn throttle_applies_per_trigger_kind() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         let link = |seq, kind| {
             let mut case = case(seq, 1, 0, 300_000, Priority::High);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_more_is_not_throttled() {
+    fn higher_priority_is_not_throttled() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
         assert!(gate.offer(case(1, 1, 0, 60_000, Priority::Normal), Millis(0)).is_some());
         assert!(gate.offer(case(2, 1, 0, 60_000, Priority::High), Millis(1)).is_some());
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_hides_nothing_that_matters_most() {
+    fn high_priority_passes_during_flood() {
         let mut gate = Coalescer::new(Limits { per_minute: 8, bursts: 4 }, Millis(0));
         for n in 1..=100 {
             gate.offer(case(n, u32::try_from(n).unwrap(), 10_000, 0, Priority::Normal), Millis(0));
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_counts_what_was_not_told_and_has_a_name_of_its_own() {
+    fn summary_counts_suppressed_and_has_own_tag() {
         let mut gate = Coalescer::new(Limits { per_minute: 2, bursts: 256 }, Millis(0));
         let grouped = |seq, chat| case(seq, chat, 1_000, 0, Priority::High);
         assert!(gate.offer(grouped(1, 1), Millis(0)).is_some());
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+    fn clock_set_back_does_not_delay_notification() {
         let (mut gate, hour) = (Coalescer::new(LIMITS, Millis(7_200_000)), 3_600_000);
         let begun = Millis(7_200_000);
         assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), begun).is_some());
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_does_all_that_what_it_counts_asks_for() {
+    fn summary_has_all_actions_of_its_notifications() {
         let mut gate = Coalescer::new(Limits { per_minute: 1, bursts: 4 }, Millis(0));
         assert!(gate.offer(case(1, 1, 0, 0, Priority::Normal), Millis(0)).is_some());
         let mut urgent = by_rule("urgent", case(2, 2, 0, 0, Priority::High));
@@ -453,7 +453,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_and_remembered_is_bounded_and_nothing_that_waits_is_lost(
+        fn coalescer_is_bounded_and_loses_no_pending(
             offers in prop::collection::vec((0_u32..300, 0_i64..400, 0_u8..3), 1..600), bursts in 1_usize..64,
         ) {
             let limits = Limits { per_minute: 20, bursts };

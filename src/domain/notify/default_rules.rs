@@ -32,7 +32,7 @@ pub fn rules() -> Vec<Rule> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn all_of_them_can_be() {
+    fn default_rules_are_valid() {
         assert_eq!(super::rules().len(), 7);
     }
 }

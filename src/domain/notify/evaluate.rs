@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_that_a_rule_asks_for_counts() {
+    fn every_condition_of_rule_is_required() {
         let news = message("15550100001@c.us", "An order", false);
         for (wanted, yes) in [
             (json!({}), true),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_leave_what_disturbs_nobody() {
+    fn quiet_hours_keep_silent_actions_only() {
         let news = message("15550100001@c.us", "x", false);
         let hours =
             QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_into_the_quiet_hours_disturbs_nobody() {
+    fn quiet_hours_apply_to_delayed_notification() {
         let news = message("15550100001@c.us", "x", false);
         let hours =
             QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_that_reached_no_webhook_is_no_news_for_webhooks() {
+    fn failed_notification_webhook_triggers_no_webhook() {
         let all = [rule(&json!({ "actions": ["dashboard", "webhook"] }))];
         let about = |of_notification| About::Webhook { sentence: String::new(), of_notification, events: 1 };
         let news = |of_notification| Trigger {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_default_for_everything_that_happens() {
+    fn default_rules_cover_every_trigger() {
         for kind in Kind::ALL {
             let news = Trigger { kind: *kind, ..message("15550100001@c.us", "x", false) };
             let decided = evaluate(&default_rules::rules(), &device(), &news, Millis(0), None).unwrap();
@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_first_rule_that_matches_decides(
+        fn first_matching_rule_decides(
             wanted in prop::collection::vec(any_match(), 0..6), text in "[ab]{0,5}", mention: bool, group: bool,
         ) {
             let news = message(if group { "1203630@g.us" } else { "15550100001@c.us" }, &text, mention);
@@ -256,7 +256,7 @@ mod tests {
         }
 
         #[test]
-        fn asking_for_more_never_matches_more(wanted in any_match(), text in "[ab]{0,5}", mention: bool) {
+        fn added_condition_never_widens_match(wanted in any_match(), text in "[ab]{0,5}", mention: bool) {
             let news = message("15550100001@c.us", &text, mention);
             let matched = |matches: Match| {
                 let mut spec = RuleSpec::read(&json!({ "actions": [] })).unwrap();

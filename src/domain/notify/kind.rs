@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_word_leads_back_to_its_kind() {
+    fn trigger_kind_names_round_trip() {
         for kind in Kind::ALL {
             assert_eq!(Kind::of(kind.as_str()), Some(*kind));
         }

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_of_all_scripts_are_known_and_letters_are_not() {
+    fn combining_marks_are_recognized_in_all_scripts() {
         for c in ['\u{301}', '\u{64E}', '\u{E49}', '\u{5B0}', '\u{93F}', '\u{FE0F}', '\u{20DD}', '\u{E0100}']
         {
             assert!(is_mark(c), "{c:?}");

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_label_stands_for_somebody_else() {
+    fn operator_ids_do_not_collide() {
         let ids = [
             OperatorId::verified("anna"),
             OperatorId::of_key("k1", None),

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_looked_for_anywhere_and_stars_stand_for_anything() {
+    fn pattern_matches_substrings_and_wildcards() {
         assert!(matches("order", "My ORDER, please"));
         assert!(!matches("order", "my ode"));
         assert!(matches("Order *", "order 17") && !matches("order *", "my order 17"));
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_part_of_a_text_is_found_in_it(before in "\\PC{0,20}", part in "[^*]{0,10}", after in "\\PC{0,20}") {
+        fn pattern_matches_any_substring(before in "\\PC{0,20}", part in "[^*]{0,10}", after in "\\PC{0,20}") {
             let text = format!("{before}{part}{after}");
             let part = part.replace('*', "");
             prop_assume!(text.contains(&part));
@@ -77,7 +77,7 @@ mod tests {
         }
 
         #[test]
-        fn a_pattern_without_stars_is_what_contains_says(pattern in "[a-c]{0,4}", text in "[a-c]{0,12}") {
+        fn pattern_without_wildcards_equals_contains(pattern in "[a-c]{0,4}", text in "[a-c]{0,12}") {
             prop_assert_eq!(matches(&pattern, &text), text.contains(&pattern));
         }
     }

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_reads_as_it_is_shown() {
+    fn rule_round_trips() {
         let rule = json!({
             "name": "orders", "enabled": true,
             "match": {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said_in_a_sentence() {
+    fn invalid_rule_is_rejected_with_sentence() {
         for (rule, sentence) in [
             (json!([]), "rule must be an object"),
             (json!({}), "actions is missing: name some of dashboard"),

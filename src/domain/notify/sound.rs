@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_stands_for_files_of_one_directory() {
+    fn sound_name_resolves_within_one_directory() {
         assert_eq!(sound_files("bell"), ["bell.wav", "bell.ogg", "bell.flac", "bell.mp3"]);
         assert_eq!(sound_files("bell.mp3")[0], "bell.mp3");
         assert_eq!(sound_files("notes.txt")[0], "notes.txt.wav");

@@ -125,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_acts_is_left_out() {
+    fn direction_controls_are_removed() {
         assert_eq!(sanitize("a\u{202E}b\u{2066}c\u{200F}\u{7}\n\n d\u{1b}[31m", 99), "abc d [31m");
         assert_eq!(sanitize("  <b>x</b>\t", 99), "<b>x</b>");
         assert_eq!(sanitize("abcdef", 4), "abc…");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_any_script_do_not_pile_up() {
+    fn stacked_combining_marks_are_limited() {
         for (letter, mark) in [("\u{E01}", "\u{E49}"), ("\u{628}", "\u{64E}"), ("\u{5D0}", "\u{5B0}")] {
             assert_eq!(
                 sanitize(&format!("{letter}{}", mark.repeat(50)), 99),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_were_given_up_together_are_one_piece_of_news_with_their_number() {
+    fn dead_letter_batch_is_one_notification_with_count() {
         let payload = r#"{"event":"message","error":"too_many_waiting","count":500}"#;
         let at = crate::domain::clock::Millis(0);
         let news = Trigger::of("webhook:dead", payload, 7, at, None).unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_or_a_text_of_nothing_but_marks_gives_way_to_the_number_and_to_what_it_is() {
+    fn blank_name_or_text_falls_back_to_number_and_kind() {
         let nothing = "\u{202E}\u{2066}\u{7}\n";
         let person: Jid = "15550100001@c.us".parse().unwrap();
         let news = |kind, about, is_group| Trigger {
@@ -193,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_inert_and_bounded(text in "(?s).{0,300}", max in 1_usize..80) {
+        fn sanitized_text_is_bounded_and_stable(text in "(?s).{0,300}", max in 1_usize..80) {
             let out = sanitize(&text, max);
             prop_assert!(out.chars().count() <= max);
             prop_assert!(!out.chars().any(|c| c.is_control() || is_format_control(c) || c == '\n'));

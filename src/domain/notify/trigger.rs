@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_somebody_else_is_news() {
+    fn incoming_message_is_trigger() {
         let news = of("message", &message(&json!({}))).unwrap();
         assert_eq!((news.kind, news.at, news.text()), (Kind::Message, Millis(900), "hello"));
         assert_eq!((news.priority(), news.tag().as_str()), (Priority::Normal, "chat:15550100001@c.us"));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_our_account_or_an_operator_did_is_no_news() {
+    fn own_and_operator_actions_are_not_triggers() {
         for changes in
             [json!({ "fromMe": true }), json!({ "type": "revoked" }), json!({ "chatId": "status@broadcast" })]
         {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn troubles_are_news() {
+    fn problems_are_triggers() {
         let kind = |event, payload: Value| of(event, &payload).map(|news| news.kind);
         assert_eq!(kind("disconnected", json!({ "reason": "link_dropped" })), Some(Kind::Offline));
         assert_eq!(kind("state", json!({ "state": "failed", "reason": "banned" })), Some(Kind::Error));

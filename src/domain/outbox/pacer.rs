@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_out_takes_its_place() {
+    fn in_flight_send_counts_towards_limits() {
         let rules = Rules { pace: Pace { burst_limit: 1, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         pacer.pick(None);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_is_any_24_hours() {
+    fn daily_limit_covers_any_24_hours() {
         let rules = Rules { pace: Pace { messages_per_day: 2, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 0);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_put_back_holds_nothing_for_longer_than_the_window() {
+    fn clock_set_back_holds_no_longer_than_window() {
         let rules = Rules { pace: Pace { burst_limit: 1, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 90_000_000);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_learnt_with_its_pause() {
+    fn stored_sends_count_with_their_delay() {
         let rules = Rules {
             pace: Pace { min_delay: 500, max_delay: 500, new_chats_per_day: 1, ..Pace::default() },
             ..Rules::default()
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_leaving_is_not_learnt_twice() {
+    fn observed_sends_are_not_loaded_twice() {
         let rules = Rules { pace: Pace { burst_limit: 3, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 5_010);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn chats_that_become_one_keep_the_order_of_their_messages() {
+    fn merged_chats_keep_message_order() {
         let mut queue = Queue::default();
         queue.push(entry(1, 1, Priority::Normal));
         queue.push(entry(2, 2, Priority::Normal));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn urgent_chats_go_first_and_a_chat_keeps_its_order() {
+    fn urgent_chats_go_first_and_chats_keep_order() {
         let mut queue = Queue::default();
         queue.push(entry(1, 1, Priority::Normal));
         queue.push(entry(2, 1, Priority::High));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_holds_back_its_chat_and_no_other() {
+    fn retry_blocks_its_chat_only() {
         let mut queue = Queue::default();
         queue.push(entry(1, 1, Priority::Normal));
         queue.push(entry(2, 1, Priority::Normal));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_that_is_forgotten_holds_back_nothing() {
+    fn removed_retry_does_not_block_chat() {
         let mut queue = Queue::default();
         queue.push(QueuedMessage { retry_at: Some(Millis(500)), ..entry(1, 1, Priority::Normal) });
         queue.push(entry(2, 1, Priority::Normal));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheduled_message_does_not_hold_back_the_ones_before_it() {
+    fn scheduled_message_does_not_block_earlier_ones() {
         let mut queue = Queue::default();
         queue.push(QueuedMessage { due: Millis(1_000), ..entry(1, 1, Priority::Normal) });
         queue.push(entry(2, 1, Priority::Normal));
@@ -266,7 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_each_chat_keeps_its_order(
+        fn queue_loses_nothing_and_chats_keep_order(
             entries in prop::collection::vec((0_u8..5, 0_i64..=2, any::<bool>()), 1..80)
         ) {
             let mut queue = Queue::default();

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_ends_in_the_morning_of_its_place() {
+    fn quiet_hours_end_in_local_time() {
         let berlin = quiet("22:00", "07:00", "Europe/Berlin");
         for (now, free) in [
             ("2026-01-10T20:59:59Z", "2026-01-10T20:59:59Z"),
@@ -187,26 +187,26 @@ mod tests {
     }
 
     #[test]
-    fn a_night_over_which_the_clock_is_changed_is_shorter_or_longer() {
+    fn quiet_hours_follow_daylight_saving() {
         let berlin = quiet("22:00", "07:00", "Europe/Berlin");
         assert_eq!(berlin.free_at(at("2026-03-28T21:00:00Z")), at("2026-03-29T05:00:00Z"));
         assert_eq!(berlin.free_at(at("2026-10-24T20:00:00Z")), at("2026-10-25T06:00:00Z"));
     }
 
     #[test]
-    fn an_end_that_the_clock_jumps_over_is_the_jump() {
+    fn quiet_end_in_clock_gap_is_the_jump() {
         let berlin = quiet("22:00", "02:30", "Europe/Berlin");
         assert_eq!(berlin.free_at(at("2026-03-28T23:00:00Z")), at("2026-03-29T01:00:00Z"));
     }
 
     #[test]
-    fn hours_that_the_clock_shows_twice_are_quiet_twice() {
+    fn repeated_local_hours_are_both_quiet() {
         let berlin = quiet("02:00", "03:00", "Europe/Berlin");
         assert_eq!(berlin.free_at(at("2026-10-25T00:00:00Z")), at("2026-10-25T02:00:00Z"));
     }
 
     #[test]
-    fn what_is_no_time_or_zone_is_refused() {
+    fn invalid_time_or_zone_is_rejected() {
         for text in ["24:00", "7:00", "07:60", "0700", "07:0a", "+7:00", ""] {
             assert_eq!(text.parse::<TimeOfDay>(), Err(InvalidQuietHours::Time), "{text}");
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_written_as_they_are_read() {
+    fn quiet_hours_round_trip() {
         let written = serde_json::to_value(quiet("22:05", "07:00", "europe/berlin")).unwrap();
         assert_eq!(
             written,
@@ -229,7 +229,7 @@ mod tests {
     proptest! {
         /// Against looking at the wall clock minute by minute, in zones that do odd things.
         #[test]
-        fn the_first_free_moment_is_the_first_free_minute(
+        fn next_free_time_is_first_free_minute(
             zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca", "UTC"]),
             (from, to) in (0_u32..96, 0_u32..96).prop_filter("not empty", |(from, to)| from != to),
             hours in 0_i64..(366 * 24), minutes in 0_i64..60,

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_rise_day_by_day_to_what_is_set() {
+    fn warm_up_limits_rise_daily_to_setting() {
         let set = Pace { messages_per_day: 200, messages_per_minute: 5, ..Pace::default() };
         let per_day = |day| WARMUP.lower(set, on_day(day)).messages_per_day;
         assert_eq!([1, 2, 6, 10, 11].map(per_day), [20, 38, 110, 182, 200]);
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_limit_has_one_until_the_warm_up_is_over() {
+    fn warm_up_limits_unlimited_settings() {
         let open = Pace::default();
         assert_eq!(WARMUP.lower(open, on_day(1)).new_chats_per_day, 10);
         assert_eq!(WARMUP.lower(open, on_day(11)), open);
     }
 
     #[test]
-    fn the_phase_is_told_until_it_is_over() {
+    fn warm_up_phase_is_reported_until_end() {
         let told = |day| WARMUP.phase(on_day(day)).map(|phase| phase.to_string());
         assert_eq!(told(3).as_deref(), Some("day 3 of 10"));
         assert_eq!(told(0).as_deref(), Some("day 1 of 10"));

@@ -29,7 +29,7 @@ fn emitted(effects: &[Effect]) -> Vec<&Event> {
 }
 
 #[test]
-fn a_device_is_linked_step_by_step() {
+fn device_links_step_by_step() {
     let mut state = State::Created;
     let mut names = Vec::new();
     let inputs = [
@@ -49,7 +49,7 @@ fn a_device_is_linked_step_by_step() {
 }
 
 #[test]
-fn a_link_that_flaps_slows_down_and_a_stable_one_starts_over() {
+fn flapping_link_backs_off_and_stable_link_resets() {
     let flapping = State::Ready { since: Millis(0), attempt: 4 };
     let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(1_000)).unwrap();
     assert_eq!(state.attempt(), 5);
@@ -58,7 +58,7 @@ fn a_link_that_flaps_slows_down_and_a_stable_one_starts_over() {
 }
 
 #[test]
-fn panics_in_a_row_end_as_failed() {
+fn consecutive_panics_end_as_failed() {
     let mut state = State::Connecting { attempt: 0, since: Millis(0), reason: None };
     for _ in 0..3 {
         state = step(&state, Input::Panicked { limit: 3 }, Millis(1)).unwrap().0;
@@ -67,14 +67,14 @@ fn panics_in_a_row_end_as_failed() {
 }
 
 #[test]
-fn impossible_inputs_are_errors_that_name_both_sides() {
+fn invalid_input_error_names_state_and_input() {
     let error = step(&State::Created, Input::Opened(account()), Millis(0)).unwrap_err();
     assert_eq!(error.to_string(), "a device that is created takes no 'opened'");
 }
 
 proptest! {
     #[test]
-    fn the_log_rebuilds_the_state_whatever_happens(inputs in prop::collection::vec((any_input(), 0_i64..90_000), 0..60)) {
+    fn state_is_rebuilt_from_log(inputs in prop::collection::vec((any_input(), 0_i64..90_000), 0..60)) {
         let (mut state, mut rebuilt, mut now) = (State::Created, State::Created, Millis(1_000));
         for (input, wait) in inputs {
             now = now.plus(wait);
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_stored_reads_back(inputs in prop::collection::vec(any_input(), 0..30)) {
+    fn stored_state_round_trips(inputs in prop::collection::vec(any_input(), 0..30)) {
         let mut state = State::Created;
         for input in inputs {
             if let Ok((next, _)) = step(&state, input, Millis(7)) { state = next; }
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn every_change_tells_and_every_way_offline_says_disconnected(inputs in prop::collection::vec(any_input(), 0..60)) {
+    fn every_transition_emits_its_events(inputs in prop::collection::vec(any_input(), 0..60)) {
         let mut state = State::Created;
         for input in inputs {
             let Ok((next, effects)) = step(&state, input, Millis(5)) else { continue };

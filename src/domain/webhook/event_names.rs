@@ -171,7 +171,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_name_that_a_format_gives_is_one_that_can_be_asked_for() {
+    fn every_emitted_event_name_can_be_subscribed() {
         for (_, format) in Format::ALL {
             for (kind, payload) in WHARF.iter().flat_map(|kind| PAYLOADS.map(|payload| (kind, payload))) {
                 for name in format.names(&FilterInput::of(kind, payload)) {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_from_outside_is_told_twice_where_the_format_does_so() {
+    fn incoming_message_has_two_names_where_format_has() {
         let from_outside = FilterInput::of("message", r#"{"message":{"chatId":"1@c.us","fromMe":false}}"#);
         assert_eq!(Format::Wharf.names(&from_outside), ["message"]);
         assert_eq!(Format::Waha.names(&from_outside), ["message", "message.any"]);

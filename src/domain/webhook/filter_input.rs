@@ -71,7 +71,7 @@ mod tests {
     use super::super::filter_input::*;
 
     #[test]
-    fn the_chat_is_found_wherever_it_stands() {
+    fn filter_finds_chat_in_every_payload() {
         let chat = |kind, payload| FilterInput::of(kind, payload).chat.map(Cow::into_owned);
         assert_eq!(chat("message:ack", r#"{"chatId":"1@c.us"}"#).as_deref(), Some("1@c.us"));
         let message = r#"{"message":{"chatId":"1@g.us","fromMe":true}}"#;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_cannot_be_read_has_its_name_alone() {
+    fn unreadable_payload_matches_by_name_only() {
         assert_eq!(FilterInput::of("state", "no"), FilterInput { kind: "state", ..FilterInput::default() });
     }
 }

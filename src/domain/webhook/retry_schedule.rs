@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_read_and_written_as_people_do() {
+    fn retry_delays_round_trip_as_text() {
         for text in ["500ms", "5s", "90s", "30m", "2h", "1d", "0ms"] {
             assert_eq!(text.parse::<RetryDelay>().unwrap().to_string(), text);
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_schedule_spans_more_than_a_day() {
+    fn default_schedule_spans_more_than_a_day() {
         let waits: Vec<u64> = (1..=7).map(|n| schedule().wait_ms(n, 0.5, None).unwrap()).collect();
         assert_eq!(waits[..3], [5_000, 300_000, 1_800_000]);
         assert!(waits.iter().sum::<u64>() > 24 * 3_600_000);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_may_ask_for_longer_within_a_day() {
+    fn retry_after_extends_delay_up_to_a_day() {
         assert_eq!(schedule().wait_ms(1, 0.5, Some(60_000)), Some(60_000));
         assert_eq!(schedule().wait_ms(2, 0.5, Some(1_000)), Some(300_000));
         assert_eq!(schedule().wait_ms(1, 0.5, Some(u64::MAX)), Some(86_400_000));
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn jitter_is_at_most_a_fifth(failures in 1_u32..=7, unit in 0.0_f64..=1.0) {
+        fn retry_jitter_is_at_most_a_fifth(failures in 1_u32..=7, unit in 0.0_f64..=1.0) {
             let middle = schedule().0[failures as usize - 1].ms();
             let wait = schedule().wait_ms(failures, unit, None).unwrap();
             prop_assert!(wait >= middle * 4 / 5 && wait <= middle * 6 / 5 + 1);

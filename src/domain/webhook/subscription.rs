@@ -119,7 +119,7 @@ mod tests {
     const PRIVATE: &str = r#"{"chatId":"1@c.us"}"#;
 
     #[test]
-    fn names_prefixes_and_all_are_understood() {
+    fn subscription_matches_names_prefixes_and_all() {
         assert!(wants(&Subscription::default(), "state", "{}"));
         let some = subscription(&["message:*", "state"], &["message:ack"]);
         assert!(wants(&some, "message:edited", PRIVATE));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_chats_are_left_out() {
+    fn subscription_excludes_chat_kinds() {
         let quiet = subscription(&["*"], &["groups", "status"]);
         assert!(!wants(&quiet, "message:ack", IN_GROUP));
         assert!(!wants(&quiet, "message:ack", r#"{"chatId":"status@broadcast"}"#));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_happens_is_refused_with_its_place() {
+    fn unknown_event_is_rejected_with_index() {
         assert!(subscription(&["message", "*"], &["groups", "message:ack"]).check(Format::Wharf).is_ok());
         assert!(subscription(&["message.any"], &[]).check(Format::Waha).is_ok());
         assert!(subscription(&["message_create"], &[]).check(Format::Wwebjs).is_ok());

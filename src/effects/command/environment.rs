@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_the_daemon_goes_on() {
+    fn command_environment_has_no_daemon_secrets() {
         let all = pairs(&[
             ("PATH", "/bin"),
             ("LC_ALL", "C"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_strangers_are_bounded_and_can_be_set() {
+    fn event_values_are_bounded_and_valid_in_environment() {
         let long = format!("a\0b{}", "é".repeat(100_000));
         let told = own(&[("WHARF_TEXT".to_owned(), long)]).unwrap();
         assert!(told[0].1.starts_with("abé") && told[0].1.len() <= MAX_VALUE);

@@ -46,20 +46,20 @@ fn lives(pid: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_command_reads_the_event_and_its_code_comes_back() {
+async fn command_receives_event_and_returns_exit_code() {
     let ran = run(script("cat; echo; echo $WHARF_EVENT; exit 3")).await;
     assert_eq!((ran.exit, ran.timed_out), (Some(3), false));
     assert_eq!(ran.output, "{\"event\":\"message\"}\nmessage");
 }
 
 #[tokio::test]
-async fn arguments_are_never_looked_at_by_a_shell() {
+async fn command_arguments_bypass_shell() {
     let hostile = "$(id) `id` ; rm -rf / && \"'* \n~";
     assert_eq!(run(call(&["/usr/bin/printf", "%s", hostile])).await.output, hostile);
 }
 
 #[tokio::test]
-async fn nothing_of_the_daemons_environment_goes_on_but_the_usual() {
+async fn command_inherits_basic_environment_only() {
     let ran = run(call(&["/usr/bin/env"])).await;
     let allowed = |name: &str| {
         name == "WHARF_EVENT"
@@ -74,7 +74,7 @@ async fn nothing_of_the_daemons_environment_goes_on_but_the_usual() {
 }
 
 #[tokio::test]
-async fn a_strangers_text_reaches_a_command_inert() {
+async fn command_receives_sanitized_text() {
     let mut told = call(&["/usr/bin/printenv", "WHARF_TEXT"]);
     told.env.push(("WHARF_TEXT".to_owned(), "a\0b\u{1b}[2J\u{202e}$(id)\nPATH=/evil".to_owned()));
     // What comes back is without control characters too, as it goes to the log.
@@ -84,7 +84,7 @@ async fn a_strangers_text_reaches_a_command_inert() {
 }
 
 #[tokio::test]
-async fn output_is_bounded_and_a_command_that_writes_much_ends() {
+async fn output_is_bounded_and_verbose_command_ends() {
     let ran =
         run(script("head -c 5000000 /dev/zero | tr '\\0' x; head -c 300000 /dev/zero | tr '\\0' y >&2"))
             .await;
@@ -92,14 +92,14 @@ async fn output_is_bounded_and_a_command_that_writes_much_ends() {
 }
 
 #[tokio::test]
-async fn a_command_that_reads_nothing_of_much_ends() {
+async fn command_that_ignores_input_ends() {
     let mut much = call(&["/bin/true"]);
     much.input = vec![b'x'; 5_000_000];
     assert_eq!(run(much).await.exit, Some(0));
 }
 
 #[tokio::test]
-async fn the_time_limit_ends_the_whole_group_of_a_command() {
+async fn time_limit_kills_process_group() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pids");
     let text =
@@ -115,7 +115,7 @@ async fn the_time_limit_ends_the_whole_group_of_a_command() {
 }
 
 #[tokio::test]
-async fn a_command_asked_to_end_may_tidy_up() {
+async fn terminated_command_may_clean_up() {
     let mut slow = script("trap 'echo bye; exit 7' TERM; sleep 300 & wait");
     slow.timeout_ms = 300;
     let ran = run(slow).await;
@@ -123,7 +123,7 @@ async fn a_command_asked_to_end_may_tidy_up() {
 }
 
 #[tokio::test]
-async fn what_a_command_leaves_behind_ends_with_it_and_holds_nothing_up() {
+async fn leftover_processes_are_killed_without_delay() {
     let begun = Instant::now();
     let ran = run(script("sleep 300 & echo $!")).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -132,7 +132,7 @@ async fn what_a_command_leaves_behind_ends_with_it_and_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_command_whose_caller_leaves_ends() {
+async fn command_ends_when_caller_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let commands = commands(1, 0);
@@ -146,7 +146,7 @@ async fn a_command_whose_caller_leaves_ends() {
 }
 
 #[tokio::test]
-async fn so_many_run_so_many_wait_and_the_rest_are_refused() {
+async fn commands_above_queue_limit_are_refused() {
     let commands = commands(1, 1);
     let asked = tokio::join!(
         commands.run(call(&["/bin/sleep", "0.2"])),
@@ -159,7 +159,7 @@ async fn so_many_run_so_many_wait_and_the_rest_are_refused() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_so_without_its_arguments() {
+async fn start_error_hides_arguments() {
     let error = commands(1, 0).run(call(&["/no/such/program", "secret"])).await.unwrap_err();
     assert!(matches!(&error, EffectError::Start { program, .. } if program == "/no/such/program"));
     assert!(!error.to_string().contains("secret"), "{error}");
@@ -176,7 +176,7 @@ async fn run_error(program: &str) -> EffectError {
 }
 
 #[tokio::test]
-async fn switched_off_nothing_is_run() {
+async fn disabled_commands_are_not_run() {
     let commands = Commands::new(CommandConfig {
         enabled: false,
         max_running: 1,

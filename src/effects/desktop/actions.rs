@@ -102,7 +102,7 @@ mod tests {
     use super::super::actions::*;
 
     #[test]
-    fn so_many_are_kept_and_the_oldest_go_first() {
+    fn open_notifications_are_bounded_oldest_evicted() {
         let mut kept = OpenNotifications::default();
         for (tag, id) in [("a", 1), ("b", 2), ("a", 3), ("c", 4)] {
             kept.keep(tag, id, None, 2);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_way_is_no_longer_listened_to() {
+    fn replaced_notification_stops_listening() {
         let mut kept = OpenNotifications::default();
         let (listening, mut until) = oneshot::channel();
         kept.keep("a", 1, Some(listening), 2);

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bus_is_known_by_its_address_or_its_socket() {
+    fn session_bus_is_found_by_address_or_socket() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!has_bus(false, Some(dir.path().as_os_str())) && !has_bus(false, None));
         std::fs::write(dir.path().join("bus"), "").unwrap();
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_are_words() {
+    fn server_capabilities_are_parsed() {
         let words = ["body", "actions"].map(str::to_owned);
         assert_eq!(Capabilities::of(&words), Capabilities { actions: true, markup: false });
     }
 
     #[test]
-    fn a_bus_without_a_server_is_told_from_no_bus() {
+    fn missing_server_differs_from_missing_bus() {
         let nobody = "org.freedesktop.DBus.Error.ServiceUnknown: The name is not activatable";
         assert_eq!(explained(nobody), "no notification server runs on the session bus");
         assert_eq!(explained("I/O\nerror"), "the session bus cannot be used: I/O error");

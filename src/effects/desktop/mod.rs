@@ -255,21 +255,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn switched_off_it_touches_no_bus() {
+    async fn disabled_desktop_does_not_open_bus() {
         let desktop = desktop(false);
         assert_eq!(desktop.probe().await, Availability::Off(SWITCHED_OFF.to_owned()));
         assert!(matches!(desktop.show(notice()).await, Err(EffectError::Off(_))));
     }
 
     #[tokio::test]
-    async fn more_than_may_wait_are_dropped() {
+    async fn notifications_above_limit_are_dropped() {
         let desktop = desktop(true);
         let _shown_now = desktop.0.places.try_acquire().unwrap();
         assert!(matches!(desktop.show(notice()).await, Err(EffectError::Busy)));
     }
 
     #[tokio::test]
-    async fn what_does_not_answer_is_left_alone() {
+    async fn unresponsive_server_is_not_retried_at_once() {
         let desktop = desktop(true);
         desktop.0.state.lock().await.rests_until = Some(Instant::now() + REST);
         let begun = Instant::now();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_icon_is_written_once_and_mended() {
+    async fn icon_is_written_once_and_repaired() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("icons/wharf.png");
         assert!(place_icon(&path).await);

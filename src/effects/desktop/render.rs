@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_is_escaped_only_where_it_would_be_understood() {
+    fn markup_is_escaped_only_where_supported() {
         let hostile = notice("<b>t</b>", "<a href=\"x\">click</a> & more");
         let rich = shown(&hostile, true, true);
         assert_eq!(rich.body, "&lt;a href=&quot;x&quot;&gt;click&lt;/a&gt; &amp; more");
@@ -86,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn buttons_are_there_where_the_server_has_them() {
+    fn buttons_require_server_support() {
         assert_eq!(shown(&notice("t", "b"), true, true).actions, ["read", "Mark read"]);
         assert!(shown(&notice("t", "b"), false, true).actions.is_empty());
     }
 
     #[test]
-    fn what_a_stranger_sends_is_bounded_and_without_control() {
+    fn desktop_text_is_bounded_without_controls() {
         let long = format!("a\0\u{202e}b\u{1b}[2J{}", "x\n".repeat(50_000));
         let out = shown(&notice(&long, &long), true, true);
         assert_eq!(out.summary.chars().count(), TITLE_CHARS);

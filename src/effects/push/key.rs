@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_back_from_its_bytes() {
+    fn push_key_round_trips() {
         let key = VapidKey::generate(&Sevens).unwrap();
         assert_eq!(VapidKey::from_bytes(&key.to_bytes()).unwrap().public_key(), key.public_key());
         let public = BASE64.decode(key.public_key()).unwrap();
@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_push_key_is_rejected() {
         assert!(VapidKey::from_bytes(&[1; 31]).is_err() && VapidKey::from_bytes(&[0; 32]).is_err());
         assert!(VapidKey::generate(&Nothing).is_err());
     }
 
     #[test]
-    fn a_push_service_can_verify_who_signed() {
+    fn push_signature_verifies() {
         let key = VapidKey::generate(&Sevens).unwrap();
         let endpoint: Url = "https://push.example.org:8443/send/secret?x=1".parse().unwrap();
         let header = key.authorization(&endpoint, "mailto:ops@example.org", Millis(1_700_000_000_000));

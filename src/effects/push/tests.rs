@@ -85,7 +85,7 @@ async fn sent(answer: &str, payload: &[u8]) -> (String, Vec<u8>, PushOutcome) {
 }
 
 #[tokio::test]
-async fn a_push_is_read_by_the_browser_alone() {
+async fn only_browser_decrypts_push() {
     let created = "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n";
     let (head, body, outcome) = sent(created, b"{\"title\":\"Ada\"}").await;
     assert_eq!(outcome, PushOutcome::Delivered);
@@ -101,7 +101,7 @@ async fn a_push_is_read_by_the_browser_alone() {
 }
 
 #[tokio::test]
-async fn the_longest_payload_fits_where_every_service_takes_it() {
+async fn longest_push_payload_fits_service_limit() {
     let created = "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n";
     let longest = vec![b'x'; Push::MAX_PAYLOAD];
     let (_, body, _) = sent(created, &longest).await;
@@ -113,7 +113,7 @@ async fn the_longest_payload_fits_where_every_service_takes_it() {
 }
 
 #[tokio::test]
-async fn what_a_service_answers_says_what_to_do() {
+async fn push_status_decides_outcome() {
     let cases = [
         ("404 Not Found", PushOutcome::Gone),
         ("410 Gone", PushOutcome::Gone),
@@ -130,7 +130,7 @@ async fn what_a_service_answers_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_subscription_leads_neither_inside_nor_to_no_key() {
+async fn subscription_needs_public_url_and_valid_key() {
     let browser = Browser::new();
     let good = browser.target("https://push.example.org/a".parse().unwrap());
     assert!(push(&[]).check(&good).is_ok());

@@ -34,7 +34,7 @@ mod tests {
     use super::super::cooldown::*;
 
     #[test]
-    fn the_same_sound_waits_and_another_does_not() {
+    fn cooldown_applies_per_sound() {
         let (mut calm, start, pause) = (Cooldown::default(), Instant::now(), Duration::from_millis(800));
         assert!(calm.admit("message", start, pause));
         assert!(!calm.admit("message", start + Duration::from_millis(799), pause));
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn entries_are_bounded() {
         let (mut calm, now) = (Cooldown::default(), Instant::now());
         for n in 0..1000 {
             assert!(calm.admit(&n.to_string(), now, Duration::from_secs(60)));

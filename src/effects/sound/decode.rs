@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sound_of_the_binary_is_heard_at_its_length() {
+    fn built_in_sounds_decode_at_full_length() {
         for (name, ms) in [("message", 410), ("call", 1230), ("system", 450), ("error", 580)] {
             let samples = decode(built_in(name), 1.0, 10_000).unwrap();
             assert!(samples.ms().abs_diff(ms) <= 5, "{name}: {} ms", samples.ms());
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn volume_changes_loudness_up_to_what_can_be_played() {
+    fn volume_scales_samples_without_overflow() {
         let half = loudest(&decode(built_in("message"), 0.5, 10_000).unwrap());
         assert!((0.2..0.3).contains(&half), "{half}");
         assert_eq!(loudest(&decode(built_in("message"), 0.0, 10_000).unwrap()), 0.0);
@@ -82,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn long_sound_is_cut() {
         assert!(decode(built_in("call"), 1.0, 100).unwrap().ms().abs_diff(100) <= 1);
     }
 
     #[test]
-    fn what_is_no_sound_is_refused() {
+    fn invalid_sound_is_rejected() {
         for bytes in [&b""[..], b"RIFF", b"not a sound at all", &[0; 5000], &[0xff; 5000]] {
             for media_type in ["audio/wav", "audio/ogg", "audio/flac", "audio/mpeg"] {
                 let sound = Sound { bytes: bytes.to_vec(), media_type };

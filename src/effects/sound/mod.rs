@@ -11,9 +11,10 @@ mod decode;
 mod pulse;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -165,8 +166,8 @@ async fn output(samples: Samples, device: Option<&str>) -> Result<(), EffectErro
     pulse::play(samples, device).await
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }
 
 #[cfg(test)]
@@ -186,26 +187,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn switched_off_it_touches_no_server() {
+    async fn disabled_sound_does_not_connect() {
         let speaker = speaker(false, 1);
         assert_eq!(speaker.probe().await, Availability::Off(SWITCHED_OFF.to_owned()));
         assert!(matches!(speaker.play("message", 1.0).await, Err(EffectError::Off(_))));
     }
 
     #[tokio::test]
-    async fn more_than_are_heard_at_once_are_dropped() {
+    async fn sounds_above_limit_are_dropped() {
         assert!(matches!(speaker(true, 0).play("message", 1.0).await, Err(EffectError::Busy)));
     }
 
     #[tokio::test]
-    async fn the_same_sound_is_not_tried_again_at_once() {
+    async fn repeated_sound_waits_for_cooldown() {
         let speaker = speaker(true, 1);
         assert!(matches!(speaker.play("no such", 1.0).await, Err(EffectError::NoSound(_))));
         assert!(matches!(speaker.play("no such", 1.0).await, Err(EffectError::Busy)));
     }
 
     #[tokio::test]
-    async fn a_server_that_does_not_answer_is_left_alone() {
+    async fn unresponsive_sound_server_is_not_retried_at_once() {
         let speaker = speaker(true, 1);
         speaker.take_note(&Err(EffectError::Timeout));
         assert!(matches!(speaker.play("message", 1.0).await, Err(EffectError::Off(why)) if why == SILENT));

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_is_where_the_environment_says_and_nothing_in_its_place() {
+    fn pulse_cookie_is_read_from_configured_path_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         for (name, byte) in [("own", 1), ("config/pulse/cookie", 2), (".config/pulse/cookie", 3)] {

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_users_file_stands_before_one_of_the_binary() {
+    fn user_sound_overrides_built_in() {
         let dir = tempfile::tempdir().unwrap();
         let found = |name: &str| find(name, Some(dir.path()));
         assert!(found("message").unwrap().bytes.starts_with(b"RIFF"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sound_is_passed_over_and_named_where_there_is_nothing_else() {
+    fn invalid_sound_file_is_skipped_or_named() {
         let dir = tempfile::tempdir().unwrap();
         for file in ["message.wav", "bell.wav"] {
             std::fs::write(dir.path().join(file), "no sound").unwrap();
@@ -109,7 +109,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_name_leads_out_of_no_directory() {
+    fn sound_name_cannot_leave_directory() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("secret.wav"), "OggS").unwrap();
         let below = dir.path().join("sounds");

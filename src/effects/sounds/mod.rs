@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_a_small_file_of_its_own() {
+    fn built_in_sounds_are_small_and_distinct() {
         let files: Vec<_> = NAMES.iter().map(|name| built_in(name).unwrap().0).collect();
         assert!(files.iter().all(|file| file.starts_with(b"RIFF") && file.len() < 60_000));
         let distinct: std::collections::BTreeSet<_> = files.iter().collect();
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_is_known_by_how_it_begins() {
+    fn sound_type_is_detected_by_first_bytes() {
         for name in NAMES {
             assert_eq!(media_type(built_in(name).unwrap().0), Some("audio/wav"));
         }

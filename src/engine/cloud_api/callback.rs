@@ -1,15 +1,15 @@
-//! What Meta calls back with: verified before it is read.
+//! Verifies Meta's callbacks. Nothing of a callback is read before its signature matches.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::convert::wire::{Envelope, Told};
+use super::convert::wire::{CallbackValues, Envelope};
 use super::settings::DeviceSettings;
 use crate::engine::{Callback, CallbackAnswer, CallbackError};
 
-/// Meta asks whether this is the right address: the challenge comes back, where the token is ours.
-pub(super) fn verified(
+/// Answers the challenge with which Meta verifies the address, if the token is ours.
+pub(super) fn answer_challenge(
     settings: &DeviceSettings,
     callback: &Callback<'_>,
 ) -> Result<CallbackAnswer, CallbackError> {
@@ -26,18 +26,20 @@ pub(super) fn verified(
     Ok(CallbackAnswer::Text(challenge.to_owned()))
 }
 
-/// What a signed callback tells of this number, in its order. What it tells of other numbers of the same app is
-/// passed over: their devices have callbacks of their own, or none.
-pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<Vec<Told>, CallbackError> {
-    signed(settings, callback)?;
+/// The values of a signed callback for this number, in their order. Values of other numbers of the same app are skipped.
+pub(super) fn verified_values(
+    settings: &DeviceSettings,
+    callback: &Callback<'_>,
+) -> Result<Vec<CallbackValues>, CallbackError> {
+    verify_signature(settings, callback)?;
     let body = serde_json::from_slice(callback.body)
-        .map_err(|_| CallbackError::Invalid("the body is not what Meta sends".to_owned()))?;
+        .map_err(|_| CallbackError::Invalid("the body is not JSON".to_owned()))?;
     let envelope = Envelope::of(body)
         .ok_or_else(|| CallbackError::Invalid("object must be whatsapp_business_account".to_owned()))?;
-    Ok(envelope.told_of(&settings.phone_number_id))
+    Ok(envelope.values_of(&settings.phone_number_id))
 }
 
-fn signed(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<(), CallbackError> {
+fn verify_signature(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<(), CallbackError> {
     let header = callback.header("x-hub-signature-256").and_then(|text| text.strip_prefix("sha256="));
     let given = header.and_then(|text| hex::decode(text).ok()).ok_or(CallbackError::Unauthorized)?;
     let key = settings.app_secret.as_bytes();
@@ -68,13 +70,13 @@ mod tests {
         DeviceSettings::parse(settings.as_object().unwrap()).ok().unwrap()
     }
 
-    fn post(headers: &[(String, String)], body: &[u8]) -> Result<Vec<Told>, CallbackError> {
+    fn post(headers: &[(String, String)], body: &[u8]) -> Result<Vec<CallbackValues>, CallbackError> {
         let callback = Callback { method: CallbackMethod::Post, query: &[], headers, body };
-        told(&settings(), &callback)
+        verified_values(&settings(), &callback)
     }
 
     #[test]
-    fn only_what_is_signed_is_read() {
+    fn unsigned_callback_is_rejected() {
         let header = |value: String| [("x-hub-signature-256".to_owned(), value)];
         assert!(post(&header(signature(b"app-secret", BODY)), BODY).is_ok());
         let changed = [BODY, b" "].concat();
@@ -92,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_comes_back_for_the_right_token_alone() {
+    fn challenge_needs_the_right_token() {
         let ask = |mode: &str, token: &str| {
             let pairs = [("hub.mode", mode), ("hub.challenge", "1158201444"), ("hub.verify_token", token)];
             let query = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let callback = Callback { method: CallbackMethod::Get, query: &query, headers: &[], body: &[] };
-            verified(&settings(), &callback)
+            answer_challenge(&settings(), &callback)
         };
         assert_eq!(ask("subscribe", "shop-verify"), Ok(CallbackAnswer::Text("1158201444".into())));
         assert_eq!(ask("subscribe", "shop-verif"), Err(CallbackError::Forbidden));

@@ -1,50 +1,59 @@
 //! Requests to the Graph API of one number.
+//!
+//! The token is sent to the Graph API and to the hosts of `mediaHosts` only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::convert::lenient;
 use super::errors::GraphError;
 use super::settings::DeviceSettings;
 use crate::engine::ByteStream;
-use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method, NetError};
+use crate::engine::relay::client::{UpstreamClient, UpstreamFailure, UpstreamRequest};
+use crate::engine::relay::lenient;
+use crate::net::{GuardedClient, Method, NetError};
 
-/// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a file may take to go up.
-const UPLOAD: Duration = Duration::from_secs(300);
-/// The largest answer that is no file, in bytes.
-const LARGEST: u64 = 1 << 20;
-/// The longest id of Meta's, in bytes.
-const MAX_ID: usize = 256;
+/// How long an upload may take.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// The longest id of Meta, in bytes.
+const MAX_ID_BYTES: usize = 256;
 
-/// A number at Meta.
-pub(super) struct Graph {
-    http: GuardedClient,
-    base: Url,
+/// The Graph API, for one phone number.
+pub(super) struct GraphClient {
+    client: Arc<UpstreamClient>,
     version: String,
     phone_number_id: String,
-    bearer: String,
     media_hosts: Vec<String>,
 }
 
-/// Why a request has no answer to use.
+/// Why a request has no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CallError {
-    /// Nothing of it left.
-    NotReached,
-    /// It left, and nobody knows what became of it.
-    Unclear,
-    /// Meta refused.
-    Refused(GraphError),
+pub(super) enum GraphFailure {
+    /// Nothing of the request left.
+    Unreachable,
+    /// The request left, and its result is unknown.
+    NoAnswer,
+    /// Meta rejected the request.
+    Rejected(GraphError),
 }
 
-/// What Meta tells of a number.
+impl From<UpstreamFailure> for GraphFailure {
+    fn from(failure: UpstreamFailure) -> Self {
+        match failure {
+            UpstreamFailure::Unreachable(_) => Self::Unreachable,
+            UpstreamFailure::NoAnswer(_) | UpstreamFailure::Malformed => Self::NoAnswer,
+            UpstreamFailure::Rejected(rejection) => {
+                GraphError::of(&rejection).map_or(Self::NoAnswer, Self::Rejected)
+            }
+        }
+    }
+}
+
+/// Meta's description of a number.
 #[derive(Debug, Deserialize)]
 pub(super) struct PhoneNumber {
     #[serde(default)]
@@ -53,165 +62,107 @@ pub(super) struct PhoneNumber {
     pub(super) verified_name: String,
 }
 
-/// Where a file is.
+/// Where a file can be downloaded for some minutes.
 #[derive(Debug, Deserialize)]
 pub(super) struct MediaAddress {
     pub(super) url: String,
-    /// In bytes, as a number or a text.
+    /// A number, or a text of one.
     file_size: Option<Value>,
-    /// Meta's digest of it.
     sha256: Option<Value>,
 }
 
 impl MediaAddress {
-    /// In bytes, where Meta says so.
+    /// The size in bytes.
     pub(super) fn size(&self) -> Option<u64> {
         u64::try_from(lenient::as_number(self.file_size.as_ref()?)?).ok()
     }
 
-    /// Meta's digest of it, where it says so.
     pub(super) fn digest(&self) -> Option<&str> {
         self.sha256.as_ref()?.as_str()
     }
 }
 
-impl Graph {
-    pub(super) fn new(http: GuardedClient, settings: &DeviceSettings) -> Self {
+/// The client for a device's settings.
+pub(super) fn upstream_client(http: GuardedClient, settings: &DeviceSettings) -> UpstreamClient {
+    let key = ("authorization", format!("Bearer {}", settings.access_token));
+    UpstreamClient::new(http, settings.base_url.clone(), Some(key))
+}
+
+impl GraphClient {
+    pub(super) fn new(client: Arc<UpstreamClient>, settings: &DeviceSettings) -> Self {
         Self {
-            http,
-            base: settings.base_url.clone(),
+            client,
             version: settings.version.clone(),
             phone_number_id: settings.phone_number_id.clone(),
-            bearer: format!("Bearer {}", settings.access_token),
             media_hosts: settings.media_hosts.clone(),
         }
     }
 
-    /// The number itself: who may ask this may use it.
-    pub(super) async fn number(&self) -> Result<PhoneNumber, CallError> {
-        let path = format!("{}?fields=display_phone_number,verified_name", self.phone_number_id);
-        parsed(self.ask(Method::GET, &path, Vec::new(), ExchangeBody::Empty, PATIENCE).await?)
+    /// Reads the number: a token that may read it may use it.
+    pub(super) async fn number(&self) -> Result<PhoneNumber, GraphFailure> {
+        let request = UpstreamRequest::get(&[&self.version, &self.phone_number_id]);
+        self.parsed(request.query("fields", "display_phone_number,verified_name")).await
     }
 
     /// `POST …/messages`.
-    pub(super) async fn messages(&self, body: &Value) -> Result<Value, CallError> {
-        let path = format!("{}/messages", self.phone_number_id);
-        let bytes = Bytes::from(body.to_string());
-        self.ask(Method::POST, &path, json_type(), ExchangeBody::Bytes(bytes), PATIENCE).await
+    pub(super) async fn messages(&self, body: &Value) -> Result<Value, GraphFailure> {
+        Ok(self.client.json(self.post("messages").json(body)).await?)
     }
 
-    /// `POST …/media`, with a form that was made before; answers the file's id.
-    pub(super) async fn upload(&self, form: String, body: ExchangeBody) -> Result<String, CallError> {
+    /// `POST …/media` with a form; returns the id of the file.
+    pub(super) async fn upload(
+        &self,
+        content_type: &str,
+        length: u64,
+        form: ByteStream,
+    ) -> Result<String, GraphFailure> {
         #[derive(Deserialize)]
         struct Uploaded {
             id: String,
         }
-        let path = format!("{}/media", self.phone_number_id);
-        let headers = vec![("content-type".to_owned(), form)];
-        let answer = self.ask(Method::POST, &path, headers, body, UPLOAD).await?;
-        parsed::<Uploaded>(answer).map(|uploaded| uploaded.id)
+        let request = self.post("media").stream(content_type, length, form).timeout(UPLOAD_TIMEOUT);
+        self.parsed::<Uploaded>(request).await.map(|uploaded| uploaded.id)
     }
 
-    /// Where a file is, for some minutes.
-    pub(super) async fn media(&self, id: &str) -> Result<MediaAddress, CallError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(plain) {
-            // There is no such file, and never will be.
-            return Err(CallError::Refused(GraphError { status: 404, code: -1, retry_after: None }));
+    /// Where a file can be downloaded.
+    pub(super) async fn media(&self, id: &str) -> Result<MediaAddress, GraphFailure> {
+        let is_slug = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if id.is_empty() || id.len() > MAX_ID_BYTES || !is_slug {
+            return Err(GraphFailure::Rejected(GraphError::of_status(404)));
         }
-        let path = format!("{id}?phone_number_id={}", self.phone_number_id);
-        parsed(self.ask(Method::GET, &path, Vec::new(), ExchangeBody::Empty, PATIENCE).await?)
+        let request = UpstreamRequest::get(&[&self.version, id]);
+        self.parsed(request.query("phone_number_id", &self.phone_number_id)).await
     }
 
-    /// A file, as it comes. The token goes along only to hosts that may have it.
+    /// Downloads a file.
     pub(super) async fn download(
         &self,
         url: &str,
         limit: u64,
         timeout: Duration,
-    ) -> Result<ByteStream, CallError> {
-        let url: Url = url.parse().map_err(|_| CallError::NotReached)?;
-        let headers = if self.may_have_token(&url) { self.authorization() } else { Vec::new() };
-        let exchange =
-            Exchange { url, method: Method::GET, headers, body: ExchangeBody::Empty, timeout, limit };
-        let answer = self.http.exchange(exchange).await.map_err(|error| match error {
-            NetError::TooLarge(_) => {
-                CallError::Refused(GraphError { status: 413, code: -1, retry_after: None })
+    ) -> Result<ByteStream, GraphFailure> {
+        let url: Url = url.parse().map_err(|_| GraphFailure::Unreachable)?;
+        let with_token = self.may_have_token(&url);
+        self.client.download(url, with_token, limit, timeout).await.map_err(|failure| match failure {
+            UpstreamFailure::NoAnswer(NetError::TooLarge(_)) => {
+                GraphFailure::Rejected(GraphError::of_status(413))
             }
-            error => call_error(&error),
-        })?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer).await) }
+            failure => failure.into(),
+        })
     }
 
     fn may_have_token(&self, url: &Url) -> bool {
-        let own = (url.scheme(), url.host_str(), url.port_or_known_default());
-        let base = (self.base.scheme(), self.base.host_str(), self.base.port_or_known_default());
-        let listed = || url.host_str().is_some_and(|host| self.media_hosts.iter().any(|known| known == host));
-        own == base || (url.scheme() == "https" && listed())
+        let is_listed =
+            || url.host_str().is_some_and(|host| self.media_hosts.iter().any(|known| known == host));
+        url.origin() == self.client.base().origin() || (url.scheme() == "https" && is_listed())
     }
 
-    fn authorization(&self) -> Vec<(String, String)> {
-        vec![("authorization".to_owned(), self.bearer.clone())]
+    fn post<'a>(&'a self, resource: &'a str) -> UpstreamRequest<'a> {
+        UpstreamRequest::new(Method::POST, &[&self.version, &self.phone_number_id, resource])
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        headers: Vec<(String, String)>,
-        body: ExchangeBody,
-        timeout: Duration,
-    ) -> Result<Value, CallError> {
-        let base = self.base.as_str().trim_end_matches('/');
-        let url = format!("{base}/{}/{path}", self.version).parse().map_err(|_| CallError::NotReached)?;
-        let headers = [self.authorization(), headers].concat();
-        let exchange = Exchange { url, method, headers, body, timeout, limit: LARGEST };
-        let answer = self.http.exchange(exchange).await.map_err(|error| call_error(&error))?;
-        if !(200..300).contains(&answer.status) {
-            return Err(refused(answer).await);
-        }
-        let bytes = read(answer.body).await.ok_or(CallError::Unclear)?;
-        serde_json::from_slice(&bytes).map_err(|_| CallError::Unclear)
-    }
-}
-
-fn json_type() -> Vec<(String, String)> {
-    vec![("content-type".to_owned(), "application/json".to_owned())]
-}
-
-fn parsed<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, CallError> {
-    serde_json::from_value(answer).map_err(|_| CallError::Unclear)
-}
-
-async fn read(body: ByteStream) -> Option<Vec<u8>> {
-    let collect = |mut all: Vec<u8>, piece: Bytes| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    };
-    body.try_fold(Vec::new(), collect).await.ok()
-}
-
-async fn refused(answer: ExchangeAnswer) -> CallError {
-    let (status, wait) = (answer.status, answer.header("retry-after").map(str::to_owned));
-    let bytes = read(answer.body).await.unwrap_or_default();
-    let told = GraphError::read(status, wait.as_deref(), &bytes);
-    told.or_else(|| GraphError::bare(status, wait.as_deref())).map_or(CallError::Unclear, CallError::Refused)
-}
-
-fn call_error(error: &NetError) -> CallError {
-    match error {
-        NetError::Url
-        | NetError::Refused(_)
-        | NetError::Header
-        | NetError::NoAddress
-        | NetError::NotReached
-        | NetError::SetUp
-        | NetError::Certificate => CallError::NotReached,
-        NetError::Http(error) if error.is_connect() => CallError::NotReached,
-        NetError::Timeout
-        | NetError::Status(_)
-        | NetError::TooManyRedirects(_)
-        | NetError::TooLarge(_)
-        | NetError::Http(_) => CallError::Unclear,
+    async fn parsed<T: DeserializeOwned>(&self, request: UpstreamRequest<'_>) -> Result<T, GraphFailure> {
+        let answer = self.client.json(request).await?;
+        serde_json::from_value(answer).map_err(|_| GraphFailure::NoAnswer)
     }
 }

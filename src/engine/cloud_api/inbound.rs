@@ -1,123 +1,126 @@
-//! What a callback tells: first what needs no file, one thing after the other, each durable before the next; then
-//! messages with files, side by side.
+//! Ingests callbacks: first everything without a file, in its order, then messages with files in parallel.
+//!
+//! A callback succeeds once all of it is durable; else Meta repeats it.
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::aliases::{self, Aliases};
-use super::convert::message_in::{self, Around, News, RemoteFile};
-use super::convert::people;
+use super::convert::ids::{self, MessageAliases};
+use super::convert::message_in::{self, CloudEvent, MessageContext, RemoteFile};
 use super::convert::status_in;
-use super::convert::wire::{Call, Status, Told};
-use super::media::{self, Missing};
+use super::convert::wire::{Call, CallbackValues, Status};
+use super::media;
 use super::session::CloudSession;
 use crate::domain::content::Content;
 use crate::domain::event::CallStatus;
 use crate::domain::jid::Jid;
 use crate::engine::{CallbackError, EngineEvent, InboundError, Incoming};
 
-/// A message with a file that is still at Meta.
-type WithFile = (Box<Incoming>, RemoteFile);
+/// A message whose file is still at Meta.
+type MessageWithFile = (Box<Incoming>, RemoteFile);
 
 impl CloudSession {
-    /// Takes in what a callback told, by a time; with success all of it is durable. What needs no file comes first, and
-    /// waits for none.
-    pub(super) async fn take_in(&self, told: Vec<Told>, by: Instant) -> Result<(), CallbackError> {
-        let me = self.me().ok_or_else(|| not_now("the device is not connected now"))?;
-        let mut passed_over = Vec::new();
+    /// Ingests the values of a callback. Downloads end at the deadline.
+    pub(super) async fn ingest(
+        &self,
+        callback: Vec<CallbackValues>,
+        deadline: Instant,
+    ) -> Result<(), CallbackError> {
+        let me = self.base.me().filter(|_| self.base.is_online());
+        let me = me.ok_or_else(|| unavailable("the device is not connected now"))?;
+        let mut unreadable = Vec::new();
         let mut with_files = Vec::new();
-        for told in &told {
-            passed_over.extend(&told.passed_over);
-            self.take_in_people(told).await?;
-            let names = told.messages.iter().flat_map(message_in::names);
-            let names = names.chain(told.statuses.iter().map(|status| status.id.clone())).collect();
-            let aliases = aliases::known(&*self.vault, names).await.map_err(|_| not_stored())?;
-            let around =
-                Around { contacts: &told.contacts, aliases: &aliases, me: &me, now: self.clock.now() };
-            for message in &told.messages {
-                match message_in::news(message, &around) {
-                    Some(News::About(event)) => self.pass_on(event).await?,
-                    Some(News::Message(message, Some(file))) => with_files.push((message, file)),
-                    Some(News::Message(message, None)) => self.take_in_message(message).await?,
-                    None => passed_over.push("a message of nobody"),
+        for values in &callback {
+            unreadable.extend(&values.unreadable);
+            self.ingest_people(values).await?;
+            let aliases = self.aliases_of(values).await?;
+            let context = MessageContext {
+                contacts: &values.contacts,
+                aliases: &aliases,
+                me: &me,
+                now: self.context.now(),
+            };
+            for message in &values.messages {
+                match message_in::event(message, &context) {
+                    Some(CloudEvent::Change(event)) => self.deliver(event).await?,
+                    Some(CloudEvent::Message(message, Some(file))) => with_files.push((message, file)),
+                    Some(CloudEvent::Message(message, None)) => self.ingest_message(message).await?,
+                    None => unreadable.push("a message without an author"),
                 }
             }
-            for status in &told.statuses {
-                self.take_in_status(status, &aliases).await?;
+            for status in &values.statuses {
+                self.ingest_status(status, &aliases).await?;
             }
-            for call in &told.calls {
-                self.take_in_call(call).await?;
+            for call in &values.calls {
+                self.ingest_call(call).await?;
             }
         }
-        passed_over.into_iter().for_each(|part| self.not_read(part));
-        let fetched = with_files.into_iter().map(|with_file| self.take_in_with_file(with_file, by));
+        unreadable.into_iter().for_each(|part| self.base.log_read_error(part));
+        let fetched = with_files.into_iter().map(|message| self.ingest_with_file(message, deadline));
         join_all(fetched).await.into_iter().collect()
     }
 
-    async fn take_in_people(&self, told: &Told) -> Result<(), CallbackError> {
-        let news: Vec<_> =
-            message_in::identities(&told.contacts).into_iter().filter(|who| self.is_news(who)).collect();
-        if news.is_empty() {
+    /// Our messages that these values refer to.
+    async fn aliases_of(&self, values: &CallbackValues) -> Result<MessageAliases, CallbackError> {
+        let wamids = values.messages.iter().flat_map(message_in::referenced_ids);
+        let wamids = wamids.chain(values.statuses.iter().map(|status| status.id.clone())).collect();
+        self.ids.many_from_upstream(wamids).await.map_err(|_| not_stored())
+    }
+
+    async fn ingest_people(&self, values: &CallbackValues) -> Result<(), CallbackError> {
+        let people = message_in::identities(&values.contacts);
+        let new: Vec<_> = people.into_iter().filter(|person| self.is_new_person(person)).collect();
+        if new.is_empty() {
             return Ok(());
         }
-        self.pass_on(EngineEvent::Contacts(news.clone())).await?;
-        news.iter().for_each(|who| self.met(who));
+        self.deliver(EngineEvent::Contacts(new.clone())).await?;
+        new.iter().for_each(|person| self.remember_person(person));
         Ok(())
     }
 
-    async fn take_in_with_file(
+    async fn ingest_with_file(
         &self,
-        (mut message, file): WithFile,
-        by: Instant,
+        (mut message, file): MessageWithFile,
+        deadline: Instant,
     ) -> Result<(), CallbackError> {
         let wamid = message.network_id.to_string();
-        if self.arrivals.is_here(&wamid) {
+        if self.number.media_retries.is_finished(&wamid) {
             return Ok(());
         }
-        match media::fetched(self, &wamid, &file, by).await {
-            Ok(attachment) => message.content = Content::Media(attachment),
-            Err(Missing::NotStored) => return Err(not_stored()),
-            Err(Missing::NoPlace) => return Err(not_now("too many files are fetched now")),
-            Err(Missing::ForNow(why)) => {
-                tracing::info!(device = %self.device, kind = ?file.kind, why, "a file is tried again when Meta calls back again");
-                return Err(not_now("a file could not be had from Meta now"));
-            }
-            Err(Missing::Lost(why)) => {
-                tracing::warn!(device = %self.device, kind = ?file.kind, why, "a message comes without its file");
-            }
+        if let Some(attachment) = media::fetch(self, &wamid, &file, deadline).await? {
+            message.content = Content::Media(attachment);
         }
-        self.take_in_message(message).await?;
-        self.arrivals.came(&wamid);
+        self.ingest_message(message).await?;
+        self.number.media_retries.finish(&wamid);
         Ok(())
     }
 
-    async fn take_in_message(&self, message: Box<Incoming>) -> Result<(), CallbackError> {
+    async fn ingest_message(&self, message: Box<Incoming>) -> Result<(), CallbackError> {
         let last = (!message.from_me).then(|| (message.chat.clone(), message.network_id.to_string()));
-        self.pass_on(EngineEvent::Message(message)).await?;
+        self.deliver(EngineEvent::Message(message)).await?;
         if let Some((chat, wamid)) = last {
-            self.heard(chat, wamid);
+            self.record_inbound(chat, wamid);
         }
         Ok(())
     }
 
-    async fn take_in_status(&self, status: &Status, aliases: &Aliases) -> Result<(), CallbackError> {
-        let Some(id) = status_in::about(status, aliases) else {
-            tracing::debug!(device = %self.device, "a status of a message that is not from here");
+    async fn ingest_status(&self, status: &Status, aliases: &MessageAliases) -> Result<(), CallbackError> {
+        let Some(id) = status_in::message_id(status, aliases) else {
+            tracing::debug!(device = %self.context.device, "status of another program's message skipped");
             return Ok(());
         };
-        let now = self.clock.now();
         if !aliases.contains_key(&status.id) {
-            // The answer to the message never came, or its name could not be noted.
-            aliases::note(&*self.vault, &status.id, &id, now).await.map_err(|_| not_stored())?;
+            // The answer to the send was lost, or its id could not be stored.
+            self.ids.record_alias(&id, &status.id).await.map_err(|_| not_stored())?;
         }
-        match status_in::receipt(status, id, now) {
-            Some(receipt) => self.pass_on(EngineEvent::Receipt(receipt)).await,
+        match status_in::receipt(status, id, self.context.now()) {
+            Some(receipt) => self.deliver(EngineEvent::Receipt(receipt)).await,
             None => Ok(()),
         }
     }
 
-    async fn take_in_call(&self, call: &Call) -> Result<(), CallbackError> {
-        let from: Option<Jid> = people::person(call.from.as_deref(), call.from_user_id.as_deref());
+    async fn ingest_call(&self, call: &Call) -> Result<(), CallbackError> {
+        let from: Option<Jid> = ids::person(call.from.as_deref(), call.from_user_id.as_deref());
         let status = match (call.event.as_str(), &call.duration) {
             ("connect", _) => CallStatus::Ringing,
             ("terminate", Some(_)) => CallStatus::Ended,
@@ -125,24 +128,24 @@ impl CloudSession {
             _ => return Ok(()),
         };
         let Some(from) = from else { return Ok(()) };
-        self.pass_on(EngineEvent::Call { call_id: call.id.clone(), from, video: false, status }).await
+        self.deliver(EngineEvent::Call { call_id: call.id.clone(), from, video: false, status }).await
     }
 
-    async fn pass_on(&self, event: EngineEvent) -> Result<(), CallbackError> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => not_now("the device is stopping"),
+    async fn deliver(&self, event: EngineEvent) -> Result<(), CallbackError> {
+        self.context.inbound.deliver(event).await.map_err(|error| match error {
+            InboundError::Gone => unavailable("the device is stopping"),
             InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
+                tracing::warn!(device = %self.context.device, error = %source, "an event could not be stored");
                 not_stored()
             }
         })
     }
 }
 
-fn not_now(sentence: &str) -> CallbackError {
+pub(super) fn unavailable(sentence: &str) -> CallbackError {
     CallbackError::NotNow(sentence.to_owned())
 }
 
 fn not_stored() -> CallbackError {
-    not_now("it could not be stored now")
+    unavailable("it could not be stored now")
 }

@@ -1,98 +1,99 @@
-//! Files, up and down, never whole in memory.
+//! Uploads and downloads files, never whole in memory.
 //!
-//! A file goes up before the message that names it leaves. One that comes in is fetched in two steps, its address and
-//! then its bytes, within a time: what cannot be had leaves a message of its type without a file.
+//! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has only its type.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::arrivals::MOST_TRIES;
-use super::client::CallError;
+use super::client::GraphFailure;
 use super::convert::message_in::RemoteFile;
-use super::outbound::{failed, not_sent, permanent, transient};
+use super::send_error::{not_sent, rejected};
 use super::session::CloudSession;
 use crate::domain::content::Attachment;
 use crate::domain::media::{MediaHash, MediaKind};
-use crate::engine::{ByteStream, MediaStoreError, SendOutcome};
-use crate::net::ExchangeBody;
+use crate::engine::relay::media_retry::MediaFetchError;
+use crate::engine::relay::outcome::{permanent, transient};
+use crate::engine::{ByteStream, CallbackError, SendOutcome};
 
-/// What Meta takes, in bytes, by what a file is sent as.
-const MB: u64 = 1 << 20;
-/// The largest file that comes in.
-const LARGEST_IN: u64 = 100 * MB;
+const MIB: u64 = 1 << 20;
+/// The largest file that is downloaded, in bytes.
+const MAX_DOWNLOAD_BYTES: u64 = 100 * MIB;
 
-/// Why a file that came in is not here.
-pub(super) enum Missing {
-    /// The daemon could not store it; the callback has to come again.
-    NotStored,
-    /// No other file left a place for it in time; the callback has to come again.
-    NoPlace,
-    /// It cannot be had now, and maybe later.
-    ForNow(&'static str),
-    /// It cannot be had.
-    Lost(&'static str),
-}
-
-/// Fetches the file of a message by a time. What cannot be had now may be had when the callback comes again: so often,
-/// and then it counts as lost.
-pub(super) async fn fetched(
+/// Downloads the file of a message; `None` when the message is to be delivered without it.
+///
+/// # Errors
+/// When Meta has to repeat the callback.
+pub(super) async fn fetch(
     session: &CloudSession,
     wamid: &str,
     file: &RemoteFile,
-    by: Instant,
-) -> Result<Attachment, Missing> {
-    let place = tokio::time::timeout_at(by, session.fetching.acquire()).await;
-    let _place = place.ok().and_then(Result::ok).ok_or(Missing::NoPlace)?;
-    let tries = session.arrivals.tried(wamid);
-    let within = tokio::time::timeout_at(by, fetch(session, file, by)).await;
-    match within.unwrap_or(Err(Missing::ForNow("it did not come in time"))) {
-        Err(Missing::ForNow(why)) if tries >= MOST_TRIES => Err(Missing::Lost(why)),
-        fetched => fetched,
+    deadline: Instant,
+) -> Result<Option<Attachment>, CallbackError> {
+    let unavailable = |sentence: &str| CallbackError::NotNow(sentence.to_owned());
+    let permit = tokio::time::timeout_at(deadline, session.downloads.acquire()).await;
+    let _permit =
+        permit.ok().and_then(Result::ok).ok_or_else(|| unavailable("too many files are downloaded now"))?;
+    let attempt = session.number.media_retries.begin(&wamid.to_owned());
+    let fetched = tokio::time::timeout_at(deadline, download(session, file, deadline)).await;
+    match fetched.unwrap_or(Err(MediaFetchError::Temporary("the download took too long"))) {
+        Ok(attachment) => Ok(Some(attachment)),
+        Err(MediaFetchError::NotStored) => Err(unavailable("it could not be stored now")),
+        Err(MediaFetchError::Temporary(why)) if !attempt.is_last => {
+            tracing::info!(device = %session.context.device, kind = ?file.kind, why, "media download will be retried");
+            Err(unavailable("a file could not be downloaded from Meta now"))
+        }
+        Err(MediaFetchError::Temporary(why) | MediaFetchError::Permanent(why)) => {
+            tracing::warn!(device = %session.context.device, kind = ?file.kind, why, "message delivered without its media");
+            Ok(None)
+        }
     }
 }
 
-async fn fetch(session: &CloudSession, file: &RemoteFile, by: Instant) -> Result<Attachment, Missing> {
-    let address = session.graph.media(&file.id).await.map_err(|error| not_given(&error))?;
-    if address.size().is_some_and(|size| size > LARGEST_IN) {
-        return Err(Missing::Lost("it is too large"));
+async fn download(
+    session: &CloudSession,
+    file: &RemoteFile,
+    deadline: Instant,
+) -> Result<Attachment, MediaFetchError> {
+    let address = session.graph.media(&file.id).await.map_err(|failure| fetch_error(&failure))?;
+    if address.size().is_some_and(|size| size > MAX_DOWNLOAD_BYTES) {
+        return Err(MediaFetchError::Permanent("the file is too large"));
     }
-    let patience = by.saturating_duration_since(Instant::now());
-    let bytes = session.graph.download(&address.url, LARGEST_IN, patience).await;
-    let bytes = bytes.map_err(|error| not_given(&error))?;
-    let stored = session.media.save(bytes).await.map_err(|error| match error {
-        MediaStoreError::Store(source) => {
-            tracing::warn!(device = %session.device, error = %source, "a file could not be stored");
-            Missing::NotStored
-        }
-        MediaStoreError::TooLarge(_) => Missing::Lost("the store does not take so large a file"),
-        MediaStoreError::Incomplete(_) | MediaStoreError::Gone => Missing::ForNow("it broke off"),
-    })?;
-    // Meta's answer is newer than what the callback said.
-    let told = address.digest().and_then(digest).or_else(|| file.sha256.as_deref().and_then(digest));
-    if told.is_some_and(|told| told != stored.hash) {
-        return Err(Missing::ForNow("it is not the file that Meta describes"));
+    let timeout = deadline.saturating_duration_since(Instant::now());
+    let bytes = session.graph.download(&address.url, MAX_DOWNLOAD_BYTES, timeout).await;
+    let stored = session.context.save_media(bytes.map_err(|failure| fetch_error(&failure))?).await?;
+    // The address is newer than the callback.
+    let expected = address.digest().and_then(digest).or_else(|| file.sha256.as_deref().and_then(digest));
+    if expected.is_some_and(|expected| expected != stored.hash) {
+        return Err(MediaFetchError::Temporary("the file does not match Meta's digest"));
     }
     let kind = file.kind.of_told(&stored.mimetype);
     Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
 }
 
-fn not_given(error: &CallError) -> Missing {
-    match error {
-        CallError::Refused(error) if error.status == 413 => Missing::Lost("it is too large"),
-        CallError::Refused(error) if !error.passes() => Missing::Lost("Meta does not give it"),
-        CallError::Refused(_) => Missing::ForNow("Meta does not give it now"),
-        CallError::NotReached | CallError::Unclear => Missing::ForNow("it could not be reached"),
+fn fetch_error(failure: &GraphFailure) -> MediaFetchError {
+    match failure {
+        GraphFailure::Rejected(error) if error.status == 413 => {
+            MediaFetchError::Permanent("the file is too large")
+        }
+        GraphFailure::Rejected(error) if !error.is_temporary() => {
+            MediaFetchError::Permanent("Meta rejected the download")
+        }
+        GraphFailure::Rejected(_) => MediaFetchError::Temporary("Meta rejected the download for now"),
+        GraphFailure::Unreachable | GraphFailure::NoAnswer => {
+            MediaFetchError::Temporary("no answer from Meta")
+        }
     }
 }
 
-/// A digest of Meta's: in hexadecimal, or base64 as callbacks have it.
+/// Reads a digest: hexadecimal, or base64 as in callbacks.
 fn digest(text: &str) -> Option<MediaHash> {
     let text = text.trim();
     if let Ok(hash) = text.to_ascii_lowercase().parse() {
@@ -102,100 +103,99 @@ fn digest(text: &str) -> Option<MediaHash> {
     Some(MediaHash::of_digest(&bytes))
 }
 
-/// Uploads a file; answers Meta's id of it. Nothing of the message has left when it fails.
+/// Uploads a file and returns Meta's id of it. Nothing of the message has left when this fails.
 pub(super) async fn upload(session: &CloudSession, attachment: &Attachment) -> Result<String, SendOutcome> {
     let mimetype = acceptable(attachment)?;
-    let bytes = session.media.open(&attachment.file.hash).await.map_err(|error| match error {
-        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
-        error => transient("media_unreadable", &error.to_string()),
-    })?;
-    let problem = Arc::new(Mutex::new(None));
-    let checked = checked(bytes, attachment.file.hash.clone(), Arc::clone(&problem));
+    let bytes = session.context.open_attachment(attachment).await?;
+    let error = Arc::new(Mutex::new(None));
+    let verified = verified(bytes, attachment.file.hash.clone(), Arc::clone(&error));
     let mut random = [0_u8; 16];
-    session.random.fill(&mut random);
-    let (form, body) =
-        multipart(&MediaHash::of_digest(&Sha256::digest(random).into()), &mimetype, attachment, checked);
-    let uploaded = session.graph.upload(form, body).await;
-    let found = problem.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (uploaded, found) {
-        (_, Some(Problem::Damaged)) => {
-            Err(permanent("media_damaged", "the file is not what it was when it was stored"))
+    session.context.random.fill(&mut random);
+    let boundary = MediaHash::of_digest(&Sha256::digest(random).into());
+    let (content_type, length, form) = multipart(&boundary, &mimetype, attachment, verified);
+    let uploaded = session.graph.upload(&content_type, length, form).await;
+    let error = error.lock().take();
+    match (uploaded, error) {
+        (_, Some(FileError::Damaged)) => {
+            Err(permanent("media_damaged", "the file has changed since it was stored"))
         }
-        (_, Some(Problem::Unreadable)) => {
+        (_, Some(FileError::Unreadable)) => {
             Err(transient("media_unreadable", "the file could not be read to its end"))
         }
         (Ok(id), None) => Ok(id),
-        (Err(CallError::Refused(error)), None) if error.status == 413 => {
-            Err(permanent("media_too_large", "Meta does not take so large a file"))
+        (Err(GraphFailure::Rejected(error)), None) if error.status == 413 => {
+            Err(permanent("media_too_large", "the file is too large for Meta"))
         }
-        (Err(CallError::Refused(error)), None) => Err(failed(session, &error, None)),
-        (Err(CallError::NotReached), None) => Err(not_sent(session)),
-        // No message has left: only the file may be there twice.
-        (Err(CallError::Unclear), None) => Err(transient("upload_failed", "the file could not be uploaded")),
+        (Err(GraphFailure::Rejected(error)), None) => Err(rejected(session, &error, None)),
+        (Err(GraphFailure::Unreachable), None) => Err(not_sent(session)),
+        // No message has left: at most the file is at Meta twice.
+        (Err(GraphFailure::NoAnswer), None) => {
+            Err(transient("upload_failed", "the file could not be uploaded"))
+        }
     }
 }
 
-/// The type that Meta is told; what it does not take is refused here, before it goes all the way up.
+/// The type to upload a file as. A file that Meta does not accept is rejected before the upload.
 fn acceptable(attachment: &Attachment) -> Result<String, SendOutcome> {
     let (kind, mimetype) = (attachment.kind, attachment.file.mimetype.as_str());
     let (types, most): (&[&str], u64) = match kind {
-        MediaKind::Image => (&["image/jpeg", "image/png"], 5 * MB),
-        MediaKind::Video => (&["video/mp4", "video/3gpp"], 16 * MB),
+        MediaKind::Image => (&["image/jpeg", "image/png"], 5 * MIB),
+        MediaKind::Video => (&["video/mp4", "video/3gpp"], 16 * MIB),
         MediaKind::Audio => (
             &["audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/m4a", "audio/ogg", "audio/opus"],
-            16 * MB,
+            16 * MIB,
         ),
-        MediaKind::Ptt => (&["audio/ogg", "audio/opus"], 16 * MB),
-        MediaKind::Sticker => (&["image/webp"], MB / 2),
-        MediaKind::Document => (&[], 100 * MB),
+        MediaKind::Ptt => (&["audio/ogg", "audio/opus"], 16 * MIB),
+        MediaKind::Sticker => (&["image/webp"], MIB / 2),
+        MediaKind::Document => (&[], 100 * MIB),
     };
     if !types.is_empty() && !types.contains(&mimetype) {
         let sentence =
-            format!("Meta takes {} there, not {mimetype}; send it as a document", types.join(", "));
+            format!("Meta accepts {} there, not {mimetype}; send the file as a document", types.join(", "));
         return Err(permanent("media_not_taken", &sentence));
     }
     if attachment.file.filesize > most {
-        return Err(permanent("media_too_large", &format!("Meta takes at most {most} bytes there")));
+        return Err(permanent("media_too_large", &format!("Meta accepts at most {most} bytes there")));
     }
     let ogg = matches!(mimetype, "audio/ogg" | "audio/opus");
     Ok(if ogg { "audio/ogg; codecs=opus" } else { mimetype }.to_owned())
 }
 
-/// What went wrong with a file on its way out.
-enum Problem {
+/// Why a file could not be read to its end.
+enum FileError {
     Unreadable,
     Damaged,
 }
 
-/// The bytes, held against what they should be; what is wrong ends them before their last.
-fn checked(bytes: ByteStream, hash: MediaHash, problem: Arc<Mutex<Option<Problem>>>) -> ByteStream {
-    let note = move |found: Problem| {
-        *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+/// The bytes of a file; a wrong digest ends the stream with an error before its last byte is complete.
+fn verified(bytes: ByteStream, hash: MediaHash, error: Arc<Mutex<Option<FileError>>>) -> ByteStream {
+    let fail = move |found: FileError| {
+        *error.lock() = Some(found);
         io::Error::other("the file cannot be sent")
     };
-    let start = Some((bytes, Sha256::new(), note, hash));
+    let start = Some((bytes, Sha256::new(), fail, hash));
     stream::unfold(start, async |state| {
-        let (mut bytes, mut hasher, note, hash) = state?;
+        let (mut bytes, mut hasher, fail, hash) = state?;
         match bytes.next().await {
             Some(Ok(piece)) => {
                 hasher.update(&piece);
-                Some((Ok(piece), Some((bytes, hasher, note, hash))))
+                Some((Ok(piece), Some((bytes, hasher, fail, hash))))
             }
-            Some(Err(_)) => Some((Err(note(Problem::Unreadable)), None)),
+            Some(Err(_)) => Some((Err(fail(FileError::Unreadable)), None)),
             None if MediaHash::of_digest(&hasher.finalize().into()) == hash => None,
-            None => Some((Err(note(Problem::Damaged)), None)),
+            None => Some((Err(fail(FileError::Damaged)), None)),
         }
     })
     .boxed()
 }
 
-/// The form of `POST …/media`: its type and its body.
+/// The form of `POST …/media`: its type, its length in bytes and its body.
 fn multipart(
     boundary: &MediaHash,
     mimetype: &str,
     attachment: &Attachment,
     bytes: ByteStream,
-) -> (String, ExchangeBody) {
+) -> (String, u64, ByteStream) {
     let field = |name: &str, value: &str| {
         format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
@@ -209,7 +209,7 @@ fn multipart(
     let length = head.len() as u64 + attachment.file.filesize + tail.len() as u64;
     let one = |text: String| stream::iter([Ok(Bytes::from(text))]);
     let bytes = one(head).chain(bytes).chain(one(tail)).boxed();
-    (format!("multipart/form-data; boundary={boundary}"), ExchangeBody::Stream { length, bytes })
+    (format!("multipart/form-data; boundary={boundary}"), length, bytes)
 }
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_read_in_either_writing() {
+    fn digest_is_read_as_hex_or_base64() {
         let hash = MediaHash::of_digest(&Sha256::digest(b"file").into());
         assert_eq!(digest(&hash.to_string().to_ascii_uppercase()), Some(hash.clone()));
         assert_eq!(digest(&STANDARD.encode(Sha256::digest(b"file"))), Some(hash));

@@ -1,29 +1,29 @@
-//! Messages that go out, and what the account does about those of others.
+//! Sends messages, reactions, read receipts and typing.
 //!
-//! While Meta wants to be left alone nothing is sent: a message waits for a while, and is then given back to be tried
-//! later. One of which it is not known whether Meta has it stays unknown until a status tells.
+//! While Meta requests a pause a message waits for a while, and is then given back to be retried. A message of unknown
+//! outcome stays unknown until a status arrives.
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::aliases;
-use super::client::CallError;
-use super::convert::message_out::{self, Enclosed, Unsayable};
-use super::convert::people::{self, Recipient};
-use super::errors::{GraphError, Pause};
+use super::client::GraphFailure;
+use super::convert::ids::{self, Recipient};
+use super::convert::message_out::{self, BodyError, MessageRefs};
 use super::media;
+use super::send_error::{not_sent, rejected};
 use super::session::CloudSession;
 use crate::domain::content::Content;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::domain::reason::Reason;
-use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
+use crate::engine::relay::outcome::{permanent, transient, unknown};
+use crate::engine::{Outgoing, SendOutcome, SessionError};
 
-/// How long a message waits for Meta to be spoken to again.
-const GATE_WAIT: Duration = Duration::from_secs(20);
-/// Messages of which Meta is told one by one that they were read; of those before them it knows by itself.
-const MOST_READ: usize = 20;
+/// How long a message waits for the end of a pause.
+const MAX_PAUSE_WAIT: Duration = Duration::from_secs(20);
+/// Messages of one call that get a read receipt of their own; Meta marks the messages before them as read.
+const MAX_READ_RECEIPTS: usize = 20;
 
 /// See [`crate::engine::Session::send`].
 pub(super) async fn send(session: &CloudSession, message: &Outgoing) -> SendOutcome {
@@ -34,160 +34,133 @@ pub(super) async fn send(session: &CloudSession, message: &Outgoing) -> SendOutc
 }
 
 async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), SendOutcome> {
-    if !session.is_online() {
+    if !session.base.is_online() {
         return Err(not_sent(session));
     }
-    let to = people::recipient(&message.chat).ok_or_else(|| {
+    let to = ids::recipient(&message.chat).ok_or_else(|| {
         permanent("recipient_not_supported", "Meta's Cloud API reaches people, and groups of its own")
     })?;
-    gate(session, &message.chat).await?;
-    let mut asked = session.graph.messages(&body(session, message, &to).await?).await;
+    wait_for_pause(session, &message.chat).await?;
+    let mut answer = session.graph.messages(&body(session, message, &to).await?).await;
     let has_file = matches!(message.content, Content::Media(_));
-    // Between both requests Meta may lose a file; nothing of the message has left.
-    if has_file && matches!(&asked, Err(CallError::Refused(error)) if error.may_be_about_file()) {
-        asked = session.graph.messages(&body(session, message, &to).await?).await;
+    // Meta may lose the file between both requests; nothing of the message has left.
+    if has_file && matches!(&answer, Err(GraphFailure::Rejected(error)) if error.may_be_about_file()) {
+        answer = session.graph.messages(&body(session, message, &to).await?).await;
     }
-    match asked {
+    match answer {
         Ok(answer) => {
-            remember(session, &message.id, &answer).await;
+            record_alias(session, &message.id, &answer).await;
             Ok(())
         }
-        Err(CallError::NotReached) => Err(not_sent(session)),
-        Err(CallError::Unclear) => {
-            session.doubt.notify_one();
-            let message = "Meta did not say in time whether it has the message".to_owned();
-            Err(SendOutcome::Unknown(SendError { code: "no_answer", message }))
+        Err(GraphFailure::Unreachable) => Err(not_sent(session)),
+        Err(GraphFailure::NoAnswer) => {
+            session.recheck.notify_one();
+            Err(unknown("no_answer", "Meta did not answer in time whether it has the message"))
         }
-        Err(CallError::Refused(error)) => Err(failed(session, &error, Some(&message.chat))),
+        Err(GraphFailure::Rejected(error)) => Err(rejected(session, &error, Some(&message.chat))),
     }
 }
 
-/// Waits until Meta may be spoken to about this chat.
-async fn gate(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
-    let until = Instant::now() + GATE_WAIT;
-    while let Some(opens) = session.gates.until(chat) {
-        if opens > until {
-            let seconds = opens.saturating_duration_since(Instant::now()).as_secs().saturating_add(1);
-            let sentence = format!("Meta wants to be left alone; it is asked again in {seconds} s");
+/// Waits until no pause holds for this chat.
+async fn wait_for_pause(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
+    let deadline = Instant::now() + MAX_PAUSE_WAIT;
+    while let Some(until) = session.number.rate_limits.paused_until(chat) {
+        if until > deadline {
+            let seconds = until.saturating_duration_since(Instant::now()).as_secs().saturating_add(1);
+            let sentence = format!("Meta requests a pause; the next try is in {seconds} s");
             return Err(transient("rate_limited", &sentence));
         }
         tokio::select! {
-            () = session.gone.cancelled() => return Err(not_sent(session)),
-            () = tokio::time::sleep_until(opens) => {}
+            () = session.base.ended() => return Err(not_sent(session)),
+            () = tokio::time::sleep_until(until) => {}
         }
     }
     Ok(())
 }
 
-async fn body(
-    session: &CloudSession,
-    message: &Outgoing,
-    to: &Recipient,
-) -> Result<serde_json::Value, SendOutcome> {
+async fn body(session: &CloudSession, message: &Outgoing, to: &Recipient) -> Result<Value, SendOutcome> {
     let file = match &message.content {
         Content::Media(attachment) => Some(media::upload(session, attachment).await?),
         _ => None,
     };
-    let answers = match &message.quoted {
-        Some(quoted) => name_of(session, &quoted.id).await,
+    let quoted = match &message.quoted {
+        Some(quoted) => upstream_id(session, &quoted.id).await,
         None => None,
     };
-    message_out::body(message, to, &Enclosed { file, answers }).map_err(|error| match error {
-        Unsayable::NotSupported => permanent("not_supported_by_engine", "Meta's Cloud API cannot send that"),
-        Unsayable::TooLong => {
-            permanent("message_too_large", "Meta takes texts of 4096 characters and captions of 1024")
+    message_out::body(message, to, &MessageRefs { file, quoted }).map_err(|error| match error {
+        BodyError::NotSupported => permanent("not_supported_by_engine", "Meta's Cloud API cannot send that"),
+        BodyError::TooLong => {
+            permanent("message_too_large", "Meta accepts texts of 4096 characters and captions of 1024")
         }
     })
 }
 
-/// What Meta calls it, as far as it is known.
-async fn name_of(session: &CloudSession, id: &MessageId) -> Option<String> {
-    aliases::wamid(&*session.vault, id).await.unwrap_or_else(|error| {
-        tracing::warn!(device = %session.device, %error, "what Meta calls a message could not be looked up");
-        None
-    })
-}
-
-/// Notes what Meta calls the message. When that fails, its statuses still name it by our id.
-async fn remember(session: &CloudSession, id: &MessageId, answer: &serde_json::Value) {
-    let Some(wamid) = answer.pointer("/messages/0/id").and_then(serde_json::Value::as_str) else { return };
-    if let Err(error) = aliases::note(&*session.vault, wamid, id, session.clock.now()).await {
-        tracing::warn!(device = %session.device, %error, "Meta's name of a message could not be noted");
+/// Meta's id of a message, where there is one: of an inbound message it is the network id.
+async fn upstream_id(session: &CloudSession, id: &MessageId) -> Option<String> {
+    if !id.from_me {
+        return Some(id.network.to_string());
+    }
+    match session.ids.to_upstream(id).await {
+        Ok(Some(found)) => Some(found),
+        // Messages from the phone have Meta's id from the beginning.
+        Ok(None) => Some(id.network.to_string()).filter(|id| id.starts_with("wamid.")),
+        Err(error) => {
+            tracing::warn!(device = %session.context.device, %error, "Meta's id of a message could not be read");
+            None
+        }
     }
 }
 
-/// What becomes of a message that Meta refused, and of the session.
-pub(super) fn failed(session: &CloudSession, error: &GraphError, chat: Option<&Jid>) -> SendOutcome {
-    match (error.pause(), chat) {
-        (Pause::Number(pause), _) => session.gates.close(pause),
-        (Pause::Person(pause), Some(chat)) => session.gates.close_for(chat, pause),
-        (Pause::Person(_), None) | (Pause::None, _) => {}
+/// Stores Meta's id of the message. When that fails, its statuses still carry our id.
+async fn record_alias(session: &CloudSession, id: &MessageId, answer: &Value) {
+    let Some(wamid) = answer.pointer("/messages/0/id").and_then(Value::as_str) else { return };
+    if let Err(error) = session.ids.record_alias(id, &wamid.to_owned()).await {
+        tracing::warn!(device = %session.context.device, %error, "Meta's id of a message could not be stored");
     }
-    match error.ends_device() {
-        // Whether the token is good is asked again.
-        Some(Reason::UpstreamUnauthorized) => session.doubt.notify_one(),
-        Some(reason) => session.condemn(reason),
-        None => {}
-    }
-    error.outcome()
 }
 
-/// Tells the senders of these that they were read.
+/// Sends read receipts.
 pub(super) async fn mark_read(session: &CloudSession, messages: &[MessageId]) -> Result<(), SessionError> {
-    session.online_or_error()?;
-    let theirs: Vec<&MessageId> = messages.iter().filter(|id| !id.from_me).collect();
-    let from = theirs.len().saturating_sub(MOST_READ);
-    for id in theirs.iter().skip(from) {
-        ask(session, &message_out::read(id.network.as_str(), false)).await?;
+    session.base.ensure_online()?;
+    let inbound: Vec<&MessageId> = messages.iter().filter(|id| !id.from_me).collect();
+    let from = inbound.len().saturating_sub(MAX_READ_RECEIPTS);
+    for id in inbound.iter().skip(from) {
+        request(session, &message_out::read(id.network.as_str(), false)).await?;
     }
     Ok(())
 }
 
-/// Shows "typing", which Meta takes only as an answer to a message, and ends by itself after 25 s.
+/// Shows typing. Meta accepts it only in answer to a message, and ends it after 25 s.
 pub(super) async fn typing(session: &CloudSession, chat: &Jid, on: bool) -> Result<(), SessionError> {
-    session.online_or_error()?;
+    session.base.ensure_online()?;
     if !on {
         return Ok(());
     }
-    let last = session.last_of(chat).ok_or_else(|| {
+    let last = session.last_inbound(chat).ok_or_else(|| {
         SessionError::Refused("Meta shows typing only after a message of that person came in".to_owned())
     })?;
-    ask(session, &message_out::read(&last, true)).await
+    request(session, &message_out::read(&last, true)).await
 }
 
-/// Reacts to a message; empty takes it back.
+/// Reacts to a message; an empty emoji removes the reaction.
 pub(super) async fn react(session: &CloudSession, id: &MessageId, emoji: &str) -> Result<(), SessionError> {
-    session.online_or_error()?;
-    let unknown = || SessionError::Refused("Meta does not know this message".to_owned());
-    let to = people::recipient(&id.chat).ok_or_else(unknown)?;
-    let wamid = name_of(session, id).await.ok_or_else(unknown)?;
-    ask(session, &message_out::reaction(&to, &wamid, emoji)).await
+    session.base.ensure_online()?;
+    let not_found = || SessionError::Refused("Meta has no such message".to_owned());
+    let to = ids::recipient(&id.chat).ok_or_else(not_found)?;
+    let wamid = upstream_id(session, id).await.ok_or_else(not_found)?;
+    request(session, &message_out::reaction(&to, &wamid, emoji)).await
 }
 
-async fn ask(session: &CloudSession, body: &serde_json::Value) -> Result<(), SessionError> {
+async fn request(session: &CloudSession, body: &Value) -> Result<(), SessionError> {
     match session.graph.messages(body).await {
         Ok(_) => Ok(()),
-        Err(CallError::NotReached | CallError::Unclear) => {
-            session.doubt.notify_one();
+        Err(GraphFailure::Unreachable | GraphFailure::NoAnswer) => {
+            session.recheck.notify_one();
             Err(SessionError::Offline)
         }
-        Err(CallError::Refused(error)) => {
-            failed(session, &error, None);
+        Err(GraphFailure::Rejected(error)) => {
+            rejected(session, &error, None);
             Err(SessionError::Refused(error.error().message))
         }
     }
-}
-
-/// Meta could not be reached; nothing has left.
-pub(super) fn not_sent(session: &CloudSession) -> SendOutcome {
-    session.doubt.notify_one();
-    transient("not_connected", "the device is not connected to its network")
-}
-
-pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Transient(SendError { code, message: message.to_owned() })
-}
-
-pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
 }

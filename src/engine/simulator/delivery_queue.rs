@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::network_message::NetworkMessage;
 use crate::domain::jid::Jid;
-use crate::engine::EngineEvent;
+use crate::engine::{EngineEvent, IncomingChange};
 
 /// Messages that may wait for one device.
 pub(super) const MAX_PENDING: usize = 10_000;
@@ -173,8 +173,10 @@ impl DueQueue {
 /// Roughly the bytes of an event's text.
 fn text_of(event: &EngineEvent) -> usize {
     match event {
-        EngineEvent::Edited { body, .. } => body.len(),
-        EngineEvent::Vote { options, .. } => options.iter().map(String::len).sum(),
+        EngineEvent::MessageChange(IncomingChange::Edited { body, .. }) => body.len(),
+        EngineEvent::MessageChange(IncomingChange::Vote { options, .. }) => {
+            options.iter().map(String::len).sum()
+        }
         EngineEvent::Groups { groups, .. } => {
             groups.iter().map(|group| OVERHEAD + OVERHEAD * group.participants.len()).sum()
         }

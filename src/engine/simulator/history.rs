@@ -11,7 +11,7 @@ use crate::domain::content::{Content, Location};
 use crate::domain::device::Account;
 use crate::domain::event::HistoryPhase;
 use crate::domain::group::Group;
-use crate::engine::{EngineEvent, Incoming, Quoted};
+use crate::engine::{EngineEvent, Incoming, IncomingChange, Quoted};
 
 /// Contacts or messages in one event.
 const BATCH: usize = 200;
@@ -101,11 +101,13 @@ impl<'a> HistorySync<'a> {
     }
 
     /// A reaction to the last message of the account.
-    fn reaction(&self, last: usize) -> Option<EngineEvent> {
+    fn reaction(&self, last: usize) -> Option<IncomingChange> {
         let ours = (0..=last).rev().filter_map(|at| self.text(at)).find(|text| text.from_me)?;
         let (from, _) = generator::writer(self.settings, last)?;
         let at = ours.timestamp.plus(STEP_MS / 2);
-        Some(EngineEvent::Reaction { id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at })
+        Some(IncomingChange::Reaction {
+            id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at
+        })
     }
 }
 

@@ -1,47 +1,52 @@
-//! Webhooks of the server: the signature first, in constant time, over the bytes as they came.
+//! Verifies and ingests webhooks. The signature is compared in constant time before anything is read.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::Sha512;
 
+use super::inbound::IngestError;
 use super::session::WahaSession;
-use super::settings::{Settings, Way};
-use super::taking::NotTaken;
+use super::settings::{InboundTransport, Settings};
 use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 
-/// Where the signature is, and what it was made with.
 const SIGNATURE: &str = "x-webhook-hmac";
 const ALGORITHM: &str = "x-webhook-hmac-algorithm";
 
-/// The envelope of a webhook that is the server's.
-pub(super) fn checked(settings: &Map<String, Value>, callback: Callback<'_>) -> Result<Value, CallbackError> {
+/// The envelope of a webhook with a valid signature, for this session.
+pub(super) fn verified_envelope(
+    settings: &Map<String, Value>,
+    callback: Callback<'_>,
+) -> Result<Value, CallbackError> {
     let settings = Settings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
-    let secret = settings.webhook_secret.filter(|_| settings.inbound == Way::Webhook);
+    let secret = settings.webhook_secret.filter(|_| settings.inbound == InboundTransport::Webhook);
     let secret = secret.ok_or(CallbackError::NotTaken)?;
     if callback.method != CallbackMethod::Post {
         return Err(CallbackError::NotTaken);
     }
-    let known = callback.header(ALGORITHM).is_none_or(|algorithm| algorithm.eq_ignore_ascii_case("sha512"));
-    let signature = callback.header(SIGNATURE).filter(|_| known).ok_or(CallbackError::Unauthorized)?;
+    let is_sha512 =
+        callback.header(ALGORITHM).is_none_or(|algorithm| algorithm.eq_ignore_ascii_case("sha512"));
+    let signature = callback.header(SIGNATURE).filter(|_| is_sha512).ok_or(CallbackError::Unauthorized)?;
     if !is_signed(secret.as_bytes(), callback.body, signature) {
         return Err(CallbackError::Unauthorized);
     }
     let envelope: Value = serde_json::from_slice(callback.body)
-        .map_err(|_| CallbackError::Invalid("the body is no JSON".to_owned()))?;
+        .map_err(|_| CallbackError::Invalid("the body is not JSON".to_owned()))?;
     if envelope.get("session").and_then(Value::as_str) != Some(&settings.session) {
-        return Err(CallbackError::Invalid("it is about another session than this device's".to_owned()));
+        return Err(CallbackError::Invalid("the webhook is for another session".to_owned()));
     }
     Ok(envelope)
 }
 
-/// Takes in what a webhook tells; durable when this returns.
-pub(super) async fn take(session: &WahaSession, envelope: &Value) -> Result<CallbackAnswer, CallbackError> {
-    match session.take(envelope).await {
+/// Ingests a webhook; durable when this returns.
+pub(super) async fn ingest(session: &WahaSession, envelope: &Value) -> Result<CallbackAnswer, CallbackError> {
+    match session.ingest(envelope).await {
         Ok(()) => Ok(CallbackAnswer::Json(json!({}))),
-        Err(NotTaken::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
-        Err(NotTaken::File) => Err(CallbackError::NotNow("its file cannot be had now".to_owned())),
-        Err(NotTaken::Store(error)) => {
-            tracing::warn!(device = %session.device, %error, "a webhook of the WAHA server could not be taken in");
+        Err(IngestError::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
+        Err(IngestError::Media) => {
+            Err(CallbackError::NotNow("the media cannot be downloaded now".to_owned()))
+        }
+        Err(IngestError::Store(error)) => {
+            tracing::warn!(device = %session.context.device, %error, "a webhook of the WAHA server could not be stored");
             Err(CallbackError::NotNow("it could not be stored".to_owned()))
         }
     }
@@ -61,24 +66,27 @@ mod tests {
     use super::*;
 
     const BODY: &[u8] = br#"{"event":"message","session":"default","engine":"WEBJS"}"#;
-    /// Of the contract.
+    /// The example of the upstream contract.
     const VECTOR: &str = "208f8a55dde9e05519e898b10b89bf0d0b3b0fdf11fdbf09b6b90476301b98d8097c462b2b17a6ce93b6b47a136cf2e78a33a63f6752c2c1631777076153fa89";
 
-    fn judged(headers: &[(&str, &str)], body: &[u8], method: CallbackMethod) -> Result<Value, CallbackError> {
+    fn verify(headers: &[(&str, &str)], body: &[u8], method: CallbackMethod) -> Result<Value, CallbackError> {
         let settings = json!({ "waha": { "baseUrl": "https://h", "webhookSecret": "my-secret-key" } });
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        checked(settings.as_object().unwrap(), Callback { method, query: &[], headers: &headers, body })
+        verified_envelope(
+            settings.as_object().unwrap(),
+            Callback { method, query: &[], headers: &headers, body },
+        )
     }
 
     #[test]
-    fn the_contracts_vector_is_taken() {
+    fn vector_of_the_contract_is_accepted() {
         let headers = [(SIGNATURE, VECTOR), (ALGORITHM, "sha512")];
-        assert_eq!(judged(&headers, BODY, CallbackMethod::Post).unwrap()["event"], "message");
-        assert!(judged(&[(SIGNATURE, &VECTOR.to_uppercase())], BODY, CallbackMethod::Post).is_ok());
+        assert_eq!(verify(&headers, BODY, CallbackMethod::Post).unwrap()["event"], "message");
+        assert!(verify(&[(SIGNATURE, &VECTOR.to_uppercase())], BODY, CallbackMethod::Post).is_ok());
     }
 
     #[test]
-    fn anything_else_is_not() {
+    fn wrong_signature_is_rejected() {
         let mut changed = BODY.to_vec();
         changed[10] ^= 1;
         let wrong = VECTOR.replace('2', "3");
@@ -91,11 +99,11 @@ mod tests {
             (vec![(SIGNATURE, VECTOR), (ALGORITHM, "sha1")], BODY),
         ] {
             assert_eq!(
-                judged(&headers, body, CallbackMethod::Post),
+                verify(&headers, body, CallbackMethod::Post),
                 Err(CallbackError::Unauthorized),
                 "{headers:?}"
             );
         }
-        assert_eq!(judged(&[(SIGNATURE, VECTOR)], BODY, CallbackMethod::Get), Err(CallbackError::NotTaken));
+        assert_eq!(verify(&[(SIGNATURE, VECTOR)], BODY, CallbackMethod::Get), Err(CallbackError::NotTaken));
     }
 }

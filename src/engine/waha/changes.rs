@@ -1,7 +1,8 @@
-//! Changes to messages and chats. What WAHA has no call for is refused as not supported.
+//! Changes of messages and chats. A change without a call at WAHA is not supported.
 
 use serde_json::{Value, json};
 
+use super::client::session_error;
 use super::convert::ids;
 use super::session::WahaSession;
 use crate::domain::ids::MessageId;
@@ -10,41 +11,49 @@ use crate::engine::{ChatChange, MessageChange, SessionError};
 use crate::net::Method;
 
 /// See [`crate::engine::Session::change_message`].
-pub(super) async fn message(session: &WahaSession, change: MessageChange) -> Result<(), SessionError> {
+pub(super) async fn change_message(session: &WahaSession, change: MessageChange) -> Result<(), SessionError> {
     let name = &session.settings.session;
-    match change {
+    let (id, method, call, body) = match change {
         MessageChange::Edit { id, body, .. } => {
-            let (chat, id) = (ids::to_chat(&id.chat), named(session, &id).await?);
-            let path = ["chats", chat.as_str(), "messages", id.as_str()];
-            session.client.to_session(Method::PUT, &path, json!({ "text": body })).await?;
+            return message_call(session, &id, Method::PUT, json!({ "text": body })).await;
         }
-        MessageChange::Revoke { id } => {
-            let (chat, id) = (ids::to_chat(&id.chat), named(session, &id).await?);
-            let path = ["chats", chat.as_str(), "messages", id.as_str()];
-            session.client.to_session(Method::DELETE, &path, Value::Null).await?;
-        }
+        MessageChange::Revoke { id } => return message_call(session, &id, Method::DELETE, Value::Null).await,
         MessageChange::React { id, emoji, .. } => {
-            let body = json!({ "session": name, "messageId": named(session, &id).await?, "reaction": emoji });
-            session.client.call(Method::PUT, &["reaction"], body).await?;
+            (id, Method::PUT, "reaction", json!({ "session": name, "reaction": emoji }))
         }
         MessageChange::Star { id, on } => {
-            let chat = ids::to_chat(&id.chat);
-            let body = json!({ "session": name, "messageId": named(session, &id).await?, "chatId": chat, "star": on });
-            session.client.call(Method::PUT, &["star"], body).await?;
+            let body = json!({ "session": name, "chatId": ids::to_chat(&id.chat), "star": on });
+            (id, Method::PUT, "star", body)
         }
         MessageChange::Vote { id, options, .. } => {
-            let chat = ids::to_chat(&id.chat);
-            let poll = named(session, &id).await?;
-            let body = json!({ "session": name, "chatId": chat, "pollMessageId": poll, "votes": options });
-            session.client.call(Method::POST, &["sendPollVote"], body).await?;
+            let body = json!({ "session": name, "chatId": ids::to_chat(&id.chat), "votes": options });
+            (id, Method::POST, "sendPollVote", body)
         }
         MessageChange::DeleteForMe { .. } => return Err(SessionError::NotSupported),
-    }
-    Ok(())
+    };
+    let mut body = body;
+    let field = if call == "sendPollVote" { "pollMessageId" } else { "messageId" };
+    body[field] = session.upstream_message_id(&id).await?.into();
+    session.client.call(method, &[call], body).await.map(drop).map_err(session_error)
+}
+
+async fn message_call(
+    session: &WahaSession,
+    id: &MessageId,
+    method: Method,
+    body: Value,
+) -> Result<(), SessionError> {
+    let (chat, id) = (ids::to_chat(&id.chat), session.upstream_message_id(id).await?);
+    let path = ["chats", chat.as_str(), "messages", id.as_str()];
+    session.client.to_session(method, &path, body).await.map(drop).map_err(session_error)
 }
 
 /// See [`crate::engine::Session::change_chat`].
-pub(super) async fn chat(session: &WahaSession, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+pub(super) async fn change_chat(
+    session: &WahaSession,
+    chat: &Jid,
+    change: ChatChange,
+) -> Result<(), SessionError> {
     let chat = ids::to_chat(chat);
     let (method, path): (Method, &[&str]) = match change {
         ChatChange::Archive(true) => (Method::POST, &["chats", &chat, "archive"]),
@@ -53,13 +62,5 @@ pub(super) async fn chat(session: &WahaSession, chat: &Jid, change: ChatChange) 
         ChatChange::Delete => (Method::DELETE, &["chats", &chat]),
         ChatChange::Pin(_) | ChatChange::Mute(_) => return Err(SessionError::NotSupported),
     };
-    session.client.to_session(method, path, Value::Null).await?;
-    Ok(())
-}
-
-/// A message's id as the server knows it.
-pub(super) async fn named(session: &WahaSession, id: &MessageId) -> Result<String, SessionError> {
-    let theirs = if id.from_me { session.names.theirs(&id.network).await } else { Ok(id.network.clone()) };
-    let theirs = theirs.map_err(|error| SessionError::Refused(error.to_string()))?;
-    Ok(ids::to_message(id, &theirs, session.me().as_ref()))
+    session.client.to_session(method, path, Value::Null).await.map(drop).map_err(session_error)
 }

@@ -1,45 +1,46 @@
-//! Groups: what the account is in, and what it does with them.
+//! Groups: the account's list of them, and requests about them.
 
 use serde_json::{Value, json};
 
-use super::client::Failure;
-use super::convert::group_in;
-use super::session::{WahaSession, ended};
+use super::client::session_error;
+use super::convert::{group_in, ids};
+use super::session::WahaSession;
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
+use crate::engine::relay::client::UpstreamFailure;
 use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionEnd, SessionError};
 use crate::net::Method;
 
-/// What an invite link begins with; the server gives the code alone.
+/// The beginning of an invite link; the server returns only the code.
 const INVITE: &str = "https://chat.whatsapp.com/";
 
-/// Tells which groups the account is in. A server that cannot say so is asked no further.
-pub(super) async fn tell(session: &WahaSession) -> Result<(), SessionEnd> {
+/// Delivers the account's groups; a server without such a list is skipped.
+pub(super) async fn deliver_groups(session: &WahaSession) -> Result<(), SessionEnd> {
     match session.client.of_session(&["groups"], &[]).await {
-        Ok(told) => {
-            let groups = group_in::all(&told);
-            session.tell(EngineEvent::Groups { groups, complete: true }).await
+        Ok(answer) => {
+            let groups = group_in::all(&answer);
+            session.context.deliver(EngineEvent::Groups { groups, complete: true }).await
         }
-        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
-            Err(ended(&session.device, &failure))
+        Err(failure) if failure.is_unauthorized() || failure.is_unreachable() => {
+            session.context.answered(Err(failure))
         }
         Err(failure) => {
-            tracing::warn!(device = %session.device, error = %failure, "the WAHA server did not tell the account's groups");
+            tracing::warn!(device = %session.context.device, error = %failure, "the account's groups could not be read");
             Ok(())
         }
     }
 }
 
-/// Who is in a group besides the account; nobody where that is not told.
-pub(super) async fn others(session: &WahaSession, group: &Jid) -> Vec<Jid> {
-    let me = session.me();
+/// The members of a group besides the account; empty where the server does not list them.
+pub(super) async fn other_members(session: &WahaSession, group: &Jid) -> Vec<Jid> {
+    let me = session.base.me();
     match info(session, group).await {
         Ok(group) => {
             let members = group.participants.into_iter().map(|member| member.id);
             members.filter(|member| Some(member) != me.as_ref()).collect()
         }
         Err(error) => {
-            tracing::debug!(device = %session.device, %error, "the WAHA server did not tell who is in a group");
+            tracing::debug!(device = %session.context.device, %error, "the members of a group could not be read");
             Vec::new()
         }
     }
@@ -53,35 +54,37 @@ pub(super) async fn request(
     match request {
         GroupRequest::Create { subject, participants } => {
             let body = json!({ "name": subject, "participants": people(&participants) });
-            let made = session.client.to_session(Method::POST, &["groups"], body).await?;
-            let id = group_in::id(&made).or_else(|| super::convert::ids::jid(made.get("gid")));
-            let id =
-                id.ok_or_else(|| SessionError::Refused("the WAHA server did not name the group".to_owned()))?;
+            let created =
+                session.client.to_session(Method::POST, &["groups"], body).await.map_err(session_error)?;
+            let id = group_in::id(&created).or_else(|| ids::jid(created.get("gid")));
+            let id = id.ok_or_else(|| {
+                SessionError::Refused("the WAHA server returned no id of the group".to_owned())
+            })?;
             Ok(GroupAnswer::Group(info(session, &id).await?))
         }
         GroupRequest::Info(group) => Ok(GroupAnswer::Group(info(session, &group).await?)),
         GroupRequest::Participants { group, change, participants } => {
-            members(session, &group, change, participants).await
+            change_members(session, &group, change, participants).await
         }
         GroupRequest::Subject { group, subject } => {
-            done(session, Method::PUT, &group, &["subject"], json!({ "subject": subject })).await?;
+            call(session, Method::PUT, &group, &["subject"], json!({ "subject": subject })).await?;
             Ok(GroupAnswer::Done)
         }
         GroupRequest::Description { group, description } => {
-            done(session, Method::PUT, &group, &["description"], json!({ "description": description }))
+            call(session, Method::PUT, &group, &["description"], json!({ "description": description }))
                 .await?;
             Ok(GroupAnswer::Done)
         }
         GroupRequest::InviteLink(group) => {
             let id = group.to_string();
-            let told = session.client.of_session(&["groups", &id, "invite-code"], &[]).await;
-            link(&told.map_err(refused)?)
+            let answer = session.client.of_session(&["groups", &id, "invite-code"], &[]).await;
+            invite_link(&answer.map_err(group_error)?)
         }
         GroupRequest::RevokeInviteLink(group) => {
-            link(&done(session, Method::POST, &group, &["invite-code", "revoke"], json!({})).await?)
+            invite_link(&call(session, Method::POST, &group, &["invite-code", "revoke"], json!({})).await?)
         }
         GroupRequest::Leave(group) => {
-            match done(session, Method::POST, &group, &["leave"], json!({})).await {
+            match call(session, Method::POST, &group, &["leave"], json!({})).await {
                 Ok(_) | Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
                 Err(error) => Err(error),
             }
@@ -91,11 +94,11 @@ pub(super) async fn request(
 
 async fn info(session: &WahaSession, group: &Jid) -> Result<Group, SessionError> {
     let id = group.to_string();
-    let told = session.client.of_session(&["groups", &id], &[]).await.map_err(refused)?;
-    group_in::group(&told).ok_or(SessionError::NotInGroup)
+    let answer = session.client.of_session(&["groups", &id], &[]).await.map_err(group_error)?;
+    group_in::group(&answer).ok_or(SessionError::NotInGroup)
 }
 
-async fn members(
+async fn change_members(
     session: &WahaSession,
     group: &Jid,
     change: MembersChange,
@@ -107,41 +110,38 @@ async fn members(
         MembersChange::Promote => &["admin", "promote"],
         MembersChange::Demote => &["admin", "demote"],
     };
-    let told =
-        done(session, Method::POST, group, path, json!({ "participants": people(&participants) })).await?;
-    Ok(GroupAnswer::Participants(group_in::outcomes(&told, &participants)))
+    let answer =
+        call(session, Method::POST, group, path, json!({ "participants": people(&participants) })).await?;
+    Ok(GroupAnswer::Participants(group_in::outcomes(&answer, &participants)))
 }
 
-async fn done(
+async fn call(
     session: &WahaSession,
     method: Method,
     group: &Jid,
-    what: &[&str],
+    resource: &[&str],
     body: Value,
 ) -> Result<Value, SessionError> {
     let id = group.to_string();
-    let path: Vec<&str> = ["groups", id.as_str()].into_iter().chain(what.iter().copied()).collect();
-    let told = session.client.to_session(method, &path, body).await.map_err(refused)?;
-    // So is said of what only admins may change.
-    if told == Value::Bool(false) {
+    let path: Vec<&str> = ["groups", id.as_str()].into_iter().chain(resource.iter().copied()).collect();
+    let answer = session.client.to_session(method, &path, body).await.map_err(group_error)?;
+    // The answer where only admins may make the change.
+    if answer == Value::Bool(false) {
         return Err(SessionError::Refused("the account may not change this group".to_owned()));
     }
-    Ok(told)
+    Ok(answer)
 }
 
-fn refused(failure: Failure) -> SessionError {
-    match failure {
-        Failure::Unknowing => SessionError::NotInGroup,
-        failure => failure.into(),
-    }
+fn group_error(failure: UpstreamFailure) -> SessionError {
+    if failure.is_not_found() { SessionError::NotInGroup } else { session_error(failure) }
 }
 
 fn people(participants: &[Jid]) -> Vec<Value> {
     participants.iter().map(|person| json!({ "id": person })).collect()
 }
 
-fn link(told: &Value) -> Result<GroupAnswer, SessionError> {
-    let code = told.as_str().or_else(|| told.get("code").or_else(|| told.get("inviteCode"))?.as_str());
+fn invite_link(answer: &Value) -> Result<GroupAnswer, SessionError> {
+    let code = answer.as_str().or_else(|| answer.get("code").or_else(|| answer.get("inviteCode"))?.as_str());
     match code {
         Some(code) if code.starts_with("https://") => Ok(GroupAnswer::Link(code.to_owned())),
         Some(code) if !code.is_empty() => Ok(GroupAnswer::Link(format!("{INVITE}{code}"))),

@@ -1,18 +1,14 @@
 //! The engine `waha`: a session of a WAHA server as a device.
 //!
-//! Parts: `session` is a device's session and delegates everything; `client` asks the server; `linking` makes the
-//! server's session and shows its codes; `connected` is the life after that; `taking` takes in what the server tells, by
-//! `callback` or by `socket`; `later` has messages wait for files that cannot be had now; `reconcile` asks for what was
-//! missed, from where `position` says, by `listing`, and `left` keeps what could not be read; `outbound` sends, under
-//! ids that `names` keeps, or without one by `unnamed`, while `under_way` has what is told of it wait; `whose` notices
-//! that the device became another session; `changes`, `groups`, `people` and `media` have a file each. `convert`
-//! is pure.
+//! The server holds the link; the daemon stores only whether there is one. The signature of a webhook is verified before the
+//! webhook is read, and a webhook is answered 200 once it is durable. Neither webhooks nor the WebSocket resume, so that each
+//! session begins with a backfill. The key is sent to the server's own address only. A message leaves under an id that is
+//! stored; where the server gives no ids, a message of unknown outcome is never sent again.
 //!
-//! Invariants: the server holds the link, we hold nothing of it but whether there is one. A webhook is answered with 200
-//! once what it tells is durable; its signature is checked before anything of it is read. Neither way of hearing
-//! resumes by itself: whatever a session missed is asked for when the next one begins. The key goes to the server's own
-//! address alone. A message leaves under an id that is in the vault already, so that a second try is no second message;
-//! where the server gives none, the try is, and no second one is made before the first was looked for.
+//! Files: `calls` implements the session for the daemon, `session` holds its state, `client` sends requests, `linking`
+//! creates and links the session at the server, `online` is the life after that, `callback` and `websocket` receive,
+//! `inbound` ingests, `backfill` reads what was missed, `outbound` sends under the ids of `message_ids`; `changes`, `groups`,
+//! `people` and `media` have a file each, and `convert` is pure.
 
 use std::sync::Arc;
 
@@ -20,42 +16,35 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use self::session::WahaSession;
-use self::settings::Settings;
-use super::upstream::{Sessions, UpstreamConfig};
+use self::settings::{InboundTransport, Settings};
+use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError,
     Session, SessionContext, SettingError,
 };
 
+mod backfill;
 mod callback;
+mod calls;
 mod changes;
 mod client;
-mod connected;
 mod convert;
 mod groups;
-mod later;
-mod left;
+mod inbound;
 mod linking;
-mod listing;
 mod media;
-mod names;
+mod message_ids;
+mod online;
 mod outbound;
 mod people;
-mod position;
-mod reconcile;
 mod session;
 mod settings;
-mod socket;
-mod taking;
-mod under_way;
-mod unnamed;
-mod whose;
+mod websocket;
 
-/// All devices of this engine.
+/// The driver of all devices of this engine.
 pub struct WahaDriver {
     config: UpstreamConfig,
-    /// Sessions that were opened, for the webhooks that are theirs.
     sessions: Sessions<WahaSession>,
 }
 
@@ -100,11 +89,8 @@ impl Driver for WahaDriver {
 
     fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError> {
         let settings = Settings::parse(settings)?;
-        self.config.http.check_url(&settings.base).map_err(|error| SettingError {
-            field: "settings.waha.baseUrl".to_owned(),
-            message: error.to_string(),
-        })?;
-        if settings.inbound == settings::Way::Webhook && self.config.public_url.is_empty() {
+        self.config.check_base_url(&settings.base, "settings.waha.baseUrl")?;
+        if settings.inbound == InboundTransport::Webhook && self.config.public_url.is_empty() {
             return Err(SettingError {
                 field: "settings.waha.inbound".to_owned(),
                 message: "webhook needs server.public_url, where the WAHA server reaches this daemon; or set it to websocket".to_owned(),
@@ -132,10 +118,10 @@ impl Driver for WahaDriver {
         settings: &Map<String, Value>,
         callback: Callback<'_>,
     ) -> Result<CallbackAnswer, CallbackError> {
-        let envelope = callback::checked(settings, callback)?;
-        let session = self.sessions.of(device).filter(|session| session.hears());
+        let envelope = callback::verified_envelope(settings, callback)?;
+        let session = self.sessions.of(device).filter(|session| session.base.is_open());
         let session = session.ok_or_else(|| CallbackError::NotNow("the device is not running".to_owned()))?;
-        callback::take(&session, &envelope).await
+        callback::ingest(&session, &envelope).await
     }
 
     async fn forget(&self, device: &DeviceId) {

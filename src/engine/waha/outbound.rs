@@ -1,70 +1,79 @@
-//! Messages on their way out.
+//! Sends messages.
 //!
-//! Before a message leaves for the first time the server is asked for an id, and that is in the vault; every try goes
-//! under it, and the network drops second copies. Only texts are promised to be taken under such an id by every engine
-//! of the server, so whatever else is tried again is looked for first. Engines that give no ids have `unnamed`.
+//! Before a message leaves for the first time, the server gives it an id, which is stored; every attempt uses that id, and
+//! the network drops second copies. Only texts are deduplicated by every engine of the server, so any other message is
+//! looked up at the server before it is sent again. Where the server gives no ids, a message of unknown outcome is never
+//! sent again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::client::{Body, Failure};
+use super::client::{message as message_of, refusal};
 use super::convert::content_out::{Sending, sending};
 use super::convert::ids;
-use super::names::Named;
+use super::message_ids::IdState;
 use super::session::WahaSession;
-use super::{groups, media, people, unnamed};
+use super::{groups, media, people};
 use crate::domain::content::Content;
 use crate::domain::ids::NetworkId;
 use crate::domain::jid::{Jid, JidKind};
-use crate::engine::{Outgoing, SendError, SendOutcome, SessionError, VaultError};
+use crate::engine::relay::client::{UpstreamFailure, UpstreamRequest};
+use crate::engine::relay::outcome::{permanent, transient, unknown};
+use crate::engine::{Outgoing, SendOutcome, SessionError, VaultError};
 use crate::net::Method;
 
-/// How long the server may take to send a text, and a file.
-const TEXT: Duration = Duration::from_secs(30);
-const FILE: Duration = Duration::from_secs(120);
+const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
+const FILE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Sends a message; see [`crate::engine::Session::send`].
+/// See [`crate::engine::Session::send`].
 pub(super) async fn send(session: &WahaSession, message: &Outgoing) -> SendOutcome {
-    match attempt(session, message).await {
+    match try_send(session, message).await {
         Ok(participants) => SendOutcome::Sent { participants },
         Err(outcome) => outcome,
     }
 }
 
-/// What becomes of a message while nothing is connected.
+/// The outcome while the session is offline.
 pub(super) fn offline() -> SendOutcome {
     transient("not_connected", "the device is not connected to its network")
 }
 
-async fn attempt(session: &WahaSession, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
-    recipient(session, &message.chat).await?;
-    match allotted(session, &message.id.network).await? {
-        Allotted::Now(id) => named(session, message, &id).await?,
-        Allotted::Before(id) => {
+async fn try_send(session: &WahaSession, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
+    ensure_recipient(session, &message.chat).await?;
+    match session.ids.state(&message.id.network).await.map_err(|error| vault_failed(&error))? {
+        IdState::Accepted => {}
+        IdState::Pending => {
+            return Err(unknown(
+                "no_answer",
+                "an earlier attempt had no answer, and the WAHA server gives no ids",
+            ));
+        }
+        IdState::Assigned(id) => {
             let may_be_there = message.again && message.content != Content::Text;
-            if !(may_be_there && is_there(session, message, &id).await?) {
-                named(session, message, &id).await?;
+            if !(may_be_there && is_at_server(session, message, &id).await?) {
+                send_with_id(session, message, &id).await?;
             }
         }
-        Allotted::None => unnamed::send(session, message).await?,
-        Allotted::Settled => {}
+        IdState::Unassigned => match new_id(session, &message.id.network).await? {
+            Some(id) => send_with_id(session, message, &id).await?,
+            None => send_without_id(session, message).await?,
+        },
     }
-    Ok(if message.chat.is_group() { groups::others(session, &message.chat).await } else { Vec::new() })
+    Ok(if message.chat.is_group() { groups::other_members(session, &message.chat).await } else { Vec::new() })
 }
 
-/// Whether there is anybody to send to.
-async fn recipient(session: &WahaSession, chat: &Jid) -> Result<(), SendOutcome> {
+async fn ensure_recipient(session: &WahaSession, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
         JidKind::Person => match people::is_on_network(session, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => {
-                session.changed.notify_one();
+                session.status_changed.notify_one();
                 Err(unreachable())
             }
-            // Some engines cannot be asked; sending tells.
+            // Some engines have no such query; the send itself fails then.
             Err(_) => Ok(()),
         },
         JidKind::Lid | JidKind::Group | JidKind::Newsletter => Ok(()),
@@ -74,169 +83,170 @@ async fn recipient(session: &WahaSession, chat: &Jid) -> Result<(), SendOutcome>
     }
 }
 
-/// The id that a message is to be sent with.
-enum Allotted {
-    /// Given just now.
-    Now(NetworkId),
-    /// Given at an earlier try.
-    Before(NetworkId),
-    /// This engine of the server gives none.
-    None,
-    /// None is needed: the network has the message.
-    Settled,
-}
-
-/// The id that the server gives for this message, noted before it is used.
-async fn allotted(session: &WahaSession, ours: &NetworkId) -> Result<Allotted, SendOutcome> {
-    match session.names.named(ours).await.map_err(|error| not_noted(&error))? {
-        Named::Settled => return Ok(Allotted::Settled),
-        Named::Allotted(id) => return Ok(Allotted::Before(id)),
-        Named::No => {}
+/// A new id from the server, which is stored before it is used; `None` where the server gives none.
+async fn new_id(session: &WahaSession, ours: &NetworkId) -> Result<Option<NetworkId>, SendOutcome> {
+    if session.gives_no_ids.load(Ordering::Relaxed) {
+        return Ok(None);
     }
-    let tried = session.names.unsettled(ours).await.map_err(|error| not_noted(&error))?;
-    if tried.is_some() || session.allots_none.load(Ordering::Relaxed) {
-        return Ok(Allotted::None);
-    }
-    let id = match session.client.of_session(&["new-message-id"], &[]).await {
+    let id: NetworkId = match session.client.of_session(&["new-message-id"], &[]).await {
         Ok(answer) => {
             let id = answer.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
             id.ok_or_else(|| transient("not_sent", "the WAHA server gave no id to send with"))?
         }
-        Err(Failure::Unwell(501)) => {
-            session.allots_none.store(true, Ordering::Relaxed);
-            return Ok(Allotted::None);
+        Err(failure) if failure.status() == Some(501) => {
+            session.gives_no_ids.store(true, Ordering::Relaxed);
+            return Ok(None);
         }
-        // A version that has no such call.
-        Err(Failure::Unknowing) => return Ok(Allotted::None),
-        Err(failure) => return Err(before_it_left(session, &failure)),
+        // A version of the server without this call.
+        Err(failure) if failure.is_not_found() => return Ok(None),
+        Err(failure) => return Err(no_id(session, &failure)),
     };
-    session.names.note(ours, &id).await.map_err(|error| not_noted(&error))?;
-    Ok(Allotted::Now(id))
+    session.ids.record_assigned(ours, &id).await.map_err(|error| vault_failed(&error))?;
+    Ok(Some(id))
 }
 
-/// Hands a message over under the id that the server gave for it.
-async fn named(session: &WahaSession, message: &Outgoing, id: &NetworkId) -> Result<(), SendOutcome> {
-    let given = handed_over(session, message, id).await?;
-    // An engine that gives ids and does not take them.
-    if let Some(given) = given.filter(|given| given != id) {
-        tracing::debug!(device = %session.device, "the WAHA server sent a message under an id of its own");
-        if let Err(error) = session.names.settle(&message.id.network, &given).await {
-            tracing::warn!(device = %session.device, %error, "the id of a message that was sent could not be kept");
-        }
+async fn send_with_id(session: &WahaSession, message: &Outgoing, id: &NetworkId) -> Result<(), SendOutcome> {
+    let answered = post(session, message, id).await?;
+    // Some engines give ids and send under others.
+    if let Some(other) = answered.filter(|answered| answered != id) {
+        record_accepted(session, &message.id.network, Some(&other)).await;
     }
     Ok(())
 }
 
-pub(super) fn not_noted(error: &VaultError) -> SendOutcome {
-    transient("not_sent", &format!("the message's id could not be kept: {error}"))
+/// Sends once. The attempt is stored before, so that an unknown outcome outlives a crash.
+async fn send_without_id(session: &WahaSession, message: &Outgoing) -> Result<(), SendOutcome> {
+    let ours = &message.id.network;
+    session.ids.record_pending(ours).await.map_err(|error| vault_failed(&error))?;
+    let _answer_pending = session.sends_without_id.read().await;
+    match post(session, message, ours).await {
+        Ok(id) => {
+            record_accepted(session, ours, id.as_ref()).await;
+            Ok(())
+        }
+        Err(outcome @ SendOutcome::Unknown(_)) => Err(outcome),
+        Err(outcome) => {
+            if let Err(error) = session.ids.remove_pending(ours).await {
+                tracing::warn!(device = %session.context.device, %error, "a failed send could not be recorded");
+            }
+            Err(outcome)
+        }
+    }
 }
 
-/// Whether the server has the message already. That it cannot say is no answer.
-async fn is_there(session: &WahaSession, message: &Outgoing, id: &NetworkId) -> Result<bool, SendOutcome> {
-    let (chat, id) = (ids::to_chat(&message.chat), ids::to_message(&message.id, id, session.me().as_ref()));
+async fn record_accepted(session: &WahaSession, ours: &NetworkId, upstream: Option<&NetworkId>) {
+    if let Err(error) = session.ids.record_accepted(ours, upstream).await {
+        tracing::warn!(device = %session.context.device, %error, "the id of a sent message could not be stored");
+    }
+}
+
+/// Whether the server has the message. A failed lookup is no answer.
+async fn is_at_server(
+    session: &WahaSession,
+    message: &Outgoing,
+    id: &NetworkId,
+) -> Result<bool, SendOutcome> {
+    let chat = ids::to_chat(&message.chat);
+    let id = ids::to_message(&message.id, id, session.base.me().as_ref());
     let path = ["chats", chat.as_str(), "messages", id.as_str()];
     match session.client.of_session(&path, &[("downloadMedia", "false")]).await {
         Ok(found) => Ok(found.is_object()),
-        Err(Failure::Unknowing) => Ok(false),
-        Err(Failure::Unreachable(_)) => Err(unreachable()),
+        Err(failure) if failure.is_not_found() => Ok(false),
+        Err(failure) if failure.is_unreachable() => Err(unreachable()),
         Err(_) => Err(transient("no_answer", "the WAHA server did not say whether it has the message")),
     }
 }
 
-/// How long the server may take to answer for a message.
-pub(super) fn answered_within(message: &Outgoing) -> Duration {
-    if matches!(message.content, Content::Media(_)) { FILE } else { TEXT }
-}
-
-/// Hands a message over; answers the id that the server says it has.
-pub(super) async fn handed_over(
+/// Posts a message; returns the id in the server's answer.
+async fn post(
     session: &WahaSession,
     message: &Outgoing,
     id: &NetworkId,
 ) -> Result<Option<NetworkId>, SendOutcome> {
-    let answers = match &message.quoted {
+    let quoted = match &message.quoted {
         Some(quoted) => {
-            let theirs = session.names.theirs(&quoted.id.network).await.map_err(|error| not_noted(&error))?;
-            Some(ids::to_message(&quoted.id, &theirs, session.me().as_ref()))
+            let upstream = session.ids.to_upstream(&quoted.id.network).await;
+            let upstream = upstream.map_err(|error| vault_failed(&error))?;
+            Some(ids::to_message(&quoted.id, &upstream, session.base.me().as_ref()))
         }
         None => None,
     };
-    let Sending { call, body, file } = sending(message, &session.settings.session, id, answers)
+    let Sending { call, body, file } = sending(message, &session.settings.session, id, quoted)
         .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))?;
-    let body = match (&message.content, file) {
+    let path = ["api", call];
+    let request = request(session, message, UpstreamRequest::new(Method::POST, &path), body, file).await?;
+    let answer = session.client.send(request.header("idempotency-key", message.id.network.as_str())).await;
+    let answer = answer.map_err(|failure| not_sent(session, &failure))?;
+    Ok(ids::message(answer.get("id")).map(|answered| answered.network))
+}
+
+async fn request<'a>(
+    session: &WahaSession,
+    message: &Outgoing,
+    request: UpstreamRequest<'a>,
+    body: Map<String, Value>,
+    file: Option<Map<String, Value>>,
+) -> Result<UpstreamRequest<'a>, SendOutcome> {
+    match (&message.content, file) {
         (Content::Media(attachment), Some(file)) => {
-            media::enclosed(session, attachment, &body, &file).await?
+            let (length, json) = media::json_with_file(session, attachment, &body, &file).await?;
+            Ok(request.timeout(FILE_TIMEOUT).stream("application/json", length, json))
         }
-        _ => Body::Json(Value::Object(body)),
-    };
-    let once = Some(message.id.network.as_str());
-    let within = answered_within(message);
-    let answer = session.client.ask(Method::POST, &[call], &[], body, within, once).await;
-    let answer = answer.map_err(|failure| not_sent(session, failure))?;
-    Ok(ids::message(answer.get("id")).map(|given| given.network))
-}
-
-/// Nothing of the message itself has left.
-fn before_it_left(session: &WahaSession, failure: &Failure) -> SendOutcome {
-    if !matches!(failure, Failure::Refused { .. }) {
-        // Whether the session still works is worth a look.
-        session.changed.notify_one();
-    }
-    match failure {
-        Failure::Unreachable(_) => unreachable(),
-        Failure::Unauthorized => unauthorized(),
-        _ => transient("not_sent", "the WAHA server gave no id to send with"),
+        _ => Ok(request.timeout(TEXT_TIMEOUT).json(&Value::Object(body))),
     }
 }
 
-fn not_sent(session: &WahaSession, failure: Failure) -> SendOutcome {
-    if !matches!(failure, Failure::Refused { .. } | Failure::Unwell(429)) {
-        // Whether the session still works is worth a look.
-        session.changed.notify_one();
+fn vault_failed(error: &VaultError) -> SendOutcome {
+    transient("not_sent", &format!("the id of the message could not be read or stored: {error}"))
+}
+
+/// The outcome when the server gave no id: nothing of the message has left.
+fn no_id(session: &WahaSession, failure: &UpstreamFailure) -> SendOutcome {
+    if refusal(failure).is_none() {
+        session.status_changed.notify_one();
     }
-    match failure {
-        Failure::Unreachable(_) => unreachable(),
-        Failure::Unauthorized => unauthorized(),
-        Failure::Unknowing => transient("not_sent", "the WAHA server does not know this session"),
-        Failure::Unwell(429) => {
-            transient("rate_limited", "the WAHA server says that this account sends too much")
-        }
-        Failure::Unwell(503) => transient("not_sent", "the WAHA server cannot send now"),
-        // The session is not working: nothing was sent.
-        Failure::Refused { status: 422, words } if words.to_ascii_lowercase().contains("session") => {
-            session.changed.notify_one();
-            offline()
-        }
-        Failure::Refused { status: 413, .. } => {
-            permanent("media_too_large", "the WAHA server takes no file as large as this")
-        }
-        Failure::Refused { words, .. } if words.is_empty() => {
-            permanent("refused_by_network", "the WAHA server refused the message")
-        }
-        Failure::Refused { words, .. } => permanent("refused_by_network", &words),
-        Failure::Unknown(_) | Failure::Unwell(_) | Failure::Garbled => unknown(
-            "no_answer",
-            "the message was handed to the WAHA server, which did not say what became of it",
-        ),
+    if failure.is_unreachable() {
+        unreachable()
+    } else if failure.is_unauthorized() {
+        unauthorized()
+    } else {
+        transient("not_sent", "the WAHA server gave no id to send with")
+    }
+}
+
+fn not_sent(session: &WahaSession, failure: &UpstreamFailure) -> SendOutcome {
+    if let Some(rejection) = refusal(failure) {
+        let message = message_of(rejection);
+        return match rejection.status {
+            // The session is not working: nothing was sent.
+            422 if message.to_ascii_lowercase().contains("session") => {
+                session.status_changed.notify_one();
+                offline()
+            }
+            413 => permanent("media_too_large", "the file is too large for the WAHA server"),
+            _ if message.is_empty() => {
+                permanent("refused_by_network", "the WAHA server rejected the message")
+            }
+            _ => permanent("refused_by_network", &message),
+        };
+    }
+    if failure.status() != Some(429) {
+        session.status_changed.notify_one();
+    }
+    match failure.status() {
+        _ if failure.is_unreachable() => unreachable(),
+        Some(401 | 403) => unauthorized(),
+        Some(404) => transient("not_sent", "the WAHA server has no such session"),
+        Some(429) => transient("rate_limited", "the WAHA server reports that this account sends too much"),
+        Some(503) => transient("not_sent", "the WAHA server cannot send now"),
+        _ => unknown("no_answer", "the WAHA server did not answer whether it sent the message"),
     }
 }
 
 fn unauthorized() -> SendOutcome {
-    transient("upstream_unauthorized", "the WAHA server refused the key")
+    transient("upstream_unauthorized", "the WAHA server rejected the key")
 }
 
-pub(super) fn unreachable() -> SendOutcome {
+fn unreachable() -> SendOutcome {
     transient("not_sent", "the WAHA server cannot be reached")
-}
-
-pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Transient(SendError { code, message: message.to_owned() })
-}
-
-fn permanent(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
-}
-
-pub(super) fn unknown(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Unknown(SendError { code, message: message.to_owned() })
 }

@@ -1,92 +1,89 @@
-//! One device's session: what it is asked goes to the part that knows, what the server tells goes to the daemon.
-//!
-//! [`WahaSession::run`] is its only task. Webhooks come in beside it, in the tasks of their requests.
+//! The state of one device's session, and the parts that all files of this engine use.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::Notify;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, RwLock};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, Failure};
-use super::later::{self, Later};
-use super::names::Names;
-use super::position::Position;
-use super::settings::{Settings, Way};
-use super::under_way::UnderWay;
-use super::{changes, connected, groups, linking, outbound, people, socket, whose};
-use crate::domain::clock::{Clock, Millis};
-use crate::domain::device::Account;
-use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId};
+use super::client::{WahaClient, upstream_client};
+use super::convert::ids;
+use super::convert::message_in::Message;
+use super::message_ids::MessageIds;
+use super::settings::Settings;
+use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::log_throttle::LogThrottle;
-use crate::domain::reason::Reason;
-use crate::engine::{
-    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
-    SessionError, Vault,
-};
-use crate::net::{GuardedClient, NetError};
+use crate::engine::relay::RelayContext;
+use crate::engine::relay::media_retry::{MediaRetries, MediaRetryPolicy};
+use crate::engine::relay::position::LogPosition;
+use crate::engine::relay::session_base::SessionBase;
+use crate::engine::{EngineEvent, Incoming, SessionContext, SessionError};
+use crate::net::GuardedClient;
 
-/// People of whom something is remembered; then all are forgotten and learnt again.
-const REMEMBERED: usize = 20_000;
+const MEDIA_RETRIES: MediaRetryPolicy = MediaRetryPolicy {
+    max_attempts: 5,
+    max_age: Duration::from_secs(120),
+    first_delay: Duration::from_secs(2),
+    max_doublings: 4,
+    max_waiting: 200,
+    max_parallel: 8,
+};
+/// A message that is not ingested holds the position back no further than this.
+const MAX_HOLD_MS: i64 = 30 * 86_400_000;
+/// People in a cache; a full cache is emptied.
+const MAX_CACHED: usize = 20_000;
+
+/// A message: its chat and its id at the server.
+pub(super) type MessageKey = (Jid, NetworkId);
+
+/// A message that waits for its media, and the changes of it that follow.
+pub(super) struct PendingMedia {
+    pub(super) message: Message,
+    pub(super) changes: Vec<EngineEvent>,
+}
 
 /// A device's session.
 pub(super) struct WahaSession {
-    pub(super) client: Client,
+    pub(super) context: RelayContext,
+    pub(super) base: SessionBase,
+    pub(super) client: WahaClient,
     pub(super) settings: Settings,
-    /// Where the server is told to call.
+    /// Where the server calls back.
     pub(super) callback_url: String,
-    pub(super) device: DeviceId,
-    pub(super) inbound: Arc<dyn Inbound>,
-    pub(super) media: Arc<dyn MediaStore>,
-    pub(super) vault: Arc<dyn Vault>,
-    pub(super) names: Names,
-    cancel: CancellationToken,
-    logged_out: CancellationToken,
-    /// Whose account it is, once that is known.
-    account: Mutex<Option<Account>>,
-    /// Whether it can send and receive.
-    online: Mutex<bool>,
-    /// The session's state at the server may have changed.
-    pub(super) changed: Notify,
-    /// While codes are shown: until when.
-    pub(super) linking: Mutex<Option<Instant>>,
-    /// How far messages were taken in.
-    pub(super) position: Position,
-    /// Messages that wait for their files.
-    pub(super) later: Later,
-    clock: Arc<dyn Clock>,
-    /// Hidden ids of which the server was asked.
-    pub(super) asked_lids: Remembered,
+    pub(super) ids: MessageIds,
+    /// How far messages were ingested, in milliseconds of the server's clock.
+    pub(super) position: LogPosition<MessageKey, i64>,
+    pub(super) media_retries: MediaRetries<MessageKey, PendingMedia>,
+    /// Notified when the session's status at the server may have changed.
+    pub(super) status_changed: Notify,
+    /// Set while codes are shown: when the last one expires.
+    pub(super) codes_until: Mutex<Option<Instant>>,
+    /// Hidden ids that the server was asked to resolve.
+    pub(super) resolved_lids: PersonCache,
     /// People who are on the network.
-    pub(super) on_network: Remembered,
-    /// Whether the server said that it gives no ids to send with.
-    pub(super) allots_none: AtomicBool,
-    /// Messages that are being handed over without one.
-    pub(super) under_way: UnderWay,
-    /// What was told and could not be read.
-    unreadable: LogThrottle<&'static str>,
+    pub(super) on_network: PersonCache,
+    /// Whether the server gives no ids to send with.
+    pub(super) gives_no_ids: AtomicBool,
+    /// Read-locked by each send without an id until its answer is stored.
+    pub(super) sends_without_id: RwLock<()>,
 }
 
-/// People of whom something is known. In memory, bounded.
+/// A bounded set of people, in memory.
 #[derive(Default)]
-pub(super) struct Remembered(Mutex<HashSet<Jid>>);
+pub(super) struct PersonCache(Mutex<HashSet<Jid>>);
 
-impl Remembered {
-    pub(super) fn has(&self, person: &Jid) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(person)
+impl PersonCache {
+    pub(super) fn contains(&self, person: &Jid) -> bool {
+        self.0.lock().contains(person)
     }
 
-    /// Adds somebody; says whether they were not there.
-    pub(super) fn add(&self, person: &Jid) -> bool {
-        let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if people.len() >= REMEMBERED {
+    /// Returns whether the person is new.
+    pub(super) fn insert(&self, person: &Jid) -> bool {
+        let mut people = self.0.lock();
+        if people.len() >= MAX_CACHED {
             people.clear();
         }
         people.insert(person.clone())
@@ -94,196 +91,110 @@ impl Remembered {
 }
 
 impl WahaSession {
-    /// Connects nothing.
+    /// Connects nothing yet.
     pub(super) fn open(
         http: GuardedClient,
         callback_url: String,
         settings: Settings,
-        context: SessionContext,
+        session: SessionContext,
     ) -> Self {
+        let account = session.account.clone();
+        let context = RelayContext::new(upstream_client(http, &settings), session);
         Self {
-            client: Client::new(http, &settings),
+            base: SessionBase::new(context.clone(), account, Arc::default()),
+            client: WahaClient::new(Arc::clone(&context.client), &settings),
+            ids: MessageIds::new(context.clone()),
+            context,
             settings,
             callback_url,
+            position: LogPosition::default(),
+            media_retries: MediaRetries::new(MEDIA_RETRIES),
+            status_changed: Notify::new(),
+            codes_until: Mutex::default(),
+            resolved_lids: PersonCache::default(),
+            on_network: PersonCache::default(),
+            gives_no_ids: AtomicBool::new(false),
+            sends_without_id: RwLock::default(),
+        }
+    }
+
+    /// The id of a message, as the server expects it.
+    pub(super) async fn upstream_message_id(&self, id: &MessageId) -> Result<String, SessionError> {
+        let upstream =
+            if id.from_me { self.ids.to_upstream(&id.network).await } else { Ok(id.network.clone()) };
+        let upstream = upstream.map_err(|error| SessionError::Refused(error.to_string()))?;
+        Ok(ids::to_message(id, &upstream, self.base.me().as_ref()))
+    }
+
+    /// Holds the position back until the message is ingested.
+    pub(super) fn hold_position(&self, message: &Incoming) {
+        let now = self.context.now();
+        let at = message.timestamp.clamp(now.plus(-MAX_HOLD_MS), now).0;
+        self.position.hold(key_of(message), at.saturating_sub(1));
+    }
+
+    /// The message is ingested. A time after our clock's counts as now.
+    pub(super) fn advance_position(&self, message: &Incoming) {
+        self.position.observe(message.timestamp.min(self.context.now()).0);
+        self.position.release(&key_of(message));
+    }
+}
+
+/// What names a message in the position and in the media retries.
+pub(super) fn key_of(message: &Incoming) -> MessageKey {
+    (message.chat.clone(), message.network_id.clone())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::domain::clock::Millis;
+    use crate::engine::relay::testing::{TestRelay, relay};
+    use serde_json::json;
+
+    const NOW: i64 = 1_767_225_600_000;
+
+    pub(in crate::engine::waha) fn session() -> WahaSession {
+        let TestRelay { context, clock, .. } = relay();
+        clock.0.store(NOW, std::sync::atomic::Ordering::Relaxed);
+        let settings = json!({ "waha": { "baseUrl": "https://h", "inbound": "websocket" } });
+        let settings = Settings::parse(settings.as_object().unwrap()).unwrap();
+        let session = SessionContext {
             device: context.device,
-            inbound: context.inbound,
-            media: context.media,
-            names: Names::new(Arc::clone(&context.vault), Arc::clone(&context.clock)),
+            settings: serde_json::Map::new(),
+            account: None,
             vault: context.vault,
-            cancel: context.cancel,
-            logged_out: CancellationToken::new(),
-            account: Mutex::new(context.account),
-            online: Mutex::new(false),
-            changed: Notify::new(),
-            linking: Mutex::default(),
-            position: Position::default(),
-            later: Later::default(),
+            media: context.media,
+            inbound: context.inbound,
+            cancel: context.shutdown,
             clock: context.clock,
-            asked_lids: Remembered::default(),
-            on_network: Remembered::default(),
-            allots_none: AtomicBool::new(false),
-            under_way: UnderWay::default(),
-            unreadable: LogThrottle::default(),
-        }
-    }
-
-    /// Whether what the server tells can be taken in.
-    pub(super) fn hears(&self) -> bool {
-        !self.cancel.is_cancelled() && !self.logged_out.is_cancelled()
-    }
-
-    /// The account's own id.
-    pub(super) fn me(&self) -> Option<Jid> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Account::jid)
-    }
-
-    pub(super) fn remember(&self, account: &Account) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
-    }
-
-    pub(super) fn set_online(&self, online: bool) {
-        *self.online.lock().unwrap_or_else(PoisonError::into_inner) = online;
-    }
-
-    pub(super) fn is_online(&self) -> bool {
-        *self.online.lock().unwrap_or_else(PoisonError::into_inner) && self.hears()
-    }
-
-    fn connected(&self) -> Result<(), SessionError> {
-        if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
-    }
-
-    /// Something that the server told could not be read.
-    pub(super) fn not_read(&self, what: &'static str) {
-        if let Some(left_out) = self.unreadable.now(what, self.now()) {
-            tracing::warn!(device = %self.device, what, left_out, "what the WAHA server told could not be read, and is passed over");
-        }
-    }
-
-    /// The time, by our own clock.
-    pub(super) fn now(&self) -> Millis {
-        self.clock.now()
-    }
-
-    /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => SessionEnd::Closed,
-            InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                SessionEnd::LinkLost(Reason::EngineError)
-            }
-        })
-    }
-
-    async fn live(&self) -> Result<Infallible, SessionEnd> {
-        whose::check(self).await?;
-        if let Err(error) = self.names.prune().await {
-            tracing::warn!(device = %self.device, %error, "old ids of messages could not be removed");
-        }
-        match self.settings.inbound {
-            Way::Webhook => tokio::select! {
-                biased;
-                ended = self.lead() => ended,
-                ended = later::run(self) => ended,
-            },
-            Way::WebSocket => {
-                let mut socket = socket::open(self).await?;
-                tokio::select! {
-                    biased;
-                    ended = socket::listen(self, &mut socket) => ended,
-                    ended = self.lead() => ended,
-                    ended = later::run(self) => ended,
-                }
-            }
-        }
-    }
-
-    /// From whatever the server's session is to a device that is connected, and on.
-    async fn lead(&self) -> Result<Infallible, SessionEnd> {
-        let account = linking::linked(self).await?;
-        self.remember(&account);
-        connected::run(self, account).await
-    }
-}
-
-/// How a session ends because a question about it was not answered.
-pub(super) fn ended(device: &DeviceId, failure: &Failure) -> SessionEnd {
-    let cause = std::error::Error::source(failure).map(ToString::to_string);
-    tracing::warn!(%device, error = %failure, cause, "the WAHA server's session cannot be used now");
-    match failure {
-        Failure::Unauthorized => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
-        // The operator's leave is missing; asking again changes nothing.
-        Failure::Unreachable(NetError::Refused(_) | NetError::Url) => SessionEnd::Fatal(Reason::EngineError),
-        _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
-    }
-}
-
-#[async_trait]
-impl Session for WahaSession {
-    async fn run(self: Arc<Self>) -> SessionEnd {
-        let ended = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => SessionEnd::Closed,
-            () = self.logged_out.cancelled() => SessionEnd::Closed,
-            ended = Box::pin(self.live()) => match ended {
-                Ok(never) => match never {},
-                Err(ended) => ended,
-            },
+            random: context.random,
         };
-        self.set_online(false);
-        linking::over(&self);
-        connected::remember(&self).await;
-        ended
+        WahaSession::open(context.client.http().clone(), String::new(), settings, session)
     }
 
-    async fn send(&self, message: Outgoing) -> SendOutcome {
-        if self.is_online() { outbound::send(self, &message).await } else { outbound::offline() }
+    fn message(id: &str, at: i64) -> Incoming {
+        let anna: Jid = "15550100001@c.us".parse().unwrap();
+        Incoming::text(id.parse().unwrap(), anna.clone(), anna, "Hello".to_owned(), Millis(at))
     }
 
-    async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
-        self.connected()?;
-        people::mark_read(self, chat, messages).await
+    #[test]
+    fn position_is_held_back_for_a_limited_time() {
+        let session = session();
+        session.position.mark_complete();
+        session.advance_position(&message("A", NOW));
+        session.hold_position(&message("B", NOW - 60_000));
+        assert_eq!(session.position.commit(), Some(NOW - 60_001));
+        session.advance_position(&message("B", NOW - 60_000));
+        session.hold_position(&message("C", NOW - 3 * MAX_HOLD_MS));
+        assert_eq!(session.position.commit(), Some(NOW - MAX_HOLD_MS - 1));
     }
 
-    async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
-        self.connected()?;
-        people::typing(self, chat, kind, on).await
-    }
-
-    async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {
-        self.connected()?;
-        people::subscribe_presence(self, contact).await
-    }
-
-    async fn query(&self, query: Query) -> Result<Answer, SessionError> {
-        self.connected()?;
-        people::query(self, query).await
-    }
-
-    async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
-        linking::pairing_code(self, phone_number).await
-    }
-
-    async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
-        self.connected()?;
-        changes::message(self, change).await
-    }
-
-    async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
-        self.connected()?;
-        changes::chat(self, chat, change).await
-    }
-
-    async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        self.connected()?;
-        groups::request(self, request).await
-    }
-
-    async fn log_out(&self) -> Result<(), SessionError> {
-        self.logged_out.cancel();
-        let told = linking::log_out(self).await;
-        linking::forget(self).await;
-        told
+    #[test]
+    fn future_time_does_not_advance_the_position() {
+        let session = session();
+        session.position.mark_complete();
+        session.advance_position(&message("A", NOW + 365 * 86_400_000));
+        assert_eq!(session.position.commit(), Some(NOW));
     }
 }

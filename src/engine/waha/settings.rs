@@ -1,134 +1,82 @@
-//! `settings.waha`: which session of which WAHA server a device is.
+//! `settings.waha`: which session of which WAHA server a device is. The key and the secret are never shown.
 
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::engine::SettingError;
+use crate::engine::relay::settings::SettingsReader;
 
-const PATH: &str = "settings.waha";
-const KNOWN: [&str; 5] = ["baseUrl", "session", "apiKey", "webhookSecret", "inbound"];
-/// A secret's or key's length in bytes.
-const MAX_SECRET: usize = 512;
+const FIELDS: [&str; 5] = ["baseUrl", "session", "apiKey", "webhookSecret", "inbound"];
+const MAX_SECRET_BYTES: usize = 512;
 /// A session's name is in the paths of WAHA's API (its documentation: letters, digits, - and _).
-const MAX_SESSION: usize = 64;
-/// The session of WAHA Core, which has no other.
+const MAX_SESSION_BYTES: usize = 64;
+/// The only session of WAHA Core.
 const DEFAULT_SESSION: &str = "default";
 
-/// How the device hears of what happens.
+/// How events of the server arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Way {
+pub(super) enum InboundTransport {
     /// The server calls `/hooks/{deviceId}`.
     #[default]
     Webhook,
-    /// This daemon holds a WebSocket open at the server.
+    /// The daemon keeps a WebSocket open.
     WebSocket,
 }
 
-/// The settings of one device. Its key and its secret are shown by nothing.
+/// The settings of one device. There is no `Debug`, because of the secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// Where the server is; its path ends in a slash.
+    /// The server's address; its path ends in a slash.
     pub(super) base: Url,
-    /// The name of its session.
+    /// The name of the session.
     pub(super) session: String,
-    /// What the server asks for in `X-Api-Key`.
     pub(super) api_key: Option<String>,
-    /// What webhooks are signed with; there whenever [`Way::Webhook`] is chosen.
+    /// Signs webhooks; present with [`InboundTransport::Webhook`].
     pub(super) webhook_secret: Option<String>,
-    /// How the device hears of what happens.
-    pub(super) inbound: Way,
+    pub(super) inbound: InboundTransport,
 }
 
 impl Settings {
-    /// Reads `waha` out of a device's settings.
+    /// Reads `waha` from a device's settings.
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
-        let fields = match settings.get("waha") {
-            Some(Value::Object(fields)) => fields,
-            None | Some(Value::Null) => {
-                return Err(wrong(
-                    "baseUrl",
-                    "is required: where the WAHA server is, such as https://waha.example.org",
-                ));
-            }
-            Some(_) => {
-                return Err(SettingError { field: PATH.to_owned(), message: "must be an object".to_owned() });
-            }
-        };
-        if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-            return Err(wrong(unknown, &format!("is not known; there are {}", KNOWN.join(", "))));
+        let reader = SettingsReader::open(settings, "waha", &FIELDS)?;
+        let inbound = inbound(&reader)?;
+        let webhook_secret = reader.secret("webhookSecret", MAX_SECRET_BYTES)?;
+        let base = base(&reader)?;
+        if inbound == InboundTransport::Webhook && webhook_secret.is_none() {
+            let message = "is required: the secret with which the WAHA server signs webhooks; or set inbound to websocket";
+            return Err(reader.error("webhookSecret", message));
         }
-        let inbound = inbound(fields)?;
-        let webhook_secret = secret(fields, "webhookSecret")?;
-        if inbound == Way::Webhook && webhook_secret.is_none() {
-            let message =
-                "is required: what the WAHA server signs its webhooks with; or set inbound to websocket";
-            return Err(wrong("webhookSecret", message));
-        }
-        Ok(Self {
-            base: base(fields)?,
-            session: session(fields)?,
-            api_key: secret(fields, "apiKey")?,
-            webhook_secret,
-            inbound,
-        })
+        let api_key = reader.secret("apiKey", MAX_SECRET_BYTES)?;
+        Ok(Self { base, session: session(&reader)?, api_key, webhook_secret, inbound })
     }
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, SettingError> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(wrong(name, "must be a text")),
-    }
-}
-
-fn base(fields: &Map<String, Value>) -> Result<Url, SettingError> {
-    let text = text(fields, "baseUrl")?.ok_or_else(|| {
-        wrong("baseUrl", "is required: where the WAHA server is, such as https://waha.example.org")
+fn base(reader: &SettingsReader<'_>) -> Result<Url, SettingError> {
+    let mut url = reader.base_url("baseUrl")?.ok_or_else(|| {
+        reader.error("baseUrl", "is required: the WAHA server's address, such as https://waha.example.org")
     })?;
-    let wrong =
-        || wrong("baseUrl", "must be http:// or https:// with a host, and without user, query or fragment");
-    let mut url: Url = text.trim().parse().map_err(|_| wrong())?;
-    let plain = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
-        return Err(wrong());
-    }
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
 }
 
-fn session(fields: &Map<String, Value>) -> Result<String, SettingError> {
-    let name = text(fields, "session")?.unwrap_or(DEFAULT_SESSION);
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > MAX_SESSION || !name.chars().all(allowed) {
-        return Err(wrong("session", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -"));
+fn session(reader: &SettingsReader<'_>) -> Result<String, SettingError> {
+    let name = reader.text("session")?.unwrap_or(DEFAULT_SESSION);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > MAX_SESSION_BYTES || !name.chars().all(is_allowed) {
+        return Err(reader.error("session", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -"));
     }
     Ok(name.to_owned())
 }
 
-fn secret(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, SettingError> {
-    let Some(text) = text(fields, name)? else { return Ok(None) };
-    if text.is_empty() || text.len() > MAX_SECRET || !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(wrong(name, "must have 1 to 512 visible ASCII characters"));
+fn inbound(reader: &SettingsReader<'_>) -> Result<InboundTransport, SettingError> {
+    match reader.text("inbound")? {
+        None | Some("webhook") => Ok(InboundTransport::Webhook),
+        Some("websocket") => Ok(InboundTransport::WebSocket),
+        Some(_) => Err(reader.error("inbound", "must be webhook or websocket")),
     }
-    Ok(Some(text.to_owned()))
-}
-
-fn inbound(fields: &Map<String, Value>) -> Result<Way, SettingError> {
-    match text(fields, "inbound")? {
-        None | Some("webhook") => Ok(Way::Webhook),
-        Some("websocket") => Ok(Way::WebSocket),
-        Some(_) => Err(wrong("inbound", "must be webhook or websocket")),
-    }
-}
-
-fn wrong(name: &str, message: &str) -> SettingError {
-    SettingError { field: format!("{PATH}.{name}"), message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -141,18 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_its_default() {
+    fn absent_fields_have_defaults() {
         let read = parse(&json!({ "baseUrl": "https://waha.example.org", "webhookSecret": "s" })).unwrap();
         assert_eq!(
             (read.base.as_str(), read.session.as_str(), read.inbound),
-            ("https://waha.example.org/", "default", Way::Webhook)
+            ("https://waha.example.org/", "default", InboundTransport::Webhook)
         );
         let read = parse(&json!({ "baseUrl": "http://h/waha", "inbound": "websocket" })).unwrap();
         assert_eq!((read.base.as_str(), read.webhook_secret), ("http://h/waha/", None));
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_its_path() {
+    fn wrong_field_is_named_by_its_path() {
         let good = json!({ "baseUrl": "https://h", "webhookSecret": "s" });
         for (name, value) in [
             ("baseUrl", json!("ftp://h")),

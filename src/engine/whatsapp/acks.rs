@@ -1,66 +1,67 @@
-//! Joins a message that left with the network's answer to it, which comes as an event of its own.
+//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many messages wait
+//! as the outbox has in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// What the network said to a message.
+/// The network's answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It has it.
+pub(super) enum AckAnswer {
+    /// The network has the message.
     Accepted,
-    /// It does not take it; the network's own code.
+    /// The network rejects the message, with its own code.
     Refused(String),
 }
 
-/// Messages whose answer is waited for; at most as many as the outbox has under way.
+/// Senders that wait for an answer, by message id.
 #[derive(Default)]
 pub(super) struct Acks {
-    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<AckAnswer>>>,
 }
 
-/// A message that waits. Dropping it ends the wait.
-pub(super) struct Awaited {
+/// A registered wait; dropping it ends the wait.
+pub(super) struct PendingAck {
     acks: Arc<Acks>,
     id: String,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<AckAnswer>,
 }
 
 impl Acks {
-    /// Waits from now on; to be called before the message leaves.
-    pub(super) fn expect(self: &Arc<Self>, id: &str) -> Awaited {
-        let (tell, answer) = oneshot::channel();
-        self.lock().insert(id.to_owned(), tell);
-        Awaited { acks: Arc::clone(self), id: id.to_owned(), answer }
+    /// Registers a message; call it before the message leaves.
+    pub(super) fn register(self: &Arc<Self>, id: &str) -> PendingAck {
+        let (sender, answer) = oneshot::channel();
+        self.lock().insert(id.to_owned(), sender);
+        PendingAck { acks: Arc::clone(self), id: id.to_owned(), answer }
     }
 
-    /// Gives the answer to whoever waits for it; `false` when nobody does.
-    pub(super) fn answered(&self, id: &str, answer: Answer) -> bool {
-        self.lock().remove(id).is_some_and(|waits| waits.send(answer).is_ok())
+    /// Passes the answer to the sender that waits for it; `false` if none does.
+    pub(super) fn resolve(&self, id: &str, answer: AckAnswer) -> bool {
+        self.lock().remove(id).is_some_and(|sender| sender.send(answer).is_ok())
     }
 
-    /// Nothing is answered any more: whoever waits hears so.
+    /// Ends all waits without an answer.
     pub(super) fn close(&self) {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<AckAnswer>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Awaited {
-    /// The answer; `None` when the connection ended before it came.
-    pub(super) async fn answer(&mut self) -> Option<Answer> {
+impl PendingAck {
+    /// The answer; `None` if the connection ended first.
+    pub(super) async fn answer(&mut self) -> Option<AckAnswer> {
         (&mut self.answer).await.ok()
     }
 }
 
-impl Drop for Awaited {
+impl Drop for PendingAck {
     fn drop(&mut self) {
         self.answer.close();
-        // A newer try for the same message may wait by now; that one is not closed.
+        // A later attempt for the same message may be registered by now; keep that one.
         let mut waiting = self.acks.lock();
         if waiting.get(&self.id).is_some_and(oneshot::Sender::is_closed) {
             waiting.remove(&self.id);
@@ -73,31 +74,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_reaches_who_waits_for_it() {
+    async fn answer_reaches_waiting_sender() {
         let acks = Arc::new(Acks::default());
-        let mut awaited = acks.expect("3EB0");
-        assert!(acks.answered("3EB0", Answer::Refused("463".into())));
-        assert_eq!(awaited.answer().await, Some(Answer::Refused("463".into())));
-        assert!(!acks.answered("3EB0", Answer::Accepted), "answered once");
+        let mut awaited = acks.register("3EB0");
+        assert!(acks.resolve("3EB0", AckAnswer::Refused("463".into())));
+        assert_eq!(awaited.answer().await, Some(AckAnswer::Refused("463".into())));
+        assert!(!acks.resolve("3EB0", AckAnswer::Accepted), "answered once");
     }
 
     #[tokio::test]
-    async fn who_waits_hears_that_the_connection_ended() {
+    async fn closed_connection_ends_waits() {
         let acks = Arc::new(Acks::default());
-        let mut awaited = acks.expect("3EB0");
+        let mut awaited = acks.register("3EB0");
         acks.close();
         assert_eq!(awaited.answer().await, None);
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_given_up_leaves_nothing_behind_and_does_not_end_a_newer_one() {
+    async fn dropped_wait_keeps_later_attempt() {
         let acks = Arc::new(Acks::default());
-        let older = acks.expect("3EB0");
-        let mut newer = acks.expect("3EB0");
+        let older = acks.register("3EB0");
+        let mut newer = acks.register("3EB0");
         drop(older);
-        assert!(acks.answered("3EB0", Answer::Accepted));
-        assert_eq!(newer.answer().await, Some(Answer::Accepted));
-        drop(acks.expect("3EB1"));
+        assert!(acks.resolve("3EB0", AckAnswer::Accepted));
+        assert_eq!(newer.answer().await, Some(AckAnswer::Accepted));
+        drop(acks.register("3EB1"));
         assert!(acks.lock().is_empty());
     }
 }

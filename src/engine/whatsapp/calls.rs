@@ -1,35 +1,35 @@
-//! Calls, as they come in and end.
+//! Ingests incoming calls and their end.
 
 use whatsapp_rust::types::events::Event;
 
-use super::connected::Connected;
-use super::convert::call;
-use super::durable;
+use super::connection_context::ConnectionContext;
+use super::convert::call_in;
+use super::inbound;
 use crate::engine::InboundError;
 
-/// Tells of an event about calls; others are none of its business.
+/// Delivers a call event; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
-    let ids = &connected.identities;
-    let told = match event {
-        Event::IncomingCall(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::signalled(told, ids)
+/// If the event could not be ingested.
+pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
+    let ids = &context.identities;
+    let event = match event {
+        Event::IncomingCall(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::from_signal(call, ids)
         }
-        Event::MissedCall(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::missed(told, ids)
+        Event::MissedCall(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::from_missed_call(call, ids)
         }
-        Event::CallEndedElsewhere(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::elsewhere(told, ids)
+        Event::CallEndedElsewhere(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::ended_elsewhere(call, ids)
         }
         _ => None,
     };
-    match told {
-        Some(event) => connected.tell(event).await,
+    match event {
+        Some(event) => context.deliver(event).await,
         None => Ok(()),
     }
 }

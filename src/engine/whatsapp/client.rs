@@ -1,7 +1,5 @@
-//! One library client for one connection.
-//!
-//! The client is made anew for each: it begins with what is in the vault, and its caches, tasks and queues end
-//! with it. Its own reconnecting is off.
+//! Builds the library's client for one connection. Each connection starts from the vault with a new client; caches,
+//! tasks and queues end with it, and its own reconnecting is off.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,64 +15,64 @@ use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{CacheConfig, CacheEntryConfig};
 use whatsapp_rust::{Client, async_channel};
 
-use super::Shared;
-use super::durable::Hook;
-use super::erased::erased;
-use super::http::Http;
-use super::pump::Listener;
+use super::boxed::boxed;
+use super::driver_state::DriverState;
+use super::event_queue::EventListener;
+use super::http::LibraryHttpClient;
+use super::inbound::DurabilityHook;
 use super::runtime::Tasks;
 use super::settings::{DeviceSettings, History};
 
-/// The version that is claimed to the testbed, which takes any.
+/// The version sent to the testbed, which accepts any.
 #[cfg(feature = "testbed")]
 const TESTBED_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// How often the library looks whether what it holds of the device is to be stored; as its own default.
+/// Interval at which the library checks for unsaved device state; the library's default.
 const SAVE: Duration = Duration::from_secs(30);
 
-/// How many copies members of one group get at once, and then in a minute, of messages that they could not decrypt.
-/// As many as a phone that comes back may ask for; the library's own 20 and 10 leave some without, and the network's
-/// web client has no limit (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
+/// Copies that members of one group may request of messages they could not decrypt: at once, and per minute. The
+/// library's limits, 20 and 10, leave some members without a copy after a phone reconnects. WhatsApp Web has no limit
+/// (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
 const RESENT_AT_ONCE: u32 = 240;
 const RESENT_PER_MINUTE: u32 = 60;
 
-/// Why a client could not be made.
+/// The client could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the engine's library could not be set up")]
+#[error("the WhatsApp library could not be set up")]
 pub(super) struct BuildError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// A client, and what it leaves to us to do in the background.
-pub(super) struct Built {
-    /// It is connected by running it.
+/// A client and its history downloads.
+pub(super) struct BuiltClient {
+    /// Running it connects it.
     pub(super) client: Arc<Client>,
-    /// Parts of the history that are to be fetched.
+    /// Parts of the history that are to be downloaded.
     pub(super) tasks: async_channel::Receiver<MajorSyncTask>,
 }
 
-/// Makes a client.
+/// Builds a client.
 ///
 /// # Errors
-/// When what is stored of it cannot be read.
+/// If its stored state cannot be read.
 pub(super) async fn build(
-    shared: &Shared,
+    shared: &DriverState,
     settings: &DeviceSettings,
     backend: Arc<dyn Backend>,
     tasks: &Tasks,
-    hook: Hook,
-    listener: Listener,
-) -> Result<Built, BuildError> {
+    hook: DurabilityHook,
+    listener: EventListener,
+) -> Result<BuiltClient, BuildError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| BuildError(error);
-    let stored = erased(PersistenceManager::new(backend)).await.map_err(|error| failed(Box::new(error)))?;
+    let stored = boxed(PersistenceManager::new(backend)).await.map_err(|error| failed(Box::new(error)))?;
     let props = DevicePropsOverride::new()
         .with_os(settings.device_name.as_str())
         .with_platform_type(PlatformType::CHROME)
         .with_require_full_sync(settings.history == History::Full);
-    erased(stored.process_command(DeviceCommand::SetDeviceProps(props))).await;
+    boxed(stored.process_command(DeviceCommand::SetDeviceProps(props))).await;
     let builder = Client::builder()
         .with_runtime(tasks.runtime())
         .with_persistence_manager(Arc::new(stored))
         .with_transport_factory(transport(shared))
-        .with_http_client(Http::new(shared.http.clone()))
+        .with_http_client(LibraryHttpClient::new(shared.http.clone()))
         .with_inbound_durability_hook(hook)
         .with_skip_history_sync(settings.history == History::None)
         .with_background_saver_interval(SAVE)
@@ -83,15 +81,15 @@ pub(super) async fn build(
         Some(version) => builder.with_version_override(version),
         None => builder,
     };
-    let built = erased(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
+    let built = boxed(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
     let (client, tasks) = built.into_parts();
     client.subscribe_handler(Arc::new(listener)).detach();
     client.set_resend_rate_limit(RESENT_AT_ONCE, RESENT_PER_MINUTE);
     client.enable_auto_reconnect.store(false, Ordering::Relaxed);
-    Ok(Built { client, tasks })
+    Ok(BuiltClient { client, tasks })
 }
 
-/// Who has a group's key is read anew for each message; `storage/sender_key_devices.rs` says why.
+/// Disables the cache of devices that have a group's key; `storage/sender_key_devices.rs` has the reason.
 fn caches() -> CacheConfig {
     CacheConfig {
         sender_key_devices_cache: CacheEntryConfig::new(Some(Duration::ZERO), 1),
@@ -100,7 +98,7 @@ fn caches() -> CacheConfig {
 }
 
 #[cfg(feature = "testbed")]
-fn transport(shared: &Shared) -> TokioWebSocketTransportFactory {
+fn transport(shared: &DriverState) -> TokioWebSocketTransportFactory {
     match &shared.testbed {
         Some(url) => TokioWebSocketTransportFactory::new().with_url(super::testbed::socket_url(url)),
         None => TokioWebSocketTransportFactory::new(),
@@ -108,16 +106,16 @@ fn transport(shared: &Shared) -> TokioWebSocketTransportFactory {
 }
 
 #[cfg(not(feature = "testbed"))]
-fn transport(_shared: &Shared) -> TokioWebSocketTransportFactory {
+fn transport(_shared: &DriverState) -> TokioWebSocketTransportFactory {
     TokioWebSocketTransportFactory::new()
 }
 
 #[cfg(feature = "testbed")]
-fn version(shared: &Shared, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
+fn version(shared: &DriverState, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
     settings.version.or_else(|| shared.testbed.is_some().then_some(TESTBED_VERSION))
 }
 
 #[cfg(not(feature = "testbed"))]
-fn version(_shared: &Shared, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
+fn version(_shared: &DriverState, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
     settings.version
 }

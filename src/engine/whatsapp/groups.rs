@@ -1,6 +1,6 @@
-//! Groups: asked about, changed, and as they change.
+//! Groups: requests, changes, and events of the network.
 
-use super::erased::erased;
+use super::boxed::boxed;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,47 +11,49 @@ use whatsapp_rust::{
     IqError, Jid as NetworkJid, PreviousDescription,
 };
 
-use super::connected::Connected;
-use super::convert::group::{self, Changed};
+use super::connection_context::ConnectionContext;
+use super::convert::group_in::{self, GroupUpdateEffect};
 use super::convert::jid::to_network;
 use crate::domain::group::{Group, GroupChange};
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, InboundError, MembersChange, SessionError};
 
-/// How long the network may take to say which groups there are.
+/// How long the network may take to list the groups.
 const ALL: Duration = Duration::from_secs(20);
 
-/// What became of each member.
+/// The result for each member.
 type Outcomes = Vec<(Jid, Result<(), &'static str>)>;
 
 /// See [`crate::engine::Session::group`].
 pub(super) async fn request(
-    connected: &Connected,
+    context: &ConnectionContext,
     request: GroupRequest,
 ) -> Result<GroupAnswer, SessionError> {
-    let groups = connected.client.groups();
+    let groups = context.client.groups();
     match request {
-        GroupRequest::Create { subject, participants } => create(connected, &subject, &participants).await,
-        GroupRequest::Info(group) => as_it_is(connected, &group).await,
+        GroupRequest::Create { subject, participants } => create(context, &subject, &participants).await,
+        GroupRequest::Info(group) => info(context, &group).await,
         GroupRequest::Participants { group, change, participants } => {
-            members(connected, &group, change, &participants).await
+            members(context, &group, change, &participants).await
         }
         GroupRequest::Subject { group, subject } => {
             let subject = GroupSubject::new(subject).map_err(|_| refused("the name is too long or empty"))?;
-            erased(groups.set_subject(to_network(&group), subject)).await.map_err(|error| why(&error))?;
-            as_it_is(connected, &group).await
+            boxed(groups.set_subject(to_network(&group), subject))
+                .await
+                .map_err(|error| session_error(&error))?;
+            info(context, &group).await
         }
         GroupRequest::Description { group, description } => {
             let text = Some(description).filter(|text| !text.is_empty()).map(GroupDescription::new);
             let text = text.transpose().map_err(|_| refused("the description is too long"))?;
             let set = groups.set_description(to_network(&group), text, PreviousDescription::Resolve);
-            erased(set).await.map_err(|error| why(&error))?;
-            as_it_is(connected, &group).await
+            boxed(set).await.map_err(|error| session_error(&error))?;
+            info(context, &group).await
         }
-        GroupRequest::InviteLink(group) => link(connected, &group, false).await,
-        GroupRequest::RevokeInviteLink(group) => link(connected, &group, true).await,
+        GroupRequest::InviteLink(group) => link(context, &group, false).await,
+        GroupRequest::RevokeInviteLink(group) => link(context, &group, true).await,
         GroupRequest::Leave(group) => {
-            match erased(groups.leave(to_network(&group))).await.map_err(|error| why(&error)) {
+            match boxed(groups.leave(to_network(&group))).await.map_err(|error| session_error(&error)) {
                 Ok(()) | Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
                 Err(error) => Err(error),
             }
@@ -60,152 +62,154 @@ pub(super) async fn request(
 }
 
 async fn create(
-    connected: &Connected,
+    context: &ConnectionContext,
     subject: &str,
     participants: &[Jid],
 ) -> Result<GroupAnswer, SessionError> {
     let subject = GroupSubject::new(subject).map_err(|_| refused("the name is too long or empty"))?;
-    let others = participants.iter().filter(|other| !connected.identities.is_me(other));
+    let others = participants.iter().filter(|other| !context.identities.is_me(other));
     let others = others.map(|other| GroupParticipantOptions::new(to_network(other))).collect();
     let options = GroupCreateOptions::new(subject.as_str()).with_participants(others);
-    let made = erased(connected.client.groups().create_group(options)).await.map_err(|error| why(&error))?;
-    let group = read(connected, &made.metadata).await?;
+    let made =
+        boxed(context.client.groups().create_group(options)).await.map_err(|error| session_error(&error))?;
+    let group = convert(context, &made.metadata).await?;
     Ok(GroupAnswer::Group(group))
 }
 
-async fn as_it_is(connected: &Connected, group: &Jid) -> Result<GroupAnswer, SessionError> {
-    let told = erased(connected.client.groups().get_metadata(&to_network(group))).await;
-    let group = read(connected, &told.map_err(|error| why(&error))?).await?;
-    if !group.participants.iter().any(|member| connected.identities.is_me(&member.id)) {
+async fn info(context: &ConnectionContext, group: &Jid) -> Result<GroupAnswer, SessionError> {
+    let metadata = boxed(context.client.groups().get_metadata(&to_network(group))).await;
+    let group = convert(context, &metadata.map_err(|error| session_error(&error))?).await?;
+    if !group.participants.iter().any(|member| context.identities.is_me(&member.id)) {
         return Err(SessionError::NotInGroup);
     }
     Ok(GroupAnswer::Group(group))
 }
 
-async fn link(connected: &Connected, group: &Jid, reset: bool) -> Result<GroupAnswer, SessionError> {
-    let link = erased(connected.client.groups().get_invite_link(to_network(group), reset)).await;
-    Ok(GroupAnswer::Link(link.map_err(|error| why(&error))?))
+async fn link(context: &ConnectionContext, group: &Jid, reset: bool) -> Result<GroupAnswer, SessionError> {
+    let link = boxed(context.client.groups().get_invite_link(to_network(group), reset)).await;
+    Ok(GroupAnswer::Link(link.map_err(|error| session_error(&error))?))
 }
 
 async fn members(
-    connected: &Connected,
+    context: &ConnectionContext,
     group: &Jid,
     change: MembersChange,
     people: &[Jid],
 ) -> Result<GroupAnswer, SessionError> {
-    let (groups, to) = (connected.client.groups(), to_network(group));
+    let (groups, to) = (context.client.groups(), to_network(group));
     let (ours, others): (Vec<&Jid>, Vec<&Jid>) =
-        people.iter().partition(|person| connected.identities.is_me(person));
+        people.iter().partition(|person| context.identities.is_me(person));
     let mut outcomes: Outcomes = ours.into_iter().map(|me| (me.clone(), Err("not_allowed"))).collect();
     if others.is_empty() {
         return Ok(GroupAnswer::Participants(outcomes));
     }
-    let asked: Vec<NetworkJid> = others.iter().map(|person| to_network(person)).collect();
-    let told = match change {
-        MembersChange::Add => erased(groups.add_participants(to, &asked)).await,
-        MembersChange::Remove => erased(groups.remove_participants(to, &asked)).await,
-        MembersChange::Promote => erased(groups.promote_participants(to, &asked)).await,
-        MembersChange::Demote => erased(groups.demote_participants(to, &asked)).await,
+    let requested: Vec<NetworkJid> = others.iter().map(|person| to_network(person)).collect();
+    let responses = match change {
+        MembersChange::Add => boxed(groups.add_participants(to, &requested)).await,
+        MembersChange::Remove => boxed(groups.remove_participants(to, &requested)).await,
+        MembersChange::Promote => boxed(groups.promote_participants(to, &requested)).await,
+        MembersChange::Demote => boxed(groups.demote_participants(to, &requested)).await,
     };
-    let told = told.map_err(|error| why(&error))?;
-    outcomes.extend(others.into_iter().map(|person| (person.clone(), outcome(connected, person, &told))));
+    let responses = responses.map_err(|error| session_error(&error))?;
+    outcomes.extend(others.into_iter().map(|person| (person.clone(), outcome(context, person, &responses))));
     Ok(GroupAnswer::Participants(outcomes))
 }
 
-/// What became of a person; the network answers by either of their ids.
+/// The result for one member; the network answers with either of their ids.
 fn outcome(
-    connected: &Connected,
+    context: &ConnectionContext,
     person: &Jid,
-    told: &[ParticipantChangeResponse],
+    responses: &[ParticipantChangeResponse],
 ) -> Result<(), &'static str> {
-    let ids = &connected.identities;
+    let ids = &context.identities;
     let is = |jid: &NetworkJid| ids.jid(jid).as_ref() == Some(person) || to_network(person) == *jid;
-    let answer = told.iter().find(|answer| is(&answer.jid) || answer.phone_number.as_ref().is_some_and(is));
+    let answer =
+        responses.iter().find(|answer| is(&answer.jid) || answer.phone_number.as_ref().is_some_and(is));
     match answer.map(|answer| answer.error.as_deref()) {
-        Some(Some(code)) if code != "200" => Err(group::refusal(code)),
+        Some(Some(code)) if code != "200" => Err(group_in::refusal(code)),
         Some(_) => Ok(()),
-        // Of one person, the answer can only be about them.
-        None if told.len() == 1 && told.iter().all(ParticipantChangeResponse::is_ok) => Ok(()),
+        // A single answer to a request about one member concerns that member.
+        None if responses.len() == 1 && responses.iter().all(ParticipantChangeResponse::is_ok) => Ok(()),
         None => Err("refused_by_network"),
     }
 }
 
-async fn read(connected: &Connected, told: &GroupMetadata) -> Result<Group, SessionError> {
-    let news = group::learnt(&told.participants, &connected.identities);
-    if !news.is_empty() {
-        let taken = connected.tell(EngineEvent::Contacts(news)).await;
-        taken.map_err(|_| refused("who is in the group could not be stored"))?;
+async fn convert(context: &ConnectionContext, metadata: &GroupMetadata) -> Result<Group, SessionError> {
+    let updates = group_in::resolved_members(&metadata.participants, &context.identities);
+    if !updates.is_empty() {
+        let delivered = context.deliver(EngineEvent::Contacts(updates)).await;
+        delivered.map_err(|_| refused("the group's members could not be stored"))?;
     }
-    group::group_of(told, &connected.identities).ok_or_else(|| refused("it is no group"))
+    group_in::group_of(metadata, &context.identities).ok_or_else(|| refused("it did not return a group"))
 }
 
-/// Tells which groups the account is in: once after each connection is open, before anything else.
+/// Delivers the account's groups, before any other event of a new connection.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn tell_all(connected: &Connected) -> Result<(), InboundError> {
-    let groups = connected.client.groups();
-    let asked = erased(groups.get_participating());
-    let Ok(Ok(told)) = tokio::time::timeout(ALL, asked).await else {
-        // They are told at the next connection; until then they stay as they are known.
-        tracing::warn!(device = %connected.device, "the network did not say which groups there are");
+/// If the event could not be ingested.
+pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), InboundError> {
+    let groups = context.client.groups();
+    let requested = boxed(groups.get_participating());
+    let Ok(Ok(metadata)) = tokio::time::timeout(ALL, requested).await else {
+        // Retried with the next connection; until then the stored groups stay.
+        tracing::warn!(device = %context.device, "the network did not list the groups");
         return Ok(());
     };
-    let mut all = Vec::with_capacity(told.len());
-    for told in told.values() {
-        let news = group::learnt(&told.participants, &connected.identities);
-        if !news.is_empty() {
-            connected.tell(EngineEvent::Contacts(news)).await?;
+    let mut all = Vec::with_capacity(metadata.len());
+    for metadata in metadata.values() {
+        let updates = group_in::resolved_members(&metadata.participants, &context.identities);
+        if !updates.is_empty() {
+            context.deliver(EngineEvent::Contacts(updates)).await?;
         }
-        all.extend(group::group_of(told, &connected.identities));
+        all.extend(group_in::group_of(metadata, &context.identities));
     }
-    let told = all.iter().map(|group| group.id.clone()).collect();
-    *connected.groups_told.lock().unwrap_or_else(PoisonError::into_inner) = told;
-    connected.tell(EngineEvent::Groups { groups: all, complete: true }).await
+    let delivered = all.iter().map(|group| group.id.clone()).collect();
+    *context.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner) = delivered;
+    context.deliver(EngineEvent::Groups { groups: all, complete: true }).await
 }
 
-/// Tells of an event about groups; others are none of its business.
+/// Delivers a group event; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
+/// If the event could not be ingested.
+pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     match event {
-        Event::GroupUpdate(told) => changed(connected, told).await,
-        Event::PictureUpdate(told) => {
-            let ids = &connected.identities;
-            let Some(group) = ids.jid(&told.jid).filter(Jid::is_group) else { return Ok(()) };
-            let author = told.author.as_ref().and_then(|author| ids.jid(author));
+        Event::GroupUpdate(update) => on_update(context, update).await,
+        Event::PictureUpdate(update) => {
+            let ids = &context.identities;
+            let Some(group) = ids.jid(&update.jid).filter(Jid::is_group) else { return Ok(()) };
+            let author = update.author.as_ref().and_then(|author| ids.jid(author));
             let (change, participants, text) = (GroupChange::Picture, Vec::new(), None);
-            connected.tell(EngineEvent::GroupChanged { group, change, participants, text, author }).await
+            context.deliver(EngineEvent::GroupChanged { group, change, participants, text, author }).await
         }
         _ => Ok(()),
     }
 }
 
-async fn changed(connected: &Connected, told: &GroupUpdate) -> Result<(), InboundError> {
-    let news = group::learnt_of(told, &connected.identities);
-    if !news.is_empty() {
-        connected.tell(EngineEvent::Contacts(news)).await?;
+async fn on_update(context: &ConnectionContext, update: &GroupUpdate) -> Result<(), InboundError> {
+    let updates = group_in::resolved_by(update, &context.identities);
+    if !updates.is_empty() {
+        context.deliver(EngineEvent::Contacts(updates)).await?;
     }
-    match group::changed(told, &connected.identities) {
-        Changed::Nothing => Ok(()),
-        Changed::Event(event) => connected.tell(event).await,
-        Changed::Entered(group) => {
-            let asked = connected.client.groups();
+    match group_in::effect_of(update, &context.identities) {
+        GroupUpdateEffect::Ignored => Ok(()),
+        GroupUpdateEffect::Event(event) => context.deliver(event).await,
+        GroupUpdateEffect::Joined(group) => {
+            let requested = context.client.groups();
             let to = to_network(&group);
-            let told = tokio::time::timeout(ALL, erased(asked.get_metadata(&to))).await;
-            let Ok(Ok(told)) = told else {
-                tracing::warn!(device = %connected.device, "a group that the account came into could not be read");
+            let metadata = tokio::time::timeout(ALL, boxed(requested.get_metadata(&to))).await;
+            let Ok(Ok(metadata)) = metadata else {
+                tracing::warn!(device = %context.device, "could not read a group that the account joined");
                 return Ok(());
             };
-            let Ok(group) = read(connected, &told).await else { return Ok(()) };
-            connected.tell(EngineEvent::Groups { groups: vec![group], complete: false }).await
+            let Ok(group) = convert(context, &metadata).await else { return Ok(()) };
+            context.deliver(EngineEvent::Groups { groups: vec![group], complete: false }).await
         }
     }
 }
 
-/// Why the network did not do it.
-fn why(error: &GroupError) -> SessionError {
+/// Maps the network's error code.
+fn session_error(error: &GroupError) -> SessionError {
     let GroupError::Iq(IqError::ServerError { code, .. }) = error else {
         return match error {
             GroupError::InvalidRequest(_) => refused("it does not understand the request"),
@@ -217,12 +221,12 @@ fn why(error: &GroupError) -> SessionError {
         401 => refused("only admins may change this group"),
         403 | 404 | 410 => SessionError::NotInGroup,
         406 => refused("it does not understand the request"),
-        409 => refused("somebody else changed the group at the same time; try again"),
+        409 => refused("another member changed the group at the same time; try again"),
         429 => refused("this account changes groups too often; try again later"),
         code => SessionError::Refused(format!("its code is {code}")),
     }
 }
 
-fn refused(why: &str) -> SessionError {
-    SessionError::Refused(why.to_owned())
+fn refused(reason: &str) -> SessionError {
+    SessionError::Refused(reason.to_owned())
 }

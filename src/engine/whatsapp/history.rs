@@ -1,7 +1,5 @@
-//! What was there before the link: told in pieces, each once it is needed in memory.
-//!
-//! A phone sends it compressed, in several parts. Each part is read twice: first for who is who, then chat by chat.
-//! Files of the past stay at the network.
+//! Ingests the history sync: the messages from before the link, in bounded pieces. A phone sends it compressed, in
+//! several parts; each part is read twice, first for identities, then chat by chat. Attachments stay at the network.
 
 use std::sync::atomic::Ordering;
 
@@ -12,125 +10,135 @@ use whatsapp_rust::wacore::history_sync::{HistorySyncError, HistorySyncStream};
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
-use super::connected::Connected;
-use super::convert::past::{self, PastChat, PastPoll};
-use super::{app_state, durable, polls};
+use super::connection_context::ConnectionContext;
+use super::convert::history_in::{self, HistoryChat, HistoryPoll};
+use super::{app_state, inbound, polls};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
 
-/// Messages that are told at once.
+/// Messages of one event.
 const MESSAGES: usize = 100;
-/// People that are told at once.
+/// Contacts of one event.
 const PEOPLE: usize = 200;
-/// Chats that wait to be told.
+/// Decoded chats that may be queued.
 const CHATS: usize = 2;
 
-/// Tells of an event about history; others are none of its business.
+/// Ingests a part of the history; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
-    let Event::HistorySync(told) = event else { return Ok(()) };
-    part(connected, told).await?;
-    connected.parts.fetch_add(1, Ordering::SeqCst);
+/// If a part could not be ingested.
+pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
+    let Event::HistorySync(part) = event else { return Ok(()) };
+    ingest_part(context, part).await?;
+    context.history_parts.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }
 
-/// How many parts were told to their end in this connection, of those that the library fetched.
-pub(super) fn parts_told(connected: &Connected) -> u64 {
-    connected.parts.load(Ordering::SeqCst)
+/// Parts that the library downloaded and that were delivered completely on this connection.
+pub(super) fn parts_delivered(context: &ConnectionContext) -> u64 {
+    context.history_parts.load(Ordering::SeqCst)
 }
 
-/// Tells a part.
+/// Ingests a part.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn part(connected: &Connected, told: &LazyHistorySync) -> Result<(), InboundError> {
-    let (bytes, size) = (told.compressed_bytes().clone(), told.decompressed_size() as u64);
+/// If it could not be ingested.
+pub(super) async fn ingest_part(
+    context: &ConnectionContext,
+    part: &LazyHistorySync,
+) -> Result<(), InboundError> {
+    let (bytes, size) = (part.compressed_bytes().clone(), part.decompressed_size() as u64);
     let of = bytes.clone();
-    let rest = tokio::task::spawn_blocking(move || remainder(&of, size)).await;
+    let rest = tokio::task::spawn_blocking(move || read_remainder(&of, size)).await;
     match rest {
-        Ok(Ok(rest)) => people(connected, past::contacts(&rest, &connected.identities)).await?,
-        _ => tracing::warn!(device = %connected.device, "a part of the history could not be read"),
+        Ok(Ok(rest)) => deliver_contacts(context, history_in::contacts(&rest, &context.identities)).await?,
+        _ => tracing::warn!(device = %context.device, "could not read a part of the history"),
     }
-    chats(connected, bytes, size).await?;
-    progress(connected, told).await
+    ingest_chats(context, bytes, size).await?;
+    deliver_progress(context, part).await
 }
 
-async fn people(connected: &Connected, people: Vec<ContactUpdate>) -> Result<(), InboundError> {
-    for people in people.chunks(PEOPLE) {
-        connected.tell(EngineEvent::Contacts(people.to_vec())).await?;
+async fn deliver_contacts(
+    context: &ConnectionContext,
+    contacts: Vec<ContactUpdate>,
+) -> Result<(), InboundError> {
+    for contacts in contacts.chunks(PEOPLE) {
+        context.deliver(EngineEvent::Contacts(contacts.to_vec())).await?;
     }
     Ok(())
 }
 
-/// Everything but the chats.
-fn remainder(bytes: &[u8], size: u64) -> Result<wa::HistorySync, HistorySyncError> {
+/// Everything except the chats.
+fn read_remainder(bytes: &[u8], size: u64) -> Result<wa::HistorySync, HistorySyncError> {
     let mut stream = HistorySyncStream::new(bytes, size);
     while stream.next_conversation_bytes()?.is_some() {}
     stream.remainder()
 }
 
-async fn chats(connected: &Connected, bytes: Bytes, size: u64) -> Result<(), InboundError> {
-    let (chats, mut coming) = mpsc::channel(CHATS);
+async fn ingest_chats(context: &ConnectionContext, bytes: Bytes, size: u64) -> Result<(), InboundError> {
+    let (sender, mut receiver) = mpsc::channel(CHATS);
     let reading = tokio::task::spawn_blocking(move || {
         let mut stream = HistorySyncStream::new(&bytes, size);
         while let Some(chat) = stream.next_conversation()? {
-            if chats.blocking_send(Box::new(chat)).is_err() {
+            if sender.blocking_send(Box::new(chat)).is_err() {
                 break;
             }
         }
         Ok::<_, HistorySyncError>(())
     });
-    while let Some(told) = coming.recv().await {
-        chat(connected, &told).await?;
+    while let Some(conversation) = receiver.recv().await {
+        ingest_chat(context, &conversation).await?;
     }
     if !matches!(reading.await, Ok(Ok(()))) {
-        tracing::warn!(device = %connected.device, "a part of the history could not be read to its end");
+        tracing::warn!(device = %context.device, "could not read the rest of a part of the history");
     }
     Ok(())
 }
 
-async fn chat(connected: &Connected, told: &wa::Conversation) -> Result<(), InboundError> {
-    let ids = &connected.identities;
-    people(connected, past::contact(told, ids).into_iter().collect()).await?;
-    for person in past::people_in(told) {
-        durable::learn(connected, &person).await?;
+async fn ingest_chat(
+    context: &ConnectionContext,
+    conversation: &wa::Conversation,
+) -> Result<(), InboundError> {
+    let ids = &context.identities;
+    deliver_contacts(context, history_in::contact(conversation, ids).into_iter().collect()).await?;
+    for person in history_in::people_in(conversation) {
+        inbound::resolve(context, &person).await?;
     }
-    let Some(PastChat { name, messages, changes, polls }) = past::chat_of(told, ids) else { return Ok(()) };
-    // What the network says of a group is newer than what the history does.
-    if let Some((chat, name)) = name.filter(|(chat, _)| !connected.is_told(chat)) {
-        connected.tell(EngineEvent::ChatName { chat, name }).await?;
+    let Some(HistoryChat { name, messages, changes, polls }) = history_in::chat_of(conversation, ids) else {
+        return Ok(());
+    };
+    // The network's group name is newer than the name in the history.
+    if let Some((chat, name)) = name.filter(|(chat, _)| !context.is_group_delivered(chat)) {
+        context.deliver(EngineEvent::ChatName { chat, name }).await?;
     }
-    for PastPoll { mut saying, header, asked_by } in polls {
-        let Some(asked_by) = asked_by.or_else(|| connected.client.pn()) else { continue };
-        polls::keep_asked(connected, &header, &asked_by, &mut saying).await?;
+    for HistoryPoll { mut parsed, header, asked_by } in polls {
+        let Some(asked_by) = asked_by.or_else(|| context.client.pn()) else { continue };
+        polls::store_secret(context, &header, &asked_by, &mut parsed).await?;
     }
     for messages in messages.chunks(MESSAGES) {
-        connected.tell(EngineEvent::History(messages.to_vec())).await?;
-        connected.past.fetch_add(messages.len() as u64, Ordering::Relaxed);
+        context.deliver(EngineEvent::History(messages.to_vec())).await?;
+        context.history_messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
     }
     for changes in changes.chunks(MESSAGES) {
-        connected.tell(EngineEvent::PastChanges(changes.to_vec())).await?;
+        context.deliver(EngineEvent::PastChanges(changes.to_vec())).await?;
     }
     Ok(())
 }
 
-/// A part that carries messages says how far the phone is; the others do not count. How many there will be is known
-/// with the last one.
-async fn progress(connected: &Connected, told: &LazyHistorySync) -> Result<(), InboundError> {
+/// Reports the progress of parts that contain messages. The total is available with the last part only.
+async fn deliver_progress(context: &ConnectionContext, part: &LazyHistorySync) -> Result<(), InboundError> {
     let with_messages = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::RECENT, HistorySyncType::FULL];
-    if !with_messages.iter().any(|kind| *kind as i32 == told.sync_type()) {
+    if !with_messages.iter().any(|kind| *kind as i32 == part.sync_type()) {
         return Ok(());
     }
-    let done = connected.past.load(Ordering::Relaxed);
-    let over = told.progress().is_some_and(|percent| percent >= 100);
+    let done = context.history_messages.load(Ordering::Relaxed);
+    let over = part.progress().is_some_and(|percent| percent >= 100);
     let step = |phase| EngineEvent::HistoryProgress { done, total: over.then_some(done), phase };
-    connected.tell(step(HistoryPhase::Messages)).await?;
+    context.deliver(step(HistoryPhase::Messages)).await?;
     if !over {
         return Ok(());
     }
-    app_state::past_is_told(connected).await;
-    connected.tell(step(HistoryPhase::Complete)).await
+    app_state::on_history_complete(context).await;
+    context.deliver(step(HistoryPhase::Complete)).await
 }

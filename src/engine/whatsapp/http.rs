@@ -1,7 +1,8 @@
-//! The library's HTTP client, over the guarded one: its address rules, its limits, no redirects.
+//! Implements the library's HTTP client on the guarded client: its address rules, its limits, no redirects. A
+//! completed exchange is an answer whatever its status, because the library reads from the status whether its media
+//! token has expired.
 //!
-//! The library streams from its blocking threads; such a thread waits on the runtime here. A completed exchange is
-//! an answer, whatever its status: the library reads from it whether its access to files has run out.
+//! The library streams from blocking threads; such a thread waits on the runtime here.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -18,45 +19,44 @@ use whatsapp_rust::wacore::net::{HttpClient, HttpRequest, HttpResponse, Streamin
 
 use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method};
 
-/// The largest answer that is held in memory, in bytes.
+/// The largest answer held in memory, in bytes.
 const MAX_HELD: u64 = 16 << 20;
-/// The largest file, encrypted, in bytes: the network takes 2 GB.
+/// The largest encrypted file, in bytes; the network's limit is 2 GB.
 const MAX_FILE: u64 = (2 << 30) + (1 << 20);
-/// For an answer that is held in memory.
+/// Timeout for an answer held in memory.
 const SHORT: Duration = Duration::from_secs(30);
-/// For a file, from connecting to its last byte.
+/// Timeout for a file, from connecting to its last byte.
 const LONG: Duration = Duration::from_secs(600);
-/// Read from a file at a time.
+/// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
-/// Pieces that wait for the network.
+/// Chunks that may wait for the network.
 const WAITING: usize = 4;
 
-/// Fetches for the library.
-pub(super) struct Http {
+/// The library's HTTP client.
+pub(super) struct LibraryHttpClient {
     client: GuardedClient,
 }
 
-impl Http {
-    /// Over this client.
+impl LibraryHttpClient {
     pub(super) fn new(client: GuardedClient) -> Self {
         Self { client }
     }
 
-    async fn held(&self, exchange: Exchange) -> Result<HttpResponse, anyhow::Error> {
+    async fn fetch(&self, exchange: Exchange) -> Result<HttpResponse, anyhow::Error> {
         let ExchangeAnswer { status, mut body, .. } = self.client.exchange(exchange).await?;
-        let mut held = Vec::new();
+        let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
-            held.extend_from_slice(&piece?);
+            bytes.extend_from_slice(&piece?);
         }
-        Ok(HttpResponse { status_code: status, body: held })
+        Ok(HttpResponse { status_code: status, body: bytes })
     }
 }
 
 #[async_trait]
-impl HttpClient for Http {
+impl HttpClient for LibraryHttpClient {
     async fn execute(&self, mut request: HttpRequest) -> Result<HttpResponse, anyhow::Error> {
         let body = request.body.take().map_or(ExchangeBody::Empty, ExchangeBody::Bytes);
-        self.held(exchange(request, body, SHORT, MAX_HELD)?).await
+        self.fetch(exchange(request, body, SHORT, MAX_HELD)?).await
     }
 
     fn supports_streaming(&self) -> bool {
@@ -67,7 +67,7 @@ impl HttpClient for Http {
         let handle = Handle::try_current()?;
         let exchange = exchange(request, ExchangeBody::Empty, LONG, MAX_FILE)?;
         let ExchangeAnswer { status, body, .. } = handle.block_on(self.client.exchange(exchange))?;
-        let body = Box::new(Blocking { handle, body, piece: Bytes::new() });
+        let body = Box::new(BlockingBody { handle, body, piece: Bytes::new() });
         Ok(StreamingHttpResponse { status_code: status, body })
     }
 
@@ -88,14 +88,15 @@ impl HttpClient for Http {
         });
         let bytes = ExchangeBody::Stream { length: content_length, bytes: bytes.boxed() };
         let exchange = exchange(request, bytes, LONG, MAX_HELD)?;
-        // This thread may block, so it reads the file itself, between two looks at the request.
-        let (answer, ()) = handle.block_on(async { tokio::join!(self.held(exchange), feed(body, pieces)) });
+        // This thread may block, so it reads the file itself while the request makes progress.
+        let (answer, ()) =
+            handle.block_on(async { tokio::join!(self.fetch(exchange), send_body(body, pieces)) });
         answer
     }
 }
 
-/// Reads a body to its end, or until nobody takes it any more.
-async fn feed(mut body: UploadBody, pieces: mpsc::Sender<io::Result<Bytes>>) {
+/// Reads a body to its end, or until the request ends.
+async fn send_body(mut body: UploadBody, pieces: mpsc::Sender<io::Result<Bytes>>) {
     let mut buffer = vec![0_u8; PIECE];
     loop {
         let piece = match body.read(&mut buffer) {
@@ -121,15 +122,15 @@ fn exchange(
     let method = match method.as_str() {
         "POST" => Method::POST,
         "GET" => Method::GET,
-        _ => return Err(anyhow::anyhow!("only GET and POST are made")),
+        _ => return Err(anyhow::anyhow!("only GET and POST are supported")),
     };
     let headers = headers.into_iter().collect();
     Ok(Exchange { url: address(&url)?, method, headers, body, timeout, limit })
 }
 
-/// An address; of the testbed, which is on this machine and has no TLS, the library knows only its host.
+/// Parses an address. The library builds testbed addresses with `https`, but the testbed has no TLS.
 fn address(text: &str) -> Result<Url, anyhow::Error> {
-    // The error is not passed on: it could name the address, which can hold a token.
+    // The error is dropped: it could contain the address, which can contain a token.
     let url: Url = text.parse().map_err(|_| anyhow::anyhow!("not an address"))?;
     #[cfg(feature = "testbed")]
     let url = without_tls(url);
@@ -143,21 +144,21 @@ fn without_tls(mut url: Url) -> Url {
         Some(url::Host::Ipv6(v6)) => v6.is_loopback(),
         Some(url::Host::Domain(_)) | None => false,
     };
-    // Only the scheme changes: a port that was left out would be another one now.
+    // An address without a port would get another default port.
     if local && url.port().is_some() {
         let _ = url.set_scheme("http");
     }
     url
 }
 
-/// A body for a thread that may block.
-struct Blocking {
+/// A streamed body for a thread that may block.
+struct BlockingBody {
     handle: Handle,
     body: BoxStream<'static, io::Result<Bytes>>,
     piece: Bytes,
 }
 
-impl Read for Blocking {
+impl Read for BlockingBody {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             match self.handle.block_on(self.body.next()) {
@@ -178,12 +179,12 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    fn http() -> Http {
+    fn http() -> LibraryHttpClient {
         let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
-        Http::new(GuardedClient::new(guard, Duration::from_secs(5)))
+        LibraryHttpClient::new(GuardedClient::new(guard, Duration::from_secs(5)))
     }
 
-    /// A server for one request; what it was sent, up to a body's `length` bytes.
+    /// Serves one request; returns what it received, with at least `length` bytes of body.
     async fn serve(listener: TcpListener, answer: Vec<u8>, length: usize) -> Vec<u8> {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut seen = Vec::new();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_comes_in_on_a_blocking_thread() {
+    async fn download_streams_on_blocking_thread() {
         let (listener, url) = listener().await;
         let file: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
         let reading = tokio::task::spawn_blocking(move || {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_goes_out_from_a_blocking_thread_and_a_refusal_is_an_answer() {
+    async fn upload_streams_and_refusal_is_an_answer() {
         let (listener, url) = listener().await;
         let file = vec![7_u8; 300_000];
         let (length, body) = (file.len(), Box::new(io::Cursor::new(file.clone())));
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_upload_that_is_cut_off_ends() {
+    async fn interrupted_upload_fails() {
         let (listener, url) = listener().await;
         let sending = tokio::task::spawn_blocking(move || {
             let body = Box::new(io::repeat(1).take(50_000_000));
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_asked_in_one_piece_is_answered_in_one() {
+    async fn request_in_memory_is_answered_in_memory() {
         let (listener, url) = listener().await;
         let http = http();
         let request = HttpRequest::post(url).with_body(&b"ask"[..]);
@@ -265,7 +266,7 @@ mod tests {
 
     #[cfg(feature = "testbed")]
     #[test]
-    fn only_the_testbed_on_this_machine_is_spoken_to_without_tls() {
+    fn loopback_address_is_used_without_tls() {
         for (text, is) in [
             ("https://127.0.0.1:8080/mms/image/x", "http://127.0.0.1:8080/mms/image/x"),
             ("https://[::1]:8080/x", "http://[::1]:8080/x"),

@@ -1,9 +1,9 @@
-//! How a device is linked: by a code that is scanned, or one that is typed on the phone.
+//! Links a device, by a code that is scanned or one that is typed on the phone.
 //!
-//! The network gives six references at once; the library shows them one after the other, 60 s and then 20 s each
+//! The network sends six references at once; the library shows them in turn, for 60 s and then 20 s each
 //! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in with a
-//! second one. A link that breaks before the network has our signature is none: the login is refused as that of a
-//! device that was removed, and the device shows a code again.
+//! second one. A link that breaks before the network has our signature is incomplete: the network refuses the login
+//! like that of a removed device, and the device shows a code again.
 
 use std::time::Duration;
 
@@ -13,40 +13,40 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
 
-use super::erased::erased;
+use super::boxed::boxed;
 use crate::domain::device::Account;
 use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 
-/// Where the vault says how far a link is.
+/// Vault space of the link's progress.
 const SPACE: &str = "link";
 const BEGUN: &str = "begun";
-/// How long a typed code is valid (`wacore`, `pair_code.rs`).
+/// How long a pairing code is valid (`wacore`, `pair_code.rs`).
 const TYPED_VALID: Duration = Duration::from_secs(180);
-/// How long codes are shown in all.
+/// How long all QR codes together are shown.
 pub(super) const ALL_VALID: Duration = Duration::from_secs(60 + 5 * 20);
-/// How long the network may take to make one.
+/// How long the network may take to create a pairing code.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks for a code to be typed on the phone with this number; it is of use `until` codes are shown no more.
+/// Requests a pairing code for this number; it expires at `until` at the latest.
 ///
 /// # Errors
-/// When the network refuses, with the reason.
-pub(super) async fn typed_code(
+/// If the network refuses, with the reason.
+pub(super) async fn request_pairing_code(
     client: &Arc<Client>,
     phone_number: &str,
     until: Instant,
 ) -> Result<PairingCode, SessionError> {
-    // Whoever asks again has no use for the earlier code.
-    erased(client.cancel_pair_code()).await;
+    // A new request replaces the earlier code.
+    boxed(client.cancel_pair_code()).await;
     let options = PairCodeOptions { phone_number: phone_number.to_owned(), ..PairCodeOptions::default() };
-    let asked = tokio::time::timeout(PATIENCE, erased(client.pair_with_code(options))).await;
+    let asked = tokio::time::timeout(PATIENCE, boxed(client.pair_with_code(options))).await;
     let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
-    let code = code.map_err(|error| refused(&why(&error)))?;
+    let code = code.map_err(|error| refused(&refusal_reason(&error)))?;
     let valid = TYPED_VALID.min(until.saturating_duration_since(Instant::now()));
     Ok(PairingCode { code, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) })
 }
 
-fn why(error: &PairError) -> String {
+fn refusal_reason(error: &PairError) -> String {
     let sentence = match error.rejection() {
         Some(PairCodeRejection::RateOverlimit) => {
             "too many codes were asked for; wait some minutes, or scan the QR code"
@@ -77,37 +77,36 @@ fn refused(reason: &str) -> SessionError {
     SessionError::Refused(reason.to_owned())
 }
 
-/// Notes that a phone accepted the link, and that the network may not know of it yet: it does once our signature of
-/// it has arrived there, of which the first login tells.
+/// Records that a phone accepted the link. The network confirms with the first login that it has our signature.
 ///
 /// # Errors
-/// When the store fails.
-pub(super) async fn begun(vault: &dyn Vault) -> Result<(), VaultError> {
+/// If the store fails.
+pub(super) async fn mark_incomplete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, Some(Vec::new())).await
 }
 
-/// The network has let the device in, or the link is forgotten.
+/// Records that the network accepted a login, or that the link was removed.
 ///
 /// # Errors
-/// When the store fails.
-pub(super) async fn over(vault: &dyn Vault) -> Result<(), VaultError> {
+/// If the store fails.
+pub(super) async fn mark_complete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, None).await
 }
 
-/// Whether the network may never have heard of the link.
+/// Whether no login has confirmed the link yet.
 ///
 /// # Errors
-/// When the store fails.
-pub(super) async fn is_begun(vault: &dyn Vault) -> Result<bool, VaultError> {
+/// If the store fails.
+pub(super) async fn is_incomplete(vault: &dyn Vault) -> Result<bool, VaultError> {
     Ok(vault.get(SPACE, BEGUN).await?.is_some())
 }
 
-/// The account that a phone linked. It may have no name yet.
-pub(super) fn account_of(told: &PairSuccess) -> Account {
-    account(told.id.user_base(), &told.business_name)
+/// The account that was linked; it may have no name yet.
+pub(super) fn account_of(success: &PairSuccess) -> Account {
+    account(success.id.user_base(), &success.business_name)
 }
 
-/// An account by number, and by its name where it has one.
+/// An account by number, with its name if it has one.
 pub(super) fn account(number: &str, name: &str) -> Account {
     let client_name = if name.is_empty() { format!("+{number}") } else { name.to_owned() };
     Account { phone_number: number.to_owned(), client_name }

@@ -1,11 +1,11 @@
-//! Files, up and down: never whole in memory, in a file without a name on their way.
+//! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
-//! A file goes up encrypted before the message that names it leaves. One that comes in is fetched, decrypted and
-//! checked before its message is told, within a time: what could not be had leaves a message of its type without a
-//! file, so that nothing behind it waits for ever. The library's downloads ask the connection for an access token
-//! and nothing else, so they may be made while it holds a sender's lock.
+//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and verified
+//! before its message is delivered, within a time limit. If that fails for good, the message is delivered without its
+//! file, so that later messages are not blocked. A download only asks the connection for an access token, so it may
+//! run while the library holds a sender's lock.
 
-use super::erased::erased;
+use super::boxed::boxed;
 use std::fs::File;
 use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -16,116 +16,124 @@ use sha2::{Digest as _, Sha256};
 use whatsapp_rust::download::DownloadWriter;
 use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, MediaEncryptor};
 
-use super::connected::Connected;
-use super::convert::content_out::Uploaded;
-use super::convert::remote::{RemoteFile, media_type};
-use super::outbound::{permanent, transient};
+use super::connection_context::ConnectionContext;
+use super::convert::content_out::UploadedMedia;
+use super::convert::remote_file::{RemoteFile, media_type};
+use super::send_outcome::{offline, permanent, transient};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::{MediaHash, MediaKind};
 use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOutcome};
 
-/// The largest file, in bytes: what the network itself takes.
+/// The largest file in bytes, as for the network.
 const MAX_FILE: u64 = 2 << 30;
-/// How long a file may take to come in: so long at least,
+/// The minimum time for a download,
 const LEAST: Duration = Duration::from_secs(20);
-/// and a second more for so many bytes,
+/// plus one second for this many bytes,
 const BYTES_A_SECOND: u64 = 512 << 10;
-/// but no longer than this.
+/// up to this maximum.
 const MOST: Duration = Duration::from_secs(120);
-/// How long a file may take to go out.
+/// How long an upload may take.
 const UPLOAD: Duration = Duration::from_secs(600);
-/// The largest thumbnail that goes with a message, in bytes: it is in the message itself, once for each device.
+/// The largest thumbnail in bytes; it is part of the message, once for each device.
 const THUMBNAIL: usize = 32 << 10;
-/// Read from a file at a time.
+/// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
 
-/// The message with its file in the store, or without where it could not be had.
+/// The message with its file, or without it if the download failed for good.
 ///
 /// # Errors
-/// When it may come another time: the message must not be acknowledged then.
-pub(super) async fn fetched(
-    connected: &Connected,
+/// If a later attempt may succeed; the message must not be acknowledged then.
+pub(super) async fn with_file(
+    context: &ConnectionContext,
     message: Incoming,
     file: RemoteFile,
 ) -> Result<Incoming, InboundError> {
-    match fetch(connected, &file).await {
+    match download(context, &file).await {
         Ok(attachment) => Ok(Incoming { content: Content::Media(attachment), ..message }),
-        Err(Missing::Later(error)) => Err(error),
-        Err(Missing::Lost(why)) => {
-            tracing::warn!(device = %connected.device, kind = ?file.kind, why, "a message comes without its file");
+        Err(FetchError::Transient(error)) => Err(error),
+        Err(FetchError::Permanent(why)) => {
+            tracing::warn!(device = %context.device, kind = ?file.kind, why, "message delivered without its file");
             Ok(message)
         }
     }
 }
 
-/// Why a file is not here.
-enum Missing {
-    /// It may be had another time.
-    Later(InboundError),
-    /// It cannot be had.
-    Lost(&'static str),
+/// Why a file was not downloaded.
+enum FetchError {
+    /// A later attempt may succeed.
+    Transient(InboundError),
+    /// No attempt will succeed.
+    Permanent(&'static str),
 }
 
-async fn fetch(connected: &Connected, file: &RemoteFile) -> Result<Attachment, Missing> {
+async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Attachment, FetchError> {
     if file.size.is_some_and(|size| size > MAX_FILE) {
-        return Err(Missing::Lost("it is too large"));
+        return Err(FetchError::Permanent("it is too large"));
     }
-    // The rest of the address, and the access token behind it, are put after this.
+    // The library appends a query with the access token.
     let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
-    path.ok_or(Missing::Lost("its sender does not say where it is"))?;
-    let spool = blocking(tempfile::tempfile).await.map_err(|_| Missing::Lost("there is no room for it"))?;
-    let download = connected.client.download_to_writer(file, Bounded::new(spool));
-    let arrived = match tokio::time::timeout(patience(file.size), erased(download)).await {
+    path.ok_or(FetchError::Permanent("its sender does not say where it is"))?;
+    let temp =
+        blocking(tempfile::tempfile).await.map_err(|_| FetchError::Permanent("there is no room for it"))?;
+    let download = context.client.download_to_writer(file, SizeLimitedFile::new(temp));
+    let arrived = match tokio::time::timeout(download_timeout(file.size), boxed(download)).await {
         Ok(Ok(arrived)) => arrived,
-        Ok(Err(_)) if !connected.client.is_connected() => return Err(Missing::Later(InboundError::Gone)),
-        Ok(Err(_)) => {
-            return Err(Missing::Lost("the network does not give it, or it is not what it should be"));
+        Ok(Err(_)) if !context.client.is_connected() => {
+            return Err(FetchError::Transient(InboundError::Gone));
         }
-        Err(_) => return Err(Missing::Lost("it did not come in time")),
+        Ok(Err(_)) => {
+            return Err(FetchError::Permanent(
+                "the network does not give it, or it is not what it should be",
+            ));
+        }
+        Err(_) => return Err(FetchError::Permanent("it did not come in time")),
     };
-    let stored = match connected.media.save(read_on(rewound(arrived.file).await?)).await {
+    let stored = match context.media.save(stream_from(rewind(arrived.file).await?)).await {
         Ok(stored) => stored,
         Err(MediaStoreError::TooLarge(_)) => {
-            return Err(Missing::Lost("the store does not take so large a file"));
+            return Err(FetchError::Permanent("the store does not take so large a file"));
         }
-        Err(MediaStoreError::Store(error)) => return Err(Missing::Later(InboundError::Store(error))),
+        Err(MediaStoreError::Store(error)) => return Err(FetchError::Transient(InboundError::Store(error))),
         Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => {
-            return Err(Missing::Lost("it is empty"));
+            return Err(FetchError::Permanent("it is empty"));
         }
     };
     let kind = file.kind.of_told(&stored.mimetype);
     Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
 }
 
-async fn rewound(mut file: File) -> Result<File, Missing> {
-    let rewound = blocking(move || file.seek(SeekFrom::Start(0)).map(|_| file)).await;
-    rewound.map_err(|_| Missing::Lost("it could not be read back"))
+async fn rewind(mut file: File) -> Result<File, FetchError> {
+    let rewind = blocking(move || file.seek(SeekFrom::Start(0)).map(|_| file)).await;
+    rewind.map_err(|_| FetchError::Permanent("it could not be read back"))
 }
 
-fn patience(size: Option<u64>) -> Duration {
+fn download_timeout(size: Option<u64>) -> Duration {
     LEAST.saturating_add(Duration::from_secs(size.unwrap_or(0) / BYTES_A_SECOND)).min(MOST)
 }
 
-/// Uploads a file, encrypted.
+/// Encrypts and uploads a file.
 ///
 /// # Errors
-/// What becomes of the message; nothing of it has left then.
-pub(super) async fn upload(connected: &Connected, attachment: &Attachment) -> Result<Uploaded, SendOutcome> {
-    let (spool, info) = encrypted(connected, attachment).await?;
+/// The outcome of the message; no part of it has left then.
+pub(super) async fn upload(
+    context: &ConnectionContext,
+    attachment: &Attachment,
+) -> Result<UploadedMedia, SendOutcome> {
+    let (temp, info) = encrypt(context, attachment).await?;
     let kind = media_type(attachment.kind);
-    let source = Spool(spool);
-    let sending = erased(connected.client.upload_stream(source, info, kind));
+    let source = TempFile(temp);
+    let sending = boxed(context.client.upload_stream(source, info, kind));
     let uploaded = match tokio::time::timeout(UPLOAD, sending).await {
         Ok(Ok(uploaded)) => uploaded,
-        Ok(Err(_)) if !connected.client.is_connected() => return Err(super::outbound::offline()),
+        Ok(Err(_)) if !context.client.is_connected() => return Err(offline()),
         Ok(Err(error)) => {
             let status = whatsapp_rust::ErrorChainExt::http_status(&*error);
-            tracing::warn!(device = %connected.device, status, "the network did not take a file");
-            return Err(not_taken(status));
+            tracing::warn!(device = %context.device, status, "the network rejected a file");
+            return Err(upload_error(status));
         }
         Err(_) => return Err(transient("upload_failed", "the file could not be uploaded in time")),
     };
-    Ok(Uploaded {
+    Ok(UploadedMedia {
         url: uploaded.url,
         path: uploaded.direct_path,
         key: uploaded.media_key.to_vec(),
@@ -134,67 +142,67 @@ pub(super) async fn upload(connected: &Connected, attachment: &Attachment) -> Re
         encrypted_hash: uploaded.file_enc_sha256.to_vec(),
         size: uploaded.file_length,
         sidecar: uploaded.streaming_sidecar,
-        thumbnail: thumbnail(connected, attachment).await,
+        thumbnail: thumbnail(context, attachment).await,
     })
 }
 
-/// What phones show of a picture before they have it.
-async fn thumbnail(connected: &Connected, attachment: &Attachment) -> Option<Vec<u8>> {
+/// The preview that phones show before the download.
+async fn thumbnail(context: &ConnectionContext, attachment: &Attachment) -> Option<Vec<u8>> {
     if attachment.kind != MediaKind::Image || !attachment.file.has_thumbnail {
         return None;
     }
-    let small = connected.media.thumbnail(&attachment.file.hash).await;
+    let small = context.media.thumbnail(&attachment.file.hash).await;
     small.filter(|jpeg| jpeg.len() <= THUMBNAIL)
 }
 
-fn not_taken(status: Option<u16>) -> SendOutcome {
+fn upload_error(status: Option<u16>) -> SendOutcome {
     match status {
-        Some(413) => permanent("media_too_large", "the network does not take so large a file"),
-        Some(415) => permanent("media_not_taken", "the network does not take a file of this type"),
+        Some(413) => permanent("media_too_large", "the network does not accept files of this size"),
+        Some(415) => permanent("media_not_taken", "the network does not accept files of this type"),
         _ => transient("upload_failed", "the file could not be uploaded"),
     }
 }
 
-/// The file, encrypted, in a file without a name.
-async fn encrypted(
-    connected: &Connected,
+/// The encrypted file, in a temporary file.
+async fn encrypt(
+    context: &ConnectionContext,
     attachment: &Attachment,
 ) -> Result<(File, EncryptedMediaInfo), SendOutcome> {
     let unreadable = || transient("media_unreadable", "the file could not be read to its end");
     let no_room =
         |_| transient("media_unreadable", "the file could not be encrypted: there is no room for it");
-    let mut bytes = connected.media.open(&attachment.file.hash).await.map_err(not_opened)?;
-    let mut spool = blocking(tempfile::tempfile).await.map_err(no_room)?;
+    let mut bytes = context.media.open(&attachment.file.hash).await.map_err(open_error)?;
+    let mut temp = blocking(tempfile::tempfile).await.map_err(no_room)?;
     let kind = media_type(attachment.kind);
     let mut encryptor = MediaEncryptor::new(kind)
         .map_err(|_| transient("media_unreadable", "the file could not be encrypted"))?;
     let mut hasher = Sha256::new();
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|error| {
-            tracing::warn!(device = %connected.device, %error, "a file could not be read to its end");
+            tracing::warn!(device = %context.device, %error, "a file could not be read to its end");
             unreadable()
         })?;
         let work = move || {
             hasher.update(&piece);
-            encryptor.update_to_writer(&piece, &mut spool).map_err(io::Error::other)?;
-            Ok((hasher, encryptor, spool))
+            encryptor.update_to_writer(&piece, &mut temp).map_err(io::Error::other)?;
+            Ok((hasher, encryptor, temp))
         };
-        (hasher, encryptor, spool) = blocking(work).await.map_err(no_room)?;
+        (hasher, encryptor, temp) = blocking(work).await.map_err(no_room)?;
     }
     let hash = MediaHash::of_digest(&hasher.finalize().into());
     if hash != attachment.file.hash {
-        return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
+        return Err(permanent("media_damaged", "the file has changed since it was stored"));
     }
     let finish = move || {
-        let info = encryptor.finalize_to_writer(&mut spool).map_err(io::Error::other)?;
-        Ok((spool, info))
+        let info = encryptor.finalize_to_writer(&mut temp).map_err(io::Error::other)?;
+        Ok((temp, info))
     };
     blocking(finish).await.map_err(no_room)
 }
 
-fn not_opened(error: MediaStoreError) -> SendOutcome {
+fn open_error(error: MediaStoreError) -> SendOutcome {
     match error {
-        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+        MediaStoreError::Gone => permanent("media_gone", "the file is no longer in the store"),
         error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),
         error @ (MediaStoreError::Incomplete(_) | MediaStoreError::Store(_)) => {
             transient("media_unreadable", &error.to_string())
@@ -202,10 +210,10 @@ fn not_opened(error: MediaStoreError) -> SendOutcome {
     }
 }
 
-/// An encrypted file, for as many tries as it takes.
-struct Spool(File);
+/// An encrypted file that can be read several times.
+struct TempFile(File);
 
-impl whatsapp_rust::wacore::upload::UploadSource for Spool {
+impl whatsapp_rust::wacore::upload::UploadSource for TempFile {
     fn len(&self) -> u64 {
         self.0.metadata().map_or(0, |file| file.len())
     }
@@ -217,19 +225,19 @@ impl whatsapp_rust::wacore::upload::UploadSource for Spool {
     }
 }
 
-/// A file that takes no more than the network would send.
-struct Bounded {
+/// A file that refuses more bytes than the network's limit.
+struct SizeLimitedFile {
     file: File,
     end: u64,
 }
 
-impl Bounded {
+impl SizeLimitedFile {
     fn new(file: File) -> Self {
         Self { file, end: 0 }
     }
 }
 
-impl Write for Bounded {
+impl Write for SizeLimitedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let end = self.end.saturating_add(bytes.len() as u64);
         if end > MAX_FILE {
@@ -245,21 +253,21 @@ impl Write for Bounded {
     }
 }
 
-impl Seek for Bounded {
+impl Seek for SizeLimitedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.end = self.file.seek(to)?;
         Ok(self.end)
     }
 }
 
-impl DownloadWriter for Bounded {
+impl DownloadWriter for SizeLimitedFile {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
     }
 }
 
-/// A file's bytes from where it stands, read on threads that may block.
-fn read_on(file: File) -> ByteStream {
+/// The file's bytes from its current position, read on blocking threads.
+fn stream_from(file: File) -> ByteStream {
     let pieces = stream::unfold(Some(file), async |file| {
         let mut file = file?;
         let read = move || {
@@ -287,41 +295,41 @@ mod tests {
     use whatsapp_rust::wacore::upload::UploadSource as _;
 
     #[test]
-    fn a_slow_file_is_waited_for_by_its_size_and_no_longer() {
-        assert_eq!(patience(None), LEAST);
-        assert_eq!(patience(Some(10 << 20)), LEAST + Duration::from_secs(20));
-        assert_eq!(patience(Some(u64::MAX)), MOST);
+    fn download_timeout_depends_on_size_up_to_maximum() {
+        assert_eq!(download_timeout(None), LEAST);
+        assert_eq!(download_timeout(Some(10 << 20)), LEAST + Duration::from_secs(20));
+        assert_eq!(download_timeout(Some(u64::MAX)), MOST);
     }
 
     #[test]
-    fn an_upload_is_read_from_where_it_broke_off() {
+    fn upload_resumes_from_offset() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let spool = Spool(file);
+        let temp = TempFile(file);
         for (offset, rest) in [(0, "0123456789"), (7, "789"), (0, "0123456789")] {
             let mut read = String::new();
-            spool.reader_from(offset).unwrap().read_to_string(&mut read).unwrap();
+            temp.reader_from(offset).unwrap().read_to_string(&mut read).unwrap();
             assert_eq!(read, rest);
         }
-        assert_eq!(spool.len(), 10);
+        assert_eq!(temp.len(), 10);
     }
 
     #[tokio::test]
-    async fn what_was_written_is_read_back_after_a_failed_try() {
-        let mut sink = Bounded::new(tempfile::tempfile().unwrap());
+    async fn second_attempt_overwrites_first() {
+        let mut sink = SizeLimitedFile::new(tempfile::tempfile().unwrap());
         sink.write_all(b"something longer").unwrap();
         sink.seek(SeekFrom::Start(0)).unwrap();
         sink.write_all(b"short").unwrap();
         sink.truncate(5).unwrap();
-        let Ok(file) = rewound(sink.file).await else { panic!("it cannot be read back") };
-        let pieces: Vec<_> = read_on(file).collect().await;
+        let Ok(file) = rewind(sink.file).await else { panic!("it cannot be read back") };
+        let pieces: Vec<_> = stream_from(file).collect().await;
         let read: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
         assert_eq!(read, b"short");
     }
 
     #[test]
-    fn more_than_the_network_sends_is_not_written() {
-        let mut sink = Bounded::new(tempfile::tempfile().unwrap());
+    fn bytes_beyond_limit_are_refused() {
+        let mut sink = SizeLimitedFile::new(tempfile::tempfile().unwrap());
         sink.seek(SeekFrom::Start(MAX_FILE - 1)).unwrap();
         assert_eq!(sink.write(b"12").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }

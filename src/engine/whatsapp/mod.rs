@@ -1,24 +1,25 @@
-//! The native engine: WhatsApp's multi-device protocol, through the crate `whatsapp-rust`.
+//! Engine `whatsapp`: drives a linked account over WhatsApp's multi-device protocol, through the crate
+//! `whatsapp-rust`. A message is acknowledged to the network only after it is durable here, and no type of the
+//! library leaves this folder.
 //!
-//! Parts: `session` is a device's session and delegates everything; `client` builds the library's client for
-//! ONE connection, whose tasks live in `runtime`; `linking` shows codes, `pump` turns the library's events into
-//! ours, `durable` takes in messages before the network is told that we have them, `outbound` sends them, `acks`
-//! joins a message with the network's answer, `ended` names how connections end,
-//! `liveness` watches them, `exists` knows who is on the network. `convert` is pure. `changes`,
-//! `groups`, `people`, `media`, `polls`, `history`, `announcements`, `app_state` and `calls` have a file each. `storage` is the library's storage over
-//! the vault, `http` its HTTP client over `net`.
+//! Files: `session` owns a device and delegates each call; `session/connection` runs one connection; `client` builds
+//! the library's client, whose tasks run in `runtime`; `linking` shows codes; `event_pump` queues the library's
+//! events; `inbound` ingests messages; `outbound` sends them; `acks` matches a sent message with the network's
+//! answer; `disconnect_reason` classifies ended connections; `keepalive` measures the round trip; `on_network` caches
+//! who has an account. `storage` implements the library's storage on the vault, `http` its HTTP client on `net`.
+//! `convert` is pure.
 //!
-//! Invariants: no type of the library leaves this folder. Whatever the library does in the background belongs to
-//! the session that began it: it ends with it, and its panic is the session's panic. The library's own reconnecting
-//! is off, as retrying is the supervisor's; after the network ends the connection in which a device was linked, the
-//! same session opens a second one. A message is acknowledged to the network only once it is durable here. The
-//! library logs through `log`, which `telemetry` shows nowhere: its lines have whole numbers in them.
+//! The library's background tasks belong to the session that started them: they end with it, and their panic is the
+//! session's panic. The library's own reconnecting is off, because the supervisor retries. The network ends the
+//! connection in which a device was linked; the same session then opens a second one. The library logs whole phone
+//! numbers through the crate `log`, so `telemetry` discards those lines.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use self::driver_state::DriverState;
 use self::session::WhatsAppSession;
 use self::settings::DeviceSettings;
 use crate::domain::ids::DeviceId;
@@ -30,29 +31,35 @@ use crate::engine::{ControlContext, ControlError, ControlVerb};
 use crate::net::GuardedClient;
 
 mod acks;
-mod announcements;
 mod app_state;
+mod boxed;
 mod calls;
 mod changes;
 mod client;
-mod connected;
+mod connection_context;
 mod convert;
-mod durable;
-mod ended;
-mod erased;
-mod exists;
+mod disconnect_reason;
+mod driver_state;
+mod event_pump;
+mod event_queue;
 mod groups;
 mod history;
+mod history_download;
+mod history_queue;
 mod http;
+mod inbound;
+mod keepalive;
 mod linking;
-mod liveness;
 mod media;
+mod on_network;
+mod on_network_cache;
 mod outbound;
+mod pending_syncs;
 mod people;
 mod polls;
-mod pump;
-mod resend;
+mod retry_request;
 mod runtime;
+mod send_outcome;
 mod session;
 mod settings;
 mod storage;
@@ -62,39 +69,30 @@ mod testbed;
 #[cfg(feature = "testbed")]
 pub use self::testbed::is_allowed as is_testbed;
 
-/// What the driver is given.
+/// Configuration of the driver.
 pub struct WhatsAppConfig {
-    /// For everything that is fetched over HTTP.
+    /// The client for everything that is fetched over HTTP.
     pub http: GuardedClient,
-    /// The testbed that takes the network's place, on a loopback address.
+    /// The testbed that replaces the network, on a loopback address.
     #[cfg(feature = "testbed")]
     pub testbed: Option<url::Url>,
 }
 
-/// What all sessions share.
-struct Shared {
-    http: GuardedClient,
-    #[cfg(feature = "testbed")]
-    testbed: Option<url::Url>,
-    #[cfg(feature = "testbed")]
-    worlds: testbed::Worlds,
-}
-
-/// All devices of the native engine.
+/// The factory of the engine's sessions.
 pub struct WhatsAppDriver {
-    shared: Arc<Shared>,
+    shared: Arc<DriverState>,
 }
 
 impl WhatsAppDriver {
-    /// Connects nothing yet.
+    /// Creates the driver; nothing is connected.
     #[must_use]
     pub fn new(config: WhatsAppConfig) -> Self {
-        let shared = Shared {
+        let shared = DriverState {
             http: config.http,
             #[cfg(feature = "testbed")]
             testbed: config.testbed,
             #[cfg(feature = "testbed")]
-            worlds: testbed::Worlds::default(),
+            testbed_devices: testbed::TestbedDevices::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -155,12 +153,12 @@ impl Driver for WhatsAppDriver {
         body: Value,
     ) -> Result<Value, ControlError> {
         let testbed = self.shared.testbed.as_ref().ok_or(ControlError::NotFound)?;
-        self.shared.worlds.control(testbed, &context.device, verb, body).await
+        self.shared.testbed_devices.control(testbed, &context.device, verb, body).await
     }
 
     async fn forget(&self, device: &DeviceId) {
         #[cfg(feature = "testbed")]
-        self.shared.worlds.forget(device);
+        self.shared.testbed_devices.forget(device);
         #[cfg(not(feature = "testbed"))]
         let _ = device;
     }

@@ -1,12 +1,11 @@
-//! Messages on their way out.
+//! Sends messages. A message has the same network id in every attempt, and the network drops further copies of it.
 //!
-//! A message goes under the id that was chosen for it, the same at every try; the network drops further copies of
-//! it. No key is used twice, also after kill -9: the library takes the counters of a session's sending chain in
-//! leases, and before the bytes leave it waits until every lease is in the vault; failing that, nothing leaves
-//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` stands before `send_node`;
+//! No key is used twice, also after kill -9. The library reserves the counters of a session's sending chain in
+//! leases, and before bytes leave it waits until each lease is in the vault. If that fails, nothing leaves
+//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` precedes `send_node`;
 //! `client/adapters.rs`; `wacore`, `store/signal_cache.rs`).
 //!
-//! The library reports success when the bytes have left. What counts is the network's answer, which
+//! The library reports success when the bytes have left. The result is the network's answer, which
 //! [`Acks`](super::acks::Acks) waits for.
 
 use std::time::Duration;
@@ -14,64 +13,60 @@ use std::time::Duration;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
 
-use super::acks::Answer;
-use super::connected::Connected;
-use super::convert::content_out::{self, Enclosed};
-use super::convert::{jid, receipt};
-use super::erased::erased;
-use super::{exists, media, polls};
+use super::acks::AckAnswer;
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
+use super::convert::content_out::{self, MessageExtras};
+use super::convert::{jid, receipt_in};
+use super::send_outcome::{link_lost, offline, permanent, transient, unknown};
+use super::{media, on_network, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
-use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
+use crate::engine::{Outgoing, SendOutcome, SessionError};
 
-/// How long the network may take to say that it has a message.
+/// How long the network may take to acknowledge a message.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long the library may take until the bytes have left, asking for keys and devices included.
+/// How long the library may take to send, including requests for keys and devices.
 const LEAVING: Duration = Duration::from_secs(60);
 
-/// Sends a message; see [`crate::engine::Session::send`].
-pub(super) async fn send(connected: &Connected, message: Outgoing) -> SendOutcome {
-    match attempt(connected, &message).await {
+/// See [`crate::engine::Session::send`].
+pub(super) async fn send(context: &ConnectionContext, message: Outgoing) -> SendOutcome {
+    match attempt(context, &message).await {
         Ok(participants) => SendOutcome::Sent { participants },
         Err(outcome) => outcome,
     }
 }
 
-/// What becomes of a message while nothing is connected.
-pub(super) fn offline() -> SendOutcome {
-    transient("not_connected", "the device is not connected to its network")
-}
-
-async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
-    recipient(connected, &message.chat).await?;
-    let content = content(connected, message).await?;
+async fn attempt(context: &ConnectionContext, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
+    check_recipient(context, &message.chat).await?;
+    let content = build_content(context, message).await?;
     if message.again {
-        key_is_with_nobody(connected, &message.chat).await?;
+        reset_group_key(context, &message.chat).await?;
     }
-    settled(connected).await?;
-    let handed = handed_over(connected, message, content).await;
-    // The network may have had the message before, and dropped this copy with the key in it; or it took neither.
-    if (message.again || handed.is_err()) && key_is_with_nobody(connected, &message.chat).await.is_err() {
-        tracing::warn!(device = %connected.device, "a group's key may not go with the next message to it");
+    flush_keys(context).await?;
+    let sent = send_and_await_ack(context, message, content).await;
+    // The network may have dropped this copy with the key in it, or may have received neither copy.
+    if (message.again || sent.is_err()) && reset_group_key(context, &message.chat).await.is_err() {
+        tracing::warn!(device = %context.device, "the group's key may be missing from the next message");
     }
-    handed?;
-    Ok(goes_to(connected, &message.chat).await)
+    sent?;
+    Ok(group_recipients(context, &message.chat).await)
 }
 
-/// Hands a message to the network and waits for its answer.
-async fn handed_over(
-    connected: &Connected,
+/// Sends a message and waits for the network's acknowledgement.
+async fn send_and_await_ack(
+    context: &ConnectionContext,
     message: &Outgoing,
     content: wa::Message,
 ) -> Result<(), SendOutcome> {
     let id = message.id.network.as_str();
-    let mut awaited = connected.acks.expect(id);
+    let mut pending = context.acks.register(id);
     let options = SendOptions::default().with_message_id(id);
     let to = jid::to_network(&message.chat);
-    let sent = erased(connected.client.send_message_with_options(to, content, options));
+    let sent = boxed(context.client.send_message_with_options(to, content, options));
     match tokio::time::timeout(LEAVING, sent).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => return Err(not_sent(&connected.client, &error)),
+        Ok(Err(error)) => return Err(not_sent(&context.client, &error)),
         Err(_) => {
             return Err(unknown(
                 "no_answer",
@@ -79,48 +74,48 @@ async fn handed_over(
             ));
         }
     }
-    match tokio::time::timeout(ANSWER, awaited.answer()).await {
-        Ok(Some(Answer::Accepted)) => Ok(()),
-        Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
+    match tokio::time::timeout(ANSWER, pending.answer()).await {
+        Ok(Some(AckAnswer::Accepted)) => Ok(()),
+        Ok(Some(AckAnswer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
         Err(_) => {
-            connected.stalled.notify_one();
-            Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+            context.ack_overdue.notify_one();
+            Err(unknown("no_answer", "the network did not acknowledge the message in time"))
         }
     }
 }
 
-/// Waits until the keys that answers to the message may need are durable; `storage` says which.
-async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
-    match tokio::time::timeout(LEAVING, erased(connected.client.flush_pending_signal_state())).await {
+/// Waits until the keys that replies may need are durable; `storage` explains which.
+async fn flush_keys(context: &ConnectionContext) -> Result<(), SendOutcome> {
+    match tokio::time::timeout(LEAVING, boxed(context.client.flush_pending_signal_state())).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) if !connected.client.is_connected() => Err(offline()),
+        Ok(Err(_)) if !context.client.is_connected() => Err(offline()),
         Ok(Err(_)) | Err(_) => Err(transient("not_sent", "the keys could not be stored")),
     }
 }
 
-/// Counts a group's key as given to nobody, so that it goes to all members with the next message. The library counts
-/// it as given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
-/// `update_sender_key_devices`); where the network did not take that message, nobody has the key, and nobody could
-/// read what follows.
-async fn key_is_with_nobody(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+/// Marks a group's key as undelivered, so that the next message carries it to all members. The library marks it as
+/// delivered when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
+/// `update_sender_key_devices`). If the network did not accept that message, no member has the key and none could
+/// read the next messages.
+async fn reset_group_key(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     if !chat.is_group() {
         return Ok(());
     }
     let group = jid::to_network(chat).to_string();
-    let cleared = connected.client.persistence_manager().clear_sender_key_devices(&group).await;
-    cleared.map_err(|_| transient("not_sent", "who has the group's key could not be noted"))
+    let cleared = context.client.persistence_manager().clear_sender_key_devices(&group).await;
+    cleared.map_err(|_| transient("not_sent", "the recipients of the group's key could not be stored"))
 }
 
-/// In a group: who it goes to, as the library knows it from sending just now.
-async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
+/// The members who receive the message, as the library has cached them.
+async fn group_recipients(context: &ConnectionContext, chat: &Jid) -> Vec<Jid> {
     if !chat.is_group() {
         return Vec::new();
     }
-    let Ok(group) = erased(connected.client.groups().query_info(&jid::to_network(chat))).await else {
+    let Ok(group) = boxed(context.client.groups().query_info(&jid::to_network(chat))).await else {
         return Vec::new();
     };
-    let ids = &connected.identities;
+    let ids = &context.identities;
     let number = |member| group.phone_jid_for_lid_user(member).and_then(|number| ids.jid(number));
     let members = group.participants.iter().filter_map(|member| {
         if member.is_lid() { number(member.user_base()).or_else(|| ids.jid(member)) } else { ids.jid(member) }
@@ -128,10 +123,10 @@ async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
     members.filter(|member| !ids.is_me(member)).collect()
 }
 
-/// Whether there is anybody to send to.
-async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+/// Rejects chats without a recipient.
+async fn check_recipient(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Person => match exists::is_on_network(connected, chat).await {
+        JidKind::Person => match on_network::is_on_network(context, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => Err(offline()),
@@ -139,54 +134,42 @@ async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome>
         },
         JidKind::Lid | JidKind::Group => Ok(()),
         JidKind::Status | JidKind::Newsletter => {
-            Err(permanent("recipient_not_supported", "messages can go to people and groups"))
+            Err(permanent("recipient_not_supported", "messages can be sent to people and groups only"))
         }
     }
 }
 
-async fn content(connected: &Connected, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
-    let me = connected.identities.me().cloned().ok_or_else(offline)?;
-    let enclosed = match &message.content {
+async fn build_content(context: &ConnectionContext, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
+    let me = context.identities.me().cloned().ok_or_else(offline)?;
+    let extras = match &message.content {
         Content::Media(attachment) => {
-            Enclosed { file: Some(media::upload(connected, attachment).await?), secret: None }
+            MessageExtras { file: Some(media::upload(context, attachment).await?), secret: None }
         }
         Content::Poll(poll) => {
-            Enclosed { file: None, secret: Some(polls::secret_for(connected, &message.id, poll).await?) }
+            MessageExtras { file: None, secret: Some(polls::secret_for(context, &message.id, poll).await?) }
         }
-        _ => Enclosed::default(),
+        _ => MessageExtras::default(),
     };
-    content_out::message_of(message, enclosed, &me)
+    content_out::message_of(message, extras, &me)
         .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))
 }
 
 fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
     match error {
         LibraryError::InvalidRequest(_) => {
-            permanent("message_invalid", "the network does not take such a message")
+            permanent("message_invalid", "the network does not accept this message")
         }
         LibraryError::NotLoggedIn => offline(),
         _ if !client.is_connected() => link_lost(),
-        _ => transient("not_sent", "the message could not be handed to the network"),
+        _ => transient("not_sent", "the message could not be sent to the network"),
     }
 }
 
 fn refused(code: &str) -> SendOutcome {
-    let error = receipt::refusal(code);
-    if receipt::is_momentary(&error) { SendOutcome::Transient(error) } else { SendOutcome::Permanent(error) }
-}
-
-pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Transient(SendError { code, message: message.to_owned() })
-}
-
-pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
-}
-
-fn link_lost() -> SendOutcome {
-    unknown("link_lost_while_sending", "the link broke before the network answered")
-}
-
-fn unknown(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Unknown(SendError { code, message: message.to_owned() })
+    let error = receipt_in::send_error(code);
+    if receipt_in::is_transient(&error) {
+        SendOutcome::Transient(error)
+    } else {
+        SendOutcome::Permanent(error)
+    }
 }

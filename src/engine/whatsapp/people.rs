@@ -1,43 +1,43 @@
-//! People: who is on the network, their pictures, who is online, and who reads what.
+//! People: queries, pictures, read receipts, typing and presence.
 
-use super::erased::erased;
+use super::boxed::boxed;
 use std::collections::HashMap;
 
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::{ChatStateType, ContactError, IqError};
 
-use super::connected::Connected;
+use super::connection_context::ConnectionContext;
 use super::convert::chat_in;
 use super::convert::jid::to_network;
-use super::{durable, exists};
+use super::{inbound, on_network};
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{Answer, EngineEvent, InboundError, Query, SessionError};
 
-/// Messages that one receipt names.
+/// Messages named in one receipt.
 const RECEIPT: usize = 100;
 
 /// See [`crate::engine::Session::query`].
-pub(super) async fn query(connected: &Connected, query: Query) -> Result<Answer, SessionError> {
+pub(super) async fn query(context: &ConnectionContext, query: Query) -> Result<Answer, SessionError> {
     match query {
-        Query::Exists(person) => exists::is_on_network(connected, &person).await.map(Answer::Exists),
-        Query::ProfilePicture(person) => picture(connected, &person).await.map(Answer::ProfilePicture),
+        Query::Exists(person) => on_network::is_on_network(context, &person).await.map(Answer::Exists),
+        Query::ProfilePicture(person) => picture(context, &person).await.map(Answer::ProfilePicture),
     }
 }
 
-async fn picture(connected: &Connected, person: &Jid) -> Result<Option<String>, SessionError> {
-    match erased(connected.client.contacts().get_profile_picture(&to_network(person), false)).await {
+async fn picture(context: &ConnectionContext, person: &Jid) -> Result<Option<String>, SessionError> {
+    match boxed(context.client.contacts().get_profile_picture(&to_network(person), false)).await {
         Ok(picture) => Ok(picture.map(|picture| picture.url).filter(|url| !url.is_empty())),
-        // There is none, or it is not for this account.
+        // No picture, or not visible to this account.
         Err(ContactError::Iq(IqError::ServerError { code: 401 | 403 | 404, .. })) => Ok(None),
-        Err(_) => Err(refused_or_offline(connected, "it did not say where the picture is")),
+        Err(_) => Err(refused_or_offline(context, "it did not return the picture")),
     }
 }
 
 /// See [`crate::engine::Session::mark_read`].
 pub(super) async fn mark_read(
-    connected: &Connected,
+    context: &ConnectionContext,
     chat: &Jid,
     messages: &[MessageId],
 ) -> Result<(), SessionError> {
@@ -49,8 +49,8 @@ pub(super) async fn mark_read(
     for (writer, ids) in by_writer {
         let writer = writer.map(to_network);
         for ids in ids.chunks(RECEIPT) {
-            let told = erased(connected.client.mark_as_read(&to, writer.as_ref(), ids)).await;
-            told.map_err(|_| refused_or_offline(connected, "the receipt could not be handed to it"))?;
+            let sent = boxed(context.client.mark_as_read(&to, writer.as_ref(), ids)).await;
+            sent.map_err(|_| refused_or_offline(context, "the receipt could not be sent to it"))?;
         }
     }
     Ok(())
@@ -58,7 +58,7 @@ pub(super) async fn mark_read(
 
 /// See [`crate::engine::Session::typing`].
 pub(super) async fn typing(
-    connected: &Connected,
+    context: &ConnectionContext,
     chat: &Jid,
     kind: TypingKind,
     on: bool,
@@ -68,55 +68,54 @@ pub(super) async fn typing(
         (true, TypingKind::Text) => ChatStateType::Composing,
         (true, TypingKind::Audio) => ChatStateType::Recording,
     };
-    let told = erased(connected.client.chatstate().send(&to_network(chat), state)).await;
-    told.map_err(|_| refused_or_offline(connected, "it could not be told who types"))
+    let sent = boxed(context.client.chatstate().send(&to_network(chat), state)).await;
+    sent.map_err(|_| refused_or_offline(context, "the typing indicator could not be sent to it"))
 }
 
 /// See [`crate::engine::Session::subscribe_presence`].
-pub(super) async fn subscribe_presence(connected: &Connected, contact: &Jid) -> Result<(), SessionError> {
-    let asked = erased(connected.client.presence().subscribe(to_network(contact))).await;
-    asked.map_err(|_| refused_or_offline(connected, "it could not be asked who is online"))
+pub(super) async fn subscribe_presence(
+    context: &ConnectionContext,
+    contact: &Jid,
+) -> Result<(), SessionError> {
+    let asked = boxed(context.client.presence().subscribe(to_network(contact))).await;
+    asked.map_err(|_| refused_or_offline(context, "the presence subscription could not be sent to it"))
 }
 
-/// Tells of an event about people (names, numbers) or chats (archived, muted, …); others are none of its business.
+/// Delivers an event about contacts or chats; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
+/// If the event could not be ingested.
+pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let subject = match event {
-        Event::ArchiveUpdate(told) => Some(&told.jid),
-        Event::PinUpdate(told) => Some(&told.jid),
-        Event::MuteUpdate(told) => Some(&told.jid),
-        Event::ClearChatUpdate(told) => Some(&told.jid),
-        Event::DeleteChatUpdate(told) => Some(&told.jid),
-        Event::MarkChatAsReadUpdate(told) => Some(&told.jid),
-        Event::StarUpdate(told) => told.participant_jid.as_ref().or(Some(&told.chat_jid)),
-        Event::DeleteMessageForMeUpdate(told) => told.participant_jid.as_ref().or(Some(&told.chat_jid)),
-        Event::PushNameUpdate(told) => Some(&told.jid),
-        Event::ContactNumberChanged(told) => {
+        Event::ArchiveUpdate(update) => Some(&update.jid),
+        Event::PinUpdate(update) => Some(&update.jid),
+        Event::MuteUpdate(update) => Some(&update.jid),
+        Event::ClearChatUpdate(update) => Some(&update.jid),
+        Event::DeleteChatUpdate(update) => Some(&update.jid),
+        Event::MarkChatAsReadUpdate(update) => Some(&update.jid),
+        Event::StarUpdate(update) => update.participant_jid.as_ref().or(Some(&update.chat_jid)),
+        Event::DeleteMessageForMeUpdate(update) => update.participant_jid.as_ref().or(Some(&update.chat_jid)),
+        Event::PushNameUpdate(update) => Some(&update.jid),
+        Event::ContactNumberChanged(update) => {
             let pair =
-                told.new_lid.as_ref().and_then(|lid| connected.identities.learn_pair(&told.new_jid, lid));
+                update.new_lid.as_ref().and_then(|lid| context.identities.record_pair(&update.new_jid, lid));
             return match pair {
-                Some(news) => connected.tell(EngineEvent::Contacts(vec![news])).await,
+                Some(update) => context.deliver(EngineEvent::Contacts(vec![update])).await,
                 None => Ok(()),
             };
         }
         _ => None,
     };
     if let Some(subject) = subject {
-        durable::learn(connected, subject).await?;
+        inbound::resolve(context, subject).await?;
     }
-    match chat_in::event_of(event, &connected.identities) {
-        Some(event) => connected.tell(event).await,
+    match chat_in::event_of(event, &context.identities) {
+        Some(event) => context.deliver(event).await,
         None => Ok(()),
     }
 }
 
-/// Why something was not done: the link is gone, or this.
-pub(super) fn refused_or_offline(connected: &Connected, why: &str) -> SessionError {
-    if connected.client.is_connected() {
-        SessionError::Refused(why.to_owned())
-    } else {
-        SessionError::Offline
-    }
+/// `Offline` without a connection, otherwise a refusal with this reason.
+pub(super) fn refused_or_offline(context: &ConnectionContext, why: &str) -> SessionError {
+    if context.client.is_connected() { SessionError::Refused(why.to_owned()) } else { SessionError::Offline }
 }

@@ -1,134 +1,143 @@
-//! Polls: their answers and secrets, which votes need long after the poll went by.
-//!
-//! A vote names its answers by their hashes and is encrypted with the poll's secret, so both are kept in the vault
-//! from when the poll is sent, or comes in, until the device is forgotten.
+//! Keeps the options and secret of polls, which votes need for as long as the device exists. A vote names options by
+//! their hashes and is encrypted with the poll's secret. Both are stored when the poll is sent or received, and
+//! removed with the device.
 
 use serde::{Deserialize, Serialize};
 use whatsapp_rust::types::message::MessageSource;
 use whatsapp_rust::wacore::poll::compute_option_hash;
 use whatsapp_rust::{Jid as NetworkJid, PollVoteCiphertext};
 
-use super::connected::Connected;
-use super::convert::content_in::{Saying, SealedVote};
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
+use super::convert::content_in::{ParsedMessage, SealedVote};
 use super::convert::jid::to_network;
-use super::erased::erased;
-use super::outbound::{permanent, transient};
+use super::send_outcome::{offline, permanent, transient};
 use crate::domain::content::{Content, Poll};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, InboundError, Incoming, SendOutcome, SessionError, VaultError};
+use crate::engine::{
+    EngineEvent, InboundError, Incoming, IncomingChange, SendOutcome, SessionError, VaultError,
+};
 
-/// Where they are in the vault, by the message's id at the network.
+/// Vault space, by the message's network id.
 const SPACE: &str = "polls";
-/// A secret's length in bytes.
+/// Length of a secret in bytes.
 const SECRET: usize = 32;
 
-/// A poll as it is kept.
+/// The stored part of a poll.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct PollSecret {
     options: Vec<String>,
     secret: Vec<u8>,
-    /// Who asked, as the network wrote it: votes are encrypted for that spelling.
+    /// The author as the network wrote it; votes are encrypted for that spelling.
     asked_by: String,
 }
 
-/// The secret of a poll that is about to leave, the same at every try.
+/// The secret of an outgoing poll, the same in every attempt.
 pub(super) async fn secret_for(
-    connected: &Connected,
+    context: &ConnectionContext,
     id: &MessageId,
     poll: &Poll,
 ) -> Result<Vec<u8>, SendOutcome> {
     let stored = |_: VaultError| transient("not_sent", "the poll's secret could not be stored");
-    if let Some(kept) = kept(connected, &id.network).await.map_err(stored)? {
-        return Ok(kept.secret);
+    if let Some(stored) = load(context, &id.network).await.map_err(stored)? {
+        return Ok(stored.secret);
     }
-    let me = connected.identities.me().ok_or_else(super::outbound::offline)?;
+    let me = context.identities.me().ok_or_else(offline)?;
     let mut secret = vec![0_u8; SECRET];
-    connected.random.fill(&mut secret);
+    context.random.fill(&mut secret);
     let options = poll.options.clone();
-    let kept = Kept { options, secret: secret.clone(), asked_by: to_network(me).to_string() };
-    keep(connected, &id.network, &kept).await.map_err(stored)?;
+    let poll_secret = PollSecret { options, secret: secret.clone(), asked_by: to_network(me).to_string() };
+    save(context, &id.network, &poll_secret).await.map_err(stored)?;
     if poll.options.is_empty() {
-        return Err(permanent("message_invalid", "a poll has answers"));
+        return Err(permanent("message_invalid", "a poll needs options"));
     }
     Ok(secret)
 }
 
-/// Keeps what votes will need of a poll that came in; nothing of anything else.
+/// Stores options and secret of a received poll; ignores other messages.
 ///
 /// # Errors
-/// When it could not be stored.
-pub(super) async fn keep_asked(
-    connected: &Connected,
+/// If it could not be stored.
+pub(super) async fn store_secret(
+    context: &ConnectionContext,
     header: &Incoming,
     asked_by: &NetworkJid,
-    saying: &mut Saying,
+    parsed: &mut ParsedMessage,
 ) -> Result<(), InboundError> {
-    let (Content::Poll(poll), Some(secret)) = (&saying.content, saying.secret.take()) else { return Ok(()) };
-    let kept = Kept { options: poll.options.clone(), secret, asked_by: asked_by.to_non_ad().to_string() };
-    let stored = keep(connected, &header.network_id, &kept).await;
+    let (Content::Poll(poll), Some(secret)) = (&parsed.content, parsed.secret.take()) else { return Ok(()) };
+    let poll_secret =
+        PollSecret { options: poll.options.clone(), secret, asked_by: asked_by.to_non_ad().to_string() };
+    let stored = save(context, &header.network_id, &poll_secret).await;
     stored.map_err(|error| InboundError::Store(Box::new(error)))
 }
 
-/// Opens a vote and tells of it. What cannot be opened is passed over: the poll was never seen here.
+/// Decrypts a vote and delivers it. Skips votes in polls that are not stored.
 ///
 /// # Errors
-/// When the daemon did not take it.
-pub(super) async fn voted(
-    connected: &Connected,
+/// If it could not be ingested.
+pub(super) async fn ingest_vote(
+    context: &ConnectionContext,
     voter: Jid,
     source: &MessageSource,
     vote: SealedVote,
 ) -> Result<(), InboundError> {
-    let kept = kept(connected, &vote.poll.network).await;
-    let Some(kept) = kept.map_err(|error| InboundError::Store(Box::new(error)))? else {
-        tracing::debug!(device = %connected.device, "a vote in a poll that is not known here");
+    let stored = load(context, &vote.poll.network).await;
+    let Some(stored) = stored.map_err(|error| InboundError::Store(Box::new(error)))? else {
+        tracing::debug!(device = %context.device, "skipped a vote in a poll that is not stored");
         return Ok(());
     };
-    let Some(hashes) = opened(connected, &kept, source, &vote).await else {
-        tracing::warn!(device = %connected.device, "a vote could not be decrypted");
+    let Some(hashes) = decrypt(context, &stored, source, &vote).await else {
+        tracing::warn!(device = %context.device, "could not decrypt a vote");
         return Ok(());
     };
-    let options = named(&kept.options, &hashes);
-    connected.tell(EngineEvent::Vote { id: vote.poll, voter, options, at: vote.at }).await
+    let options = options_of(&stored.options, &hashes);
+    context
+        .deliver(EngineEvent::MessageChange(IncomingChange::Vote {
+            id: vote.poll,
+            voter,
+            options,
+            at: vote.at,
+        }))
+        .await
 }
 
-/// Votes; no answers take the vote back.
+/// Votes; no options withdraw the vote.
 ///
 /// # Errors
-/// When the poll is not known here, or the network refuses.
+/// If the poll is not stored, or the network refuses.
 pub(super) async fn vote(
-    connected: &Connected,
+    context: &ConnectionContext,
     id: &MessageId,
     options: &[String],
 ) -> Result<(), SessionError> {
     let refused = |why: &str| SessionError::Refused(why.to_owned());
-    let kept = kept(connected, &id.network).await.map_err(|_| refused("the poll could not be read"))?;
-    let kept = kept.ok_or_else(|| refused("the poll came before this device was linked"))?;
-    let asked_by: NetworkJid = kept.asked_by.parse().map_err(|_| refused("the poll could not be read"))?;
-    let polls = connected.client.polls();
+    let stored = load(context, &id.network).await.map_err(|_| refused("the poll could not be read"))?;
+    let stored = stored.ok_or_else(|| refused("the poll came before this device was linked"))?;
+    let asked_by: NetworkJid = stored.asked_by.parse().map_err(|_| refused("the poll could not be read"))?;
+    let polls = context.client.polls();
     let (chat, poll) = (to_network(&id.chat), id.network.as_str());
-    let voted = erased(polls.vote(chat, poll, &asked_by, &kept.secret, options)).await;
-    voted.map(|_| ()).map_err(|_| refused("the vote could not be handed to it"))
+    let sent = boxed(polls.vote(chat, poll, &asked_by, &stored.secret, options)).await;
+    sent.map(|_| ()).map_err(|_| refused("the vote could not be sent to it"))
 }
 
-/// The hashes of the chosen answers. Who asked and who voted may each be spelt in two ways.
-async fn opened(
-    connected: &Connected,
-    kept: &Kept,
+/// The hashes of the chosen options. Author and voter may each be spelled in two ways.
+async fn decrypt(
+    context: &ConnectionContext,
+    stored: &PollSecret,
     source: &MessageSource,
     vote: &SealedVote,
 ) -> Option<Vec<Vec<u8>>> {
-    let polls = connected.client.polls();
-    let asked_by: NetworkJid = kept.asked_by.parse().ok()?;
-    let ours = connected.identities.jid(&asked_by).is_some_and(|jid| connected.identities.is_me(&jid));
-    let askers = [Some(asked_by), connected.client.lid().filter(|_| ours)];
+    let polls = context.client.polls();
+    let asked_by: NetworkJid = stored.asked_by.parse().ok()?;
+    let ours = context.identities.jid(&asked_by).is_some_and(|jid| context.identities.is_me(&jid));
+    let askers = [Some(asked_by), context.client.lid().filter(|_| ours)];
     let voters = [Some(&source.sender), source.sender_alt.as_ref()];
     for asked_by in askers.iter().flatten() {
         for voter in voters.into_iter().flatten() {
             let sealed = PollVoteCiphertext { enc_payload: &vote.payload, enc_iv: &vote.iv };
             let poll = vote.poll.network.as_str();
-            if let Ok(hashes) = erased(polls.decrypt_vote(sealed, &kept.secret, poll, asked_by, voter)).await
+            if let Ok(hashes) = boxed(polls.decrypt_vote(sealed, &stored.secret, poll, asked_by, voter)).await
             {
                 return Some(hashes);
             }
@@ -137,21 +146,21 @@ async fn opened(
     None
 }
 
-/// The answers with these hashes, in the poll's order.
-fn named(options: &[String], hashes: &[Vec<u8>]) -> Vec<String> {
+/// The options with these hashes, in the poll's order.
+fn options_of(options: &[String], hashes: &[Vec<u8>]) -> Vec<String> {
     let chosen = |option: &&String| hashes.iter().any(|hash| compute_option_hash(option)[..] == hash[..]);
     options.iter().filter(chosen).cloned().collect()
 }
 
-async fn kept(connected: &Connected, id: &NetworkId) -> Result<Option<Kept>, VaultError> {
-    let bytes = connected.vault.get(SPACE, id.as_str()).await?;
+async fn load(context: &ConnectionContext, id: &NetworkId) -> Result<Option<PollSecret>, VaultError> {
+    let bytes = context.vault.get(SPACE, id.as_str()).await?;
     let read = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
     read.map_err(|error| VaultError(Box::new(error)))
 }
 
-async fn keep(connected: &Connected, id: &NetworkId, kept: &Kept) -> Result<(), VaultError> {
-    let bytes = serde_json::to_vec(kept).map_err(|error| VaultError(Box::new(error)))?;
-    connected.vault.put(SPACE, id.as_str(), Some(bytes)).await
+async fn save(context: &ConnectionContext, id: &NetworkId, stored: &PollSecret) -> Result<(), VaultError> {
+    let bytes = serde_json::to_vec(stored).map_err(|error| VaultError(Box::new(error)))?;
+    context.vault.put(SPACE, id.as_str(), Some(bytes)).await
 }
 
 #[cfg(test)]
@@ -159,10 +168,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_named_by_their_hashes_in_the_polls_order() {
+    fn options_match_hashes_in_poll_order() {
         let options = ["Yes", "No", "Later"].map(str::to_owned);
         let hashes = ["Later", "Yes", "Never"].map(|option| compute_option_hash(option).to_vec());
-        assert_eq!(named(&options, &hashes), ["Yes", "Later"]);
-        assert!(named(&options, &[]).is_empty());
+        assert_eq!(options_of(&options, &hashes), ["Yes", "Later"]);
+        assert!(options_of(&options, &[]).is_empty());
     }
 }

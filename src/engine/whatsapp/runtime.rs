@@ -1,5 +1,5 @@
-//! Where the library's tasks run: in a set that belongs to one connection, ends with it, and tells when one of them
-//! panicked.
+//! Runs the library's tasks in a set that belongs to one connection. The set ends with the connection and reports a
+//! panic of a task.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
 
-/// What a task of the library is.
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
-/// The tasks of one connection. Dropping it ends them at their next await.
+/// The tasks of one connection; dropping it ends them at their next await.
 pub(super) struct Tasks {
     inner: Arc<Inner>,
     _end: DropGuard,
@@ -29,7 +28,6 @@ struct Inner {
 }
 
 impl Tasks {
-    /// None yet.
     pub(super) fn new() -> Self {
         let ended = CancellationToken::new();
         let inner =
@@ -37,22 +35,21 @@ impl Tasks {
         Self { inner: Arc::new(inner), _end: ended.drop_guard() }
     }
 
-    /// For the library.
+    /// The runtime that the library starts tasks with.
     pub(super) fn runtime(&self) -> TaskRuntime {
         TaskRuntime(Arc::clone(&self.inner))
     }
 
-    /// Waits until one of them panics; for ever if none does.
+    /// Waits until a task panics.
     pub(super) async fn panicked(&self) {
         self.inner.panicked.cancelled().await;
     }
 
-    /// Whether one of them did.
     pub(super) fn has_panicked(&self) -> bool {
         self.inner.panicked.is_cancelled()
     }
 
-    /// Ends them all and waits, for no longer than `patience`.
+    /// Stops all tasks and waits for at most `patience`.
     pub(super) async fn end(self, patience: Duration) {
         self.inner.ended.cancel();
         self.inner.tracker.close();
@@ -65,7 +62,7 @@ impl Tasks {
     }
 }
 
-/// The library's way to start tasks.
+/// Starts the library's tasks.
 pub(super) struct TaskRuntime(Arc<Inner>);
 
 impl Inner {
@@ -125,7 +122,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_ends_with_its_connection() {
+    async fn task_ends_with_its_connection() {
         let tasks = Tasks::new();
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
         tasks.runtime().spawn_detached(Box::pin(async move {
@@ -137,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_ends_when_its_handle_is_dropped() {
+    async fn task_ends_when_its_handle_is_dropped() {
         let tasks = Tasks::new();
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
         drop(tasks.runtime().spawn(Box::pin(async move {
@@ -149,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_in_a_task_is_told() {
+    async fn panic_in_task_is_reported() {
         let tasks = Tasks::new();
         tasks.runtime().spawn_detached(Box::pin(async { panic!("on purpose") }));
         tokio::time::timeout(Duration::from_secs(5), tasks.panicked()).await.unwrap();

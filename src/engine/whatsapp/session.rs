@@ -1,9 +1,9 @@
-//! One device's session: what it is asked goes to the part that knows, what its connection tells goes to the daemon.
+//! One device's session: delegates calls to the engine's files and delivers events to the daemon.
 //!
-//! [`WhatsAppSession::run`] is the session's only task of its own: it runs the library's client, and takes in events
-//! between. The client's other tasks are in a set ([`Tasks`]) that ends with the connection, whatever way that is.
+//! [`WhatsAppSession::run`] is the session's only own task: it runs the library's client and ingests events. The
+//! client's tasks are in a set ([`Tasks`]) that always ends with the connection.
 
-use crate::engine::whatsapp::erased::erased;
+use crate::engine::whatsapp::boxed::boxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
-use super::connected::Connected;
+use super::connection_context::ConnectionContext;
+use super::driver_state::DriverState;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
-use super::{Shared, changes, groups, linking, outbound, people};
+use super::{changes, groups, linking, outbound, people, send_outcome};
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
@@ -29,15 +30,17 @@ use crate::engine::{
 };
 
 mod connection;
+mod connection_progress;
 
-/// How long a connection may take to say goodbye.
+use self::connection_progress::ConnectionEnd;
+
+/// How long a connection may take to close.
 const GOODBYE: Duration = Duration::from_millis(1_200);
 /// How long its tasks may then take to end.
 const TASKS: Duration = Duration::from_millis(300);
 
-/// A device's session.
 pub(super) struct WhatsAppSession {
-    shared: Arc<Shared>,
+    shared: Arc<DriverState>,
     settings: DeviceSettings,
     device: DeviceId,
     backend: Arc<VaultBackend>,
@@ -46,22 +49,22 @@ pub(super) struct WhatsAppSession {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    /// Whether the daemon knew of a link when the session began.
+    /// Whether the device was linked when the session began.
     was_linked: bool,
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
-    online: Mutex<Option<Arc<Connected>>>,
-    /// The client, while it waits to be linked, and until when it does.
-    unlinked: Mutex<Option<(Arc<Client>, Instant)>>,
-    /// Cancelled by a log-out that was asked for here.
+    online: Mutex<Option<Arc<ConnectionContext>>>,
+    /// The client that shows codes, and when its last code expires.
+    awaiting_link: Mutex<Option<(Arc<Client>, Instant)>>,
+    /// Cancelled by a log-out through the API.
     logged_out: CancellationToken,
 }
 
 impl WhatsAppSession {
-    /// Connects nothing.
-    pub(super) fn open(shared: Arc<Shared>, settings: DeviceSettings, context: SessionContext) -> Self {
+    /// Creates the session; nothing is connected.
+    pub(super) fn open(shared: Arc<DriverState>, settings: DeviceSettings, context: SessionContext) -> Self {
         #[cfg(feature = "testbed")]
-        shared.worlds.opened(&context.device, &settings, context.account.as_ref());
+        shared.testbed_devices.session_opened(&context.device, &settings, context.account.as_ref());
         Self {
             backend: Arc::new(VaultBackend::new(Arc::clone(&context.vault), Arc::clone(&context.clock))),
             shared,
@@ -75,86 +78,86 @@ impl WhatsAppSession {
             was_linked: context.account.is_some(),
             cancel: context.cancel,
             online: Mutex::default(),
-            unlinked: Mutex::default(),
+            awaiting_link: Mutex::default(),
             logged_out: CancellationToken::new(),
         }
     }
 
-    fn connected(&self) -> Result<Arc<Connected>, SessionError> {
+    fn context(&self) -> Result<Arc<ConnectionContext>, SessionError> {
         self.online.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(SessionError::Offline)
     }
 
-    fn set_online(&self, connected: Option<Arc<Connected>>) {
-        *self.online.lock().unwrap_or_else(PoisonError::into_inner) = connected;
+    fn set_online(&self, context: Option<Arc<ConnectionContext>>) {
+        *self.online.lock().unwrap_or_else(PoisonError::into_inner) = context;
     }
 
-    fn unlinked(&self) -> Option<(Arc<Client>, Instant)> {
-        self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn awaiting_link(&self) -> Option<(Arc<Client>, Instant)> {
+        self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Codes are shown: from the first of them on the client waits for so long, and no longer.
-    fn waits(&self, client: &Arc<Client>) {
-        let mut unlinked = self.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
-        unlinked.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
+    /// Starts the linking period with the first code; later codes do not extend it.
+    fn await_link(&self, client: &Arc<Client>) {
+        let mut awaiting_link = self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner);
+        awaiting_link.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
     }
 
-    fn waits_no_more(&self) {
-        self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn end_link_wait(&self) {
+        self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// How the session ends because the daemon did not take what it was told.
-    fn not_taken(&self, error: InboundError) -> SessionEnd {
+    /// Logs an ingest error; how it ends the session.
+    fn log_ingest_error(&self, error: InboundError) -> SessionEnd {
         match error {
             InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
+                tracing::warn!(device = %self.device, error = %source, "could not ingest an event");
                 SessionEnd::LinkLost(Reason::EngineError)
             }
         }
     }
 
-    async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
-        self.inbound.deliver(event).await.map_err(|error| self.not_taken(error))
+    async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
+        self.inbound.deliver(event).await.map_err(|error| self.log_ingest_error(error))
     }
 
-    async fn shows(&self, code: String, valid: Duration) -> Result<(), SessionEnd> {
+    async fn show_code(&self, code: String, valid: Duration) -> Result<(), SessionEnd> {
         #[cfg(feature = "testbed")]
-        self.shared.worlds.shows(&self.device, Some(&code));
+        self.shared.testbed_devices.show_code(&self.device, Some(&code));
         let valid_ms = i64::try_from(valid.as_millis()).unwrap_or(i64::MAX);
-        self.tell(EngineEvent::Code { code, valid_ms }).await
+        self.deliver(EngineEvent::Code { code, valid_ms }).await
     }
 
-    async fn scanned(&self, account: Account) -> Result<(), SessionEnd> {
-        linking::begun(&*self.vault).await.map_err(|error| {
-            tracing::warn!(device = %self.device, %error, "the link could not be noted");
+    async fn on_scanned(&self, account: Account) -> Result<(), SessionEnd> {
+        linking::mark_incomplete(&*self.vault).await.map_err(|error| {
+            tracing::warn!(device = %self.device, %error, "could not record the link");
             SessionEnd::LinkLost(Reason::EngineError)
         })?;
         #[cfg(feature = "testbed")]
-        self.shared.worlds.linked(&self.device, &account);
-        self.tell(EngineEvent::Scanned(account)).await
+        self.shared.testbed_devices.linked(&self.device, &account);
+        self.deliver(EngineEvent::Scanned(account)).await
     }
 
-    /// Whether the network refuses a device of which it may never have heard, as its link broke.
-    async fn never_arrived(&self) -> bool {
-        let begun = linking::is_begun(&*self.vault).await.unwrap_or(false);
-        begun || !self.was_linked
+    /// Whether a refused device may be unknown to the network because its link broke.
+    async fn may_be_incomplete(&self) -> bool {
+        let incomplete = linking::is_incomplete(&*self.vault).await.unwrap_or(false);
+        incomplete || !self.was_linked
     }
 
-    /// The link is whole: the network has let the device in.
-    async fn arrived(&self) {
-        if let Err(error) = linking::over(&*self.vault).await {
-            tracing::warn!(device = %self.device, %error, "it could not be noted that the link is whole");
+    /// Records that the network accepted a login.
+    async fn mark_link_complete(&self) {
+        if let Err(error) = linking::mark_complete(&*self.vault).await {
+            tracing::warn!(device = %self.device, %error, "could not record the complete link");
         }
     }
 
-    /// Forgets keys and sessions; the device is not linked any more.
-    async fn forget(&self) {
+    /// Removes keys and sessions; the device is no longer linked.
+    async fn clear_credentials(&self) {
         #[cfg(feature = "testbed")]
-        self.shared.worlds.shows(&self.device, None);
-        self.arrived().await;
-        if let Err(error) = self.backend.forget().await {
+        self.shared.testbed_devices.show_code(&self.device, None);
+        self.mark_link_complete().await;
+        if let Err(error) = self.backend.clear().await {
             // The supervisor clears the vault too.
-            tracing::error!(device = %self.device, %error, "the keys could not be removed yet");
+            tracing::error!(device = %self.device, %error, "could not remove the keys yet");
         }
     }
 }
@@ -164,65 +167,65 @@ impl Session for WhatsAppSession {
     async fn run(self: Arc<Self>) -> SessionEnd {
         loop {
             match self.connect_once().await {
-                connection::Outcome::Again => {}
-                connection::Outcome::Ended(ended) => return ended,
-                connection::Outcome::Panicked => break_down(),
+                ConnectionEnd::Reconnect => {}
+                ConnectionEnd::Ended(ended) => return ended,
+                ConnectionEnd::Panicked => propagate_panic(),
             }
         }
     }
 
     async fn send(&self, message: Outgoing) -> SendOutcome {
-        match self.connected() {
-            Ok(connected) => outbound::send(&connected, message).await,
-            Err(_) => outbound::offline(),
+        match self.context() {
+            Ok(context) => outbound::send(&context, message).await,
+            Err(_) => send_outcome::offline(),
         }
     }
 
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
-        people::mark_read(&*self.connected()?, chat, messages).await
+        people::mark_read(&*self.context()?, chat, messages).await
     }
 
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
-        people::typing(&*self.connected()?, chat, kind, on).await
+        people::typing(&*self.context()?, chat, kind, on).await
     }
 
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {
-        people::subscribe_presence(&*self.connected()?, contact).await
+        people::subscribe_presence(&*self.context()?, contact).await
     }
 
     async fn query(&self, query: Query) -> Result<Answer, SessionError> {
-        people::query(&*self.connected()?, query).await
+        people::query(&*self.context()?, query).await
     }
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         let not_waiting = || SessionError::Refused("the device does not wait for a phone now".to_owned());
-        let (client, until) = self.unlinked().ok_or_else(not_waiting)?;
+        let (client, until) = self.awaiting_link().ok_or_else(not_waiting)?;
         #[cfg(feature = "testbed")]
-        self.shared.worlds.asked_for(&self.device, phone_number);
-        linking::typed_code(&client, phone_number, until).await
+        self.shared.testbed_devices.request_pairing_code(&self.device, phone_number);
+        linking::request_pairing_code(&client, phone_number, until).await
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
-        changes::message(&*self.connected()?, change).await
+        changes::message(&*self.context()?, change).await
     }
 
     async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
-        changes::chat(&*self.connected()?, chat, change).await
+        changes::chat(&*self.context()?, chat, change).await
     }
 
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        groups::request(&*self.connected()?, request).await
+        groups::request(&*self.context()?, request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
-        let connected = self.connected();
-        let told = match &connected {
-            Ok(connected) => self.unlink(&connected.client).await,
+        let context = self.context();
+        let result = match &context {
+            Ok(context) => self.unlink(&context.client).await,
             Err(error) => Err(error.clone()),
         };
         self.logged_out.cancel();
-        self.forget().await;
-        told
+        self.clear_credentials().await;
+        result
     }
 }
 
@@ -230,9 +233,9 @@ impl WhatsAppSession {
     async fn unlink(&self, client: &Arc<Client>) -> Result<(), SessionError> {
         use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
         let own = client.pn().ok_or(SessionError::Offline)?;
-        erased(client.execute(RemoveCompanionDeviceSpec::new(&own))).await.map_err(|_| {
-            SessionError::Refused("the network could not be told that the device was unlinked".to_owned())
-        })
+        boxed(client.execute(RemoveCompanionDeviceSpec::new(&own)))
+            .await
+            .map_err(|_| SessionError::Refused("the unlinking could not be sent to the network".to_owned()))
     }
 }
 
@@ -240,6 +243,6 @@ impl WhatsAppSession {
     clippy::panic,
     reason = "a panic of the library's is the session's own, which the supervisor catches"
 )]
-fn break_down() -> ! {
+fn propagate_panic() -> ! {
     panic!("a task of the engine's library panicked");
 }

@@ -1,37 +1,37 @@
-//! `settings.whatsapp`: how one device appears, and what stands in for the network in tests.
+//! Parses `settings.whatsapp`: how a device appears on the phone, its history, and its testbed. Unknown fields are
+//! rejected.
 
 use serde_json::{Map, Value};
 
 use crate::engine::SettingError;
 
 const PATH: &str = "settings.whatsapp";
-/// A name's length in characters; phones cut longer ones.
+/// Maximum length of a name in characters; phones truncate longer ones.
 const MAX_NAME: usize = 50;
-/// What the phone's list of linked devices shows.
+/// The name in the phone's list of linked devices.
 const DEFAULT_NAME: &str = "Wharf";
 
-/// How much of the past a phone sends to a device that is linked.
+/// How much history a phone sends to a newly linked device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum History {
-    /// Nothing.
+    /// No history.
     None,
-    /// What phones send by themselves: some months.
+    /// The phone's default: some months.
     #[default]
     Recent,
-    /// As much as the phone has to give: a year, by and large.
+    /// All that the phone has: about a year.
     Full,
 }
 
-/// The settings of one device.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DeviceSettings {
-    /// Its name in the phone's list of linked devices; only what is set when it is linked counts.
+    /// The name in the phone's list of linked devices; used when linking only.
     pub(super) device_name: String,
-    /// The protocol's version that is claimed, in place of the newest.
+    /// The protocol version sent to the network, instead of the library's.
     pub(super) version: Option<(u32, u32, u32)>,
-    /// How much of the past comes with the link; only what is set when it is linked counts.
+    /// The requested history; used when linking only.
     pub(super) history: History,
-    /// How the testbed's world behaves; means nothing without one.
+    /// Settings of the testbed's world; ignored without a testbed.
     pub(super) testbed: Option<Map<String, Value>>,
 }
 
@@ -47,7 +47,7 @@ impl Default for DeviceSettings {
 }
 
 impl DeviceSettings {
-    /// Reads `whatsapp` out of a device's settings; what is not there has its default.
+    /// Reads `whatsapp` from a device's settings; absent fields have defaults.
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
         let fields = match settings.get("whatsapp") {
             None | Some(Value::Null) => return Ok(Self::default()),
@@ -65,7 +65,7 @@ impl DeviceSettings {
                     let field = format!("{PATH}.{other}");
                     return Err(wrong(
                         &field,
-                        "is not known; there are deviceName, version, history and testbed",
+                        "is not a setting; there are deviceName, version, history and testbed",
                     ));
                 }
             }
@@ -131,27 +131,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_its_default() {
+    fn absent_settings_have_defaults() {
         for settings in [json!({}), json!({ "whatsapp": null }), json!({ "whatsapp": {} })] {
             assert_eq!(parse(&settings), Ok(DeviceSettings::default()), "{settings}");
         }
     }
 
     #[test]
-    fn name_and_version_are_read() {
+    fn device_name_and_version_are_parsed() {
         let read = parse(&json!({ "whatsapp": { "deviceName": " Shop ", "version": "2.3000.7" } })).unwrap();
         assert_eq!((read.device_name.as_str(), read.version), ("Shop", Some((2, 3000, 7))));
     }
 
     #[test]
-    fn how_much_of_the_past_comes_is_read() {
+    fn history_setting_is_parsed() {
         for (text, is) in [("none", History::None), ("recent", History::Recent), ("full", History::Full)] {
             assert_eq!(parse(&json!({ "whatsapp": { "history": text } })).unwrap().history, is);
         }
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_its_path() {
+    fn invalid_setting_names_its_path() {
         for (settings, field) in [
             (json!({ "whatsapp": [] }), "settings.whatsapp"),
             (json!({ "whatsapp": { "deviceName": "" } }), "settings.whatsapp.deviceName"),

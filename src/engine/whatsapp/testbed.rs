@@ -1,7 +1,6 @@
-//! The testbed in the network's place, on a loopback address: where it is, and its control API.
-//!
-//! A device's own control calls go on to the testbed, which has the same ones for each account; here is only what it
-//! cannot know: which code a device shows, and whose it is.
+//! Connects devices to the testbed, which replaces the network on a loopback address, and forwards its control API.
+//! The testbed has the same calls for each account; this file adds the code that a device shows and the number of its
+//! account.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,7 +12,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::wacore::runtime::Runtime;
 
-use super::pump::Flow;
+use super::event_queue::InboundProgress;
 use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
@@ -22,10 +21,10 @@ use crate::domain::ids::DeviceId;
 use crate::engine::{ControlError, ControlVerb};
 use crate::net::loopback::{LoopbackClient, Method};
 
-/// How long a connection may take to be as far as the testbed.
+/// How long a connection may take to catch up with the testbed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Codes of the testbed's refusals that are passed on as they are.
+/// Error codes of the testbed that are passed on unchanged.
 const CODES: [&str; 16] = [
     "no_qr",
     "qr_expired",
@@ -45,62 +44,61 @@ const CODES: [&str; 16] = [
     "conflict",
 ];
 
-/// What is known of each device's part of the testbed.
+/// The testbed state of each device.
 #[derive(Default)]
-pub(super) struct Worlds(Mutex<HashMap<DeviceId, World>>);
+pub(super) struct TestbedDevices(Mutex<HashMap<DeviceId, TestbedDevice>>);
 
 #[derive(Default)]
-struct World {
-    /// How the world behaves, as its settings say.
+struct TestbedDevice {
+    /// Settings of the world.
     settings: Option<Map<String, Value>>,
     /// The code that is shown.
     qr: Option<String>,
-    /// The account's number in digits, or the one that a typed code was asked for.
+    /// The account's number in digits, or the number for which a pairing code was requested.
     number: Option<String>,
-    /// The connection.
-    line: Option<Line>,
+    connection: Option<TestbedConnection>,
 }
 
-/// A connection, as far as control calls have to do with it.
+/// The parts of a connection that control calls use.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct TestbedConnection {
     pub(super) client: Weak<Client>,
-    pub(super) flow: Arc<Flow>,
+    pub(super) progress: Arc<InboundProgress>,
     pub(super) tasks: Arc<TaskRuntime>,
     pub(super) backend: Arc<VaultBackend>,
 }
 
-impl Line {
-    /// Waits until the network has all that left before.
-    async fn flushed(&self) {
+impl TestbedConnection {
+    /// Waits until the network has received everything sent so far.
+    async fn flush(&self) {
         if let Some(client) = self.client.upgrade() {
-            // Where there is no answer, nothing leaves either.
+            // Without an answer nothing is sent either.
             let _ = client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await;
         }
     }
 
-    /// Waits until the daemon has taken in all that came before.
-    async fn settled(&self) {
-        let _ = tokio::time::timeout(PATIENCE, self.flow.settled()).await;
+    /// Waits until everything received so far is ingested.
+    async fn wait_until_ingested(&self) {
+        let _ = tokio::time::timeout(PATIENCE, self.progress.wait_until_ingested()).await;
     }
 
-    /// A task of the connection panics.
-    #[expect(clippy::panic, reason = "it is what was asked for")]
-    fn break_down(&self) {
-        self.tasks.spawn_detached(Box::pin(async { panic!("at a test's word") }));
+    /// Makes a task of the connection panic.
+    #[expect(clippy::panic, reason = "the fault is a panic")]
+    fn panic_task(&self) {
+        self.tasks.spawn_detached(Box::pin(async { panic!("requested by a test fault") }));
     }
 }
 
-/// What befalls the engine itself, not its network.
-fn own_fault(body: &Value) -> Option<fn(&Line)> {
+/// Faults of the engine itself instead of its network.
+fn engine_fault(body: &Value) -> Option<fn(&TestbedConnection)> {
     match body.get("kind")?.as_str()? {
-        "panic" => Some(Line::break_down),
-        "copy_not_stored" => Some(|line| line.backend.refuse_next()),
+        "panic" => Some(TestbedConnection::panic_task),
+        "copy_not_stored" => Some(|connection| connection.backend.reject_next()),
         _ => None,
     }
 }
 
-/// Whether this address is the testbed's to have: HTTP, on a loopback address that is written as one.
+/// Whether the testbed may have this address: HTTP on a literal loopback address.
 #[must_use]
 pub fn is_allowed(url: &Url) -> bool {
     let loopback = match url.host() {
@@ -111,47 +109,52 @@ pub fn is_allowed(url: &Url) -> bool {
     loopback && url.scheme() == "http"
 }
 
-/// Where the testbed takes connections.
+/// The testbed's WebSocket address.
 pub(super) fn socket_url(testbed: &Url) -> String {
     let base = testbed.as_str().trim_end_matches('/');
     format!("ws{}/ws/chat", base.strip_prefix("http").unwrap_or(base))
 }
 
-impl Worlds {
-    pub(super) fn opened(&self, device: &DeviceId, settings: &DeviceSettings, account: Option<&Account>) {
-        let mut worlds = self.lock();
-        let world = worlds.entry(device.clone()).or_default();
-        world.settings.clone_from(&settings.testbed);
-        world.qr = None;
+impl TestbedDevices {
+    pub(super) fn session_opened(
+        &self,
+        device: &DeviceId,
+        settings: &DeviceSettings,
+        account: Option<&Account>,
+    ) {
+        let mut devices = self.lock();
+        let state = devices.entry(device.clone()).or_default();
+        state.settings.clone_from(&settings.testbed);
+        state.qr = None;
         if let Some(account) = account {
-            world.number = Some(account.phone_number.clone());
+            state.number = Some(account.phone_number.clone());
         }
     }
 
-    pub(super) fn shows(&self, device: &DeviceId, qr: Option<&str>) {
-        self.change(device, |world| world.qr = qr.map(str::to_owned));
+    pub(super) fn show_code(&self, device: &DeviceId, qr: Option<&str>) {
+        self.change(device, |state| state.qr = qr.map(str::to_owned));
     }
 
-    pub(super) fn asked_for(&self, device: &DeviceId, number: &str) {
-        self.change(device, |world| world.number = Some(number.to_owned()));
+    pub(super) fn request_pairing_code(&self, device: &DeviceId, number: &str) {
+        self.change(device, |state| state.number = Some(number.to_owned()));
     }
 
     pub(super) fn linked(&self, device: &DeviceId, account: &Account) {
-        self.change(device, |world| {
-            world.number = Some(account.phone_number.clone());
-            world.qr = None;
+        self.change(device, |state| {
+            state.number = Some(account.phone_number.clone());
+            state.qr = None;
         });
     }
 
-    pub(super) fn has_line(&self, device: &DeviceId, line: Option<Line>) {
-        self.change(device, |world| world.line = line);
+    pub(super) fn set_connection(&self, device: &DeviceId, connection: Option<TestbedConnection>) {
+        self.change(device, |state| state.connection = connection);
     }
 
     pub(super) fn forget(&self, device: &DeviceId) {
         self.lock().remove(device);
     }
 
-    /// Passes a call on to the testbed. It is answered once the daemon has taken in what came of it.
+    /// Forwards a call to the testbed. Answers after its effects are ingested.
     pub(super) async fn control(
         &self,
         testbed: &Url,
@@ -159,24 +162,24 @@ impl Worlds {
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ControlError> {
-        let line = self.lock().get(device).and_then(|world| world.line.clone());
+        let connection = self.lock().get(device).and_then(|state| state.connection.clone());
         if verb == ControlVerb::Post("fault")
-            && let Some(fault) = own_fault(&body)
+            && let Some(fault) = engine_fault(&body)
         {
-            fault(&line.ok_or_else(not_connected)?);
+            fault(&connection.ok_or_else(not_connected)?);
             return Ok(json!({ "kind": body["kind"] }));
         }
-        if let (Some(line), ControlVerb::Get(_)) = (&line, verb) {
-            line.flushed().await;
+        if let (Some(connection), ControlVerb::Get(_)) = (&connection, verb) {
+            connection.flush().await;
         }
         let answer = self.forward(testbed, device, verb, body).await?;
-        match (line, verb) {
-            (Some(line), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
-                // What is not confirmed came before the answer to a ping.
+        match (connection, verb) {
+            (Some(connection), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
+                // Unconfirmed stanzas precede the answer to a ping.
                 if matches!(name, "typing" | "presence") {
-                    line.flushed().await;
+                    connection.flush().await;
                 }
-                line.settled().await;
+                connection.wait_until_ingested().await;
             }
             _ => {}
         }
@@ -193,7 +196,7 @@ impl Worlds {
         let (method, path, body) = self.call(device, verb, body)?;
         let url = testbed.join(&path).map_err(|_| ControlError::NotFound)?;
         let answer = LoopbackClient::new().call(method, &url, &body).await.map_err(|error| {
-            tracing::warn!(%device, %error, "the testbed could not be asked");
+            tracing::warn!(%device, %error, "could not reach the testbed");
             impossible("testbed_unavailable", "the testbed does not answer")
         })?;
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer.status, &answer.body)) }
@@ -210,46 +213,46 @@ impl Worlds {
             ControlVerb::Post(name) => (Method::Post, name),
             ControlVerb::Delete(name) => (Method::Delete, name),
         };
-        let worlds = self.lock();
-        let world = worlds.get(device);
+        let devices = self.lock();
+        let state = devices.get(device);
         let path = match name {
             "scan" | "pair" => format!("/control/{name}"),
             name if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
-                // A device that has not been opened since the daemon began is known to the testbed by its name.
-                let number = world.and_then(|world| world.number.as_deref()).unwrap_or(device.as_str());
+                // A device without a session since the start is named by its id.
+                let number = state.and_then(|state| state.number.as_deref()).unwrap_or(device.as_str());
                 format!("/control/accounts/{number}/{name}")
             }
             _ => return Err(ControlError::NotFound),
         };
         let body = match (name, body) {
-            ("scan", body) => named(device, with_code(world, body)?),
-            ("pair", body) => named(device, with_number(world, body)),
+            ("scan", body) => named(device, with_code(state, body)?),
+            ("pair", body) => named(device, with_number(state, body)),
             (_, body) => body,
         };
         Ok((method, path, body))
     }
 
-    fn change(&self, device: &DeviceId, change: impl FnOnce(&mut World)) {
+    fn change(&self, device: &DeviceId, change: impl FnOnce(&mut TestbedDevice)) {
         change(self.lock().entry(device.clone()).or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, World>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, TestbedDevice>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A scan with the code that the device shows, unless the call names one, and with the world's settings.
-fn with_code(world: Option<&World>, body: Value) -> Result<Value, ControlError> {
+/// Adds the current code, unless the call has one, and the world's settings.
+fn with_code(state: Option<&TestbedDevice>, body: Value) -> Result<Value, ControlError> {
     let mut body = object(body)?;
-    let shown = world.and_then(|world| world.qr.clone());
+    let shown = state.and_then(|state| state.qr.clone());
     if body.get("qr").is_none_or(Value::is_null) {
         let qr = shown.ok_or_else(|| impossible("no_qr", "the device shows no QR code now"))?;
         body.insert("qr".to_owned(), json!(qr));
     }
-    Ok(with_world(world, body))
+    Ok(with_world(state, body))
 }
 
-/// The same, with the name of the device.
+/// Adds the device's id.
 fn named(device: &DeviceId, mut body: Value) -> Value {
     if let Value::Object(map) = &mut body {
         map.insert("deviceId".to_owned(), json!(device.as_str()));
@@ -257,17 +260,17 @@ fn named(device: &DeviceId, mut body: Value) -> Value {
     body
 }
 
-/// A typed code for the number that it was asked for.
-fn with_number(world: Option<&World>, body: Value) -> Value {
+/// Adds the number for which the pairing code was requested.
+fn with_number(state: Option<&TestbedDevice>, body: Value) -> Value {
     let Value::Object(mut body) = body else { return body };
-    if let Some(number) = world.and_then(|world| world.number.clone()) {
+    if let Some(number) = state.and_then(|state| state.number.clone()) {
         body.entry("phoneNumber").or_insert_with(|| json!(number));
     }
-    with_world(world, body)
+    with_world(state, body)
 }
 
-fn with_world(world: Option<&World>, mut body: Map<String, Value>) -> Value {
-    if let Some(settings) = world.and_then(|world| world.settings.clone()) {
+fn with_world(state: Option<&TestbedDevice>, mut body: Map<String, Value>) -> Value {
+    if let Some(settings) = state.and_then(|state| state.settings.clone()) {
         body.insert("world".to_owned(), Value::Object(settings));
     }
     Value::Object(body)
@@ -288,7 +291,7 @@ fn refused(status: u16, body: &Value) -> ControlError {
         (404, _) => ControlError::NotFound,
         (422, Some(field)) => ControlError::Invalid { field, message },
         _ => {
-            let code = text("code").and_then(|code| CODES.into_iter().find(|known| *known == code));
+            let code = text("code").and_then(|code| CODES.into_iter().find(|listed| *listed == code));
             ControlError::Impossible { code: code.unwrap_or("testbed_refused"), message }
         }
     }
@@ -307,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_loopback_address_may_be_the_testbed() {
+    fn testbed_address_must_be_loopback() {
         for (text, allowed) in [
             ("http://127.0.0.1:8080", true),
             ("http://[::1]:8080", true),
@@ -321,19 +324,19 @@ mod tests {
     }
 
     #[test]
-    fn the_testbed_takes_connections_where_its_api_is() {
+    fn socket_url_uses_api_address() {
         assert_eq!(socket_url(&"http://127.0.0.1:8080/".parse().unwrap()), "ws://127.0.0.1:8080/ws/chat");
     }
 
     #[test]
-    fn a_scan_names_the_code_that_is_shown_and_the_world() {
-        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
-        let scan = |body| worlds.call(&device, ControlVerb::Post("scan"), body);
+    fn scan_adds_shown_code_and_world() {
+        let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
+        let scan = |body| devices.call(&device, ControlVerb::Post("scan"), body);
         assert!(matches!(scan(json!({})), Err(ControlError::Impossible { code: "no_qr", .. })));
         let settings = json!({ "whatsapp": { "testbed": { "echo": true } } });
         let settings = DeviceSettings::parse(settings.as_object().unwrap()).unwrap();
-        worlds.opened(&device, &settings, None);
-        worlds.shows(&device, Some("shown"));
+        devices.session_opened(&device, &settings, None);
+        devices.show_code(&device, Some("shown"));
         let (_, path, body) = scan(json!({ "phoneNumber": "15550100009" })).unwrap();
         assert_eq!(path, "/control/scan");
         assert_eq!(
@@ -344,12 +347,12 @@ mod tests {
     }
 
     #[test]
-    fn other_calls_go_to_the_account_of_the_device() {
-        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
-        let call = || worlds.call(&device, ControlVerb::Get("network"), Value::Null);
+    fn other_calls_address_the_account() {
+        let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
+        let call = || devices.call(&device, ControlVerb::Get("network"), Value::Null);
         assert_eq!(call().unwrap().1, "/control/accounts/shop/network");
-        worlds.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
+        devices.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
         assert_eq!(call().unwrap().1, "/control/accounts/15550100009/network");
-        assert_eq!(worlds.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));
+        assert_eq!(devices.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{ChatChange, EngineEvent, IncomingReceipt, SendError, SessionEnd};
+use crate::engine::{ChatChange, EngineEvent, IncomingChange, IncomingReceipt, SendError, SessionEnd};
 
 impl WwebjsSession {
     /// Takes an entry in. `new`: it was written after this session began, so that it counts for the link. Answers
@@ -197,13 +197,15 @@ impl WwebjsSession {
         let event = match said {
             Said::React { from, emoji } => {
                 let from_me = self.me().as_ref() == Some(&from);
-                EngineEvent::Reaction { id, from, from_me, emoji, at }
+                EngineEvent::MessageChange(IncomingChange::Reaction { id, from, from_me, emoji, at })
             }
-            Said::Vote { voter, options } => EngineEvent::Vote { id, voter, options, at },
-            Said::Edit { body } => EngineEvent::Edited { id, body, at },
-            Said::Revoke => EngineEvent::Revoked { id },
-            Said::Delete => EngineEvent::DeletedForMe { id },
-            Said::Star(on) => EngineEvent::Starred { id, on },
+            Said::Vote { voter, options } => {
+                EngineEvent::MessageChange(IncomingChange::Vote { id, voter, options, at })
+            }
+            Said::Edit { body } => EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }),
+            Said::Revoke => EngineEvent::MessageChange(IncomingChange::Revoked { id }),
+            Said::Delete => EngineEvent::MessageChange(IncomingChange::DeletedForMe { id }),
+            Said::Star(on) => EngineEvent::MessageChange(IncomingChange::Starred { id, on }),
         };
         self.tell(event).await
     }

@@ -23,7 +23,7 @@ use self::session::WwebjsSession;
 use self::settings::{DeviceSettings, InboundBy};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
-use crate::engine::upstream::{Sessions, UpstreamConfig};
+use crate::engine::relay::{Sessions, UpstreamConfig};
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError, Session, SessionContext,
     SessionEnd, SettingError,

@@ -16,7 +16,7 @@ use crate::domain::ack::Ack;
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, IncomingReceipt, SessionEnd};
+use crate::engine::{EngineEvent, IncomingChange, IncomingReceipt, SessionEnd};
 
 /// Messages of the past that are read of one chat.
 const PAST_OF_CHAT: usize = 1_000;
@@ -223,14 +223,15 @@ impl WwebjsSession {
             self.tell(EngineEvent::Receipt(receipt)).await?;
         }
         if message.kind.as_deref() == Some("revoked") {
-            return self.tell(EngineEvent::Revoked { id }).await;
+            return self.tell(EngineEvent::MessageChange(IncomingChange::Revoked { id })).await;
         }
         if message.is_edited {
             let body = message.body.clone().unwrap_or_default();
-            self.tell(EngineEvent::Edited { id: id.clone(), body, at }).await?;
+            self.tell(EngineEvent::MessageChange(IncomingChange::Edited { id: id.clone(), body, at }))
+                .await?;
         }
         for saying in self.sayings(message).await? {
-            self.tell(saying).await?;
+            self.tell(EngineEvent::MessageChange(saying)).await?;
         }
         Ok(())
     }
@@ -242,7 +243,7 @@ impl WwebjsSession {
     }
 
     /// Reactions, votes and the star of a message.
-    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, SessionEnd> {
+    async fn sayings(&self, message: &WireMessage) -> Result<Vec<IncomingChange>, SessionEnd> {
         let mut sayings = Vec::new();
         if message.reactions.is_empty() && message.poll.is_none() && !message.is_starred {
             return Ok(sayings);
@@ -251,14 +252,14 @@ impl WwebjsSession {
         let at = message.timestamp.map_or_else(|| self.clock.now(), in_ms);
         for reaction in &message.reactions {
             let (from, from_me, emoji) = (reaction.from.clone(), reaction.from_me, reaction.emoji.clone());
-            sayings.push(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at });
+            sayings.push(IncomingChange::Reaction { id: id.clone(), from, from_me, emoji, at });
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
             let (voter, options, at) = (vote.voter.clone(), vote.options.clone(), vote.timestamp);
-            sayings.push(EngineEvent::Vote { id: id.clone(), voter, options, at });
+            sayings.push(IncomingChange::Vote { id: id.clone(), voter, options, at });
         }
         if message.is_starred {
-            sayings.push(EngineEvent::Starred { id, on: true });
+            sayings.push(IncomingChange::Starred { id, on: true });
         }
         Ok(sayings)
     }

@@ -28,7 +28,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reason::Reason;
-use crate::engine::upstream::not_taken;
+use crate::engine::relay::log_ingest_error;
 use crate::engine::{
     Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
     OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd, SessionError,
@@ -148,7 +148,7 @@ impl WwebjsSession {
 
     /// Tells the daemon, or how the session ends because it could not.
     pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
-        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
+        self.inbound.deliver(event).await.map_err(|error| log_ingest_error(&self.device, error))
     }
 
     /// What the vault answered, or how the session ends because it did not.

@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn a_movie_tells_its_duration_and_the_size_of_its_picture() {
+    fn mp4_duration_and_dimensions_are_read() {
         let found = read_bytes(&movie()).unwrap();
         assert_eq!(found.duration, Some(2.5));
         assert_eq!(found.dimensions, Some(Dimensions { width: 640, height: 480 }));
     }
 
     #[test]
-    fn a_movie_cut_anywhere_does_no_harm() {
+    fn truncated_mp4_is_harmless() {
         let whole = movie();
         for length in 0..whole.len() {
             let _ = read_bytes(&whole[..length]);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_that_lie_about_their_size_end_the_search() {
+    fn mp4_box_with_wrong_size_ends_search() {
         for size in [0_u32, 1, 2, 7, u32::MAX] {
             let mut movie = movie();
             movie[16..20].copy_from_slice(&size.to_be_bytes());

@@ -4,9 +4,10 @@
 //! makes it; no key makes or removes a wider one; a revocation is known to everybody at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -168,12 +169,12 @@ impl Keys {
         let hashed = HashedKey { key: key.clone(), hash: hash(&secret) };
         let stored = hashed.clone();
         store.write(move |tx| tx.put_api_key(&stored)).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(hashed));
+        self.known.write().insert(id.clone(), Arc::new(hashed));
         Ok(CreatedKey { key, secret: format!("whf_{id}_{secret}") })
     }
 
-    fn known(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> parking_lot::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
+        self.known.read()
     }
 
     fn find(&self, id: &str) -> Option<Arc<HashedKey>> {
@@ -190,7 +191,7 @@ impl Keys {
         if hashed.key.is_expired(now) {
             return Err(AuthError::Expired);
         }
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(hashed.key.id.clone(), now);
+        self.used.lock().insert(hashed.key.id.clone(), now);
         Ok(Principal {
             key_id: hashed.key.id.clone(),
             name: hashed.key.name.clone(),
@@ -268,7 +269,7 @@ impl Access {
     /// Keys that give no more than the one that asks, oldest first.
     #[must_use]
     pub fn keys(&self, by: &Principal) -> Vec<ApiKey> {
-        let used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let used = self.keys.used.lock().clone();
         let mut keys: Vec<ApiKey> = self
             .keys
             .known()
@@ -299,8 +300,8 @@ impl Access {
         }
         let stored = id.to_owned();
         self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
-        keys.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        keys.used.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        keys.known.write().remove(id);
+        keys.used.lock().remove(id);
         keys.changes.send_modify(|change| *change += 1);
         tracing::info!(key = id, by = by.key_id, "API key revoked");
         Ok(())
@@ -323,14 +324,14 @@ impl Access {
 
     async fn write_down_uses(&self) {
         let used: Vec<(String, Millis)> = {
-            let mut used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut used = self.keys.used.lock();
             used.drain().collect()
         };
         if used.is_empty() {
             return;
         }
         for (id, at) in &used {
-            let mut known = self.keys.known.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.keys.known.write();
             if let Some(hashed) = known.get_mut(id) {
                 Arc::make_mut(hashed).key.last_used_at = Some(*at);
             }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::clock::Millis;
-use crate::domain::device::{Device, DeviceStats};
+use crate::domain::device::{Device, DeviceChange, DeviceStats};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
@@ -32,15 +32,6 @@ pub struct NewDevice {
     pub engine: Option<String>,
     /// Its settings.
     pub settings: Map<String, Value>,
-}
-
-/// A change to a device.
-#[derive(Debug, Clone, Default)]
-pub struct DeviceChange {
-    /// The new name.
-    pub name: Option<String>,
-    /// Settings to be set, key by key; `null` removes one. A secret within that is left out or masked stays.
-    pub settings: Option<Map<String, Value>>,
 }
 
 /// The longest name.
@@ -159,7 +150,9 @@ impl Fleet {
         self.store
             .write(move |tx| {
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
-                refuse_declared(&device, &change)?;
+                if let Some(field) = device.declared_conflict(&change) {
+                    return Err(ServiceError::SetByFile(field));
+                }
                 if let Some(name) = change.name {
                     device.name = name;
                 }
@@ -267,24 +260,6 @@ fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> 
         return Err(ServiceError::TooManyDevices(max));
     }
     Ok::<_, StoreError>(tx.insert_device(device)?).map_err(ServiceError::from)
-}
-
-/// What a file sets, nothing else changes: `name`, or `settings.<key>`.
-pub(in crate::service) fn refuse_declared(
-    device: &Device,
-    change: &DeviceChange,
-) -> Result<(), ServiceError> {
-    let set = |field: &str| device.declared.iter().any(|declared| declared == field);
-    if change.name.as_ref().is_some_and(|name| *name != device.name) && set("name") {
-        return Err(ServiceError::SetByFile("name".to_owned()));
-    }
-    for (key, value) in change.settings.iter().flatten() {
-        let field = format!("settings.{key}");
-        if set(&field) && device.settings.get(key) != Some(value) {
-            return Err(ServiceError::SetByFile(field));
-        }
-    }
-    Ok(())
 }
 
 /// The moment a device was last online: now, while it is.

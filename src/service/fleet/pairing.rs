@@ -93,7 +93,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn codes_are_shown_in_two_halves() {
+    fn pairing_code_is_shown_in_two_halves() {
         assert_eq!((grouped("ABCD1234"), grouped("ABCD-1234")), ("ABCD-1234".into(), "ABCD-1234".into()));
         assert_eq!(grouped("odd"), "odd");
     }

@@ -9,11 +9,13 @@ use crate::domain::device::{Account, Device};
 use crate::domain::event::{CallEvent, EphemeralEvent, HistoryProgressEvent};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::state::Input;
-use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError, VaultUpdate, VaultView};
+use crate::engine::{
+    EngineEvent, Inbound, InboundError, IncomingChange, Vault, VaultError, VaultUpdate, VaultView,
+};
 use crate::service::Fleet;
+use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::MessageUpdate;
 use crate::service::messaging::group_changes::GroupChangeOrigin;
-use crate::service::messaging::ingest::IngestMode;
 use crate::service::registry::DeviceCommand;
 use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
@@ -76,7 +78,7 @@ impl From<StoreError> for VaultError {
 pub(in crate::service) struct InboundPort {
     fleet: Fleet,
     device: DeviceId,
-    account: std::sync::Mutex<Option<Account>>,
+    account: parking_lot::Mutex<Option<Account>>,
     actor: mpsc::WeakSender<DeviceCommand>,
     generation: u64,
     cancel: CancellationToken,
@@ -90,16 +92,16 @@ impl InboundPort {
         generation: u64,
         cancel: CancellationToken,
     ) -> Self {
-        let account = std::sync::Mutex::new(device.account.clone());
+        let account = parking_lot::Mutex::new(device.account.clone());
         Self { fleet: fleet.clone(), device: device.id.clone(), account, actor, generation, cancel }
     }
 
     fn account(&self) -> Option<Account> {
-        self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.account.lock().clone()
     }
 
     fn remember(&self, account: &Account) {
-        *self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(account.clone());
+        *self.account.lock() = Some(account.clone());
     }
 
     /// About the link: the device's actor decides and stores. Who is being closed is not answered any more.
@@ -117,43 +119,32 @@ impl InboundPort {
         }
     }
 
-    async fn changed(
-        &self,
-        id: MessageId,
-        change: MessageUpdate,
-        telling: IngestMode,
-    ) -> Result<(), InboundError> {
+    async fn changed(&self, change: IncomingChange, telling: IngestMode) -> Result<(), InboundError> {
+        let (id, change) = self.change_of(change);
         self.fleet.messaging.ingest_change(&self.device, id, change, telling).await.map_err(storage)
     }
 
-    async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
-        for event in changes {
-            match self.change_of(event) {
-                Ok((id, change)) => self.changed(id, change, IngestMode::History).await?,
-                Err(_) => {
-                    tracing::warn!(device = %self.device, "the engine told of something past that is no change");
-                }
-            }
+    async fn past_changes(&self, changes: Vec<IncomingChange>) -> Result<(), InboundError> {
+        for change in changes {
+            self.changed(change, IngestMode::History).await?;
         }
         Ok(())
     }
 
-    /// What an event says of one message that is stored; the event itself, where it is about something else.
-    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, MessageUpdate), Box<EngineEvent>> {
-        Ok(match event {
-            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+    fn change_of(&self, change: IncomingChange) -> (MessageId, MessageUpdate) {
+        match change {
+            IncomingChange::Reaction { id, from, from_me, emoji, at } => {
                 (id, MessageUpdate::React { from, from_me, emoji, at })
             }
-            EngineEvent::Vote { id, voter, options, at } => {
+            IncomingChange::Vote { id, voter, options, at } => {
                 let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
                 (id, MessageUpdate::Vote { voter, from_me, options, at })
             }
-            EngineEvent::Edited { id, body, at } => (id, MessageUpdate::Edit { body, at }),
-            EngineEvent::Revoked { id } => (id, MessageUpdate::Revoke),
-            EngineEvent::Starred { id, on } => (id, MessageUpdate::Star(on)),
-            EngineEvent::DeletedForMe { id } => (id, MessageUpdate::Hide),
-            other => return Err(Box::new(other)),
-        })
+            IncomingChange::Edited { id, body, at } => (id, MessageUpdate::Edit { body, at }),
+            IncomingChange::Revoked { id } => (id, MessageUpdate::Revoke),
+            IncomingChange::Starred { id, on } => (id, MessageUpdate::Star(on)),
+            IncomingChange::DeletedForMe { id } => (id, MessageUpdate::Hide),
+        }
     }
 }
 
@@ -169,12 +160,7 @@ impl Inbound for InboundPort {
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.identities.read().await),
         };
-        let event = match self.change_of(fleet.messaging.canonicalize(device, event).await.map_err(storage)?)
-        {
-            Ok((id, change)) => return self.changed(id, change, IngestMode::Live).await,
-            Err(event) => *event,
-        };
-        match event {
+        match fleet.messaging.canonicalize(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -194,6 +180,7 @@ impl Inbound for InboundPort {
                 .ingest_messages(device, self.account(), messages, IngestMode::History)
                 .await
                 .map_err(storage),
+            EngineEvent::MessageChange(change) => self.changed(change, IngestMode::Live).await,
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
             EngineEvent::Receipt(receipt) => {
                 fleet.messaging.ingest_receipt(device, receipt).await.map_err(storage)
@@ -241,13 +228,6 @@ impl Inbound for InboundPort {
                 );
                 Ok(())
             }
-            // Seen to above.
-            EngineEvent::Reaction { .. }
-            | EngineEvent::Vote { .. }
-            | EngineEvent::Edited { .. }
-            | EngineEvent::Revoked { .. }
-            | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. } => Ok(()),
         }
     }
 }

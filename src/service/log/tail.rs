@@ -8,8 +8,9 @@
 //! costs a bounded buffer and delays nobody; the tail ends when nobody follows.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
@@ -162,8 +163,8 @@ impl Logs {
 }
 
 impl LogTails {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, LogTail>> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, LogTail>> {
+        self.followed.lock()
     }
 
     fn get(&self, device: &DeviceId) -> Option<LogTail> {

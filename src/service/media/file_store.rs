@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
 
 use crate::domain::clock::Millis;
@@ -48,7 +48,7 @@ pub(super) struct UploadPermit<'a> {
 
 impl Drop for UploadPermit<'_> {
     fn drop(&mut self) {
-        let mut of_devices = self.shelf.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_devices = self.shelf.of_devices.lock();
         if let Some(count) = of_devices.get_mut(&self.device) {
             *count -= 1;
             if *count == 0 {
@@ -68,7 +68,7 @@ impl MediaFileStore {
 
     /// Room for one more file of this device that a client sends in.
     pub(super) fn place(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
-        let mut of_devices = self.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_devices = self.of_devices.lock();
         let count = of_devices.get(device).copied().unwrap_or(0);
         if count >= UPLOADS_OF_A_DEVICE {
             return Err(ServiceError::TooManyUploadsOfDevice(UPLOADS_OF_A_DEVICE));
@@ -101,7 +101,7 @@ impl MediaFileStore {
 
     /// This file stays until [`Shelf::settle`], or for an hour.
     pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
-        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut promised = self.promised.lock();
         promised.retain(|_, promise| promise.until > now);
         let promise = promised.entry(hash.clone()).or_insert(Reservation { count: 0, until: now });
         promise.count += 1;
@@ -110,7 +110,7 @@ impl MediaFileStore {
 
     /// What the file was promised for is stored, or will not be.
     pub(in crate::service) fn settle(&self, hash: &MediaHash) {
-        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut promised = self.promised.lock();
         if let Some(promise) = promised.get_mut(hash) {
             promise.count = promise.count.saturating_sub(1);
             if promise.count == 0 {
@@ -120,7 +120,7 @@ impl MediaFileStore {
     }
 
     pub(super) fn is_promised(&self, hash: &MediaHash, now: Millis) -> bool {
-        let promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        let promised = self.promised.lock();
         promised.get(hash).is_some_and(|promise| promise.until > now)
     }
 }

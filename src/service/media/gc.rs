@@ -18,19 +18,6 @@ const UPLOADS_MS: i64 = 86_400_000;
 /// Where that takes longer, a promise ([`Shelf::promise`]) keeps it.
 const GRACE_MS: i64 = 600_000;
 
-/// Numbers that files keep to.
-#[derive(Debug, Clone, Copy)]
-pub struct MediaLimits {
-    /// Bytes of the largest file.
-    pub max_bytes: u64,
-    /// Bytes of all files; zero: no limit.
-    pub max_total_bytes: u64,
-    /// How long a file is kept after it last came in; zero: for ever.
-    pub keep_ms: i64,
-    /// How long fetching a file may take, in milliseconds.
-    pub fetch_timeout_ms: u64,
-}
-
 impl MediaService {
     /// A message does not refer to this file any more: when nothing else does, it goes.
     pub(in crate::service) fn media_released(&self, hash: MediaHash) {

@@ -24,7 +24,6 @@ mod serving;
 mod uploads;
 
 pub(super) use file_store::MediaFileStore;
-pub use gc::MediaLimits;
 pub use uploads::Uploaded;
 
 /// A file to be sent.

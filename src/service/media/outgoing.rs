@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_sent_as_its_content_allows() {
+    fn outgoing_media_kind_follows_content() {
         assert_eq!(kind(SendAs::Voice, "audio/ogg").unwrap(), MediaKind::Ptt);
         assert_eq!(kind(SendAs::Sticker, "image/webp").unwrap(), MediaKind::Sticker);
         assert_eq!(kind(SendAs::Content, "image/webp").unwrap(), MediaKind::Image);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_names_its_file() {
+    fn file_name_is_taken_from_url() {
         let name = |url: &str| name_in(&url.parse().unwrap());
         assert_eq!(name("https://a.example/b/price%20list.pdf?x=1").unwrap(), "price list.pdf");
         assert_eq!(name("https://a.example/1+1&2.txt").unwrap(), "1+1&2.txt");

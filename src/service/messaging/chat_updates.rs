@@ -1,8 +1,9 @@
 //! `chat:update`: the line of a chat as it now is, at most once in 100 ms for each chat.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::event::EphemeralEvent;
 use crate::domain::ids::DeviceId;
@@ -19,11 +20,11 @@ pub(in crate::service) struct ChatUpdates {
 
 impl ChatUpdates {
     fn begin(&self, key: &(DeviceId, Jid)) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone())
+        self.waiting.lock().insert(key.clone())
     }
 
     fn end(&self, key: &(DeviceId, Jid)) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.waiting.lock().remove(key);
     }
 }
 

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn how_members_changed_is_told_by_kind() {
+    fn member_changes_are_grouped_by_kind() {
         let before = [
             member(1, Role::Superadmin),
             member(2, Role::Member),

@@ -3,6 +3,7 @@
 //! Everything of one piece of news (message, chat, contact, events) is one transaction. A message that is
 //! there already changes nothing and is still a success: the network may be acknowledged again.
 
+use super::IngestMode;
 use super::changes::make_early_changes;
 use super::group_changes::{GroupChangeOrigin, store_group_change};
 use crate::domain::ack::{Ack, Status};
@@ -23,15 +24,6 @@ use crate::service::media::links::{LinkBase, MediaLinks};
 use crate::store::hourly_counters::Counter;
 use crate::store::messages::{AckRow, NewMessage};
 use crate::store::{StoreError, Tx};
-
-/// Whether news is told, or only stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) enum IngestMode {
-    /// As it happens.
-    Live,
-    /// History from before the link: no events, nothing unread.
-    History,
-}
 
 impl Messaging {
     /// Stores messages from the network, in order, in one transaction.

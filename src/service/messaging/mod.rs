@@ -80,3 +80,12 @@ impl Messaging {
         }
     }
 }
+
+/// Whether ingest publishes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) enum IngestMode {
+    /// Events are published and unread counters grow.
+    Live,
+    /// History from before the link: no events, nothing unread.
+    History,
+}

@@ -5,7 +5,8 @@
 //! is passed over, because a later change of ours may stand by then and must not be undone.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::group_changes::GroupChangeOrigin;
 use crate::domain::clock::Millis;
@@ -52,8 +53,8 @@ enum Step {
 pub(in crate::service) struct OwnChangeKey(u64);
 
 impl OwnChangeTracker {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Expected> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Expected> {
+        self.expected.lock()
     }
 
     fn with<T>(&self, device: &DeviceId, now: Millis, work: impl FnOnce(&mut VecDeque<OwnChange>) -> T) -> T {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_after_the_answer_is_passed_over_once() {
+    fn echo_after_answer_is_suppressed_once() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let first = echoes.expect(&shop, named("a"), now);
         assert!(echoes.answered(&shop, first, now));
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_before_the_answer_is_news_and_the_answer_is_none() {
+    fn echo_before_answer_is_change_and_answer_is_not() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         assert!(!echoes.is_one(&shop, &named("a"), now));
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_that_does_not_come_is_given_up() {
+    fn missing_echo_expires() {
         let (echoes, shop) = (OwnChangeTracker::default(), "shop".parse().unwrap());
         let asked = echoes.expect(&shop, named("a"), Millis(0));
         assert!(echoes.answered(&shop, asked, Millis(1)));
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_has_no_echo_and_few_are_waited_for() {
+    fn refused_change_has_no_echo_and_echoes_are_bounded() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         echoes.forget(&shop, asked, now);

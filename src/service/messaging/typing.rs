@@ -1,9 +1,9 @@
 //! Typing and presence towards the network.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::event::TypingKind;
@@ -57,8 +57,8 @@ impl Shown {
 }
 
 impl Typing {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Shown>> {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, Shown>> {
+        self.devices.lock()
     }
 
     /// Notes a chat. Whether the device needs its task now, and what has to stop.
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_stops_where_too_many_are_shown() {
+    async fn oldest_typing_stops_above_limit() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         for n in 0..MOST_CHATS {
             assert_eq!(typing.show(&device, &jid(n), TypingKind::Text), (n == 0, None));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_renews_is_over_in_time_and_then_the_task_ends() {
+    async fn unrenewed_typing_expires_and_task_ends() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         typing.show(&device, &jid(1), TypingKind::Text);
         assert!(matches!(typing.next(&device, Instant::now()), Next::Wait(_)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn showing_and_hiding_again_and_again_needs_one_task() {
+    async fn repeated_typing_uses_one_task() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         assert!(typing.show(&device, &jid(1), TypingKind::Text).0);
         for _ in 0..100 {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_matter_has_its_end_and_no_other() {
+    fn notification_is_dismissed_by_its_own_event_only() {
         for kind in [Kind::Qr, Kind::Offline, Kind::Error] {
             let link = shown("shop", kind, None, 5);
             assert!(ends(&link, "ready", "{}") && !ends(&link, "message:read", "{}"), "{kind:?}");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_withdrawn_once_and_only_of_its_device() {
+    fn dismissal_is_once_and_per_device() {
         let mut watched = Watched::default();
         for device in ["shop", "home"] {
             watched.add(shown(device, Kind::Qr, None, 5));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_are_looked_after_and_the_next_of_a_tag_takes_its_place() {
+    fn tracked_notifications_are_bounded_per_tag() {
         let mut watched = Watched::default();
         for seq in 0..200 {
             watched.add(shown(&format!("d{}", seq % 100), Kind::Qr, None, seq));

@@ -1,8 +1,9 @@
 //! Those who show, play, run and push: one worker for each action, behind a bounded queue of which no device has more
 //! than half. What does not fit is dropped and counted, for it would be late anyway.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc};
@@ -39,7 +40,7 @@ pub(super) struct ExecutorQueues(Mutex<Vec<(Action, ExecutorQueue)>>);
 impl ExecutorQueues {
     fn open(&self, action: Action, room: usize, urgent: usize) -> ExecutorQueue {
         let queue = Arc::new(Queue::new(room, urgent));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((action, queue.clone()));
+        self.0.lock().push((action, queue.clone()));
         queue
     }
 }
@@ -60,7 +61,7 @@ impl Notifications {
             let (notify, queue) = (self.clone(), queues.open(Action::Push, PUSH, 0));
             self.tasks.spawn("notify-push", async move { notify.push_all(&queue).await });
         }
-        let answers = self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answers = self.state.answers.lock().take();
         if let Some(mut answers) = answers {
             let notify = self.clone();
             self.tasks.spawn("notify-answers", async move {
@@ -74,7 +75,7 @@ impl Notifications {
 
     /// Puts a notification into the queue of each action that its rule asks for.
     pub(super) fn enqueue(&self, handed: &Arc<QueuedNotification>) {
-        let queues = self.state.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.state.queues.0.lock();
         for (action, queue) in
             queues.iter().filter(|(action, _)| handed.told.case.decision.conditions(*action))
         {

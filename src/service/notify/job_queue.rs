@@ -1,8 +1,8 @@
 //! What waits for a worker: bounded, and shared out, so that one device's flood takes no other's place.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::clock::Millis;
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
     /// # Errors
     /// When it is full, or the device holds its share.
     pub(super) fn offer(&self, device: &DeviceId, urgent: bool, what: T, now: Millis) -> Result<(), Dropped> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         let urgent = urgent && self.urgent > 0;
         let room = if urgent { self.urgent } else { self.room };
         let of_sort = inner.waiting.iter().filter(|other| other.urgent == urgent);
@@ -76,13 +76,13 @@ impl<T> Queue<T> {
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+        self.inner.lock().waiting.len()
     }
 
     /// What is next, once there is something. For one caller at a time; dropping the future loses nothing.
     pub(super) async fn next(&self) -> T {
         loop {
-            let next = self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_front();
+            let next = self.inner.lock().waiting.pop_front();
             if let Some(next) = next {
                 return next.what;
             }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_holds_half_of_the_places_and_another_the_rest() {
+    async fn device_uses_at_most_half_of_queue() {
         let queue = Queue::new(4, 0);
         let asked = ["loud", "loud", "loud", "quiet", "loud", "quiet", "quiet", "third"];
         let taken = asked.map(|device| offered(&queue, device, true, device));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_urgent_has_places_of_its_own_and_goes_first() {
+    async fn urgent_jobs_have_own_capacity_and_go_first() {
         let queue = Queue::new(2, 2);
         assert!(offered(&queue, "a", false, 1) && offered(&queue, "b", false, 2));
         assert!(!offered(&queue, "c", false, 3));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_said_once_a_minute_with_its_number() {
+    fn dropped_jobs_are_logged_once_a_minute_with_count() {
         let (queue, shop) = (Queue::new(1, 0), "shop".parse().unwrap());
         let offer = |at: i64| queue.offer(&shop, false, (), Millis(at));
         assert_eq!(offer(0), Ok(()));

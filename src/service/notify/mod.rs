@@ -11,7 +11,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
 
 use super::ServiceError;
 use super::access::Access;
@@ -218,7 +220,7 @@ impl NotifyState {
     }
 
     fn rules(&self) -> Arc<Vec<Rule>> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rules.read().clone()
     }
 }
 

@@ -1,14 +1,14 @@
 //! What each operator has read and muted, shared between all that they have open.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::OperatorId;
+use crate::domain::queries::{ListedNotification, NotificationQuery};
 use crate::service::{Notifications, Operator, Principal, ServiceError};
-use crate::store::notifications::{ListedNotification, NotificationQuery};
 use crate::store::notify_mutes::Mute;
 
 /// Mutes that may be in force: of all, of one API key or verified person, and of one device for everybody.
@@ -197,11 +197,11 @@ impl Notifications {
     }
 
     fn current_mutes(&self) -> Arc<Mutes> {
-        self.state.mutes.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.mutes.read().clone()
     }
 
     pub(super) fn forget_mutes_of(&self, device: &DeviceId) {
-        let mut mutes = self.state.mutes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut mutes = self.state.mutes.write();
         let mut left = mutes.0.clone();
         left.values_mut().for_each(|all| all.retain(|mute| mute.device.as_ref() != Some(device)));
         left.retain(|_, all| !all.is_empty());
@@ -214,7 +214,7 @@ impl Notifications {
         for mute in self.store.read(move |store| store.notify_mutes(now)).await? {
             mutes.0.entry(mute.operator.clone()).or_default().push(mute);
         }
-        *self.state.mutes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mutes);
+        *self.state.mutes.write() = Arc::new(mutes);
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 //! keeps nobody waiting but those who chose it. A subscription that failed rests before it is tried again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::clock::Millis;
 use crate::domain::notify::{OperatorId, Priority};
@@ -60,7 +62,7 @@ pub(super) enum Offered {
 impl OperatorQueues {
     /// Puts a job into its operator's lane.
     pub(super) fn offer(&self, job: Job) -> Offered {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         let lane = lanes.entry(job.to.operator.clone()).or_default();
         if lane.waiting.len() >= WAITING {
             return Offered::Dropped;
@@ -75,7 +77,7 @@ impl OperatorQueues {
 
     /// The next job of a worker that is done with its last one; it ends when there is none.
     pub(super) fn next(&self, operator: &OperatorId, done: Option<&str>) -> Option<Job> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         let lane = lanes.get_mut(operator)?;
         if let Some(id) = done {
             lane.busy.remove(id);
@@ -125,8 +127,8 @@ impl OperatorQueues {
         self.failing().remove(id).is_some()
     }
 
-    fn failing(&self) -> std::sync::MutexGuard<'_, HashMap<String, Failing>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failing(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Failing>> {
+        self.failing.lock()
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_operators_lane_is_full_and_anothers_is_not() {
+    fn push_queue_limit_is_per_operator() {
         let lanes = OperatorQueues::default();
         for _ in 0..AT_ONCE {
             assert_eq!(lanes.offer(job("anna")), Offered::NeedsWorker);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_ends_with_what_waits_in_it() {
+    fn empty_push_queue_is_removed() {
         let (lanes, anna) = (OperatorQueues::default(), OperatorId::verified("anna"));
         lanes.offer(job("anna"));
         lanes.offer(job("anna"));
@@ -162,12 +164,12 @@ mod tests {
         assert!(lanes.next(&anna, None).is_none(), "the same browser's next push waits for this one");
         assert!(lanes.next(&anna, Some("np_1")).is_some());
         assert!(lanes.next(&anna, Some("np_1")).is_none());
-        assert!(lanes.lanes.lock().unwrap().is_empty());
+        assert!(lanes.lanes.lock().is_empty());
         assert_eq!(lanes.offer(job("anna")), Offered::NeedsWorker);
     }
 
     #[test]
-    fn what_fails_rests_longer_each_time_and_is_said_once() {
+    fn failing_push_backs_off_and_is_logged_once() {
         let (lanes, start) = (OperatorQueues::default(), Millis(1_000));
         assert!(!lanes.rests("a", start));
         assert!(lanes.failed("a", start, None), "news");

@@ -1,6 +1,6 @@
 //! Rules as people manage them.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Rule, RuleId, RuleOrigin, RuleSpec};
@@ -137,7 +137,7 @@ impl Notifications {
         // Those of one device before those of all: what is said of less says more.
         rules.sort_by_key(|rule| rule.device.is_none());
         rules.extend(self.state.fixed_rules.iter().cloned());
-        *self.state.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        *self.state.rules.write() = Arc::new(rules);
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Notifications {
 
     /// Forgets the rules and the mutes of a device that is deleted: the next one of its name is another.
     pub(in crate::service) fn forget_notify_of(&self, device: &DeviceId) {
-        let mut rules = self.state.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.state.rules.write();
         *rules =
             Arc::new(rules.iter().filter(|rule| rule.device.as_ref() != Some(device)).cloned().collect());
         drop(rules);

@@ -2,7 +2,8 @@
 //! of life, how fast it takes messages, and what holds its queue back.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -52,11 +53,11 @@ impl Liveness {
     }
 
     pub(in crate::service) fn set_held(&self, held: Option<(Option<Millis>, HeldBy)>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        *self.held.lock() = held;
     }
 
     pub(in crate::service) fn held(&self) -> Option<(Option<Millis>, HeldBy)> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.held.lock()
     }
 
     pub(in crate::service) fn set_to_strangers(&self, waiting: bool) {

@@ -13,10 +13,10 @@ use super::signing;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
+use crate::domain::webhook::WebhookAttempt;
 use crate::domain::webhook::{Endpoint, EndpointId, EndpointSecrets};
 use crate::net::Post;
 use crate::service::{ServiceError, Webhooks};
-use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
 
@@ -170,8 +170,8 @@ impl AttemptResult {
         name: &str,
         attempt: u32,
         next_at: Option<Millis>,
-    ) -> Attempt {
-        Attempt {
+    ) -> WebhookAttempt {
+        WebhookAttempt {
             id: 0,
             at: self.began,
             event,

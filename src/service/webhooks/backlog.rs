@@ -1,6 +1,7 @@
 //! What happens to all that waits for one webhook: given up, shortened, hurried, or measured anew.
 
-use super::housekeeping::PAUSE;
+use std::time::Duration;
+
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, WebhookDeadEvent};
 use crate::domain::ids::DeviceId;
@@ -11,6 +12,8 @@ use crate::store::webhook_dead_letters::Overflow;
 use crate::store::webhook_endpoints::EndpointKey;
 use crate::store::webhook_ordering::RetryNowCause;
 
+/// The pause between two writes.
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// Deliveries in one write.
 pub(super) const BATCH: usize = 500;
 /// Why deliveries are given up of which too many wait.

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_format_is_the_event_with_its_name() {
+    fn wharf_format_is_event_with_name() {
         let payload = serde_json::json!({ "deviceId": "shop", "timestamp": 1_767_225_600_000_i64, "seq": 7, "chatId": "1@c.us" });
         let body = pushed(Format::Wharf, "message:ack", "message:ack", &payload);
         assert_eq!(body["type"], "message:ack");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_event_is_the_one_it_was_stamped_with() {
+    fn body_time_is_event_timestamp() {
         let raw = RawValue::from_string(r#"{"timestamp":5,"x":1}"#.to_owned()).unwrap();
         assert_eq!(time_of(&raw), Some(Millis(5)));
         assert_eq!(time_of(&RawValue::from_string("{}".to_owned()).unwrap()), None);

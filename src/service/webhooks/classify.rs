@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_2xx_alone_is_success() {
+    fn only_2xx_is_success() {
         for status in [200, 201, 204, 299] {
             assert!(of(status, None).is_delivered(), "{status}");
         }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_asks_in_seconds_or_with_a_date() {
+    fn retry_after_is_seconds_or_date() {
         assert_eq!(of(429, Some("7")).asked_ms, Some(7_000));
         assert_eq!(of(503, Some("Thu, 01 Jan 2026 00:01:00 GMT")).asked_ms, Some(60_000));
         assert_eq!(of(503, Some("Thu, 01 Jan 2015 00:01:00 GMT")).asked_ms, None);

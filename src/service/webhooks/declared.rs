@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::NewWebhook;
-use super::manage::WebhookChange;
+use super::endpoint_types::WebhookChange;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::SECRET_OVERLAP_MS;
 use crate::service::{ServiceError, Webhooks};

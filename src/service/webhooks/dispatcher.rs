@@ -1,7 +1,9 @@
 //! Wakes a runner for each webhook for which something waits.
 
 use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
 
 use super::WebhookState;
 use super::runner::{Runner, Wake};
@@ -11,7 +13,7 @@ use crate::store::webhook_endpoints::EndpointKey;
 
 impl WebhookState {
     pub(super) fn runners(&self) -> MutexGuard<'_, HashMap<EndpointKey, Arc<Wake>>> {
-        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runners.lock()
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::backlog::BATCH;
+use super::backlog::{BATCH, PAUSE};
 use crate::service::{ServiceError, Webhooks};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(30);
-/// The pause between two writes.
-pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Webhooks {
     pub(super) fn start_webhook_housekeeping(&self) {

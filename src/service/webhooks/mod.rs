@@ -11,9 +11,10 @@
 //! own and takes nobody else's place; secrets, headers, bodies and queries are in no log line, metric or answer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -32,6 +33,7 @@ mod body;
 mod classify;
 pub mod declared;
 mod dispatcher;
+mod endpoint_types;
 mod housekeeping;
 mod manage;
 mod record_result;
@@ -41,7 +43,7 @@ mod signing;
 mod validate;
 
 pub use attempt::TestReport;
-pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
+pub use endpoint_types::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
 pub use replay::{DeadLetters, Replay};
 
 /// So many times the room of the others have those that fail or are slow.
@@ -135,7 +137,7 @@ impl WebhookState {
     /// The client for receivers with these certificates. Those with the same ones share connections.
     fn client(&self, custom_ca: Option<&str>) -> GuardedClient {
         let Some(pem) = custom_ca else { return self.client.clone() };
-        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         if let Some(known) = clients.get(pem) {
             return known.clone();
         }

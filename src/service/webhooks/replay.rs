@@ -1,10 +1,10 @@
 //! Delivering once more.
 
 use crate::domain::ids::DeviceId;
+use crate::domain::webhook::DeadLetter;
+use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::EndpointId;
 use crate::service::{ServiceError, Webhooks};
-use crate::store::webhook_dead_letters::DeadLetter;
-use crate::store::webhook_deliveries::DeliveryKey;
 use crate::store::webhook_replays::ReplayRows;
 
 /// Rows in one write.

@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 use super::attempt::{AttemptPermit, Target};
 use super::record_result::record_result;
 use crate::domain::clock::Millis;
+use crate::domain::webhook::DeliveryKey;
 use crate::service::{ServiceError, Webhooks};
 use crate::store::EndpointWakeup;
-use crate::store::webhook_deliveries::{DeliveryKey, DueDelivery};
+use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
 
 /// The pause after the store failed.

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_of_standard_webhooks_holds() {
+    fn standard_webhooks_vector_matches() {
         let body = br#"{"test": 2432232314}"#;
         let (id, at) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", Millis(1_614_265_330_999));
         let all = headers(Format::Wharf, id, at, body, &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_of_waha_holds() {
+    fn waha_vector_matches() {
         let body = br#"{"event":"message","session":"default","engine":"WEBJS"}"#;
         let all = headers(Format::Waha, "evt_1", Millis(5), body, &["my-secret-key"]);
         assert_eq!(
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn metas_style_signs_the_body_alone() {
+    fn meta_signature_covers_body_only() {
         let all = headers(Format::Wwebjs, "evt_1", Millis(5), b"{}", &["key"]);
         // printf '{}' | openssl dgst -sha256 -hmac key
         assert_eq!(
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn while_secrets_change_both_sign() {
+    fn both_secrets_sign_during_rotation() {
         let all = headers(Format::Wharf, "evt_1", Millis(5_000), b"{}", &["new", "old"]);
         let both = header(&all, "webhook-signature");
         let alone = |secret| {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_ulid_of_its_event_and_of_no_other() {
+    fn webhook_id_is_ulid_unique_to_event() {
         let id = |seq, name| {
             message_id(
                 &"wh_1".parse().unwrap(),

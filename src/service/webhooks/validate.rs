@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::WebhookState;
-use super::manage::WebhookChange;
+use super::endpoint_types::WebhookChange;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
 use crate::net::standard_webhooks::SECRET_PREFIX;
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_query_says_is_not_shown() {
+    fn shown_url_masks_query_values() {
         assert_eq!(shown_url("https://a.example/in"), "https://a.example/in");
         assert_eq!(
             shown_url("https://a.example/in?token=abc&x=1#y"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_protocol_cannot_be_set() {
+    fn protocol_headers_cannot_be_set() {
         let one =
             |name: &str, value: &str| check_headers(&BTreeMap::from([(name.to_owned(), value.to_owned())]));
         assert!(one("Authorization", "Bearer x").is_ok());
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_fits_its_format() {
+    fn secret_must_fit_format() {
         let made = format!("{SECRET_PREFIX}{}", STANDARD.encode([7; 32]));
         for format in Format::ALL {
             assert!(check_secret(&made, format.1).is_ok());

@@ -25,20 +25,20 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn a_missing_directory_declares_nothing() {
+fn missing_directory_declares_no_devices() {
     let dir = tempfile::tempdir().unwrap();
     assert!(load_declared(&dir.path().join("none"), &|_| None).unwrap().is_empty());
 }
 
 #[test]
-fn files_are_read_in_order_and_others_left_alone() {
+fn device_files_are_read_in_order_others_ignored() {
     let files = [("b.toml", "id = \"b\""), ("a.toml", "id = \"a\""), ("README.md", "x"), (".a.toml", "x")];
     let ids: Vec<_> = load(&files).unwrap().into_iter().map(|device| device.id).collect();
     assert_eq!(ids, ["a", "b"]);
 }
 
 #[test]
-fn a_whole_device() {
+fn complete_device_file_is_read() {
     let text = r#"
         id = "shop-1"
         name = "Shop"
@@ -63,7 +63,7 @@ fn a_whole_device() {
 }
 
 #[test]
-fn the_least_device_is_started() {
+fn minimal_device_is_started() {
     let device = load(&[("a.toml", "id = \"a\"")]).unwrap().remove(0);
     assert!(
         device.autostart && device.settings.is_empty() && device.name.is_none() && device.engine.is_none()
@@ -71,7 +71,7 @@ fn the_least_device_is_started() {
 }
 
 #[test]
-fn errors_name_file_and_key() {
+fn declared_device_error_names_file_and_key() {
     for (text, line) in [
         ("", "shop.toml: id is missing"),
         ("id = 5", "shop.toml: id must be a text that is not empty"),
@@ -133,7 +133,7 @@ fn errors_name_file_and_key() {
 }
 
 #[test]
-fn an_id_is_declared_once() {
+fn duplicate_device_id_is_rejected() {
     let files = [("a.toml", "id = \"x\""), ("b.toml", "id = \"x\"")];
     assert_eq!(load(&files).unwrap_err(), "b.toml: id x is already declared in a.toml");
 }

@@ -87,7 +87,7 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn a_prefix_lists_its_own_keys_in_order_and_no_others() {
+async fn prefix_lists_its_keys_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), None);
     for key in ["b", "a|2", "a|10", "a", "a}", "\u{10FFFF}x", "\u{10FFFF}"] {
@@ -104,7 +104,7 @@ async fn a_prefix_lists_its_own_keys_in_order_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_batch_is_made_in_its_order() {
+async fn vault_batch_applies_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), None);
     put(&store, "s", "a|1", b"old").await;
@@ -119,7 +119,7 @@ async fn a_batch_is_made_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_change_that_fails_changes_nothing() {
+async fn failed_vault_change_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), key(1));
     put(&store, "s", "a", b"as it was").await;
@@ -148,7 +148,7 @@ fn put_change(key: &str, value: &[u8]) -> crate::domain::vault::VaultChange {
 }
 
 #[tokio::test]
-async fn an_update_sees_all_changes_before_it() {
+async fn vault_update_sees_earlier_changes() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), key(1));
     put(&store, "s", "n", &[0]).await;
@@ -168,7 +168,7 @@ async fn an_update_sees_all_changes_before_it() {
 }
 
 #[tokio::test]
-async fn pruning_takes_what_is_over_and_nothing_else() {
+async fn pruning_removes_expired_entries_only() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), None);
     let mut batch = VaultBatch::new();
@@ -193,7 +193,7 @@ async fn pruning_takes_what_is_over_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn with_a_key_no_value_is_readable_on_the_disk() {
+async fn sealed_values_are_unreadable_on_disk() {
     let (plain, sealed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for (dir, key) in [(&plain, None), (&sealed, key(1))] {
         let store = open(dir.path(), key.clone());
@@ -208,7 +208,7 @@ async fn with_a_key_no_value_is_readable_on_the_disk() {
 }
 
 #[tokio::test]
-async fn what_was_written_before_there_was_a_key_is_read_and_sealed_when_written_again() {
+async fn unsealed_values_are_read_and_sealed_on_rewrite() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), None);
     put(&store, "s", "k", b"written in the clear").await;
@@ -229,7 +229,7 @@ async fn sealed_rows(store: &Store) -> i64 {
 }
 
 #[tokio::test]
-async fn without_the_key_or_with_another_one_nothing_opens_and_nothing_is_changed() {
+async fn wrong_or_missing_key_opens_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), key(1));
     put(&store, "s", "k", b"v").await;
@@ -251,7 +251,7 @@ async fn without_the_key_or_with_another_one_nothing_opens_and_nothing_is_change
 }
 
 #[tokio::test]
-async fn a_sealed_value_opens_only_where_it_was_put() {
+async fn sealed_value_opens_in_its_context_only() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), key(1));
     for (space, key) in [("s", "mine"), ("s", "yours"), ("t", "mine")] {
@@ -273,7 +273,7 @@ async fn a_sealed_value_opens_only_where_it_was_put() {
 }
 
 #[test]
-fn neither_a_key_nor_a_batch_shows_what_it_holds() {
+fn vault_debug_output_hides_values() {
     let mut batch = VaultBatch::new();
     batch.put("s", "15550100001@s.whatsapp.net", *b"secret");
     batch.remove("s", "15550100001@s.whatsapp.net");

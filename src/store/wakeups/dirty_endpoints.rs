@@ -1,8 +1,8 @@
 //! For which endpoints something waits to be pushed, and which changed: a hint to look, never the truth.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::store::webhook_endpoints::EndpointKey;
@@ -28,7 +28,7 @@ impl DirtyEndpoints {
         if hints.is_empty() {
             return;
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         for (key, hint) in hints {
             let known = waiting.entry(*key).or_insert(*hint);
             *known = (*known).max(*hint);
@@ -40,7 +40,7 @@ impl DirtyEndpoints {
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
     pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, EndpointWakeup> {
         loop {
-            let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken = std::mem::take(&mut *self.waiting.lock());
             if !taken.is_empty() {
                 return taken;
             }

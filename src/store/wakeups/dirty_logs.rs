@@ -1,8 +1,8 @@
 //! Whose logs grew: a hint to look, never the news itself.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::ids::DeviceId;
@@ -16,7 +16,7 @@ pub(in crate::store) struct DirtyLogs {
 
 impl DirtyLogs {
     pub(in crate::store) fn add<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) {
-        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut grown = self.grown.lock();
         let before = grown.len();
         for device in devices {
             if !grown.contains(device) {
@@ -31,7 +31,7 @@ impl DirtyLogs {
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
     pub(in crate::store) async fn take(&self) -> BTreeSet<DeviceId> {
         loop {
-            let taken = std::mem::take(&mut *self.grown.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken = std::mem::take(&mut *self.grown.lock());
             if !taken.is_empty() {
                 return taken;
             }

@@ -1,8 +1,8 @@
 //! The newest `seq` of each log that somebody follows: a hint to read on, never the news itself.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::domain::ids::DeviceId;
@@ -15,12 +15,12 @@ pub(in crate::store) struct SeqWatch {
 impl SeqWatch {
     /// Changes after each commit that appends to this device's log.
     pub(in crate::store) fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self.followed.lock();
         followed.entry(device.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
     pub(in crate::store) fn advance(&self, device: &DeviceId, seq: i64) {
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self.followed.lock();
         let Some(head) = followed.get(device) else { return };
         if head.receiver_count() == 0 {
             followed.remove(device);

@@ -1,7 +1,7 @@
 // Runs the built daemon for a test: its own data directory, a free port, a random admin key.
 //
-// When it is stopped, its log is searched for what may never stand there: keys, QR strings, message bodies and
-// whole phone numbers. `secret()` notes one more of them.
+// When it is stopped, its log is searched for private data: keys, QR strings, message bodies and whole phone
+// numbers. `secret()` records another private text.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -15,26 +15,26 @@ const BIN = process.env.WHARF_BIN ?? fileURLToPath(new URL('../../../target/debu
 const LISTENING = /wharf is listening.*?address=\\?"?(\d+\.\d+\.\d+\.\d+:\d+)/;
 const START_MS = 10_000;
 const STOP_MS = 12_000;
-// Fictitious numbers of the tests all begin so; a whole one is eleven digits.
-// Not within a longer word: request ids are hexadecimal and may hold any digits.
+// The fictitious numbers of tests start with 1555 and have eleven digits.
+// Matches whole words only: hexadecimal request ids may contain any digits.
 const PHONE_NUMBER = /(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])/;
-// What may be a key: base64 as long as 32 bytes, with digits and capitals in it, or as much hexadecimal.
+// Matches possible keys: base64 of at least 32 bytes with digits and capitals, or 64 hexadecimal digits.
 const KEY = /(?<![0-9a-zA-Z+/])(?:(?=[a-zA-Z+/]*[0-9])(?=[0-9a-z+/]*[A-Z])[0-9a-zA-Z+/]{42,}|[0-9a-f]{64,})/;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Waits until `check` gives something true, and gives that; fails with `what` after `ms`. */
+/** Polls until `check` returns a truthy value and returns it; fails with `what` after `ms`. */
 export async function until(check, what, ms = 5_000) {
   const end = Date.now() + ms;
   for (;;) {
     const found = await check();
     if (found) return found;
-    if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}`);
+    if (Date.now() > end) assert.fail(`timed out after ${ms} ms: ${what}`);
     await sleep(10);
   }
 }
 
-/** An answer of the REST interface. */
+/** An HTTP answer. */
 class Answer {
   constructor(status, headers, text) {
     this.status = status;
@@ -67,7 +67,7 @@ export class Daemon {
     this.secret(this.key);
   }
 
-  /** A daemon that answers. `env` holds settings such as WHARF__SOCKET__PING_INTERVAL_MS. */
+  /** Starts a daemon and waits until it is ready. `env` holds settings such as WHARF__SOCKET__PING_INTERVAL_MS. */
   static async start(env = {}) {
     const daemon = new Daemon(env);
     await daemon.start();
@@ -78,7 +78,7 @@ export class Daemon {
     return `http://${this.address}`;
   }
 
-  /** Starts it, again on the same address and data after a stop or kill. */
+  /** Starts it; after a stop or kill with the same address and data. */
   async start() {
     const devices = join(this.#dir, 'devices');
     mkdirSync(devices, { recursive: true });
@@ -90,34 +90,34 @@ export class Daemon {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const begin = this.log.length;
-    const keep = (chunk) => (this.log += chunk);
-    this.child.stdout.setEncoding('utf8').on('data', keep);
-    this.child.stderr.setEncoding('utf8').on('data', keep);
+    const append = (chunk) => (this.log += chunk);
+    this.child.stdout.setEncoding('utf8').on('data', append);
+    this.child.stderr.setEncoding('utf8').on('data', append);
     const child = this.child;
     this.#exited = new Promise((done) => child.on('close', (code, signal) => done({ code, signal })));
-    child.on('error', (error) => keep(`\ncannot start ${BIN}: ${error}\n`));
+    child.on('error', (error) => append(`\ncannot start ${BIN}: ${error}\n`));
     await until(() => {
       if (child.exitCode !== null || child.signalCode !== null) assert.fail(`the daemon ended:\n${this.log}`);
-      // Colours of the log, where there are any, are taken out.
+      // Removes colour codes from the log.
       const found = LISTENING.exec(this.log.slice(begin).replace(/\x1b\[[0-9;]*m/g, ''));
       if (found) this.address = found[1];
       return found;
-    }, `the daemon says where it listens:\n${this.log}`, START_MS);
+    }, `the daemon logs its address:\n${this.log}`, START_MS);
     await until(async () => (await this.request('GET', '/healthz', { key: null })).status === 200, '/healthz', START_MS);
   }
 
-  /** Notes a text that may not stand in the log. */
+  /** Records a text that must not occur in the log. */
   secret(text) {
     if (text.length >= 8) this.#secrets.add(text);
     return text;
   }
 
-  /** A body that occurs nowhere else, and may not stand in the log. */
+  /** A unique body, which must not occur in the log. */
   body(begin = 'hello') {
     return this.secret(`${begin} ${randomUUID()}`);
   }
 
-  /** Any request; `path` is whole. */
+  /** A request with a complete `path`. */
   request(method, path, { key = this.key, body, headers = {}, raw } = {}) {
     const all = { ...headers };
     if (key) all['X-API-KEY'] = key;
@@ -142,7 +142,7 @@ export class Daemon {
     });
   }
 
-  /** A call under /api/v1 that must succeed; gives `data`. */
+  /** A request under /api/v1 that must succeed; returns `data`. */
   async call(method, path, body, options = {}) {
     const answer = await this.request(method, `/api/v1${path}`, { body, ...options });
     const shown = `${method} ${path}: ${answer.status} ${answer.text.slice(0, 500)}`;
@@ -151,7 +151,7 @@ export class Daemon {
     return answer.data;
   }
 
-  /** A call of the simulator's control interface. */
+  /** A request to the simulator's control API. */
   simulate(device, verb, body = {}) {
     return this.call('POST', `/simulator/${device}/${verb}`, body);
   }
@@ -160,20 +160,20 @@ export class Daemon {
     return this.call('GET', `/simulator/${device}/network`);
   }
 
-  /** A contact writes; gives the message's id once the daemon has it. */
+  /** Sends a message from a contact; returns its id once the daemon stored it. */
   async incoming(device, from, body, more = {}) {
     this.secret(body);
     return (await this.simulate(device, 'incoming', { from, body, ...more })).messageId;
   }
 
-  /** Mints a key. */
+  /** Creates an API key. */
   async mint(key) {
     const minted = await this.call('POST', '/api-keys', { name: 'test', ...key });
     this.secret(minted.key);
     return minted;
   }
 
-  /** A new device that waits for a scan, or, with `autoScanMs`, links itself. */
+  /** Creates a device that needs a scan or, with `autoScanMs`, links itself. */
   async device(simulator = {}, id = `d-${randomUUID().slice(0, 8)}`) {
     const quick = { ackServerMs: 20, ackDeviceMs: 60, ackReadMs: 120 };
     const device = await this.call('POST', '/devices', {
@@ -186,7 +186,7 @@ export class Daemon {
     return id;
   }
 
-  /** A new device that is linked and ready. */
+  /** Creates a device that is linked and ready. */
   async linked(simulator = {}, phoneNumber = '15550100099') {
     const id = await this.device(simulator);
     await this.inState(id, 'qr');
@@ -201,7 +201,7 @@ export class Daemon {
     await until(async () => (await this.call('GET', `/devices/${id}/status`)).state === state, `${id} is ${state}`, ms);
   }
 
-  /** All of a device's log over REST. */
+  /** The whole event log of a device, over REST. */
   async events(id) {
     const all = [];
     for (;;) {
@@ -233,15 +233,15 @@ export class Daemon {
     return this.#end('SIGKILL', STOP_MS);
   }
 
-  /** SIGTERM: it must end by itself, in time, with 0. */
+  /** SIGTERM: the daemon must exit with 0 in time. */
   async term() {
     const begin = Date.now();
     const end = await this.#end('SIGTERM', STOP_MS);
-    assert.deepEqual(end, { code: 0, signal: null }, `the daemon ends with 0 after SIGTERM:\n${this.log.slice(-2_000)}`);
-    assert.ok(Date.now() - begin < 10_500, 'the daemon ends within 10 s of SIGTERM');
+    assert.deepEqual(end, { code: 0, signal: null }, `the daemon exits with 0 after SIGTERM:\n${this.log.slice(-2_000)}`);
+    assert.ok(Date.now() - begin < 10_500, 'the daemon exits within 10 s of SIGTERM');
   }
 
-  /** Stops it for good, and looks through its log. */
+  /** Stops it for good and checks its log. */
   async stop() {
     try {
       if (this.child.exitCode === null && this.child.signalCode === null) await this.term();
@@ -258,10 +258,10 @@ export class Daemon {
     for (const line of this.log.split('\n')) {
       const leaked = [...this.#secrets].find((secret) => line.includes(secret));
       if (leaked) problems.push(`leaks ${JSON.stringify(leaked.slice(0, 12))}…: ${line}`);
-      else if (PHONE_NUMBER.test(line)) problems.push(`has a whole phone number: ${line}`);
-      else if (KEY.test(line)) problems.push(`has what may be a key: ${line}`);
+      else if (PHONE_NUMBER.test(line)) problems.push(`contains a whole phone number: ${line}`);
+      else if (KEY.test(line)) problems.push(`contains a possible key: ${line}`);
       if (/panicked/.test(line)) problems.push(`panics: ${line}`);
     }
-    assert.equal(problems.length, 0, `the log holds what it may not:\n${problems.slice(0, 8).join('\n')}`);
+    assert.equal(problems.length, 0, `the log contains private data:\n${problems.slice(0, 8).join('\n')}`);
   }
 }

@@ -1,11 +1,11 @@
-// A dashboard: a real socket.io-client on one device's namespace, which notes all that it is told and checks what
-// holds for every event.
+// A dashboard: a real socket.io-client on one device's namespace. It records every event and checks the rules that
+// apply to all events.
 import assert from 'node:assert/strict';
 import { io } from 'socket.io-client';
 import { sleep, until } from './daemon.mjs';
 
 export const PATH = '/ws';
-// Each stands in the event log, so its payload has a `seq`.
+// Events of the log; their payloads have a `seq`.
 export const LOGGED = new Set([
   'qr', 'authenticated', 'ready', 'state', 'disconnected', 'message', 'message:created', 'message:status',
   'message:ack', 'message:read', 'message:reaction', 'message:edited', 'message:revoked', 'contact:update',
@@ -18,10 +18,10 @@ export class Dashboard {
   #expectSeq;
   /** Every event in the order of arrival: { name, payload }. */
   all = [];
-  /** Disconnects and refusals: their reasons and messages. */
+  /** Reasons of disconnects, and messages of refused connections. */
   disconnects = [];
   refusals = [];
-  /** What broke a rule that holds for every event. */
+  /** Violations of the rules for all events. */
   problems = [];
   lastSeq;
 
@@ -42,7 +42,7 @@ export class Dashboard {
     this.socket = reuse
       ? reuse.socket.io.socket(`/device/${device}`, settings)
       : io(`${daemon.url}/device/${device}`, settings);
-    this.socket.onAny((name, payload, ...rest) => this.#note(name, payload, rest));
+    this.socket.onAny((name, payload, ...rest) => this.#record(name, payload, rest));
     this.socket.on('disconnect', (reason) => this.disconnects.push(reason));
     this.socket.on('connect_error', (error) => this.refusals.push(error.message));
     if (reuse) this.socket.connect();
@@ -62,12 +62,12 @@ export class Dashboard {
     return this;
   }
 
-  #note(name, payload, rest) {
+  #record(name, payload, rest) {
     const at = `${name} ${JSON.stringify(payload)?.slice(0, 300)}`;
     const wrong = (what) => this.problems.push(`${what}: ${at}`);
     this.all.push({ name, payload });
     if (rest.length) wrong('more than one argument');
-    if (payload === null || typeof payload !== 'object') return wrong('no object');
+    if (payload === null || typeof payload !== 'object') return wrong('not an object');
     if (payload.deviceId !== this.device) wrong('wrong deviceId');
     if (!Number.isInteger(payload.timestamp) || String(payload.timestamp).length !== 13) wrong('wrong timestamp');
     if (name === 'qr') this.#daemon.secret(payload.qr);
@@ -79,7 +79,7 @@ export class Dashboard {
     this.#order(name, payload.seq, wrong);
   }
 
-  // `message-ack` is the alias of `message:ack`: the same entry, so the same seq. Both names, in either order.
+  // `message-ack` is an alias of `message:ack`: both names have the same seq, in either order.
   #order(name, seq, wrong) {
     if (name === 'message:ack' || name === 'message-ack') {
       const pending = this.ackPair;
@@ -100,7 +100,7 @@ export class Dashboard {
     this.lastSeq = seq;
   }
 
-  /** The next seq may be any: after `resync`. */
+  /** Accepts any next seq, as after `resync`. */
   anySeq() {
     this.#expectSeq = true;
   }
@@ -109,28 +109,28 @@ export class Dashboard {
     return this.all.filter((event) => event.name === name).map((event) => event.payload);
   }
 
-  /** The first event of that name for which `check` holds, now or soon. */
+  /** Waits for the first event of this name that fulfils `check`. */
   async next(name, check = () => true, ms = 5_000) {
-    return until(() => this.named(name).find(check), `${this.device}: ${name}; came: ${this.summary()}`, ms);
+    return until(() => this.named(name).find(check), `${this.device}: ${name}; received: ${this.summary()}`, ms);
   }
 
   summary() {
     return this.all.slice(-40).map(({ name, payload }) => `${name}${payload?.seq ? `#${payload.seq}` : ''}`).join(' ');
   }
 
-  /** Emits with a callback; gives what the callback got. */
+  /** Emits with an acknowledgement and returns it. */
   ask(name, ...args) {
     return this.socket.timeout(5_000).emitWithAck(name, ...args);
   }
 
-  /** Sends a text; gives the callback's answer, which is a success. */
+  /** Sends a text and returns the successful acknowledgement. */
   async send(to, text, more = {}) {
     const answer = await this.ask('message:send', { to, text: this.#daemon.secret(text), ...more });
     assert.equal(answer.success, true, JSON.stringify(answer));
     return answer;
   }
 
-  /** No rule was broken. */
+  /** Asserts that no rule was violated. */
   check() {
     assert.deepEqual(this.problems, [], `${this.device}: ${this.summary()}`);
   }
@@ -140,7 +140,7 @@ export class Dashboard {
     this.check();
   }
 
-  /** Waits until nothing came for `ms`. */
+  /** Waits until no event arrived for `ms`; nothing else marks the end of a burst. */
   async quiet(ms = 200) {
     for (let count = -1; count !== this.all.length; ) {
       count = this.all.length;
@@ -149,17 +149,17 @@ export class Dashboard {
   }
 }
 
-/** How a connection is refused: the message of its connect_error. */
+/** Connects and returns the message of the connect_error. */
 export async function refusal(daemon, device, options) {
   const dashboard = new Dashboard(daemon, device, options);
   await until(() => dashboard.refusals.length || dashboard.socket.connected, 'connected or refused');
   dashboard.socket.disconnect();
-  assert.equal(dashboard.refusals.length, 1, 'it was let in');
-  assert.deepEqual(dashboard.all, [], 'it was told something before it was refused');
+  assert.equal(dashboard.refusals.length, 1, 'the connection was accepted');
+  assert.deepEqual(dashboard.all, [], 'events arrived before the refusal');
   return dashboard.refusals[0];
 }
 
-/** A failure, as callbacks get it. */
+/** Asserts a failed acknowledgement. */
 export function assertFailure(answer, code) {
   const shown = JSON.stringify(answer);
   assert.equal(answer?.success, false, shown);

@@ -1,7 +1,7 @@
 """Runs the built daemon for a test: its own data directory, a free port, a random admin key.
 
-When it stops, its log is searched for what may never stand there: keys, QR strings, message bodies, whole phone
-numbers and panics.
+When it stops, its log is searched for private data (keys, QR strings, message bodies, whole phone numbers) and
+panics.
 """
 
 import os
@@ -22,19 +22,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = os.environ.get("WHARF_BIN", str(ROOT / "target/debug/wharf"))
 LISTENING = re.compile(r"wharf is listening.*?address=\"?(\d+\.\d+\.\d+\.\d+:\d+)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Fictitious numbers of the tests all begin so; a whole one is eleven digits.
-# Not within a longer word: request ids are hexadecimal and may hold any digits.
+# The fictitious numbers of tests start with 1555 and have eleven digits.
+# Matches whole words only: hexadecimal request ids may contain any digits.
 PHONE_NUMBER = re.compile(r"(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])")
-# What may be a key: base64 as long as 32 bytes, with digits and capitals in it, or as much hexadecimal.
+# Matches possible keys: base64 of at least 32 bytes with digits and capitals, or 64 hexadecimal digits.
 KEY = re.compile(
     r"(?<![0-9a-zA-Z+/])(?:(?=[a-zA-Z+/]*[0-9])(?=[0-9a-z+/]*[A-Z])[0-9a-zA-Z+/]{42,}|[0-9a-f]{64,})"
 )
-# The id of a device: its creator's choice, and random requests choose what looks like a key.
+# Device ids are chosen by clients, and random requests choose ids that resemble keys.
 DEVICE = re.compile(r'\bdevice="?[\w-]+"?')
 
 
 def until(check, what, seconds=5.0):
-    """Waits until `check()` is true, and gives what it gave."""
+    """Polls until `check()` is true and returns its value."""
     end = time.monotonic() + seconds
     while True:
         found = check()
@@ -65,7 +65,7 @@ class Daemon:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.address = until(self._address, "the daemon says where it listens", 10)
+        self.address = until(self._address, "the daemon to log its address", 10)
         self.url = f"http://{self.address}"
         until(lambda: requests.get(self.url + "/healthz", timeout=5).status_code == 200, "/healthz")
 
@@ -88,22 +88,22 @@ class Daemon:
         return self.process.poll() is None
 
     def secret(self, text):
-        """Notes a text that may not stand in the log."""
+        """Records a text that must not occur in the log."""
         if len(text) >= 8:
             self._secrets.add(text)
         return text
 
     def body(self, begin="hello"):
-        """A message body that occurs nowhere else."""
+        """A unique message body."""
         return self.secret(f"{begin} {uuid.uuid4()}")
 
     def request(self, method, path, **more):
-        """Any request under /api/v1, with the admin key."""
+        """A request under /api/v1 with the admin key."""
         more.setdefault("timeout", 15)
         return self.session.request(method, self.url + "/api/v1" + path, **more)
 
     def call(self, method, path, json=None, **more):
-        """A call that must succeed; gives its data."""
+        """A request that must succeed; returns its data."""
         answer = self.request(method, path, json=json, **more)
         assert 200 <= answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         envelope = answer.json()
@@ -111,7 +111,7 @@ class Daemon:
         return envelope.get("data")
 
     def device(self, device=None, **simulator):
-        """A new device that waits for a scan."""
+        """Creates a device that is not linked yet."""
         device = device or f"d-{uuid.uuid4().hex[:8]}"
         quick = {"ackServerMs": 20, "ackDeviceMs": 60, "ackReadMs": 120}
         settings = {"simulator": quick | simulator}
@@ -119,7 +119,7 @@ class Daemon:
         return device
 
     def linked(self, device=None, **simulator):
-        """A new device that is linked and ready."""
+        """Creates a device that is linked and ready."""
         device = self.device(device, **simulator)
         self.in_state(device, "qr")
         self.secret(self.call("GET", f"/devices/{device}/qr")["qr"])
@@ -131,12 +131,12 @@ class Daemon:
         until(lambda: self.call("GET", f"/devices/{device}/status")["state"] == state, f"{device} is {state}", 8)
 
     def incoming(self, device, body, sender="15550100001", **more):
-        """A contact writes; gives the message's id once the daemon has it."""
+        """Sends a message from a contact; returns its id once it is stored."""
         message = {"from": sender, "body": self.secret(body)} | more
         return self.call("POST", f"/simulator/{device}/incoming", message)["messageId"]
 
     def problems(self):
-        """What the log holds that it may not."""
+        """Private data and panics in the log."""
         found = []
         for line in self.log.splitlines():
             leaked = next((secret for secret in self._secrets if secret in line), None)
@@ -151,7 +151,7 @@ class Daemon:
         return found
 
     def stop(self):
-        """Ends it with SIGTERM, and looks through its log."""
+        """Ends it with SIGTERM and checks its log."""
         try:
             assert self.alive, f"the daemon ended by itself:\n{self.log[-3000:]}"
             self.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The main flow with python-socketio: see the code, scan it, receive, send, watch the acknowledgements."""
+"""The main flow with python-socketio: QR code, scan, receive, send, acknowledgements."""
 
 import threading
 import unittest
@@ -7,7 +7,7 @@ import socketio
 from engineio.payload import Payload
 from harness import Daemon, until
 
-# The client refuses an answer to a poll that holds more packets than this, 16 by itself: too few for a replay.
+# The client refuses polling answers with more packets than this; its default of 16 is too small for a replay.
 Payload.max_decode_packets = 10_000
 
 OWN = "15550100099"
@@ -15,7 +15,7 @@ FRIEND = "15550100001"
 
 
 class Dashboard:
-    """A python-socketio client on one device's namespace, which notes all that it is told."""
+    """A python-socketio client on one device's namespace that records every event."""
 
     def __init__(self, daemon, device, transports, key=None, in_headers=False, **auth):
         self.namespace = f"/device/{device}"
@@ -23,7 +23,7 @@ class Dashboard:
         self.refusals = []
         self.disconnected = threading.Event()
         self.client = socketio.Client(reconnection=False)
-        self.client.on("*", self._note, namespace=self.namespace)
+        self.client.on("*", self._record, namespace=self.namespace)
         self.client.on("connect_error", self.refusals.append, namespace=self.namespace)
         self.client.on("disconnect", lambda *_: self.disconnected.set(), namespace=self.namespace)
         key = daemon.key if key is None else key
@@ -38,7 +38,7 @@ class Dashboard:
         except socketio.exceptions.ConnectionError:
             self.connected = False
 
-    def _note(self, name, payload):
+    def _record(self, name, payload):
         self.all.append((name, payload))
 
     def named(self, name):
@@ -58,15 +58,14 @@ class Dashboard:
 
 
 class Flow:
-    """The tests, for each transport."""
+    """The tests of each transport."""
 
     transports = None
     in_headers = False
 
     @classmethod
     def setUpClass(cls):
-        # Refused while its own POST is under way, the client over polling forgets to send its CLOSE and then waits
-        # for the next heartbeat.
+        # If a polling client is refused during its own POST, it omits CLOSE and waits for the next heartbeat.
         cls.daemon = Daemon(WHARF__SOCKET__PING_INTERVAL_MS="1000")
 
     @classmethod
@@ -96,7 +95,7 @@ class Flow:
     # covers: event message-ack
     # covers: event message:read
     # covers: emit message:send
-    def test_from_the_code_to_the_last_acknowledgement(self):
+    def test_device_links_sends_and_gets_every_ack(self):
         daemon = self.daemon
         device = daemon.device()
         board = self.open(device, since=0)
@@ -142,7 +141,7 @@ class Flow:
         self.assertEqual(shown, [1])
 
     # covers: resume by auth.since
-    def test_resume(self):
+    def test_resume_replays_missed_events(self):
         daemon = self.daemon
         device = daemon.linked()
         for _ in range(30):
@@ -158,7 +157,7 @@ class Flow:
     # covers: connect_error Invalid API key
     # covers: connect_error API key not allowed for this device
     # covers: connect_error Invalid namespace
-    def test_refusals_word_for_word(self):
+    def test_connect_errors_have_exact_messages(self):
         daemon = self.daemon
         device, other = daemon.device(), daemon.device()
         self.assertEqual("Invalid API key", self.refused(device, key="wrong"))
@@ -173,7 +172,7 @@ class Flow:
         self.assertEqual("Invalid API key", self.refused(other, key=minted["key"]))
 
     # covers: event error
-    def test_what_is_wrong_is_answered(self):
+    def test_invalid_requests_are_answered(self):
         device = self.daemon.linked()
         board = self.open(device)
         for name, payload in [
@@ -190,7 +189,7 @@ class Flow:
         self.assertRegex(error["code"], "^[a-z0-9_]+$")
 
     # covers: event device-deleted
-    def test_deletion(self):
+    def test_deletion_removes_namespace(self):
         device = self.daemon.linked()
         board = self.open(device)
         self.daemon.call("DELETE", f"/devices/{device}")

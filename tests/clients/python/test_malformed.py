@@ -1,4 +1,4 @@
-"""Bytes that no client should send, over raw sockets: never a 5xx, never a panic, and the daemon goes on."""
+"""Malformed bytes over raw sockets cause no 5xx and no panic, and the daemon keeps serving."""
 
 import random
 import socket
@@ -25,7 +25,7 @@ class Malformed(unittest.TestCase):
         self.assertEqual([line for line in self.daemon.log.splitlines() if "panicked" in line], [])
 
     def talk(self, data, half=False, seconds=3.0):
-        """Sends the bytes; gives all that comes back, until the daemon closes or stays silent."""
+        """Sends the bytes and returns the answer, until the daemon closes or stays silent."""
         host, port = self.daemon.address.split(":")
         with socket.create_connection((host, int(port)), timeout=seconds) as connection:
             got = b""
@@ -90,7 +90,7 @@ class Malformed(unittest.TestCase):
         self.check(self.talk(chunked + b"FFFFFFFFFFFFFFFFFF\r\nx"), (400, 413))
         self.check(self.talk(chunked + b"800000\r\n" + b"x" * 0x800000 + b"\r\n0\r\n\r\n"), (400, 413))
 
-    def test_requests_that_are_none(self):
+    def test_invalid_requests(self):
         host = f"Host: {self.daemon.address}\r\n".encode()
         for data in [
             b"\r\n\r\n", b"GET\r\n\r\n", b"\x00\x01\x02\x03\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -109,7 +109,7 @@ class Malformed(unittest.TestCase):
             with self.subTest(data=data[:60]):
                 self.check(self.talk(data, seconds=1))
 
-    def test_floods_of_headers(self):
+    def test_excessive_headers(self):
         start = f"GET /healthz HTTP/1.1\r\nHost: {self.daemon.address}\r\n".encode()
         for flood in [
             b"".join(b"X-%d: y\r\n" % index for index in range(20_000)), b"X-Long: " + b"y" * 2_000_000 + b"\r\n",
@@ -117,7 +117,7 @@ class Malformed(unittest.TestCase):
         ]:
             self.check(self.talk(start + flood + b"\r\n"), (400, 414, 431))
 
-    def test_half_requests(self):
+    def test_partial_requests(self):
         whole = self.post(b'{"to":"15550100001","text":"half"}')
         for cut in range(0, len(whole) - 1, 17):
             self.check(self.talk(whole[:cut], half=True, seconds=1))
@@ -125,14 +125,14 @@ class Malformed(unittest.TestCase):
         self.assertEqual([entry for entry in sent if entry["body"] == "half"], [])
 
     def test_random_bytes_in_the_query_and_headers(self):
-        dice = random.Random(SEED)
+        rng = random.Random(SEED)
         key = self.daemon.key.encode()
         for _ in range(200):
-            noise = bytes(dice.choice(range(0x21, 0x100)) for _ in range(dice.randrange(1, 60)))
+            noise = bytes(rng.choice(range(0x21, 0x100)) for _ in range(rng.randrange(1, 60)))
             noise = noise.replace(b"#", b"")
             paths = [b"/devices", b"/devices/" + noise, b"/devices/%s/chats" % self.device.encode(), b"/" + noise]
             request = b"GET /api/v1%s?%s=%s&limit=%s HTTP/1.1\r\nHost: x\r\nX-API-KEY: %s\r\nLast-Event-ID: %s\r\n\r\n"
-            data = request % (dice.choice(paths), noise, noise, noise[:4], key, noise)
+            data = request % (rng.choice(paths), noise, noise, noise[:4], key, noise)
             self.check(self.talk(data, seconds=1))
 
     def test_polling_payloads(self):

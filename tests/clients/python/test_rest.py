@@ -1,4 +1,4 @@
-"""REST with requests, as an integration would use it: from a new device to messages both ways."""
+"""REST with the library requests, as an integration uses it: from a new device to messages in both directions."""
 
 import json
 import threading
@@ -46,7 +46,7 @@ class Rest(unittest.TestCase):
     # covers: POST /devices/{id}/messages/send
     # covers: GET /devices/{id}/messages/{mid}
     # covers: rest the key as Authorization: Bearer
-    def test_quick_start(self):
+    def test_quick_start_links_and_sends(self):
         daemon = self.daemon
         headers = {"X-API-KEY": daemon.key}
         api = daemon.url + "/api/v1"
@@ -87,7 +87,7 @@ class Rest(unittest.TestCase):
 
     # covers: rest Idempotency-Key
     # covers: rest 422
-    def test_idempotency_key(self):
+    def test_idempotency_key_sends_once(self):
         body = {"to": FRIEND, "text": self.daemon.body("once"), "tempId": "t"}
         send = lambda body: self.daemon.request(
             "POST", self.path("/messages/send"), json=body, headers={"Idempotency-Key": "key-1"}
@@ -100,7 +100,7 @@ class Rest(unittest.TestCase):
         self.assertEqual([s["shown"] for s in self.network()["sent"] if s["body"] == body["text"]], [1])
 
     # covers: rest Idempotency-Key
-    def test_idempotency_key_at_the_same_time(self):
+    def test_concurrent_idempotency_key_sends_once(self):
         body = {"to": FRIEND, "text": self.daemon.body("race")}
         answers = []
 
@@ -121,7 +121,7 @@ class Rest(unittest.TestCase):
         return self.daemon.call("GET", f"/simulator/{self.device}/network")
 
     # covers: GET /devices/{id}/chats/{chatId}/messages
-    def test_pages_of_messages_in_both_directions(self):
+    def test_message_pages_in_both_directions(self):
         sender = "15550100031"
         bodies = [self.daemon.body(f"page {index}") for index in range(25)]
         for body in bodies:
@@ -152,7 +152,7 @@ class Rest(unittest.TestCase):
     # covers: POST /devices/chats/multi
     # covers: POST /devices/{id}/contacts
     # covers: GET /devices/{id}/contacts
-    def test_chats_read_and_search(self):
+    def test_chats_are_read_and_searched(self):
         sender = "15550100032"
         word = "Kormoran"
         for index in range(3):
@@ -183,7 +183,7 @@ class Rest(unittest.TestCase):
         self.assertEqual(self.daemon.request("GET", self.path(f"/contacts?search={sender}")).status_code, 200)
 
     # covers: GET /devices/{id}/messages/search
-    def test_search_takes_any_text(self):
+    def test_search_accepts_any_text(self):
         for query in ['"', "AND", "NOT x", "a* OR (", "'; DROP TABLE messages; --", "NEAR(", "-", "%", "日本", "\x00"]:
             answer = self.daemon.request("GET", self.path("/messages/search"), params={"query": query})
             self.assertIn(answer.status_code, (200, 400), query)
@@ -214,7 +214,7 @@ class Rest(unittest.TestCase):
         self.assertEqual(ids, list(range(4, 4 + len(ids))))
 
     # covers: resume ends with the key
-    def test_a_stream_ends_with_its_key(self):
+    def test_revoked_key_ends_event_stream(self):
         minted = self.daemon.call("POST", "/api-keys", {"name": "stream", "scopes": ["events:read"]})
         self.daemon.secret(minted["key"])
         headers = {"Accept": "text/event-stream", "X-API-KEY": minted["key"]}
@@ -233,7 +233,7 @@ class Rest(unittest.TestCase):
     # covers: GET /devices
     # covers: POST /api-keys
     # covers: GET /api-keys
-    def test_scopes_and_devices_of_keys(self):
+    def test_key_scopes_and_devices_are_enforced(self):
         other = self.daemon.device()
         mint = lambda **key: self.daemon.call("POST", "/api-keys", {"name": "k", **key})
         reader = mint(scopes=["devices:read"], devices=[self.device])
@@ -250,7 +250,7 @@ class Rest(unittest.TestCase):
         self.fails(get("/devices", "wrong"), 401)
 
     # covers: rest 400 names the field
-    def test_wrong_requests_name_the_field(self):
+    def test_invalid_requests_name_the_field(self):
         send = self.path("/messages/send")
         for body, field in [
             ({"to": FRIEND}, "text"), ({"text": "x"}, "to"), ({"to": 5, "text": "x"}, "to"),
@@ -272,7 +272,7 @@ class Rest(unittest.TestCase):
         self.fails(self.daemon.request("GET", "/no/such/path"), 404)
 
     # covers: rest a POST without a body
-    def test_loose_clients(self):
+    def test_legacy_clients_are_accepted(self):
         text = {"Content-Type": "application/json"}
         path = self.path(f"/chats/{CHAT}/markRead")
         self.daemon.incoming(self.device, self.daemon.body())

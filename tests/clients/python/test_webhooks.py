@@ -1,4 +1,4 @@
-"""Deliveries, verified with the library for Standard Webhooks from PyPI; and receivers with certificates of their own."""
+"""Verifies deliveries with the Standard Webhooks library from PyPI, and receivers with their own certificates."""
 
 import http.server
 import pathlib
@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 
 class Receiver:
-    """Takes everything, over TLS where it is given a certificate."""
+    """Accepts every delivery, over TLS if it has a certificate."""
 
     def __init__(self, certificate=None):
         received = self.received = []
@@ -44,7 +44,7 @@ class Receiver:
 
 
 def certificate(directory):
-    """A certificate for 127.0.0.1 that stands on nothing but itself."""
+    """A self-signed certificate for 127.0.0.1."""
     directory.mkdir()
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=receiver"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
@@ -63,7 +63,7 @@ class WebhookTest(unittest.TestCase):
         made = self.daemon.call("POST", "/webhooks", {"url": receiver.url, "events": ["message"]} | more)
         return made["webhook"]["id"], self.daemon.secret(made["signingSecret"])
 
-    def test_a_delivery_is_verified_and_a_forged_one_is_not(self):
+    def test_delivery_verifies_and_forgery_does_not(self):
         receiver = Receiver()
         self.addCleanup(receiver.close)
         device = self.daemon.linked()
@@ -80,7 +80,7 @@ class WebhookTest(unittest.TestCase):
                 Webhook(who).verify(what, how)
 
     @unittest.skipUnless(shutil.which("openssl"), "needs openssl to make certificates")
-    def test_a_receiver_stands_on_its_own_certificate_and_on_no_other(self):
+    def test_only_configured_certificate_is_trusted(self):
         with tempfile.TemporaryDirectory() as directory:
             own, foreign = (certificate(pathlib.Path(directory) / name) for name in ["own", "foreign"])
             receiver = Receiver(own)

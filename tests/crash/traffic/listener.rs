@@ -1,11 +1,10 @@
-//! A client that follows one device's events and resumes after each crash where it left off.
+//! A client that follows one device's events and resumes after each crash.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::time::sleep;
 use wharf::net::sse::{SseEvent, SseParser};
 
 use super::{Halt, Worker};
@@ -13,17 +12,16 @@ use crate::process::Http;
 
 /// Follows one device.
 pub struct Listener {
-    /// The device.
     pub device: String,
-    /// What it heard, by position: name and payload.
-    pub heard: BTreeMap<i64, (String, Value)>,
+    /// Received events by `seq`: name and payload.
+    pub received: BTreeMap<i64, (String, Value)>,
     last: i64,
 }
 
 impl Listener {
-    /// Follows from the first event on.
+    /// Follows from the first event.
     pub fn new(device: &str) -> Self {
-        Self { device: device.to_owned(), heard: BTreeMap::new(), last: 0 }
+        Self { device: device.to_owned(), received: BTreeMap::new(), last: 0 }
     }
 
     async fn follow(&mut self, http: &Http) -> Result<(), Halt> {
@@ -40,30 +38,25 @@ impl Listener {
     fn take(&mut self, event: SseEvent) -> Result<(), Halt> {
         let wrong = |what: &str| Halt::Wrong(format!("the stream of {} {what}: {event:?}", self.device));
         let payload: Value = serde_json::from_str(&event.data).map_err(|_| wrong("sent no JSON"))?;
-        // What is not in the log has no position.
+        // Ephemeral events have no position.
         let Some(seq) = payload.get("seq").and_then(Value::as_i64) else {
-            return if event.name == "resync" { Err(wrong("lost its place")) } else { Ok(()) };
+            return if event.name == "resync" { Err(wrong("the position was lost")) } else { Ok(()) };
         };
         if seq != self.last + 1 {
             return Err(wrong(&format!("came after {}", self.last)));
         }
         self.last = seq;
-        self.heard.insert(seq, (event.name, payload));
+        self.received.insert(seq, (event.name, payload));
         Ok(())
-    }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            match self.follow(http).await {
-                Ok(()) => sleep(Duration::from_millis(5)).await,
-                Err(halt) => return halt,
-            }
-        }
     }
 }
 
 impl Worker for Listener {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.follow(http))
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(5)
     }
 }

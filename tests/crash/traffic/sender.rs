@@ -1,4 +1,4 @@
-//! Sends texts through one device, each under an `Idempotency-Key` of its own.
+//! Sends texts through one device, each with its own `Idempotency-Key`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,38 +8,37 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{BUSY, Halt, PAUSE_WHEN_BUSY, Worker};
-use crate::process::{Dice, Http};
+use crate::process::{Http, SeededRng};
 
-/// A text that was asked to be sent at least once.
+/// A text that was requested at least once.
 pub struct Text {
     /// Its `Idempotency-Key`, which is also its `tempId`.
     pub key: String,
-    /// Where to.
+    /// The chat.
     pub to: String,
-    /// What; no two texts are the same.
+    /// The body, unique among all texts.
     pub body: String,
-    /// The id of the 201, once there was one.
+    /// The id of the 201, once received.
     pub id: Option<String>,
 }
 
 /// Sends through one device.
 pub struct Sender {
-    /// The device.
     pub device: String,
     /// All texts so far.
     pub texts: Vec<Text>,
-    /// How often a text was asked for whose first answer got lost.
+    /// Number of repeated requests after a lost answer.
     pub repeated: u64,
     chats: Vec<String>,
     pause: Duration,
-    /// Texts without an answer, by their place.
+    /// Indexes of unanswered texts.
     open: VecDeque<usize>,
-    dice: Dice,
+    rng: SeededRng,
 }
 
 impl Sender {
     /// Sends to these chats, with a pause after each text.
-    pub fn new(device: &str, chats: &[&str], pause: Duration, dice: Dice) -> Self {
+    pub fn new(device: &str, chats: &[&str], pause: Duration, rng: SeededRng) -> Self {
         let chats = chats.iter().map(|&chat| chat.to_owned()).collect();
         Self {
             device: device.to_owned(),
@@ -48,11 +47,11 @@ impl Sender {
             chats,
             pause,
             open: VecDeque::new(),
-            dice,
+            rng,
         }
     }
 
-    /// Asks once more for all that has no answer yet.
+    /// Repeats every unanswered request.
     pub async fn finish(&mut self, http: &Http) -> Result<(), Halt> {
         while let Some(at) = self.open.front().copied() {
             self.send(http, at).await?;
@@ -60,19 +59,19 @@ impl Sender {
         Ok(())
     }
 
-    /// Those that were answered 201.
+    /// Texts that were answered 201.
     pub fn accepted(&self) -> impl Iterator<Item = (&Text, &str)> {
         self.texts.iter().filter_map(|text| Some((text, text.id.as_deref()?)))
     }
 
-    /// Asks for the next text: one without an answer, sometimes one with, else a new one.
+    /// Sends the next text: an unanswered one, sometimes an answered one, else a new one.
     pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         let at = match self.open.front().copied() {
             Some(at) => {
                 self.repeated += 1;
                 at
             }
-            None if !self.texts.is_empty() && self.dice.one_in(12) => self.any(),
+            None if !self.texts.is_empty() && self.rng.one_in(12) => self.any(),
             None => self.compose(),
         };
         self.send(http, at).await
@@ -80,12 +79,12 @@ impl Sender {
 
     fn any(&mut self) -> usize {
         let last = u64::try_from(self.texts.len() - 1).unwrap();
-        usize::try_from(self.dice.between(0, last)).unwrap()
+        usize::try_from(self.rng.between(0, last)).unwrap()
     }
 
     fn compose(&mut self) -> usize {
         let at = self.texts.len();
-        let to = self.dice.pick(&self.chats).clone();
+        let to = self.rng.pick(&self.chats).clone();
         let (key, body) = (format!("{}-{at}", self.device), format!("quokka out {} {at}", self.device));
         self.texts.push(Text { key, to, body, id: None });
         self.open.push_back(at);
@@ -98,7 +97,7 @@ impl Sender {
         let path = format!("devices/{}/messages/send", self.device);
         let answer = http.post_once(&path, &body, &text.key).await?;
         match (answer.status, answer.text("/id")) {
-            (201, Some(id)) if text.id.as_deref().is_none_or(|known| known == id) => {
+            (201, Some(id)) if text.id.as_deref().is_none_or(|stored| stored == id) => {
                 text.id = Some(id.to_owned());
             }
             (201, id) => {
@@ -113,19 +112,14 @@ impl Sender {
         self.open.retain(|open| *open != at);
         Ok(())
     }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            if let Err(halt) = self.step(http).await {
-                return halt;
-            }
-            sleep(self.pause).await;
-        }
-    }
 }
 
 impl Worker for Sender {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause
     }
 }

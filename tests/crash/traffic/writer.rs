@@ -1,4 +1,4 @@
-//! Contacts who write to one device, each message under a network id of its own.
+//! Contacts that write to one device, each message with its own network id.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,18 +8,17 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{BUSY, Halt, PAUSE_WHEN_BUSY, Worker};
-use crate::process::{Dice, Http};
+use crate::process::{Http, SeededRng};
 
-/// What the simulator says while the device cannot take anything.
+/// Codes of the simulator while the device cannot receive.
 const NOT_NOW: [&str; 3] = ["not_linked", "not_acknowledged", "network_full"];
 
 /// A message that was written at least once.
 pub struct Written {
-    /// Its network id.
     pub network_id: String,
-    /// What; no two are the same.
+    /// The body, unique among all messages.
     pub body: String,
-    /// Our id of it, once the network was told that the device has it.
+    /// Our message id, once the device acknowledged the message.
     pub id: Option<String>,
 }
 
@@ -32,17 +31,17 @@ pub struct Writer {
     group: Option<String>,
     pause: Duration,
     open: VecDeque<usize>,
-    dice: Dice,
+    rng: SeededRng,
 }
 
 impl Writer {
-    /// Writes in this group, or else to the device alone, with a pause after each message.
-    pub fn new(device: &str, group: Option<&str>, pause: Duration, dice: Dice) -> Self {
+    /// Writes to this group, or else to the device directly, with a pause after each message.
+    pub fn new(device: &str, group: Option<&str>, pause: Duration, rng: SeededRng) -> Self {
         let group = group.map(str::to_owned);
-        Self { device: device.to_owned(), written: Vec::new(), group, pause, open: VecDeque::new(), dice }
+        Self { device: device.to_owned(), written: Vec::new(), group, pause, open: VecDeque::new(), rng }
     }
 
-    /// Writes once more all that has no answer yet.
+    /// Repeats every unacknowledged message.
     pub async fn finish(&mut self, http: &Http) -> Result<(), Halt> {
         while let Some(at) = self.open.front().copied() {
             self.write(http, at).await?;
@@ -50,11 +49,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the next message: one without an answer, sometimes one with, else a new one.
+    /// Writes the next message: an unacknowledged one, sometimes an acknowledged one, else a new one.
     pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         let at = match self.open.front().copied() {
             Some(at) => at,
-            None if !self.written.is_empty() && self.dice.one_in(12) => self.written.len() - 1,
+            None if !self.written.is_empty() && self.rng.one_in(12) => self.written.len() - 1,
             None => self.compose(),
         };
         self.write(http, at).await
@@ -70,16 +69,16 @@ impl Writer {
 
     async fn write(&mut self, http: &Http, at: usize) -> Result<(), Halt> {
         let written = &mut self.written[at];
-        // The place decides, so that the same network id is always of the same chat.
+        // The index selects the chat, so that a network id always belongs to the same chat.
         let from = match &self.group {
-            // Its members: nobody else can write there.
+            // Only members can write to the group.
             Some(_) => 101 + at % 3,
             None => 100 + at % 7,
         };
         let from = format!("1555010{from:04}");
         let mut body = json!({ "from": from, "body": written.body, "networkId": written.network_id });
         if crate::fleet::native() {
-            // The network names people by number, or by hidden id with the number beside it.
+            // The network names people by number, or by hidden id with the number.
             body["naming"] = json!(if at.is_multiple_of(2) { "number" } else { "lid" });
         }
         if let Some(group) = &self.group {
@@ -102,19 +101,14 @@ impl Writer {
         self.open.retain(|open| *open != at);
         Ok(())
     }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            if let Err(halt) = self.step(http).await {
-                return halt;
-            }
-            sleep(self.pause).await;
-        }
-    }
 }
 
 impl Worker for Writer {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause
     }
 }

@@ -1,13 +1,13 @@
-//! What Meta calls back with.
+//! Callbacks of Meta.
 
 use serde_json::json;
 
 use super::{Cloud, status, text};
 use crate::support::{ANNA, said};
-use crate::upstream::cloud_api::{Trouble, sign};
+use crate::upstream::cloud_api::{GraphFault, sign};
 
 #[tokio::test]
-async fn only_what_meta_signed_is_taken() {
+async fn callback_needs_a_valid_signature() {
     let cloud = Cloud::start().await;
     let body = cloud.envelope(&text("wamid.A=", "hello"));
     let good = sign(&cloud.number().app_secret, body.to_string().as_bytes());
@@ -22,7 +22,7 @@ async fn only_what_meta_signed_is_taken() {
 }
 
 #[tokio::test]
-async fn every_entry_and_change_is_read_and_other_numbers_are_passed_over() {
+async fn all_changes_of_this_number_are_read() {
     let cloud = Cloud::start().await;
     let mut other = text("wamid.B=", "for another number");
     other["metadata"] = json!({ "display_phone_number": "15550100099", "phone_number_id": "99" });
@@ -31,18 +31,18 @@ async fn every_entry_and_change_is_read_and_other_numbers_are_passed_over() {
     body["entry"][2]["changes"].as_array_mut().unwrap().push(more);
     let odd = json!({ "field": "template_category_update", "value": { "message_template_id": 1 } });
     body["entry"][0]["changes"].as_array_mut().unwrap().insert(0, odd);
-    assert_eq!(cloud.tell(&body).await, 200);
+    assert_eq!(cloud.call_back(&body).await, 200);
     assert_eq!(cloud.bodies().await, ["one", "two", "three"]);
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_read_does_not_keep_the_others_from_being_heard() {
+async fn unreadable_part_does_not_hide_the_others() {
     let cloud = Cloud::start().await;
     let mut value = text("wamid.A=", "hello");
     let messages = value["messages"].as_array_mut().unwrap();
     messages.insert(0, json!({ "id": 7 }));
     messages.insert(0, json!("odd"));
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     assert_eq!(cloud.bodies().await, ["hello"]);
     assert_eq!(cloud.graph.call_back("shop", &json!([]), None).await, 400);
 }
@@ -62,92 +62,92 @@ async fn odd_fields_lose_no_message() {
     {
         let mut value = text(&format!("wamid.{n}="), &n.to_string());
         value[field] = odd;
-        assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+        assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     }
     let mut value = text(&"w".repeat(300), "5");
     value["messages"][0]["context"] = json!({ "forwarded": "yes" });
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     assert_eq!(cloud.bodies().await, ["0", "1", "2", "3", "4", "5"]);
     let mut value = text("wamid.U=", "unreadable");
     value["messages"][0]["text"] = json!([]);
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     assert_eq!(cloud.app.logged("shop", "message").await.pop().unwrap()["message"]["type"], "unknown");
 }
 
 #[tokio::test]
-async fn what_is_told_twice_is_heard_once() {
+async fn repeated_callback_is_ingested_once() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Twice, 1);
+    cloud.number().fail(GraphFault::Twice, 1);
     cloud.app.incoming("shop", ANNA, "hello").await;
     let body = cloud.envelope(&text("wamid.A=", "again"));
     for _ in 0..3 {
-        assert_eq!(cloud.tell(&body).await, 200);
+        assert_eq!(cloud.call_back(&body).await, 200);
     }
     assert_eq!(cloud.bodies().await, ["hello", "again"]);
 }
 
 #[tokio::test]
-async fn statuses_in_any_order_and_twice_end_at_the_highest() {
+async fn statuses_in_any_order_end_at_the_highest() {
     let cloud = Cloud::start().await;
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let wamid = cloud.wamid(&id);
     for word in ["read", "sent", "read", "delivered"] {
-        // By Meta's name alone: the engine knows it from the answer.
-        assert_eq!(cloud.tell(&cloud.envelope(&status(&wamid, word, None))).await, 200);
+        // Only Meta's id: the engine has it from the answer.
+        assert_eq!(cloud.call_back(&cloud.envelope(&status(&wamid, word, None))).await, 200);
     }
     assert_eq!(cloud.app.wait_for_status("shop", &id, "read").await["ack"], 3);
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending", "sent", "read"]);
     let foreign = status("wamid.F=", "read", Some("another program's"));
-    assert_eq!(cloud.tell(&cloud.envelope(&foreign)).await, 200, "other programs use the number too");
+    assert_eq!(cloud.call_back(&cloud.envelope(&foreign)).await, 200, "other programs use the number too");
 }
 
 #[tokio::test]
-async fn what_is_not_stored_is_not_answered_200() {
+async fn callback_that_is_not_stored_is_not_answered_200() {
     let cloud = Cloud::start().await;
     let body = cloud.envelope(&text("wamid.A=", "hello"));
     cloud.app.post("/devices/shop/stop", json!({})).await.ok();
-    assert_eq!(cloud.tell(&body).await, 503);
+    assert_eq!(cloud.call_back(&body).await, 503);
     cloud.app.post("/devices/shop/start", json!({})).await.ok();
     cloud.app.wait_for_state("shop", "ready").await;
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'no'); END";
     let database = rusqlite::Connection::open(cloud.app.data_dir().join("wharf.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
     database.execute_batch(refuse).unwrap();
-    assert_eq!(cloud.tell(&body).await, 503);
+    assert_eq!(cloud.call_back(&body).await, 503);
     assert!(cloud.bodies().await.is_empty());
     database.execute_batch("DROP TRIGGER refuse").unwrap();
-    assert_eq!(cloud.tell(&body).await, 200);
+    assert_eq!(cloud.call_back(&body).await, 200);
     assert_eq!(cloud.bodies().await, ["hello"]);
 }
 
 #[tokio::test]
-async fn reactions_and_answers_find_our_message_by_metas_name() {
+async fn reactions_and_quotes_find_our_message_by_metas_id() {
     let cloud = Cloud::start().await;
     let id = cloud.app.send("shop", ANNA, "is it nine?").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let mut value = text("wamid.A=", "ten");
     value["messages"][0]["context"] = json!({ "from": "15550100000", "id": cloud.wamid(&id) });
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     let told = cloud.app.logged("shop", "message").await.remove(0);
     assert_eq!(told["message"]["quotedMessage"]["id"], json!(id), "{told}");
     let reaction = json!({ "messages": [{ "from": ANNA, "id": "wamid.B=", "timestamp": "1700000001",
         "type": "reaction", "reaction": { "message_id": cloud.wamid(&id), "emoji": "👍" } }] });
-    assert_eq!(cloud.tell(&cloud.envelope(&reaction)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&reaction)).await, 200);
     let message = cloud.app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"].clone();
     assert_eq!(message["reactions"][0]["emoji"], "👍", "{message}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_of_callbacks_is_said_seldom() {
+async fn unreadable_callbacks_are_logged_with_a_rate_limit() {
     let cloud = Cloud::start().await;
-    assert_eq!(said("WARN", "server.public_url is not set"), 1, "nobody may be able to call back");
+    assert_eq!(said("WARN", "server.public_url is not set"), 1, "Meta cannot call back");
     for _ in 0..3 {
-        assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
+        assert_eq!(cloud.call_back(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
     }
-    let part = "a part of a callback could not be read";
+    let part = "unreadable input of the upstream skipped";
     assert_eq!(said("WARN", part), 1);
     cloud.app.clock.advance(60_000);
-    assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
-    assert_eq!(said("WARN", "left_out=2"), 1);
+    assert_eq!(cloud.call_back(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
+    assert_eq!(said("WARN", "suppressed=2"), 1);
 }

@@ -1,4 +1,4 @@
-//! Files, up and down.
+//! Uploads and downloads.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Cloud, text};
 use crate::support::ANNA;
-use crate::upstream::cloud_api::Trouble;
+use crate::upstream::cloud_api::GraphFault;
 
 const PNG: &[u8] = &[
     0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
@@ -23,7 +23,7 @@ async fn sent(cloud: &Cloud, media: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_picture_goes_up_before_the_message_that_names_it() {
+async fn picture_is_uploaded_before_its_message() {
     let cloud = Cloud::start().await;
     let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG), "caption": "Look" })).await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
@@ -34,19 +34,19 @@ async fn a_picture_goes_up_before_the_message_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_meta_lost_before_the_message_came_goes_up_again_once() {
+async fn file_lost_by_meta_is_uploaded_again_once() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Refuse(400, 131_009, None), 1);
+    cloud.number().fail(GraphFault::Refuse(400, 131_009, None), 1);
     let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG) })).await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending", "sent"]);
-    cloud.number().trouble(Trouble::Refuse(400, 131_009, None), 2);
+    cloud.number().fail(GraphFault::Refuse(400, 131_009, None), 2);
     let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG) })).await;
     cloud.app.wait_for_status("shop", &id, "failed").await;
 }
 
 #[tokio::test]
-async fn what_meta_does_not_take_is_refused_before_it_goes_up() {
+async fn unaccepted_file_is_rejected_before_its_upload() {
     let cloud = Cloud::start().await;
     let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\
 \x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
@@ -72,7 +72,7 @@ async fn received(cloud: &Cloud) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_that_comes_in_is_fetched_in_two_steps_with_the_token() {
+async fn inbound_picture_is_downloaded_with_the_token() {
     let cloud = Cloud::start().await;
     let message = received(&cloud).await;
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
@@ -80,9 +80,9 @@ async fn a_picture_that_comes_in_is_fetched_in_two_steps_with_the_token() {
 }
 
 #[tokio::test]
-async fn a_message_comes_without_its_file_where_that_cannot_be_had() {
+async fn message_with_expired_file_comes_without_it() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::ExpiredMedia, 1);
+    cloud.number().fail(GraphFault::ExpiredMedia, 1);
     let message = received(&cloud).await;
     assert_eq!((&message["type"], &message["hasMedia"]), (&json!("image"), &json!(false)), "{message}");
     assert_eq!(message["body"], "Look");
@@ -93,41 +93,41 @@ fn downloads(cloud: &Cloud) -> u64 {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_had_now_comes_when_meta_calls_back_again() {
+async fn failed_download_succeeds_on_the_next_callback() {
     let cloud = Cloud::start().await;
-    for trouble in [Trouble::RefuseMedia(500), Trouble::RefuseMedia(429), Trouble::OtherMedia] {
+    for fault in [GraphFault::RefuseMedia(500), GraphFault::RefuseMedia(429), GraphFault::OtherMedia] {
         let before = downloads(&cloud);
-        cloud.number().trouble(trouble.clone(), 2);
+        cloud.number().fail(fault.clone(), 2);
         let message = received(&cloud).await;
-        assert_eq!(message["filesize"], PNG.len(), "{trouble:?}: {message}");
-        assert_eq!(downloads(&cloud) - before, 3, "{trouble:?}");
+        assert_eq!(message["filesize"], PNG.len(), "{fault:?}: {message}");
+        assert_eq!(downloads(&cloud) - before, 3, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn after_five_tries_a_message_comes_without_its_file() {
+async fn message_comes_without_its_file_after_five_attempts() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::RefuseMedia(503), 100);
+    cloud.number().fail(GraphFault::RefuseMedia(503), 100);
     let message = received(&cloud).await;
     assert_eq!((&message["type"], &message["hasMedia"]), (&json!("image"), &json!(false)), "{message}");
     assert_eq!(downloads(&cloud), 5);
 }
 
 #[tokio::test]
-async fn a_message_that_is_here_is_not_fetched_again() {
+async fn ingested_message_is_not_downloaded_again() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Twice, 1);
+    cloud.number().fail(GraphFault::Twice, 1);
     received(&cloud).await;
     let told = cloud.number().taken.lock().unwrap().last().unwrap().clone();
-    assert_eq!(cloud.tell(&told).await, 200);
+    assert_eq!(cloud.call_back(&told).await, 200);
     cloud.app.post("/devices/shop/restart", json!({})).await.ok();
     cloud.app.wait_for_state("shop", "ready").await;
-    assert_eq!(cloud.tell(&told).await, 200);
+    assert_eq!(cloud.call_back(&told).await, 200);
     assert_eq!(downloads(&cloud), 1);
 }
 
 #[tokio::test]
-async fn files_that_hang_keep_no_text_waiting_and_end_before_the_request_does() {
+async fn hanging_downloads_do_not_block_texts() {
     let cloud = Cloud::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "3000")]).await;
     received(&cloud).await;
     let mut picture =
@@ -140,16 +140,16 @@ async fn files_that_hang_keep_no_text_waiting_and_end_before_the_request_does() 
     });
     picture["messages"] = json!(several);
     let body = cloud.envelopes(&[picture, text("wamid.T=", "no file")]);
-    cloud.number().trouble(Trouble::HangingMedia, 3);
+    cloud.number().fail(GraphFault::HangingMedia, 3);
     let at_once = async {
         let came = async || cloud.bodies().await.contains(&"no file".to_owned()).then_some(());
         cloud.app.wait_until("the text to come", came).await;
         assert_eq!(cloud.app.logged("shop", "message").await.len(), 2, "the pictures still hang");
     };
     let started = tokio::time::Instant::now();
-    let (status, ()) = tokio::join!(cloud.tell(&body), at_once);
+    let (status, ()) = tokio::join!(cloud.call_back(&body), at_once);
     assert_eq!(status, 503);
     assert!(started.elapsed().as_millis() < 2_900, "{:?}", started.elapsed());
-    assert_eq!(cloud.tell(&body).await, 200, "nothing hangs any more");
+    assert_eq!(cloud.call_back(&body).await, 200, "nothing hangs any more");
     assert_eq!(cloud.app.logged("shop", "message").await.len(), 5);
 }

@@ -1,13 +1,13 @@
-//! When Meta wants to be left alone, and what typing is there.
+//! Rate-limit pauses, and typing.
 
 use serde_json::json;
 
 use super::Cloud;
 use crate::support::{ANNA, BEN};
-use crate::upstream::cloud_api::Trouble;
+use crate::upstream::cloud_api::GraphFault;
 
-async fn gap(cloud: &Cloud, trouble: Trouble) -> u128 {
-    cloud.number().trouble(trouble, 1);
+async fn gap(cloud: &Cloud, fault: GraphFault) -> u128 {
+    cloud.number().fail(fault, 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let tried = cloud.number().tried_at();
@@ -15,18 +15,18 @@ async fn gap(cloud: &Cloud, trouble: Trouble) -> u128 {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_before_the_time_that_meta_names() {
+async fn retry_waits_for_the_pause_of_meta() {
     let cloud = Cloud::start().await;
-    // Without it the daemon would try again after 20 ms.
-    let gap = gap(&cloud, Trouble::Refuse(429, 130_429, Some(1))).await;
+    // Without the pause the daemon would retry after 20 ms.
+    let gap = gap(&cloud, GraphFault::Refuse(429, 130_429, Some(1))).await;
     assert!(gap >= 990, "{gap} ms");
 }
 
 #[tokio::test]
-async fn too_much_in_all_pauses_everything_and_too_much_to_one_person_only_that_one() {
+async fn pause_holds_for_the_account_or_for_one_recipient() {
     let cloud = Cloud::start().await;
-    assert!(gap(&cloud, Trouble::Refuse(400, 80_007, None)).await >= 1_990);
-    cloud.number().trouble(Trouble::Refuse(400, 131_056, None), 1);
+    assert!(gap(&cloud, GraphFault::Refuse(400, 80_007, None)).await >= 1_990);
+    cloud.number().fail(GraphFault::Refuse(400, 131_056, None), 1);
     let anna = cloud.app.send("shop", ANNA, "to Anna").await;
     cloud.app.wait_for_status("shop", &anna, "sending").await;
     let ben = cloud.app.send("shop", BEN, "to Ben").await;
@@ -37,9 +37,9 @@ async fn too_much_in_all_pauses_everything_and_too_much_to_one_person_only_that_
 }
 
 #[tokio::test]
-async fn a_pause_outlives_a_restart() {
+async fn pause_survives_a_restart_of_the_device() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Refuse(429, 130_429, Some(u64::MAX)), 1);
+    cloud.number().fail(GraphFault::Refuse(429, 130_429, Some(u64::MAX)), 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     let tried = async || (!cloud.number().tried_at().is_empty()).then_some(());
     cloud.app.wait_until("it to be refused", tried).await;
@@ -52,7 +52,7 @@ async fn a_pause_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn typing_is_shown_as_an_answer_to_what_came_in_and_read_along_with_it() {
+async fn typing_marks_the_last_inbound_message_as_read() {
     let cloud = Cloud::start().await;
     let came = cloud.app.incoming("shop", ANNA, "hello").await;
     let pace = cloud.app.request("PUT", "/queue/config").json(&json!({ "typingDelay": 300 }));

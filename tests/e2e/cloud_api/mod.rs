@@ -1,12 +1,12 @@
-//! What is true of the engine `cloud-api` alone. What every engine can do runs with `WHARF_TEST_ENGINE=cloud-api`.
+//! Tests of the engine `cloud-api` only. The shared tests run on it with `WHARF_TEST_ENGINE=cloud-api`.
 
+mod authorization;
 mod callbacks;
 mod failures;
 mod files;
 mod limits;
 mod people;
 mod setup;
-mod strangers;
 mod templates;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{ANNA, TestApp};
 use crate::upstream::cloud_api::{GraphServer, Number};
 
-/// A daemon with one number, which is ready.
+/// A daemon with one ready number.
 pub struct Cloud {
     pub app: TestApp,
     pub graph: Arc<GraphServer>,
@@ -38,12 +38,12 @@ impl Cloud {
         self.graph.number("shop")
     }
 
-    /// A change of the field `messages`, in an envelope of its own.
+    /// An envelope with one change of the field `messages`.
     pub fn envelope(&self, value: &Value) -> Value {
         self.envelopes(std::slice::from_ref(value))
     }
 
-    /// Several changes, each in an entry of its own.
+    /// An envelope with an entry for each change.
     pub fn envelopes(&self, values: &[Value]) -> Value {
         let id = &self.number().id;
         let entry = |value: &Value| {
@@ -57,8 +57,8 @@ impl Cloud {
         json!({ "object": "whatsapp_business_account", "entry": values.iter().map(entry).collect::<Vec<Value>>() })
     }
 
-    /// Calls back as Meta does; answers the status.
-    pub async fn tell(&self, body: &Value) -> u16 {
+    /// Posts a signed callback; returns the status of its answer.
+    pub async fn call_back(&self, body: &Value) -> u16 {
         self.graph.call_back("shop", body, None).await
     }
 
@@ -67,19 +67,19 @@ impl Cloud {
         told.iter().map(|event| event["message"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Meta's name of a message of ours.
+    /// Meta's id of one of our messages.
     pub fn wamid(&self, id: &str) -> String {
         self.number().along.lock().unwrap()[&id.parse().unwrap()].wamid.clone()
     }
 }
 
-/// A text, as Meta tells it.
+/// The value of a text message.
 pub fn text(id: &str, body: &str) -> Value {
     json!({ "contacts": [{ "profile": { "name": "Anna" }, "wa_id": ANNA }],
         "messages": [{ "from": ANNA, "id": id, "timestamp": "1700000000", "type": "text", "text": { "body": body } }] })
 }
 
-/// A status, as Meta tells it.
+/// The value of a status.
 pub fn status(wamid: &str, word: &str, along: Option<&str>) -> Value {
     let mut status = json!({ "id": wamid, "status": word, "timestamp": "1700000000", "recipient_id": ANNA });
     if let Some(along) = along {

@@ -1,14 +1,14 @@
-//! How a number becomes a device.
+//! Setting up a number as a device.
 
 use serde_json::{Value, json};
 
 use super::Cloud;
 use crate::support::{ANNA, TestApp};
-use crate::upstream::cloud_api::{GraphServer, Trouble};
+use crate::upstream::cloud_api::{GraphFault, GraphServer};
 
 // covers: GET /hooks/{deviceId}
 #[tokio::test]
-async fn the_challenge_is_answered_for_the_right_token_alone() {
+async fn challenge_needs_the_right_token() {
     let cloud = Cloud::start().await;
     let token = cloud.number().verify_token.clone();
     let ask = async |token: &str| {
@@ -23,7 +23,7 @@ async fn the_challenge_is_answered_for_the_right_token_alone() {
 }
 
 #[tokio::test]
-async fn a_device_is_ready_with_number_and_name_and_its_secrets_are_masked() {
+async fn device_is_ready_and_its_secrets_are_masked() {
     let cloud = Cloud::start().await;
     let device = cloud.app.get("/devices/shop").await.ok()["data"].clone();
     assert_eq!((&device["state"], &device["clientName"]), (&json!("ready"), &json!("Simulated business")));
@@ -37,7 +37,7 @@ async fn a_device_is_ready_with_number_and_name_and_its_secrets_are_masked() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_are_named() {
+async fn wrong_settings_are_named() {
     let cloud = Cloud::start().await;
     for (settings, field) in [
         (json!({}), "phoneNumberId"),
@@ -69,7 +69,7 @@ async fn failed_with(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn a_wrong_token_or_number_fails_the_device_with_its_reason() {
+async fn wrong_token_or_number_fails_the_device() {
     let token = failed_with(|settings| settings["accessToken"] = "EAAJwrong".into()).await;
     assert_eq!(token["reason"], "upstream_unauthorized", "{token}");
     let number = failed_with(|settings| settings["phoneNumberId"] = "1".into()).await;
@@ -77,7 +77,7 @@ async fn a_wrong_token_or_number_fails_the_device_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_away_is_asked_again_until_it_is_back() {
+async fn unreachable_upstream_is_retried_until_it_is_back() {
     let cloud = Cloud::start().await;
     cloud.number().down.send_replace(true);
     let away = cloud.app.wait_for_state("shop", "reconnecting").await;
@@ -89,15 +89,15 @@ async fn an_upstream_that_is_away_is_asked_again_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn one_answer_of_a_server_in_between_does_not_take_the_device_down() {
+async fn single_gateway_error_does_not_end_the_session() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Gateway, 1);
+    cloud.number().fail(GraphFault::Gateway, 1);
     tokio::time::sleep(std::time::Duration::from_millis(1_600)).await;
     assert_eq!(cloud.app.logged("shop", "ready").await.len(), 1);
 }
 
 #[tokio::test]
-async fn what_meta_has_no_words_for_is_refused() {
+async fn unsupported_types_are_rejected() {
     let cloud = Cloud::start().await;
     let app = &cloud.app;
     let poll = json!({ "to": ANNA, "poll": { "name": "Lunch?", "options": ["pasta", "soup"] } });

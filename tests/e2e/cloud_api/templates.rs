@@ -1,4 +1,4 @@
-//! Templates: what Meta takes when a person did not write for 24 hours.
+//! Templates, which Meta accepts outside the 24-hour window.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn sent(cloud: &Cloud, template: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_template_goes_out_in_metas_form_and_is_shown_with_its_text() {
+async fn template_is_sent_in_metas_form_and_shown_as_text() {
     let cloud = Cloud::start().await;
     let template = order_ready(&["A-17"]);
     let id = sent(&cloud, &template).await;
@@ -37,7 +37,7 @@ async fn a_template_goes_out_in_metas_form_and_is_shown_with_its_text() {
 }
 
 #[tokio::test]
-async fn a_template_that_meta_does_not_take_fails_with_its_reason() {
+async fn rejected_template_fails_with_its_reason() {
     let cloud = Cloud::start().await;
     let unknown = json!({ "name": "goodbye", "language": "en_US" });
     for (template, number) in [(order_ready(&[]), "132000"), (unknown, "132001")] {
@@ -50,7 +50,7 @@ async fn a_template_that_meta_does_not_take_fails_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_template_is_whole_in_an_export() {
+async fn export_contains_the_whole_template() {
     let cloud = Cloud::start().await;
     let id = sent(&cloud, &order_ready(&["A-17"])).await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
@@ -61,7 +61,7 @@ async fn a_template_is_whole_in_an_export() {
 }
 
 #[tokio::test]
-async fn a_network_without_templates_refuses_them_before_anything_is_stored() {
+async fn engine_without_templates_rejects_them() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post(SEND, json!({ "to": ANNA, "template": order_ready(&["A-17"]) }))

@@ -1,12 +1,12 @@
-//! Exports that somebody wrote by hand: they get nothing that is not theirs, and break nothing.
+//! Hand-written and hostile exports: an import gains no access to foreign files and stores nothing invalid.
 
 use serde_json::{Value, json};
 
-use super::{archive, export, fresh, import, messages};
+use super::{archive, export, import, messages, unlinked_device};
 use crate::media::files;
 use crate::support::{ANNA, BEN, TestApp};
 
-/// A message as an export has it, from Anna, with these fields in place of its own.
+/// A message in export format from Anna, with these fields replaced.
 fn message(number: usize, fields: &Value) -> Value {
     let mut message = json!({
         "id": format!("false_{ANNA}@c.us_HAND{number}"), "chatId": format!("{ANNA}@c.us"),
@@ -27,7 +27,7 @@ fn document(messages: &[Value]) -> String {
         .to_string()
 }
 
-/// The fields of a message with this file, as a stranger claims it.
+/// The media fields of a message that claims this file.
 fn with_file(sha256: &str) -> Value {
     let info = json!({
         "mediaType": "image", "mimetype": "image/png", "filesize": 9_223_372_036_854_775_808_u64,
@@ -40,19 +40,19 @@ fn with_file(sha256: &str) -> Value {
     })
 }
 
-async fn sends_file(app: &TestApp, device: &str, bytes: &[u8]) {
+async fn send_file(app: &TestApp, device: &str, bytes: &[u8]) {
     let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
     let body = json!({ "to": ANNA, "media": { "data": data, "filename": "secret.html" } });
     app.post(&format!("/devices/{device}/messages/send"), body).await.created();
 }
 
 #[tokio::test]
-async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
+async fn import_by_hash_gives_no_foreign_file() {
     let app = TestApp::start().await;
     app.device("b").await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let secret = b"<html>only b has this</html>".to_vec();
-    sends_file(&app, "b", &secret).await;
+    send_file(&app, "b", &secret).await;
     let claims = with_file(&files::sha256(&secret));
     let quote = message(2, &claims);
     let body = document(&[
@@ -71,15 +71,15 @@ async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
     app.get(&format!("{path}/media/download")).await.refused(404, "media_gone");
     let again = export(&app, "a", ANNA, "media=true").await;
     let archive = zip::ZipArchive::new(std::io::Cursor::new(again.bytes)).unwrap();
-    assert_eq!(archive.len(), 1, "nothing but the chat");
+    assert_eq!(archive.len(), 1, "the archive holds the chat only");
 }
 
 #[tokio::test]
-async fn what_a_file_is_its_content_says() {
+async fn imported_file_type_follows_content() {
     let app = TestApp::start().await;
     app.device("a").await;
     let page = b"<!DOCTYPE html><script>alert(1)</script>".to_vec();
-    sends_file(&app, "a", &page).await;
+    send_file(&app, "a", &page).await;
     let body = document(&[message(1, &with_file(&files::sha256(&page)))]);
     let report = import(&app, "a", "", body).await.ok()["data"].clone();
     assert_eq!(report["media"], json!({ "attached": 1, "missing": 0, "refused": 0 }));
@@ -101,9 +101,9 @@ async fn what_a_file_is_its_content_says() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_refused_with_its_place_and_stores_nothing() {
+async fn oversized_import_value_names_position_and_stores_none() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let people =
         |count: usize| -> Vec<String> { (0..count).map(|n| format!("1555020{n:04}@c.us")).collect() };
     let reactions: Vec<_> =
@@ -136,9 +136,9 @@ async fn what_is_too_long_is_refused_with_its_place_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn the_longest_messages_come_in_whole() {
+async fn longest_messages_are_imported_whole() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let long: Vec<_> = (0..60).map(|n| message(n, &json!({ "body": "b".repeat(65_536) }))).collect();
     let report = import(&app, "a", "", document(&long)).await.ok()["data"].clone();
     assert_eq!(report["imported"], 60);
@@ -147,10 +147,10 @@ async fn the_longest_messages_come_in_whole() {
 }
 
 #[tokio::test]
-async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
+async fn corrupt_archive_file_drops_only_the_attachment() {
     let app = TestApp::start().await;
     for id in ["json", "text"] {
-        fresh(&app, id).await;
+        unlinked_device(&app, id).await;
     }
     let (good, bad) = (b"good notes".to_vec(), b"bad notes!".to_vec());
     let named = |number: usize, name: &str, bytes: &[u8]| {
@@ -163,7 +163,7 @@ async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
                 31/12/2025, 14:06 - Anna: good.txt (file attached)\n";
     for (device, name, chat) in [("json", "chat.json", document.as_str()), ("text", "_chat.txt", text)] {
         let mut zip = archive(&[(name, chat.as_bytes()), ("bad.txt", &bad), ("good.txt", &good)]);
-        // The checksums of a file stand before it and in the list at the end.
+        // Checksums occur before the file and in the central directory.
         let checksum = crc32(&bad);
         for at in 0..zip.len() - 4 {
             if zip[at..at + 4] == checksum {
@@ -177,7 +177,7 @@ async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
     }
 }
 
-/// As archives have it: IEEE 802.3, little-endian.
+/// CRC-32 as in zip files: IEEE 802.3, little-endian.
 fn crc32(bytes: &[u8]) -> [u8; 4] {
     let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     let crc =
@@ -186,17 +186,17 @@ fn crc32(bytes: &[u8]) -> [u8; 4] {
 }
 
 #[tokio::test]
-async fn a_mark_before_the_document_is_skipped() {
+async fn byte_order_mark_is_skipped() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let body = format!("\u{feff}{}", document(&[message(1, &json!({}))]));
     assert_eq!(import(&app, "a", "", body).await.ok()["data"]["imported"], 1);
 }
 
 #[tokio::test]
-async fn a_form_is_told_what_to_send_instead() {
+async fn multipart_import_error_names_alternative() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let path = format!("/devices/a/chats/import?chatId={ANNA}");
     let request = app
         .request("POST", &path)
@@ -207,9 +207,9 @@ async fn a_form_is_told_what_to_send_instead() {
 }
 
 #[tokio::test]
-async fn times_that_no_message_has_are_refused_with_their_place() {
+async fn impossible_times_are_rejected_with_position() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     for at in [-1, 253_402_300_800_000_i64, i64::MAX, i64::MIN] {
         for fields in [
             json!({ "timestamp": at }),
@@ -228,9 +228,9 @@ async fn times_that_no_message_has_are_refused_with_their_place() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_where_it_was_exported_has_failed_here() {
+async fn imported_unsent_messages_are_failed() {
     let app = TestApp::start().await;
-    fresh(&app, "a").await;
+    unlinked_device(&app, "a").await;
     let waiting = |number: usize, status: &str| {
         let id = format!("true_{ANNA}@c.us_HAND{number}");
         message(number, &json!({ "id": id, "fromMe": true, "ack": 0, "status": status }))

@@ -1,4 +1,4 @@
-//! Chats as files: out of one device and into another, and what is no export at all.
+//! Export of chats from one device and import into another, and rejection of invalid exports.
 
 use std::io::{Cursor, Read as _, Write as _};
 
@@ -12,7 +12,7 @@ mod hostile;
 
 const GROUP: &str = "120363000000000007@g.us";
 
-/// An export as it is downloaded.
+/// Downloads an export.
 async fn export(app: &TestApp, device: &str, chat: &str, query: &str) -> Reply {
     app.get(&format!("/devices/{device}/chats/{chat}/export?{query}")).await
 }
@@ -23,7 +23,7 @@ async fn import(app: &TestApp, device: &str, query: &str, body: impl Into<reqwes
 }
 
 /// A device that was never linked.
-async fn fresh(app: &TestApp, id: &str) {
+async fn unlinked_device(app: &TestApp, id: &str) {
     app.new_device(id, json!({})).await;
 }
 
@@ -41,8 +41,8 @@ async fn messages(app: &TestApp, device: &str, chat: &str) -> Vec<Value> {
     }
 }
 
-/// Without what is a device's own: addresses of files.
-fn without_addresses(mut message: Value) -> Value {
+/// Removes the media links, which differ between devices.
+fn without_links(mut message: Value) -> Value {
     for pointer in ["", "/quotedMessage"] {
         let Some(Value::Object(fields)) = message.pointer_mut(pointer) else { continue };
         fields.remove("mediaUrl");
@@ -55,31 +55,34 @@ fn without_addresses(mut message: Value) -> Value {
 }
 
 async fn comparable(app: &TestApp, device: &str, chat: &str) -> Vec<Value> {
-    messages(app, device, chat).await.into_iter().map(without_addresses).collect()
+    messages(app, device, chat).await.into_iter().map(without_links).collect()
 }
 
-/// Author, minute and body of each text.
-fn told(messages: &[Value]) -> Vec<(bool, i64, String)> {
-    let told = |m: &Value| {
+/// Direction, minute and body of each text.
+fn text_lines(messages: &[Value]) -> Vec<(bool, i64, String)> {
+    let text_lines = |m: &Value| {
         let minute = m["timestamp"].as_i64().unwrap() / 60_000;
         (m["fromMe"] == true, minute, m["body"].as_str().unwrap().to_owned())
     };
-    messages.iter().map(told).collect()
+    messages.iter().map(text_lines).collect()
 }
 
-/// What a contact says through the simulator.
-async fn hears(app: &TestApp, device: &str, message: Value) -> String {
+/// Sends a message from a contact through the simulator.
+async fn incoming_message(app: &TestApp, device: &str, message: Value) -> String {
     let reply = app.post(&format!("/simulator/{device}/incoming"), message).await.ok();
     reply["data"]["messageId"].as_str().unwrap().to_owned()
 }
 
-/// What is more than text, and what happens to messages afterwards.
+/// Adds media, polls, reactions and edits to a chat.
 async fn rich_messages(app: &TestApp, device: &str) {
     let place = json!({ "latitude": 52.5, "longitude": 13.4, "description": "Here (by the door)" });
-    let first = hears(app, device, json!({ "from": ANNA, "location": place, "forwarded": true })).await;
+    let first =
+        incoming_message(app, device, json!({ "from": ANNA, "location": place, "forwarded": true })).await;
     let network = first.rsplit('_').next().unwrap().to_owned();
-    hears(app, device, json!({ "from": ANNA, "body": "That place", "quotedNetworkId": network })).await;
-    hears(app, device, json!({ "from": ANNA, "body": "@15550100002 too", "mentions": [BEN] })).await;
+    incoming_message(app, device, json!({ "from": ANNA, "body": "That place", "quotedNetworkId": network }))
+        .await;
+    incoming_message(app, device, json!({ "from": ANNA, "body": "@15550100002 too", "mentions": [BEN] }))
+        .await;
     let send = async |body: Value| {
         let sent = app.post(&format!("/devices/{device}/messages/send"), body).await.created();
         let id = sent["data"]["id"].as_str().unwrap().to_owned();
@@ -89,22 +92,22 @@ async fn rich_messages(app: &TestApp, device: &str) {
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
     let poll = send(json!({ "to": ANNA, "poll": poll })).await;
     send(json!({ "to": ANNA, "contact": { "name": "Ben", "phoneNumber": BEN } })).await;
-    let told = async |what: &str, body: Value| {
+    let text_lines = async |what: &str, body: Value| {
         app.post(&format!("/simulator/{device}/{what}"), body).await.ok();
     };
     let message = |id: &str, what: &str| format!("/devices/{device}/messages/{id}/{what}");
     app.post(&message(&poll, "vote"), json!({ "options": ["soup"] })).await.ok();
-    told("vote", json!({ "messageId": poll, "from": ANNA, "options": ["pasta", "soup"] })).await;
+    text_lines("vote", json!({ "messageId": poll, "from": ANNA, "options": ["pasta", "soup"] })).await;
     app.post(&message(&first, "react"), json!({ "emoji": "\u{1f44d}" })).await.ok();
-    told("reaction", json!({ "messageId": first, "from": ANNA, "emoji": "\u{2764}" })).await;
+    text_lines("reaction", json!({ "messageId": first, "from": ANNA, "emoji": "\u{2764}" })).await;
     app.post(&message(&first, "star"), json!({ "star": true })).await.ok();
-    let edited = hears(app, device, json!({ "from": ANNA, "body": "teh end" })).await;
-    told("edit", json!({ "messageId": edited, "body": "the end" })).await;
-    let revoked = hears(app, device, json!({ "from": ANNA, "body": "never mind" })).await;
-    told("revoke", json!({ "messageId": revoked })).await;
+    let edited = incoming_message(app, device, json!({ "from": ANNA, "body": "teh end" })).await;
+    text_lines("edit", json!({ "messageId": edited, "body": "the end" })).await;
+    let revoked = incoming_message(app, device, json!({ "from": ANNA, "body": "never mind" })).await;
+    text_lines("revoke", json!({ "messageId": revoked })).await;
 }
 
-/// A conversation with everything in it that can be in one.
+/// Creates a chat with every kind of content.
 async fn conversation(app: &TestApp, device: &str) -> String {
     let chat = format!("{ANNA}@c.us");
     app.incoming(device, ANNA, "Hello").await;
@@ -127,10 +130,10 @@ async fn conversation(app: &TestApp, device: &str) -> String {
 // covers: GET /devices/{id}/chats/{chatId}/export
 // covers: POST /devices/{id}/chats/import
 #[tokio::test]
-async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
+async fn json_export_round_trips_to_new_device() {
     let app = TestApp::start().await;
     app.device("old").await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let chat = conversation(&app, "old").await;
     for change in ["pin", "mute", "archive"] {
         app.post(&format!("/devices/old/chats/{chat}/{change}"), json!({})).await.ok();
@@ -188,10 +191,10 @@ async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
 }
 
 #[tokio::test]
-async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
+async fn text_export_keeps_authors_minutes_and_bodies() {
     let app = TestApp::start().await;
     app.device("old").await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let chat = conversation(&app, "old").await;
     for zone in ["UTC", "Europe/Berlin", "%2B05:45"] {
         let exported = export(&app, "old", &chat, &format!("format=text&tz={zone}")).await;
@@ -201,18 +204,18 @@ async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
         let report = import(&app, "new", &query, exported.bytes).await.ok()["data"].clone();
         let original = messages(&app, "old", &chat).await;
         let new = messages(&app, "new", &chat).await;
-        // Polls and cards become texts that say as much.
+        // Polls and cards become text with their content.
         let has_words = |m: &Value| m["poll"].is_null() && m["vCards"].is_null();
         let words = |all: &[Value]| {
             let kept = all.iter().zip(&original).filter(|(_, m)| has_words(m)).map(|(m, _)| m.clone());
-            told(&kept.collect::<Vec<_>>())
+            text_lines(&kept.collect::<Vec<_>>())
         };
         assert_eq!(new.len(), original.len());
         assert_eq!(words(&new), words(&original), "{zone}");
         let rest = |m: &Value| (m["location"].clone(), m["type"] == "revoked", m["isEdited"].clone());
         let rest = |all: &[Value]| all.iter().map(rest).collect::<Vec<_>>();
         assert_eq!(rest(&new), rest(&original), "{zone}");
-        // In every zone they are the same messages.
+        // The messages are the same in every time zone.
         let first = zone == "UTC";
         let expected = if first { (original.len(), 0) } else { (0, original.len()) };
         assert_eq!(
@@ -224,9 +227,9 @@ async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
 }
 
 #[tokio::test]
-async fn what_a_phone_exports_is_imported_too() {
+async fn phone_export_is_imported() {
     let app = TestApp::start().await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let text = "[1/31/26, 2:05:09\u{202f}PM] Anna: \u{200e}Messages and calls are end-to-end encrypted.\r\n\
         [1/31/26, 2:06:00\u{202f}PM] ~\u{202f}Anna: first\r\nsecond\r\n\
         [1/31/26, 2:07:00\u{202f}PM] Me: \u{200e}image omitted\r\n\
@@ -248,16 +251,16 @@ async fn what_a_phone_exports_is_imported_too() {
 }
 
 #[tokio::test]
-async fn a_group_keeps_its_people() {
+async fn group_export_keeps_members() {
     let app = TestApp::start().await;
     let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben: the second" }]);
     app.device_with("old", json!({ "contacts": contacts, "groups": [{ "id": GROUP, "subject": "Harbour", "participants": [ANNA, BEN] }] })).await;
     for id in ["as-json", "as-text", "unknown"] {
-        fresh(&app, id).await;
+        unlinked_device(&app, id).await;
     }
     for (from, body) in [(ANNA, "Who comes?"), (BEN, "I do"), ("15550100003", "And I")] {
-        let said = json!({ "from": from, "groupId": GROUP, "body": body });
-        app.post("/simulator/old/incoming", said).await.ok();
+        let incoming = json!({ "from": from, "groupId": GROUP, "body": body });
+        app.post("/simulator/old/incoming", incoming).await.ok();
     }
     let sent = app.send("old", GROUP, "Fine").await;
     app.wait_for_status("old", &sent, "read").await;
@@ -279,7 +282,7 @@ async fn a_group_keeps_its_people() {
         format!("chatId={GROUP}&me=Simulated+phone&authors=Anna={ANNA}&authors=Ben:+the+second={BEN}");
     import(&app, "as-text", &query, text.bytes.clone()).await.ok();
     let new = messages(&app, "as-text", GROUP).await;
-    assert_eq!(told(&new), told(&original));
+    assert_eq!(text_lines(&new), text_lines(&original));
     let authors = |all: &[Value]| all[..3].iter().map(|m| m["author"].clone()).collect::<Vec<_>>();
     assert_eq!(authors(&new), authors(&original));
 
@@ -288,15 +291,15 @@ async fn a_group_keeps_its_people() {
         report["data"]["authors"].as_array().unwrap().iter().map(|a| a["known"].clone()).collect();
     assert_eq!(known, [false, false, true, false], "{report}");
     let again = export(&app, "unknown", GROUP, "format=text").await;
-    assert_eq!(again.text(), text.text(), "names stay although ids stand in");
+    assert_eq!(again.text(), text.text(), "names are kept with stand-in ids");
 }
 
 #[tokio::test]
-async fn an_archive_holds_the_chat() {
+async fn zip_export_contains_chat() {
     let app = TestApp::start().await;
     app.device("old").await;
     for id in ["json", "text"] {
-        fresh(&app, id).await;
+        unlinked_device(&app, id).await;
     }
     let chat = conversation(&app, "old").await;
     for (format, name) in [("json", "chat.json"), ("text", "chat.txt")] {
@@ -314,11 +317,11 @@ async fn an_archive_holds_the_chat() {
 }
 
 #[tokio::test]
-async fn a_long_chat_is_streamed_both_ways() {
+async fn long_chat_streams_out_and_in() {
     const LONG: usize = 5_000;
     let app = TestApp::start().await;
     for id in ["first", "second", "third"] {
-        fresh(&app, id).await;
+        unlinked_device(&app, id).await;
     }
     let mut text = String::new();
     for n in 0..LONG {
@@ -337,7 +340,10 @@ async fn a_long_chat_is_streamed_both_ways() {
     let exported = export(&app, "second", &chat, "format=text").await;
     assert_eq!(exported.text().lines().count(), LONG);
     import(&app, "third", &format!("chatId={ANNA}&me=You"), exported.bytes).await.ok();
-    assert_eq!(told(&messages(&app, "third", &chat).await), told(&messages(&app, "first", &chat).await));
+    assert_eq!(
+        text_lines(&messages(&app, "third", &chat).await),
+        text_lines(&messages(&app, "first", &chat).await)
+    );
 }
 
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -351,9 +357,9 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_export_is_refused_with_its_place() {
+async fn invalid_export_is_rejected_with_position() {
     let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_UNPACKED_BYTES", "20000000")]).await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let query = format!("chatId={ANNA}&me=Me");
     let line = "31/01/2026, 14:05 - Me: x\n";
     let document = |messages: &str| {
@@ -394,7 +400,7 @@ async fn what_is_no_export_is_refused_with_its_place() {
     app.get(&format!("/devices/new/chats/{ANNA}")).await.refused(404, "chat_not_found");
 }
 
-/// Bytes that do not get smaller.
+/// Incompressible bytes.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {
@@ -405,9 +411,9 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn wrong_questions_are_answered_as_everywhere() {
+async fn import_query_errors_use_standard_codes() {
     let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_BYTES", "2000")]).await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let text = "31/01/2026, 14:05 - Me: x\n31/01/2026, 14:06 - Anna: y\n";
     import(&app, "none", "", text).await.refused(404, "device_not_found");
     import(&app, "new", &format!("chatId={ANNA}"), "x".repeat(5_000)).await.refused(413, "too_large");
@@ -429,9 +435,9 @@ async fn wrong_questions_are_answered_as_everywhere() {
 }
 
 #[tokio::test]
-async fn names_in_an_archive_lead_nowhere() {
+async fn archive_names_cannot_escape_folder() {
     let app = TestApp::start().await;
-    fresh(&app, "new").await;
+    unlinked_device(&app, "new").await;
     let chat =
         b"31/01/2026, 14:05 - Me: ../../escape.jpg (file attached)\nlook\n31/01/2026, 14:06 - Anna: y\n";
     let files: [(&str, &[u8]); 3] =
@@ -446,11 +452,11 @@ async fn names_in_an_archive_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn files_travel_in_the_archive() {
+async fn archive_carries_media_files() {
     let app = TestApp::start().await;
     app.device("old").await;
     for id in ["json", "text", "bare"] {
-        fresh(&app, id).await;
+        unlinked_device(&app, id).await;
     }
     let chat = format!("{ANNA}@c.us");
     let (picture, notes) = (crate::media::files::png(), b"some notes".to_vec());
@@ -471,12 +477,12 @@ async fn files_travel_in_the_archive() {
     for format in ["json", "text"] {
         let exported = export(&app, "old", &chat, &format!("format={format}&media=true")).await;
         let names = zip::ZipArchive::new(Cursor::new(exported.bytes.clone())).unwrap();
-        assert_eq!(names.len(), 3, "the same file is there once");
+        assert_eq!(names.len(), 3, "a shared file is stored once");
         let query = format!("chatId={chat}&me=Simulated+phone");
         let report = import(&app, format, &query, exported.bytes).await.ok()["data"].clone();
         assert_eq!(report["media"], json!({ "attached": 3, "missing": 0, "refused": 0 }));
         let new = comparable(&app, format, &chat).await;
-        assert_eq!(told(&new), told(&original));
+        assert_eq!(text_lines(&new), text_lines(&original));
         for (at, bytes) in [&picture, &notes, &picture].into_iter().enumerate() {
             assert_eq!(&download(format, &new[at]["id"]).await, bytes, "{format} {at}");
             assert_eq!(
@@ -486,7 +492,7 @@ async fn files_travel_in_the_archive() {
         }
     }
     assert_eq!(comparable(&app, "json", &chat).await, original);
-    // Who knows what a file's hash is does not get the file by that.
+    // A file's hash alone gives no access to the file.
     let document = export(&app, "old", &chat, "").await;
     let report = import(&app, "bare", "", document.bytes).await.ok()["data"].clone();
     assert_eq!(report["media"], json!({ "attached": 0, "missing": 3, "refused": 0 }));
@@ -495,7 +501,7 @@ async fn files_travel_in_the_archive() {
 }
 
 #[tokio::test]
-async fn an_export_may_be_compressed_on_its_way() {
+async fn export_answer_can_be_compressed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, &"hello ".repeat(500)).await;
@@ -506,7 +512,7 @@ async fn an_export_may_be_compressed_on_its_way() {
             app.request("GET", path).header("Accept-Encoding", "gzip").header("X-API-KEY", &app.key);
         let reply = request.send().await.unwrap();
         assert_eq!(reply.headers()["content-encoding"], "gzip");
-        // A body that breaks off is an error here.
+        // A truncated body is an error here.
         assert!(reply.bytes().await.unwrap().len() < whole.len());
     }
 }

@@ -1,16 +1,16 @@
-//! The same with the files in a bucket, on a local S3 server.
+//! Media tests with an S3 bucket as storage, on a local S3 server.
 //!
-//! `MOTO_SERVER` names the server's program; `./dev test --slow` installs it.
+//! `MOTO_SERVER` is the path of the server's program; `./dev test --slow` installs it.
 
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
 use super::files::{mp4, on_disk, png, sha256};
-use super::{get_bare, message_with, path};
+use super::{get_without_key, message_with, path};
 use crate::support::TestApp;
 
-/// A server of its own, which ends with the test.
+/// An S3 server that ends with its test.
 struct Server {
     process: Child,
     endpoint: String,
@@ -49,7 +49,7 @@ impl Server {
         app
     }
 
-    /// Keys of all that lies in the bucket.
+    /// Keys of all objects in the bucket.
     async fn keys(&self) -> Vec<String> {
         let list =
             reqwest_client().get(format!("{}/wharf-files?list-type=2", self.endpoint)).send().await.unwrap();
@@ -72,19 +72,19 @@ fn reqwest_client() -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn slow_files_in_a_bucket_come_and_go_as_those_on_the_disk() {
+async fn slow_bucket_files_behave_like_disk_files() {
     let server = Server::start().await;
     let app = server.app().await;
     let film = mp4(20_000_000);
     let message = message_with(&app, &film, "film.mp4").await;
-    assert!(get_bare(&app, &message["mediaUrl"]).await.bytes == film);
+    assert!(get_without_key(&app, &message["mediaUrl"]).await.bytes == film);
     let part = app.request("GET", &path(&message, "download")).header("Range", "bytes=9999990-10000009");
     let part = app.with_key(&app.key).send(part).await;
     assert!(part.status == 206 && part.bytes == film[9_999_990..10_000_010]);
 
     let picture = message_with(&app, &png(), "a.png").await;
     assert_eq!(
-        get_bare(&app, &picture["mediaInfo"]["thumbnailUrl"]).await.header("content-type"),
+        get_without_key(&app, &picture["mediaInfo"]["thumbnailUrl"]).await.header("content-type"),
         "image/jpeg"
     );
     let hash = sha256(&png());
@@ -108,7 +108,7 @@ async fn slow_files_in_a_bucket_come_and_go_as_those_on_the_disk() {
 }
 
 #[tokio::test]
-async fn slow_a_bucket_that_does_not_answer_is_said_and_nothing_is_promised() {
+async fn slow_unreachable_bucket_is_reported_and_stores_none() {
     let server = Server::start().await;
     let app = server.app().await;
     drop(server);

@@ -1,4 +1,4 @@
-//! Files that are fetched from an address when they are sent.
+//! Media that is fetched from a URL when a message is sent.
 
 use axum::Router;
 use axum::extract::Path;
@@ -11,7 +11,7 @@ use super::files::{on_disk, png, sha256};
 use super::{SEND, sent_media};
 use crate::support::{ANNA, Reply, TestApp};
 
-/// A server with files and redirects; its address.
+/// Starts a server with files and redirects; returns its URL.
 async fn server() -> String {
     let large = || async { vec![b'x'; 5_000] };
     let endless = || async {
@@ -30,12 +30,12 @@ async fn server() -> String {
         .route("/to/{*to}", get(to));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    #[expect(clippy::disallowed_methods, reason = "the server ends with its test")]
     tokio::spawn(async move { axum::serve(listener, routes).await });
     format!("http://{address}")
 }
 
-async fn app_that_may(overrides: &[(&str, &str)]) -> TestApp {
+async fn app_with_fetching(overrides: &[(&str, &str)]) -> TestApp {
     let allowed = ("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8");
     let app = TestApp::start_with(&[overrides, &[allowed]].concat()).await;
     app.device("shop").await;
@@ -51,8 +51,8 @@ fn sentence(refused: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_file_is_fetched_and_named_by_its_address() {
-    let app = app_that_may(&[]).await;
+async fn media_url_is_fetched_and_names_file() {
+    let app = app_with_fetching(&[]).await;
     let url = format!("{}/files/price%20list.png?x=1", server().await);
     let message = sent_media(&app, json!({ "url": url })).await;
     assert_eq!((&message["mimetype"], &message["filename"]), (&json!("image/png"), &json!("price list.png")));
@@ -62,7 +62,7 @@ async fn a_file_is_fetched_and_named_by_its_address() {
 }
 
 #[tokio::test]
-async fn a_private_address_is_refused_unless_it_is_allowed() {
+async fn private_media_url_is_refused_unless_allowed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let port = server().await.rsplit(':').next().unwrap().to_owned();
@@ -75,8 +75,8 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn each_address_of_a_redirect_is_checked() {
-    let app = app_that_may(&[]).await;
+async fn every_redirect_address_is_checked() {
+    let app = app_with_fetching(&[]).await;
     let server = server().await;
     let redirected = format!("{server}/to//to//files/a.png");
     assert_eq!(sent_media(&app, json!({ "url": redirected })).await["mimetype"], "image/png");
@@ -91,9 +91,9 @@ async fn each_address_of_a_redirect_is_checked() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_too_slow_or_not_there_is_refused_in_a_sentence() {
+async fn unfetchable_media_url_is_refused_with_sentence() {
     let limits = [("WHARF__MEDIA__MAX_BYTES", "4096"), ("WHARF__MEDIA__FETCH_TIMEOUT_MS", "300")];
-    let app = app_that_may(&limits).await;
+    let app = app_with_fetching(&limits).await;
     let server = server().await;
     for large in ["large", "endless"] {
         let refused = send_url(&app, &format!("{server}/{large}")).await.refused(413, "media_too_large");

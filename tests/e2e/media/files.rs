@@ -1,4 +1,4 @@
-//! Files made for the tests, and what lies on the disk.
+//! Generated test files, and the contents of the media store on disk.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::TestApp;
 
-/// A picture with something on it.
+/// A picture with a pattern.
 pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let drawn = image::RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 7])
@@ -22,7 +22,7 @@ pub fn png() -> Vec<u8> {
     picture(640, 480, ImageFormat::Png)
 }
 
-/// The beginning of an Ogg file: sound by its content.
+/// The first bytes of an Ogg file, detected as audio.
 pub fn ogg() -> Vec<u8> {
     let mut bytes = b"OggS\0\x02".to_vec();
     bytes.extend([0; 20]);
@@ -30,7 +30,7 @@ pub fn ogg() -> Vec<u8> {
     bytes
 }
 
-/// Bytes of an MP4 file of this size: a header, and a film of noise.
+/// An MP4 file of this size: a header and random data.
 pub fn mp4(size: usize) -> Vec<u8> {
     let mut bytes = b"\0\0\0\x10ftypisom\0\0\0\0".to_vec();
     bytes.extend(u32::try_from(size - 16).unwrap().to_be_bytes());
@@ -47,7 +47,7 @@ pub fn media_dir(app: &TestApp) -> PathBuf {
     app.devices_dir().parent().unwrap().join("media")
 }
 
-/// Names of all files that lie in the store, and on their way into it.
+/// Names of all files in the store and in its staging directory.
 pub fn on_disk(app: &TestApp) -> Vec<String> {
     fn below(folder: &Path, found: &mut Vec<String>) {
         let Ok(entries) = std::fs::read_dir(folder) else { return };

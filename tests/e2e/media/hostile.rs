@@ -1,22 +1,22 @@
-//! Files made to do harm: refused, or stored as what they are and never run, unpacked or believed.
+//! Hostile files: refused, or stored by their real type and never executed, decoded or unpacked.
 
 use serde_json::{Value, json};
 
 use super::files::{mp4, on_disk, picture, png, sha256};
-use super::{get_bare, message_with, path, upload_named};
+use super::{get_without_key, message_with, path, upload_named};
 use crate::support::TestApp;
 
-/// Sends it, and says what it is served as; what comes back is what was sent.
+/// Sends a file, checks that the download is identical, and returns its served type.
 async fn served(app: &TestApp, bytes: &[u8], name: &str) -> (Value, String) {
     let message = message_with(app, bytes, name).await;
-    let reply = get_bare(app, &message["mediaUrl"]).await;
+    let reply = get_without_key(app, &message["mediaUrl"]).await;
     assert!(reply.status == 200 && reply.bytes == bytes, "{name}");
     assert_eq!(reply.header("content-type"), message["mimetype"].as_str().unwrap());
     (message, reply.header("content-disposition").to_owned())
 }
 
 #[tokio::test]
-async fn a_picture_of_fifty_thousand_pixels_a_side_is_kept_and_never_decoded() {
+async fn huge_picture_is_stored_and_never_decoded() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let mut huge = png();
@@ -29,7 +29,7 @@ async fn a_picture_of_fifty_thousand_pixels_a_side_is_kept_and_never_decoded() {
 }
 
 #[tokio::test]
-async fn files_that_are_cut_off_are_kept_as_what_they_begin_as() {
+async fn truncated_files_keep_detected_type() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (whole, mimetype) in [
@@ -49,10 +49,10 @@ async fn files_that_are_cut_off_are_kept_as_what_they_begin_as() {
 }
 
 #[tokio::test]
-async fn an_archive_that_swells_without_end_is_kept_packed() {
+async fn zip_bomb_is_stored_without_unpacking() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    // A local header that promises four gigabytes of zeros in a few bytes.
+    // A local header that declares four gigabytes of zeros in a few bytes.
     let mut bomb =
         b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\x10\0\0\0\xff\xff\xff\xff\x05\0\0\0zeros".to_vec();
     bomb.extend([0xec, 0xc1, 0x01, 0x01, 0, 0, 0, 0x80, 0x90, 0xfe, 0xaf, 0xee, 0x08, 0x0a, 0, 0]);
@@ -63,7 +63,7 @@ async fn an_archive_that_swells_without_end_is_kept_packed() {
 }
 
 #[tokio::test]
-async fn a_page_that_calls_itself_a_picture_is_a_page() {
+async fn html_claimed_as_picture_is_html() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (bytes, mimetype) in [
@@ -81,7 +81,7 @@ async fn a_page_that_calls_itself_a_picture_is_a_page() {
 }
 
 #[tokio::test]
-async fn a_name_leads_nowhere_and_ends_no_header() {
+async fn file_name_cannot_escape_folder_or_header() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (name, disposition) in [

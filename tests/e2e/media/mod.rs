@@ -1,12 +1,12 @@
-//! Files of messages: in by upload, by address and inline, out whole and in parts, and gone when they should be.
+//! Media of messages: upload, fetch, inline data, download, ranges, and deletion.
 
 #[cfg(feature = "s3")]
 mod bucket;
 mod fetching;
 pub mod files;
 mod hostile;
-mod keeping;
 mod receiving;
+mod retention;
 mod sending;
 mod serving;
 mod uploading;
@@ -18,7 +18,7 @@ use crate::support::{ANNA, Reply, TestApp};
 const UPLOAD: &str = "/devices/shop/media";
 const SEND: &str = "/devices/shop/messages/send";
 
-/// Uploads a file as the body itself.
+/// Uploads a file as the raw body.
 async fn upload(app: &TestApp, bytes: &[u8]) -> Value {
     upload_named(app, bytes, "").await
 }
@@ -28,7 +28,7 @@ async fn upload_named(app: &TestApp, bytes: &[u8], name: &str) -> Value {
     app.with_key(&app.key).send(request).await.created()["data"].clone()
 }
 
-/// Sends an uploaded file and waits until the network has it; answers the message.
+/// Sends an uploaded file, waits until the network has it, and returns the message.
 async fn sent(app: &TestApp, uploaded: &Value) -> Value {
     let media = json!({ "mediaId": uploaded["mediaId"] });
     sent_media(app, media).await
@@ -39,20 +39,20 @@ async fn sent_media(app: &TestApp, media: Value) -> Value {
     app.wait_for_status("shop", accepted["data"]["id"].as_str().unwrap(), "read").await
 }
 
-/// A message with this file.
+/// Sends a message with this file.
 async fn message_with(app: &TestApp, bytes: &[u8], name: &str) -> Value {
     let uploaded = upload_named(app, bytes, name).await;
     sent(app, &uploaded).await
 }
 
-/// Gets an address as a page would: without a key.
-async fn get_bare(app: &TestApp, url: &Value) -> Reply {
-    Reply::of(bare(app, "GET", url).send().await.unwrap()).await
+/// Requests a URL as a web page does: without a key.
+async fn get_without_key(app: &TestApp, url: &Value) -> Reply {
+    Reply::of(request_without_key(app, "GET", url).send().await.unwrap()).await
 }
 
-fn bare(app: &TestApp, method: &str, url: &Value) -> reqwest::RequestBuilder {
+fn request_without_key(app: &TestApp, method: &str, url: &Value) -> reqwest::RequestBuilder {
     let url = url.as_str().unwrap();
-    // Where there is a public address, that stands before it.
+    // A configured public address precedes the path.
     let path = url
         .splitn(4, '/')
         .nth(3)

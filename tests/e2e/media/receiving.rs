@@ -1,11 +1,11 @@
-//! Files that come in with messages.
+//! Media of incoming messages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::files::{on_disk, png, sha256};
-use super::get_bare;
+use super::get_without_key;
 use crate::support::{ANNA, TestApp};
 
 async fn received(app: &TestApp, media: Value) -> Value {
@@ -17,17 +17,17 @@ async fn received(app: &TestApp, media: Value) -> Value {
 
 // covers: event message
 #[tokio::test]
-async fn a_picture_that_comes_in_is_there_before_anybody_is_told() {
+async fn incoming_media_is_stored_before_event() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let media = json!({ "data": STANDARD.encode(png()), "filename": "../x.png", "caption": "Look" });
     let message = received(&app, media).await;
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
     assert_eq!((&message["mimetype"], &message["filesize"]), (&json!("image/png"), &json!(png().len())));
-    let told = app.logged("shop", "message").await.remove(0)["message"].clone();
-    assert_eq!(told["mediaUrl"], message["mediaUrl"]);
-    let download = get_bare(&app, &told["mediaUrl"]).await;
-    // On WhatsApp a picture has no name; the simulator gives it one.
+    let event = app.logged("shop", "message").await.remove(0)["message"].clone();
+    assert_eq!(event["mediaUrl"], message["mediaUrl"]);
+    let download = get_without_key(&app, &event["mediaUrl"]).await;
+    // WhatsApp pictures have no name; the simulator adds one.
     let name = if app.is_native() || !app.has_phone() { "file.png" } else { "x.png" };
     assert_eq!(
         (download.bytes == png(), download.header("content-disposition")),
@@ -36,17 +36,17 @@ async fn a_picture_that_comes_in_is_there_before_anybody_is_told() {
 }
 
 #[tokio::test]
-async fn a_large_file_streams_in() {
+async fn large_incoming_file_is_streamed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = received(&app, json!({ "sizeBytes": 3_000_000, "filename": "a.bin" })).await;
-    let download = get_bare(&app, &message["mediaUrl"]).await;
+    let download = get_without_key(&app, &message["mediaUrl"]).await;
     assert_eq!((download.status, download.bytes.len()), (200, 3_000_000));
     assert_eq!(sha256(&download.bytes), message["mediaInfo"]["sha256"].as_str().unwrap());
 }
 
 #[tokio::test]
-async fn a_file_beyond_the_limit_is_left_out_of_its_message() {
+async fn oversized_incoming_file_is_omitted() {
     let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_BYTES", "2048")]).await;
     app.device("shop").await;
     let message = received(&app, json!({ "sizeBytes": 2_049 })).await;
@@ -55,7 +55,7 @@ async fn a_file_beyond_the_limit_is_left_out_of_its_message() {
 }
 
 #[tokio::test]
-async fn a_file_that_comes_twice_lies_there_once() {
+async fn repeated_incoming_file_is_stored_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..2 {

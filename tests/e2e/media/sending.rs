@@ -1,21 +1,21 @@
-//! Files that leave with messages.
+//! Media of outgoing messages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::files::{mp4, ogg, on_disk, png, sha256};
-use super::{SEND, get_bare, sent, sent_media, upload, upload_named};
+use super::{SEND, get_without_key, sent, sent_media, upload, upload_named};
 use crate::support::{ANNA, TestApp};
 
-async fn arrived(app: &TestApp) -> Vec<Value> {
+async fn arrived_messages(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
     network["data"]["sent"].as_array().unwrap().clone()
 }
 
 // covers: POST /devices/{id}/messages/send
 #[tokio::test]
-async fn an_uploaded_file_arrives_whole_and_is_downloaded_by_its_address() {
+async fn uploaded_file_arrives_and_downloads_whole() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let bytes = mp4(700_000);
@@ -27,14 +27,14 @@ async fn an_uploaded_file_arrives_whole_and_is_downloaded_by_its_address() {
         (&message["filesize"], &message["mediaUrl"]),
         (&json!(700_000), &message["mediaInfo"]["downloadUrl"])
     );
-    let seen = arrived(&app).await.remove(0)["media"].clone();
+    let seen = arrived_messages(&app).await.remove(0)["media"].clone();
     assert_eq!((&seen["sha256"], &seen["filesize"]), (&json!(sha256(&bytes)), &json!(700_000)));
-    let download = get_bare(&app, &message["mediaUrl"]).await;
+    let download = get_without_key(&app, &message["mediaUrl"]).await;
     assert_eq!((download.status, download.bytes == bytes), (200, true));
 }
 
 #[tokio::test]
-async fn a_caption_and_a_name_go_with_the_file() {
+async fn caption_and_name_are_sent_with_file() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, &png()).await;
@@ -43,20 +43,20 @@ async fn a_caption_and_a_name_go_with_the_file() {
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
     assert_eq!((&message["mimetype"], &message["filename"]), (&json!("image/png"), &json!("ab.png")));
     assert_eq!(message["mediaInfo"]["dimensions"], json!({ "width": 640, "height": 480 }));
-    assert_eq!(arrived(&app).await[0]["body"], "Look");
+    assert_eq!(arrived_messages(&app).await[0]["body"], "Look");
 }
 
 #[tokio::test]
-async fn a_small_file_may_stand_in_the_request() {
+async fn small_file_is_accepted_inline() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = sent_media(&app, json!({ "data": STANDARD.encode(ogg()), "asVoice": true })).await;
     assert_eq!((&message["type"], &message["mimetype"]), (&json!("ptt"), &json!("audio/ogg")));
-    assert_eq!(arrived(&app).await[0]["media"]["sha256"], sha256(&ogg()));
+    assert_eq!(arrived_messages(&app).await[0]["media"]["sha256"], sha256(&ogg()));
 }
 
 #[tokio::test]
-async fn a_file_is_not_sent_as_what_it_is_not() {
+async fn mismatched_media_type_is_rejected() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let data = STANDARD.encode(png());
@@ -69,7 +69,7 @@ async fn a_file_is_not_sent_as_what_it_is_not() {
 }
 
 #[tokio::test]
-async fn an_upload_belongs_to_its_device() {
+async fn upload_belongs_to_its_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
@@ -83,7 +83,7 @@ async fn an_upload_belongs_to_its_device() {
 }
 
 #[tokio::test]
-async fn the_same_file_lies_there_once_however_often_it_is_sent() {
+async fn file_sent_often_is_stored_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..3 {
@@ -94,19 +94,19 @@ async fn the_same_file_lies_there_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_forwarded_file_is_the_same_file() {
+async fn forwarded_file_is_shared() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, b"send it on").await;
     let message = sent(&app, &uploaded).await;
     let forward = json!({ "messageId": message["id"], "to": crate::support::BEN });
     app.post("/devices/shop/messages/forward", forward).await.created();
-    app.wait_until("both to arrive", async || (arrived(&app).await.len() == 2).then_some(())).await;
-    assert!(arrived(&app).await.iter().all(|seen| seen["media"]["sha256"] == sha256(b"send it on")));
+    app.wait_until("both to arrive", async || (arrived_messages(&app).await.len() == 2).then_some(())).await;
+    assert!(arrived_messages(&app).await.iter().all(|seen| seen["media"]["sha256"] == sha256(b"send it on")));
 }
 
 #[tokio::test]
-async fn a_repeated_request_takes_in_nothing_again() {
+async fn repeated_request_stores_file_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let send = async |data: &str| {

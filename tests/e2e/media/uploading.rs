@@ -1,4 +1,4 @@
-//! Files on their way in.
+//! Uploads: raw bodies, forms, limits, slow and aborted clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::files::{mp4, ogg, on_disk, png, sha256};
 use super::{SEND, UPLOAD, upload, upload_named};
 use crate::support::{ANNA, Reply, TestApp};
 
-/// A form with one field before its file, and one after it.
+/// A multipart form with one field before and one after its file.
 fn form(filename: &str, bytes: &[u8]) -> (String, Vec<u8>) {
     let mut body = b"--x7\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--x7\r\n".to_vec();
     body.extend(
@@ -28,7 +28,7 @@ async fn post_form(app: &TestApp, content_type: &str, body: Vec<u8>) -> Reply {
 
 // covers: POST /devices/{id}/media
 #[tokio::test]
-async fn a_body_is_taken_as_the_file_that_it_is() {
+async fn raw_body_is_stored_with_detected_type() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let bytes = png();
@@ -43,7 +43,7 @@ async fn a_body_is_taken_as_the_file_that_it_is() {
 }
 
 #[tokio::test]
-async fn the_first_file_of_a_form_is_taken_and_its_claimed_type_is_not() {
+async fn form_file_is_stored_with_detected_type() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (content_type, body) = form("report.pdf", b"%PDF-1.7 not a picture");
@@ -56,7 +56,7 @@ async fn the_first_file_of_a_form_is_taken_and_its_claimed_type_is_not() {
 }
 
 #[tokio::test]
-async fn a_body_may_say_what_it_is_called() {
+async fn upload_name_is_taken_from_header() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let header = "attachment; filename=\"x.txt\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt";
@@ -66,7 +66,7 @@ async fn a_body_may_say_what_it_is_called() {
 }
 
 #[tokio::test]
-async fn a_file_beyond_the_limit_is_refused_with_the_limit_however_it_comes() {
+async fn oversized_upload_is_refused_with_limit() {
     let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_BYTES", "2048")]).await;
     app.device("shop").await;
     let says_limit = |reply: Reply| {
@@ -91,7 +91,7 @@ async fn a_file_beyond_the_limit_is_refused_with_the_limit_however_it_comes() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_refused() {
+async fn upload_without_file_is_rejected() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.with_key(&app.key).send(app.request("POST", UPLOAD)).await.refused(400, "empty_file");
@@ -113,7 +113,7 @@ async fn what_is_no_file_is_refused() {
 }
 
 #[tokio::test]
-async fn an_upload_needs_a_device_and_a_key_that_may_send() {
+async fn upload_requires_device_and_send_scope() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let nowhere = app.request("POST", "/devices/nowhere/media").body("hello");
@@ -128,7 +128,7 @@ async fn an_upload_needs_a_device_and_a_key_that_may_send() {
 }
 
 #[tokio::test]
-async fn a_slow_upload_is_not_cut_by_the_time_limit_of_requests() {
+async fn long_upload_outlives_request_timeout() {
     let app = TestApp::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "200")]).await;
     app.device("shop").await;
     let pieces = futures_util::stream::iter(["slow ", "and ", "steady"]).then(async |piece| {
@@ -141,17 +141,20 @@ async fn a_slow_upload_is_not_cut_by_the_time_limit_of_requests() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_nothing() {
+async fn aborted_upload_leaves_nothing() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let pieces = futures_util::stream::iter([Ok("half a file"), Err(std::io::Error::other("gone"))]);
     let request = app.request("POST", UPLOAD).header("X-API-KEY", &app.key);
     assert!(request.body(reqwest::Body::wrap_stream(pieces)).send().await.is_err());
-    app.wait_until("it to be gone", async || on_disk(&app).is_empty().then_some(())).await;
+    app.wait_until("the upload to be removed", async || on_disk(&app).is_empty().then_some(())).await;
 }
 
-/// An upload that has begun and does not end.
-fn begun(app: &TestApp, device: &str) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+/// An upload that starts and never ends.
+fn stalled_upload(
+    app: &TestApp,
+    device: &str,
+) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
     let endless =
         futures_util::stream::iter([Ok::<_, std::io::Error>("a")]).chain(futures_util::stream::pending());
     let request = app.request("POST", &format!("/devices/{device}/media")).header("X-API-KEY", &app.key);
@@ -159,11 +162,11 @@ fn begun(app: &TestApp, device: &str) -> impl Future<Output = reqwest::Result<re
 }
 
 #[tokio::test]
-async fn eight_files_of_a_device_come_in_at_once_and_no_other_device_waits_for_them() {
+async fn concurrent_uploads_are_limited_per_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
-    let hanging = futures_util::future::join_all((0..8).map(|_| begun(&app, "shop")));
+    let hanging = futures_util::future::join_all((0..8).map(|_| stalled_upload(&app, "shop")));
     let asked = async {
         app.wait_until("all to have begun", async || (on_disk(&app).len() == 8).then_some(())).await;
         let refused = app.with_key(&app.key).send(app.request("POST", UPLOAD).body("hello")).await;
@@ -177,12 +180,12 @@ async fn eight_files_of_a_device_come_in_at_once_and_no_other_device_waits_for_t
         app.with_key(&app.key).send(request).await.created();
     };
     tokio::select! {
-        _ = hanging => panic!("they do not end"),
+        _ = hanging => panic!("a stalled upload ended"),
         () = asked => {}
     }
     let freed = async || {
         let body = json!({ "to": ANNA, "media": { "data": "aGk=" } });
         (app.post(SEND, body).await.status == 201).then_some(())
     };
-    app.wait_until("the places to be free again", freed).await;
+    app.wait_until("upload capacity to be released", freed).await;
 }

@@ -1,14 +1,14 @@
-//! Browsers that want notifications pushed.
+//! Push notifications to subscribed browsers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{app, app_with, told_of_messages};
+use super::{app, app_with, message_notifications};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::{ANNA, BEN};
 
-// The example of RFC 8291.
+// The example keys of RFC 8291.
 const P256DH: &str =
     "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
 const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
@@ -22,7 +22,7 @@ fn browser(url: &str) -> Value {
 // covers: POST /notifications/push
 // covers: DELETE /notifications/push/{pid}
 #[tokio::test]
-async fn a_browser_subscribes_gets_pushes_and_is_forgotten() {
+async fn browser_subscribes_and_unsubscribes_push() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let key = app.get("/notifications/push/key").await.ok()["data"]["publicKey"].as_str().unwrap().to_owned();
@@ -51,13 +51,13 @@ async fn a_browser_subscribes_gets_pushes_and_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_browser_that_is_gone_is_forgotten() {
+async fn gone_push_subscription_is_removed() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let service = Receiver::answering(|_| Answer::Status(410)).await;
     app.post("/notifications/push", browser(&service.url)).await.created();
     app.incoming("shop", ANNA, "hello").await;
-    app.wait_until("it to be forgotten", async || {
+    app.wait_until("the subscription to be removed", async || {
         let left = app.get("/notifications/push").await.ok();
         (left["data"] == json!([])).then_some(())
     })
@@ -65,7 +65,7 @@ async fn a_browser_that_is_gone_is_forgotten() {
 }
 
 #[tokio::test]
-async fn browsers_that_never_answer_keep_only_their_own_operator_waiting() {
+async fn stalled_push_delays_its_operator_only() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let hanging = Receiver::answering(|_| Answer::Nothing).await;
@@ -81,11 +81,11 @@ async fn browsers_that_never_answer_keep_only_their_own_operator_waiting() {
         app.wait_until("the push", async || (service.count() >= count).then_some(())).await;
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
-    assert!(hanging.count() > 0, "there was something to wait for");
+    assert!(hanging.count() > 0, "the stalled browser had a push");
 }
 
 #[tokio::test]
-async fn a_browser_that_fails_rests_before_it_is_tried_again() {
+async fn failing_push_backs_off() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let failing =
@@ -97,7 +97,7 @@ async fn a_browser_that_fails_rests_before_it_is_tried_again() {
     let mut next = async |after_ms: i64| {
         app.clock.advance(after_ms);
         pushed += 1;
-        // Another chat each time: none is counted into a burst.
+        // A different chat each time, so that nothing is coalesced.
         app.incoming("shop", &format!("155501001{pushed:02}"), "hello").await;
         app.wait_until("the push", async || (other.count() >= pushed).then_some(())).await;
     };
@@ -118,12 +118,12 @@ async fn a_browser_that_fails_rests_before_it_is_tried_again() {
     next(61_000).await;
     tried(2, "rests").await;
     next(240_000).await;
-    app.wait_until("it to work again", async || (failing.taken().len() == 1).then_some(())).await;
+    app.wait_until("the next successful push", async || (failing.accepted().len() == 1).then_some(())).await;
     assert_eq!(failing.count(), 3);
 }
 
 #[tokio::test]
-async fn one_key_cannot_use_up_the_room_of_others_by_making_up_names() {
+async fn push_subscriptions_are_limited_per_key() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     let key = app.post("/api-keys", json!({ "name": "k", "scopes": ["events:read"] })).await.created();
     let key = key["data"]["key"].as_str().unwrap().to_owned();
@@ -146,23 +146,23 @@ async fn one_key_cannot_use_up_the_room_of_others_by_making_up_names() {
 }
 
 #[tokio::test]
-async fn a_muted_operator_gets_no_pushes() {
+async fn muted_operator_gets_no_push() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let service = Receiver::answering(|_| Answer::Status(201)).await;
     app.post("/notifications/push", browser(&service.url)).await.created();
     app.post("/devices/shop/notifications/mute", json!({})).await.ok();
-    app.incoming("shop", ANNA, "unheard").await;
-    told_of_messages(&app, "shop", 1).await;
+    app.incoming("shop", ANNA, "muted text").await;
+    message_notifications(&app, "shop", 1).await;
     app.post("/devices/shop/notifications/unmute", json!({})).await.ok();
     let before = service.count();
-    app.incoming("shop", BEN, "heard").await;
+    app.incoming("shop", BEN, "audible text").await;
     app.wait_until("the push", async || (service.count() > before).then_some(())).await;
     assert_eq!((before, service.count()), (0, 1));
 }
 
 #[tokio::test]
-async fn a_browser_that_cannot_be_is_refused() {
+async fn invalid_push_subscription_is_rejected() {
     let app = app().await;
     for (endpoint, p256dh) in [
         ("http://push.example.com/x", P256DH),

@@ -1,20 +1,15 @@
-//! What is counted into one, what is not, and what is no news any more once it is due.
+//! Coalescing of notifications, and notifications that become obsolete before they are due.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, note_command, read, told_of_messages};
+use super::{app, app_with_command, message_notifications, read};
 use crate::support::{ANNA, BEN};
 
 const CARL: &str = "15550100005";
 
 #[tokio::test]
-async fn no_rule_swallows_what_another_one_decides_about() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
-    let app =
-        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
-            .await;
-    app.device("shop").await;
+async fn rules_coalesce_independently() {
+    let (app, dir) = app_with_command(&[]).await;
     for rule in [
         json!({ "match": { "text": "*urgent*" }, "actions": ["dashboard"], "priority": "high" }),
         json!({ "match": { "text": "promo*" }, "actions": ["dashboard"], "throttle": "1h" }),
@@ -25,15 +20,15 @@ async fn no_rule_swallows_what_another_one_decides_about() {
     for body in ["promo 1", "promo 2", "this is urgent!!", "hi", "order 17", "bye"] {
         app.incoming("shop", ANNA, body).await;
     }
-    let told = told_of_messages(&app, "shop", 4).await;
-    let bodies: Vec<&Value> = told.iter().map(|told| &told["body"]).collect();
+    let notifications = message_notifications(&app, "shop", 4).await;
+    let bodies: Vec<&Value> = notifications.iter().map(|entry| &entry["body"]).collect();
     assert_eq!(bodies, ["promo 1", "this is urgent!!", "hi", "order 17"]);
     let env = app.wait_until("the command", async || read(dir.path(), "env")).await;
     assert!(env.ends_with("|order 17\n"), "{env}");
 }
 
 #[tokio::test]
-async fn what_was_muted_or_read_while_it_waited_is_no_news() {
+async fn pending_notification_is_dropped_if_muted_or_read() {
     let app = app().await;
     app.device("shop").await;
     for who in [ANNA, BEN, CARL] {
@@ -41,23 +36,26 @@ async fn what_was_muted_or_read_while_it_waited_is_no_news() {
             app.incoming("shop", who, &format!("{who} {n}")).await;
         }
     }
-    // Once this one is told, all before it were looked at.
+    // The watcher has read all earlier events once this notification exists.
     app.incoming("shop", "15550100006", "the last").await;
-    told_of_messages(&app, "shop", 4).await;
+    message_notifications(&app, "shop", 4).await;
     let anna = json!({ "everybody": true, "chatId": format!("{ANNA}@c.us") });
     app.post("/devices/shop/notifications/mute", anna).await.ok();
     app.post(&format!("/devices/shop/chats/{BEN}@c.us/read"), json!({})).await.ok();
     app.clock.advance(10_001);
-    let told = told_of_messages(&app, "shop", 5).await;
-    assert_eq!((&told[4]["body"], &told[4]["count"]), (&json!(format!("{CARL} 3")), &json!(3)));
+    let notifications = message_notifications(&app, "shop", 5).await;
+    assert_eq!(
+        (&notifications[4]["body"], &notifications[4]["count"]),
+        (&json!(format!("{CARL} 3")), &json!(3))
+    );
     app.incoming("shop", CARL, "last").await;
     app.clock.advance(10_001);
-    let told = told_of_messages(&app, "shop", 6).await;
-    assert_eq!((told.len(), &told[5]["body"]), (6, &json!("last")));
+    let notifications = message_notifications(&app, "shop", 6).await;
+    assert_eq!((notifications.len(), &notifications[5]["body"]), (6, &json!("last")));
 }
 
 #[tokio::test]
-async fn a_new_device_has_no_rules_and_mutes_of_the_one_that_had_its_name() {
+async fn reused_device_id_has_no_old_rules_or_mutes() {
     let app = app().await;
     app.device("shop").await;
     app.post("/devices/shop/notifications/rules", json!({ "actions": [] })).await.created();
@@ -74,5 +72,5 @@ async fn a_new_device_has_no_rules_and_mutes_of_the_one_that_had_its_name() {
     let muted = app.post("/devices/shop/notifications/unmute", chat).await.ok();
     assert_eq!(muted["data"]["mutes"], json!([]));
     app.incoming("shop", ANNA, "hello").await;
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
 }

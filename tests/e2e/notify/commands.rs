@@ -1,22 +1,14 @@
-//! Commands that rules run, and trying actions out.
+//! Commands that rules run, and the test of single actions.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, note_command, read, told_of_messages};
+use super::{app, app_with, app_with_command, message_notifications, note_command, read};
 use crate::support::{ANNA, BEN, TestApp};
 
 #[tokio::test]
-async fn a_command_gets_the_notification_and_the_event() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
+async fn command_receives_notification_and_event() {
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note" }]"#;
-    let app = app_with(&[
-        ("WHARF__EFFECTS__COMMAND__ENABLED", "true"),
-        ("WHARF__NOTIFY__COMMANDS", &commands),
-        ("WHARF__NOTIFY__RULES", rules),
-    ])
-    .await;
-    app.device("shop").await;
+    let (app, dir) = app_with_command(&[("WHARF__NOTIFY__RULES", rules)]).await;
     let body = json!({ "from": ANNA, "body": "hello", "notifyName": "Anna" });
     app.post("/simulator/shop/incoming", body).await.ok();
     let env = app.wait_until("the command", async || read(dir.path(), "env")).await;
@@ -24,8 +16,8 @@ async fn a_command_gets_the_notification_and_the_event() {
     let input: Value = serde_json::from_str(&read(dir.path(), "in").unwrap()).unwrap();
     assert_eq!((&input["deviceId"], &input["notification"]["title"]), (&json!("shop"), &json!("Anna")));
     assert_eq!(input["event"]["message"]["body"], "hello");
-    // A rule without dashboard and webhook leaves no event.
-    assert!(app.logged("shop", "notification").await.iter().all(|told| told["kind"] != "message"));
+    // A rule without dashboard and webhook emits no event.
+    assert!(app.logged("shop", "notification").await.iter().all(|entry| entry["kind"] != "message"));
     app.wait_until("its exit code", async || {
         app.get("//metrics")
             .await
@@ -37,24 +29,16 @@ async fn a_command_gets_the_notification_and_the_event() {
 }
 
 #[tokio::test]
-async fn a_command_runs_for_what_waited_at_a_stop_and_for_old_news() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
+async fn command_runs_for_pending_and_old_notifications() {
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note", "group": "10s" }]"#;
-    let app = app_with(&[
-        ("WHARF__EFFECTS__COMMAND__ENABLED", "true"),
-        ("WHARF__NOTIFY__COMMANDS", &commands),
-        ("WHARF__NOTIFY__RULES", rules),
-        ("WHARF__NOTIFY__FRESH_MS", "60000"),
-    ])
-    .await;
+    let settings = [("WHARF__NOTIFY__RULES", rules), ("WHARF__NOTIFY__FRESH_MS", "60000")];
+    let (app, dir) = app_with_command(&settings).await;
     let ran = async |app: &TestApp, text: &str| {
         app.wait_until("the command", async || {
             read(dir.path(), "env").is_some_and(|env| env.contains(text)).then_some(())
         })
         .await;
     };
-    app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;
     ran(&app, "one").await;
     app.incoming("shop", ANNA, "two").await;
@@ -69,13 +53,8 @@ async fn a_command_runs_for_what_waited_at_a_stop_and_for_old_news() {
 
 // covers: POST /notifications/test
 #[tokio::test]
-async fn each_action_can_be_tried_and_says_what_happened() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
-    let app =
-        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
-            .await;
-    app.device("shop").await;
+async fn each_action_can_be_tested() {
+    let (app, dir) = app_with_command(&[]).await;
     let tried = async |body: Value| app.post("/notifications/test", body).await.ok()["data"].clone();
     for action in ["desktop", "sound"] {
         let off = tried(json!({ "action": action })).await;
@@ -94,7 +73,7 @@ async fn each_action_can_be_tried_and_says_what_happened() {
     let logged = tried(json!({ "action": "dashboard", "deviceId": "shop" })).await;
     assert_eq!(logged["done"], true, "{logged}");
     let all = app.logged("shop", "notification").await;
-    assert!(all.iter().any(|told| told["kind"] == "test"));
+    assert!(all.iter().any(|entry| entry["kind"] == "test"));
     app.post("/notifications/test", json!({ "action": "dashboard" })).await.refused(400, "invalid_field");
     app.post("/notifications/test", json!({ "action": "mail" })).await.refused(400, "invalid_field");
     let other = json!({ "action": "command", "command": "rm" });
@@ -106,7 +85,7 @@ async fn each_action_can_be_tried_and_says_what_happened() {
 }
 
 #[tokio::test]
-async fn no_command_runs_that_the_settings_do_not_enable() {
+async fn commands_run_only_if_enabled() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let app = app_with(&[("WHARF__NOTIFY__COMMANDS", &commands)]).await;
@@ -114,7 +93,7 @@ async fn no_command_runs_that_the_settings_do_not_enable() {
     let rule = json!({ "actions": ["command", "dashboard"], "command": "note" });
     app.post("/notifications/rules", rule).await.created();
     app.incoming("shop", ANNA, "hello").await;
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     app.wait_until("the refusal", async || {
         let metrics = app.get("//metrics").await.text();
         metrics.contains("wharf_notify_effects_total{action=\"command\",outcome=\"off\"}").then_some(())
@@ -124,11 +103,11 @@ async fn no_command_runs_that_the_settings_do_not_enable() {
 }
 
 #[tokio::test]
-async fn a_daemon_without_desktop_and_loudspeaker_tells_in_dashboards() {
+async fn dashboard_notifies_without_desktop_and_sound() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     app.wait_until("the actions to be off", async || {
         let metrics = app.get("//metrics").await.text();
         let off = |action: &str| metrics.contains(&format!("{{action=\"{action}\",outcome=\"off\"}}"));

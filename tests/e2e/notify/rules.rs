@@ -1,8 +1,8 @@
-//! Rules, made over REST, in settings and in devices' files.
+//! Notification rules over REST, in settings and in device files.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, told_of_messages};
+use super::{app, app_with, message_notifications};
 use crate::support::ANNA;
 
 // covers: GET /notifications/rules
@@ -16,7 +16,7 @@ use crate::support::ANNA;
 // covers: PATCH /devices/{id}/notifications/rules/{rid}
 // covers: DELETE /devices/{id}/notifications/rules/{rid}
 #[tokio::test]
-async fn rules_are_made_shown_changed_and_deleted() {
+async fn rules_are_created_shown_changed_and_deleted() {
     let app = app().await;
     app.device("shop").await;
     for path in ["/notifications/rules", "/devices/shop/notifications/rules"] {
@@ -45,7 +45,7 @@ async fn rules_are_made_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_rule_that_cannot_be_is_refused_with_its_field() {
+async fn invalid_rule_is_rejected_with_field() {
     let app = app().await;
     for (rule, field) in [
         (json!({}), "actions"),
@@ -65,29 +65,34 @@ async fn a_rule_that_cannot_be_is_refused_with_its_field() {
 }
 
 #[tokio::test]
-async fn a_misspelt_field_is_refused_with_the_one_that_was_meant() {
+async fn misspelt_rule_field_error_suggests_field() {
     let app = app().await;
     app.device("shop").await;
-    let said = async |path: &str, body: Value| {
+    let field_error = async |path: &str, body: Value| {
         let refused = app.post(path, body).await.refused(400, "invalid_field");
         refused["details"][0]["message"].as_str().unwrap().to_owned()
     };
     let rule = json!({ "actions": [], "match": { "txt": "order" } });
-    assert_eq!(said("/notifications/rules", rule).await, "is no field of a rule; did you mean text?");
+    assert_eq!(field_error("/notifications/rules", rule).await, "is no field of a rule; did you mean text?");
     for (path, body, meant) in [
         ("/devices/shop/notifications/read", json!({ "id": ["shop-1"] }), "ids"),
         ("/devices/shop/notifications/mute", json!({ "chatID": "15550100001" }), "chatId"),
         ("/devices/shop/notifications/unmute", json!({ "evrybody": true }), "everybody"),
         ("/notifications/test", json!({ "action": "sound", "sounds": "call" }), "sound"),
     ] {
-        assert_eq!(said(path, body).await, format!("is no field here; did you mean {meant}?"), "{path}");
+        assert_eq!(
+            field_error(path, body).await,
+            format!("is no field here; did you mean {meant}?"),
+            "{path}"
+        );
     }
-    let known = said("/notifications/rules", json!({ "actions": ["sound"], "sound": "bell" })).await;
-    assert_eq!(known, "must be the name of a sound: message, call, system, error");
+    let sound_error =
+        field_error("/notifications/rules", json!({ "actions": ["sound"], "sound": "bell" })).await;
+    assert_eq!(sound_error, "must be the name of a sound: message, call, system, error");
 }
 
 #[tokio::test]
-async fn what_is_null_in_a_change_becomes_what_it_is_unset() {
+async fn null_in_rule_patch_resets_default() {
     let app = app().await;
     let rule = json!({
         "match": { "text": "order" }, "actions": ["sound"], "priority": "high", "sound": "call", "volume": 0.5,
@@ -108,7 +113,7 @@ async fn what_is_null_in_a_change_becomes_what_it_is_unset() {
 }
 
 #[tokio::test]
-async fn a_key_of_some_devices_neither_uses_the_machine_nor_sees_who_else_is_there() {
+async fn device_key_cannot_use_host_effects_or_see_others() {
     let app = app_with(&[("WHARF__NOTIFY__COMMANDS", r#"[{ "name": "lamp", "run": ["true"] }]"#)]).await;
     app.device("shop").await;
     let body = json!({ "name": "k", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] });
@@ -127,14 +132,14 @@ async fn a_key_of_some_devices_neither_uses_the_machine_nor_sees_who_else_is_the
     }
     tenant.post(path, json!({ "actions": ["dashboard", "push"] })).await.created();
 
-    for (name, wanted) in [
+    for (name, condition) in [
         ("plain", json!({ "text": "order" })),
         ("mine", json!({ "devices": ["shop"], "people": ["15550100001"] })),
         ("other", json!({ "devices": ["shop", "bakery"] })),
         ("person", json!({ "people": ["15550100009"] })),
         ("chat", json!({ "chats": ["15550100009"] })),
     ] {
-        let rule = json!({ "name": name, "match": wanted, "actions": [] });
+        let rule = json!({ "name": name, "match": condition, "actions": [] });
         let made = app.post("/notifications/rules", rule).await.created()["data"].clone();
         let seen = name == "plain" || name == "mine";
         let one = tenant.get(&format!("/notifications/rules/{}", made["id"].as_str().unwrap())).await;
@@ -151,7 +156,7 @@ async fn a_key_of_some_devices_neither_uses_the_machine_nor_sees_who_else_is_the
 }
 
 #[tokio::test]
-async fn a_key_of_some_devices_sets_rules_for_these_alone() {
+async fn device_key_sets_rules_of_its_devices_only() {
     let app = app().await;
     app.device("shop").await;
     let body = json!({ "name": "k", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] });
@@ -163,7 +168,7 @@ async fn a_key_of_some_devices_sets_rules_for_these_alone() {
 }
 
 #[tokio::test]
-async fn the_first_rule_that_matches_decides() {
+async fn first_matching_rule_decides() {
     let rules = r#"[{ "name": "silent", "match": { "text": "spam*" }, "actions": [] }]"#;
     let app = app_with(&[("WHARF__NOTIFY__RULES", rules)]).await;
     app.device("shop").await;
@@ -171,13 +176,16 @@ async fn the_first_rule_that_matches_decides() {
     app.post("/devices/shop/notifications/rules", loud).await.created();
     app.incoming("shop", "15550100004", "spam and more").await;
     app.incoming("shop", ANNA, "urgent: come").await;
-    let told = told_of_messages(&app, "shop", 1).await;
-    assert_eq!((&told[0]["body"], &told[0]["priority"]), (&json!("urgent: come"), &json!("high")));
-    assert_eq!((told.len(), &told[0]["sound"]), (1, &json!("error")));
+    let notifications = message_notifications(&app, "shop", 1).await;
+    assert_eq!(
+        (&notifications[0]["body"], &notifications[0]["priority"]),
+        (&json!("urgent: come"), &json!("high"))
+    );
+    assert_eq!((notifications.len(), &notifications[0]["sound"]), (1, &json!("error")));
 }
 
 #[tokio::test]
-async fn a_devices_file_has_rules_of_its_own() {
+async fn declared_device_has_own_rules() {
     let app = app().await;
     std::fs::create_dir_all(app.devices_dir()).unwrap();
     let declare = async |text: &str| {

@@ -1,10 +1,10 @@
-//! Sounds as dashboards get them.
+//! Notification sounds, as served to dashboards.
 
 use super::app_with;
 
 // covers: GET /notifications/sounds
 #[tokio::test]
-async fn sounds_are_listed_and_served_with_their_type_and_an_etag() {
+async fn sounds_are_listed_and_served_with_etag() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("bell.wav"), b"RIFF\0\0\0\0WAVE").unwrap();
     std::fs::write(dir.path().join("secret.txt"), b"no sound").unwrap();
@@ -32,7 +32,7 @@ async fn sounds_are_listed_and_served_with_their_type_and_an_etag() {
 }
 
 #[tokio::test]
-async fn what_is_no_sound_or_lies_elsewhere_is_not_served() {
+async fn other_files_are_not_served_as_sounds() {
     let outside = tempfile::tempdir().unwrap();
     let wave = b"RIFF\0\0\0\0WAVE";
     std::fs::write(outside.path().join("private.wav"), wave).unwrap();

@@ -1,4 +1,4 @@
-//! Who may change which queue, and to what.
+//! Access to queues and validation of their configuration.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::{ANNA, Reply, TestApp};
 // covers: PUT /queue/config
 // covers: POST /devices/{id}/warmup
 #[tokio::test]
-async fn a_key_for_one_device_sees_and_changes_no_other_queue() {
+async fn device_key_sees_its_queue_only() {
     let app = TestApp::start().await;
     for device in ["shop", "home"] {
         app.device(device).await;
@@ -55,7 +55,7 @@ async fn a_key_for_one_device_sees_and_changes_no_other_queue() {
 // covers: PUT /queue/config
 // covers: POST /devices/{id}/warmup
 #[tokio::test]
-async fn what_cannot_be_is_named() {
+async fn invalid_queue_config_is_rejected_by_field() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let named = |reply: &Reply, field: &str| {
@@ -81,7 +81,7 @@ async fn what_cannot_be_is_named() {
     }
     let nowhere = json!({ "minDelay": 5, "deviceIds": ["shop", "nowhere"] });
     put(&app, "/queue/config", nowhere).await.refused(404, "device_not_found");
-    assert_eq!(queue_of(&app, "shop").await["config"]["minDelay"], 0, "of all named devices, or of none");
+    assert_eq!(queue_of(&app, "shop").await["config"]["minDelay"], 0, "the change is all or nothing");
     named(&app.post("/queue/clear", json!({ "status": "sent" })).await, "status");
     named(&app.post("/queue/clear", json!({ "chatId": "?" })).await, "chatId");
     app.post("/queue/clear", json!({ "deviceIds": ["nowhere"] })).await.refused(404, "device_not_found");
@@ -91,7 +91,7 @@ async fn what_cannot_be_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_file_sets_the_queue_configuration_cannot_change() {
+async fn declared_queue_settings_cannot_be_changed() {
     let app = TestApp::start().await;
     std::fs::create_dir_all(app.devices_dir()).unwrap();
     let text =

@@ -1,4 +1,4 @@
-//! Cancelling what waits, and nothing else.
+//! Cancelling queued messages; a message that may have been sent is never cancelled.
 
 use serde_json::json;
 use wharf::domain::clock::Clock as _;
@@ -8,7 +8,7 @@ use crate::support::{ANNA, BEN, TestApp};
 
 // covers: POST /queue/clear
 #[tokio::test]
-async fn what_waits_is_cancelled_and_told() {
+async fn cleared_queue_cancels_and_emits() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -37,7 +37,7 @@ async fn what_waits_is_cancelled_and_told() {
     assert_eq!(cleared["data"], json!({ "cancelled": 2, "devices": { "home": 1, "shop": 1 } }));
     assert_eq!(status_of(&app, "home", &other).await, "failed");
     let health = app.get("/devices/shop/health").await.ok();
-    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what an operator cancels is no failure");
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "a cancelled message is not a failure");
     app.post("/devices/shop/start", json!({})).await.ok();
     let next = app.send("shop", ANNA, "four").await;
     app.wait_for_status("shop", &next, "read").await;
@@ -45,7 +45,7 @@ async fn what_waits_is_cancelled_and_told() {
 }
 
 #[tokio::test]
-async fn a_cleared_queue_makes_room_at_once() {
+async fn cleared_queue_frees_capacity() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "messagesPerDay": 1 })).await;
@@ -63,7 +63,7 @@ async fn a_cleared_queue_makes_room_at_once() {
 
 // covers: POST /devices/{id}/messages/{mid}/cancel
 #[tokio::test]
-async fn one_message_is_cancelled_while_it_waits() {
+async fn queued_message_can_be_cancelled() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let later = schedule(&app, "shop", ANNA, HOUR).await;
@@ -80,11 +80,9 @@ async fn one_message_is_cancelled_while_it_waits() {
 }
 
 #[tokio::test]
-async fn a_message_is_cancelled_while_typing_is_shown() {
+async fn message_can_be_cancelled_during_typing() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     configure(&app, json!({ "typingDelay": 400 })).await;
     let id = app.send("shop", ANNA, "hm").await;
@@ -101,11 +99,9 @@ async fn a_message_is_cancelled_while_typing_is_shown() {
 }
 
 #[tokio::test]
-async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
+async fn cancelled_retry_does_not_block_chat() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
-        return;
-    }
+    skip_unless!(app.reports_failed_attempts(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient" })).await;
     let first = app.send("shop", ANNA, "one").await;
@@ -116,16 +112,14 @@ async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
 }
 
 #[tokio::test]
-async fn what_may_have_arrived_is_never_cancelled() {
+async fn possibly_sent_message_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
-        return;
-    }
+    skip_unless!(app.reports_failed_attempts(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_unknown", "value": "lost" })).await;
     let id = app.send("shop", ANNA, "hello").await;
     app.wait_for_status("shop", &id, "sending").await;
-    app.wait_until("the try to end", async || {
+    app.wait_until("the attempt to end", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
     })
     .await;
@@ -136,7 +130,7 @@ async fn what_may_have_arrived_is_never_cancelled() {
 }
 
 #[tokio::test]
-async fn a_message_for_later_survives_a_restart_and_can_be_cancelled_after_it() {
+async fn scheduled_message_survives_restart_and_cancels() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let due = app.clock.now().plus(HOUR).0;

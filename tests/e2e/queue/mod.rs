@@ -1,4 +1,4 @@
-//! The queues: looked at, cleared, and given their pace.
+//! Queues over REST: status, clearing, cancelling and pacing.
 
 use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
@@ -17,7 +17,7 @@ async fn put(app: &TestApp, path: &str, body: Value) -> Reply {
     app.with_key(&app.key).send(app.request("PUT", path).json(&body)).await
 }
 
-/// Sets the pace; this also makes the outboxes look at the clock.
+/// Sets the pacing, which also makes the outboxes read the clock.
 async fn configure(app: &TestApp, body: Value) -> Value {
     put(app, "/queue/config", body).await.ok()["data"].clone()
 }

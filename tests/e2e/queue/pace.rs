@@ -1,4 +1,4 @@
-//! Limits, quiet hours and warm-up, as seen from outside.
+//! Send limits, quiet hours and warm-up, measured at the network.
 
 use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
@@ -13,7 +13,7 @@ use crate::support::{ANNA, BEN, TestApp};
 // covers: PUT /queue/config
 // covers: GET /devices/{id}/queue-status
 #[tokio::test]
-async fn a_limit_holds_the_queue_back_and_says_so() {
+async fn send_limit_holds_queue_with_reason() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let set = put(&app, "/queue/config", json!({ "messagesPerMinute": 1 })).await.ok();
@@ -45,7 +45,7 @@ async fn a_limit_holds_the_queue_back_and_says_so() {
 
 // covers: PUT /queue/config
 #[tokio::test]
-async fn limits_hold_over_a_restart() {
+async fn send_limits_survive_restart() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "messagesPerDay": 2 })).await;
@@ -65,7 +65,7 @@ async fn limits_hold_over_a_restart() {
 }
 
 #[tokio::test]
-async fn pauses_are_kept_between_messages_as_the_network_sees_them() {
+async fn network_sees_delays_between_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "minDelay": 80, "maxDelay": 120, "typingDelay": 30 })).await;
@@ -77,13 +77,13 @@ async fn pauses_are_kept_between_messages_as_the_network_sees_them() {
     let sent = network["data"]["sent"].as_array().unwrap();
     let mut at: Vec<i64> = sent.iter().map(|message| message["at"].as_i64().unwrap()).collect();
     at.sort_unstable();
-    // From leaving to being noted there a message takes a moment, and the first to a person a longer one.
+    // Recording at the network lags the send slightly, for the first message of a chat more so.
     assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 40), "{at:?}");
     assert!(at[5] - at[0] >= 5 * 80 - 40, "{at:?}");
 }
 
 #[tokio::test]
-async fn a_burst_is_not_granted_anew_by_a_restart() {
+async fn burst_limit_survives_restart() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__BURST_LIMIT", "1")]).await;
     app.device("shop").await;
     let first = app.send("shop", ANNA, "one").await;
@@ -96,7 +96,7 @@ async fn a_burst_is_not_granted_anew_by_a_restart() {
 }
 
 #[tokio::test]
-async fn nothing_leaves_in_quiet_hours_however_urgent() {
+async fn quiet_hours_hold_urgent_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let clock = |ms: i64| {
@@ -118,7 +118,7 @@ async fn nothing_leaves_in_quiet_hours_however_urgent() {
 }
 
 #[tokio::test]
-async fn only_so_many_new_chats_are_opened_in_a_day() {
+async fn new_chats_per_day_are_limited() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", "15550100009", "hello").await;
@@ -127,8 +127,8 @@ async fn only_so_many_new_chats_are_opened_in_a_day() {
     app.wait_for_status("shop", &first, "read").await;
     let stranger = app.send("shop", BEN, "you too").await;
     wait_until_held(&app, "shop", "new_chats_per_day").await;
-    for known in [ANNA, "15550100009"] {
-        let id = app.send("shop", known, "as I said").await;
+    for contact in [ANNA, "15550100009"] {
+        let id = app.send("shop", contact, "as I said").await;
         app.wait_for_status("shop", &id, "read").await;
     }
     let app = app.restarted().await;
@@ -141,7 +141,7 @@ async fn only_so_many_new_chats_are_opened_in_a_day() {
 
 // covers: POST /devices/{id}/warmup
 #[tokio::test]
-async fn a_warm_up_lowers_the_limits_from_day_to_day() {
+async fn warm_up_limits_rise_daily() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "newChatsPerDay": 10 })).await;
@@ -161,7 +161,7 @@ async fn a_warm_up_lowers_the_limits_from_day_to_day() {
     assert_eq!(health["data"]["metrics"]["warmupPhase"], "day 3 of 5");
     app.wait_for_status("shop", &second, "read").await;
     let again = app.post("/devices/shop/warmup", json!({ "days": 7 })).await.ok();
-    assert_eq!(again["data"]["warmupPhase"], "day 3 of 7", "one that runs goes on");
+    assert_eq!(again["data"]["warmupPhase"], "day 3 of 7", "a running warm-up continues");
     let ended = app.post("/devices/shop/warmup", json!({ "enabled": false })).await.ok();
     assert_eq!(
         (&ended["data"]["warmupPhase"], &ended["data"]["config"]["warmup"]),
@@ -170,5 +170,5 @@ async fn a_warm_up_lowers_the_limits_from_day_to_day() {
     let health = app.get("/devices/shop/health").await.ok();
     assert_eq!(health["data"]["metrics"]["warmupPhase"], Value::Null);
     let started = app.post("/devices/shop/warmup", json!({})).await.ok();
-    assert_eq!(started["data"]["warmupPhase"], "day 1 of 14", "a body is not needed");
+    assert_eq!(started["data"]["warmupPhase"], "day 1 of 14", "the body is optional");
 }

@@ -1,4 +1,4 @@
-//! Reactions, edits, stars, and taking messages back.
+//! Reactions, edits, stars, revocation and deletion of messages.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const DELETE: &str = "/devices/shop/messages/delete";
 // covers: POST /devices/{id}/messages/{mid}/react
 // covers: event message:reaction
 #[tokio::test]
-async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
+async fn reaction_reaches_network_until_removed() {
     let app = TestApp::start().await;
     let device = app.device("shop").await;
     let me = format!("{}@c.us", device["phoneNumber"].as_str().unwrap());
@@ -25,7 +25,7 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
     assert_eq!(message(&app, &id).await["reactions"], json!([]));
     let logged = app.logged("shop", "message:reaction").await;
     let emoji: Vec<&str> = logged.iter().map(|e| e["emoji"].as_str().unwrap()).collect();
-    assert_eq!(emoji, ["👍", "🎉", ""], "each change is told once");
+    assert_eq!(emoji, ["👍", "🎉", ""], "each change is emitted once");
     assert_eq!((&logged[0]["messageId"], &logged[0]["from"]), (&json!(id), &json!(me)));
     assert_eq!(changes(&app).await[0]["kind"], "react");
     for wrong in ["two words", "hello", "1", "👍\n", &"👍".repeat(20)] {
@@ -37,11 +37,9 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
 }
 
 #[tokio::test]
-async fn what_the_network_has_to_hear_needs_a_connection() {
+async fn network_changes_require_connection() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -51,7 +49,7 @@ async fn what_the_network_has_to_hear_needs_a_connection() {
     app.post(EDIT, json!({ "messageId": id, "newText": "hi" })).await.refused(409, "device_offline");
     app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.refused(409, "device_offline");
     assert_eq!(message(&app, &id).await["body"], "hello");
-    // What only this account sees does not.
+    // A change that only this account sees needs no connection.
     app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     app.post(DELETE, json!({ "messageId": id })).await.ok();
 }
@@ -59,11 +57,9 @@ async fn what_the_network_has_to_hear_needs_a_connection() {
 // covers: POST /devices/{id}/messages/edit
 // covers: event message:edited
 #[tokio::test]
-async fn an_edit_changes_the_text_everywhere() {
+async fn edit_changes_text_everywhere() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "see you at nine").await;
     let edited = app.post(EDIT, json!({ "messageId": id, "newText": "see you at ten" })).await.ok();
@@ -73,8 +69,8 @@ async fn an_edit_changes_the_text_everywhere() {
     );
     let logged = app.logged("shop", "message:edited").await;
     assert_eq!((logged.len(), &logged[0]["message"]["body"]), (1, &json!("see you at ten")));
-    let told = changes(&app).await;
-    assert_eq!((&told[0]["kind"], &told[0]["body"]), (&json!("edit"), &json!("see you at ten")));
+    let reported = changes(&app).await;
+    assert_eq!((&reported[0]["kind"], &reported[0]["body"]), (&json!("edit"), &json!("see you at ten")));
     let found = async |word: &str| {
         app.get(&format!("/devices/shop/messages/search?query={word}")).await.ok()["totalResults"].clone()
     };
@@ -90,20 +86,18 @@ async fn an_edit_changes_the_text_everywhere() {
 }
 
 #[tokio::test]
-async fn the_last_edit_here_is_the_last_at_the_network() {
+async fn last_edit_wins_at_network() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "draft").await;
     let edit = async |text: String| {
         app.post(EDIT, json!({ "messageId": id, "newText": text })).await.ok();
     };
     futures_util::future::join_all((0..16).map(|n| edit(format!("version {n}")))).await;
-    let told = changes(&app).await;
-    assert_eq!((told.len(), &message(&app, &id).await["body"]), (16, &told[15]["body"]));
-    // Whatever the clock does meanwhile.
+    let reported = changes(&app).await;
+    assert_eq!((reported.len(), &message(&app, &id).await["body"]), (16, &reported[15]["body"]));
+    // The clock may step between the edits.
     app.clock.advance(-60_000);
     edit("final".to_owned()).await;
     assert_eq!(changes(&app).await[16]["body"], "final");
@@ -111,11 +105,9 @@ async fn the_last_edit_here_is_the_last_at_the_network() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_changes_before_it_leaves() {
+async fn queued_message_is_edited_before_send() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let first = app.send("shop", ANNA, "one").await;
@@ -129,21 +121,21 @@ async fn a_message_that_waits_changes_before_it_leaves() {
     app.wait_for_status("shop", &last, "read").await;
     let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
     assert_eq!(bodies, ["one, mended", "four"]);
-    assert!(changes(&app).await.is_empty(), "the network never had them");
+    assert!(changes(&app).await.is_empty(), "the network never received them");
     assert_eq!(app.steps("shop", &second).await, ["queued", "failed"]);
     let steps = app.logged("shop", "message:status").await;
     let failed = steps.iter().find(|s| s["messageId"] == second && s["status"] == "failed").unwrap();
     assert_eq!(failed["code"], "cancelled");
     let health = app.get("/devices/shop/health").await.ok();
-    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what somebody takes back is no failure");
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "a revoked message is not a failure");
 }
 
-/// A message to Anna that failed to leave once and is tried again in a minute, and one to Ben.
-async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
+/// A message to Anna that failed once and is retried in a minute, and one to Ben.
+async fn two_retrying_messages(app: &TestApp) -> [String; 2] {
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 2 })).await;
     let ids = [app.send("shop", ANNA, "one").await, app.send("shop", BEN, "two").await];
-    app.wait_until("both to be tried again", async || {
+    app.wait_until("both to be rescheduled", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["retrying"] == 2).then_some(())
     })
     .await;
@@ -151,18 +143,19 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
+async fn retried_message_can_be_edited_or_deleted() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
-    }
-    let [edited, removed] = two_that_are_tried_again(&app).await;
+    skip_unless!(
+        app.reports_failed_attempts() && app.can(|engine| engine.edit),
+        "reports of failed attempts and edits"
+    );
+    let [edited, removed] = two_retrying_messages(&app).await;
     let next = app.send("shop", BEN, "three").await;
     app.post(EDIT, json!({ "messageId": edited, "newText": "one, mended" })).await.ok();
     app.post(DELETE, json!({ "messageId": removed })).await.ok();
     app.wait_for_status("shop", &next, "read").await;
     let app = app.restarted().await;
-    // Nothing that waits for its time hears a clock leap: whoever starts looks at it.
+    // Scheduled work does not react to a jump of the test clock; a started device reads it.
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.clock.advance(60_000);
     app.post("/devices/shop/start", json!({})).await.ok();
@@ -173,25 +166,26 @@ async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() 
 }
 
 #[tokio::test]
-async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
+async fn retried_message_can_be_revoked() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
-    }
-    let [revoked, _] = two_that_are_tried_again(&app).await;
+    skip_unless!(
+        app.reports_failed_attempts() && app.can(|engine| engine.edit),
+        "reports of failed attempts and edits"
+    );
+    let [revoked, _] = two_retrying_messages(&app).await;
     let next = app.send("shop", ANNA, "three").await;
     app.post(DELETE, json!({ "messageId": revoked, "forEveryone": true })).await.ok();
     app.wait_for_status("shop", &next, "read").await;
     assert_eq!(message(&app, &revoked).await["type"], "revoked");
-    assert!(changes(&app).await.is_empty(), "the network never had it");
+    assert!(changes(&app).await.is_empty(), "the network never received it");
 }
 
-/// A message that was removed here while its outcome was not known, and the device away.
-async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
+/// Removes a message locally while its outcome is unknown and the device is offline.
+async fn remove_with_unknown_outcome(app: &TestApp, fault: Value) -> String {
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", fault).await;
     let id = app.send("shop", ANNA, "gone here").await;
-    app.wait_until("the try to end", async || {
+    app.wait_until("the attempt to end", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
     })
     .await;
@@ -200,47 +194,50 @@ async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
     app.post(DELETE, json!({ "messageId": id })).await.ok();
     app.post("/devices/shop/start", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    another_gets_through(app).await;
+    send_another_message(app).await;
     id
 }
 
-/// Another message to the same chat gets through.
-async fn another_gets_through(app: &TestApp) {
+/// Delivers another message to the same chat.
+async fn send_another_message(app: &TestApp) {
     let next = app.send("shop", ANNA, "next").await;
     app.wait_for_status("shop", &next, "sent").await;
 }
 
-async fn under_way(app: &TestApp) -> Value {
+async fn in_flight_count(app: &TestApp) -> Value {
     app.get("/queue/status").await.ok()["data"]["totals"]["underWay"].clone()
 }
 
 #[tokio::test]
-async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
+async fn removed_unknown_send_is_finalized_by_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
-    }
-    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
-    assert_eq!(under_way(&app).await, 1);
+    skip_unless!(
+        app.reports_failed_attempts() && app.can(|engine| engine.revoke),
+        "reports of failed attempts and revoking messages"
+    );
+    let id = remove_with_unknown_outcome(&app, json!({ "kind": "send_unknown" })).await;
+    assert_eq!(in_flight_count(&app).await, 1);
     app.post("/simulator/shop/receipt", json!({ "messageId": id, "ack": 2 })).await.ok();
-    app.wait_until("it to be settled", async || (under_way(&app).await == 0).then_some(())).await;
+    app.wait_until("the outcome to be final", async || (in_flight_count(&app).await == 0).then_some(()))
+        .await;
     assert_eq!(app.steps("shop", &id).await, ["queued", "sending", "sent", "delivered"]);
     let copies = sent(&app).await;
     assert_eq!((&copies[0]["body"], &copies[0]["arrivals"]), (&json!("gone here"), &json!(1)));
 }
 
 #[tokio::test]
-async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
+async fn removed_unknown_send_is_not_resent_and_fails() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
-    }
-    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
+    skip_unless!(
+        app.reports_failed_attempts() && app.can(|engine| engine.revoke),
+        "reports of failed attempts and revoking messages"
+    );
+    let id = remove_with_unknown_outcome(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
     app.app().services.maintenance.sweep().await.unwrap();
-    assert_eq!(under_way(&app).await, 1);
+    assert_eq!(in_flight_count(&app).await, 1);
     app.clock.advance(2 * 86_400_000);
     app.app().services.maintenance.sweep().await.unwrap();
-    assert_eq!(under_way(&app).await, 0);
+    assert_eq!(in_flight_count(&app).await, 0);
     let steps = app.logged("shop", "message:status").await;
     let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();
     assert_eq!((&last["status"], &last["code"]), (&json!("failed"), &json!("outcome_unknown")));
@@ -251,11 +248,9 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_an
 // covers: POST /devices/{id}/messages/delete
 // covers: event message:revoked
 #[tokio::test]
-async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
+async fn revoked_message_leaves_tombstone() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
     app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
@@ -290,7 +285,7 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
 }
 
 #[tokio::test]
-async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
+async fn locally_deleted_message_ignores_duplicates() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "first").await;
@@ -310,11 +305,9 @@ async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
 
 // covers: POST /devices/{id}/chats/{chatId}/messages/delete
 #[tokio::test]
-async fn the_older_path_of_deleting_names_the_chat_as_well() {
+async fn legacy_delete_path_requires_chat() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     let body = json!({ "messageId": id, "forEveryone": true });
@@ -326,7 +319,7 @@ async fn the_older_path_of_deleting_names_the_chat_as_well() {
 
 // covers: POST /devices/{id}/messages/{mid}/star
 #[tokio::test]
-async fn a_star_is_kept_and_told_once() {
+async fn star_is_stored_and_emitted_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
@@ -342,11 +335,9 @@ async fn a_star_is_kept_and_told_once() {
 }
 
 #[tokio::test]
-async fn a_caption_keeps_its_limit_when_it_is_edited() {
+async fn edited_caption_keeps_length_limit() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let send = json!({ "to": ANNA, "media": { "data": "aGVsbG8=", "filename": "a.txt", "caption": "one" } });
     let id = app.post("/devices/shop/messages/send", send).await.created()["data"]["id"]
@@ -362,28 +353,30 @@ async fn a_caption_keeps_its_limit_when_it_is_edited() {
 }
 
 #[tokio::test]
-async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
+async fn offline_star_is_synced_on_reconnect() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     assert!(changes(&app).await.is_empty());
     app.post("/devices/shop/start", json!({})).await.ok();
-    let told = app.wait_until("the star to be told", async || changes(&app).await.pop()).await;
-    assert_eq!((&told["kind"], &told["messageId"], &told["on"]), (&json!("star"), &json!(id), &json!(true)));
+    let reported = app.wait_until("the star to reach the network", async || changes(&app).await.pop()).await;
+    assert_eq!(
+        (&reported["kind"], &reported["messageId"], &reported["on"]),
+        (&json!("star"), &json!(id), &json!(true))
+    );
 }
 
 #[tokio::test]
-async fn what_another_account_wrote_is_not_for_the_present_one_to_change() {
+async fn messages_of_previous_account_cannot_be_changed() {
     let app = TestApp::start().await;
-    // A code that somebody types or scans says which account it is.
-    if !app.can(|engine| engine.qr && engine.edit && engine.revoke) {
-        return;
-    }
+    // Linking by a code names the account.
+    skip_unless!(
+        app.can(|engine| engine.qr && engine.edit && engine.revoke),
+        "linking by QR code, edits and revoking messages"
+    );
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "from the old number").await;
     app.post("/devices/shop/logout", json!({})).await.ok();

@@ -1,4 +1,4 @@
-//! Sending messages on.
+//! Forwarding messages.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,9 @@ const FORWARD: &str = "/devices/shop/messages/forward";
 
 // covers: POST /devices/{id}/messages/forward
 #[tokio::test]
-async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
+async fn message_is_forwarded_to_several_chats() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let crew = json!({ "id": group, "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew] })).await;
@@ -34,12 +32,12 @@ async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
         );
     }
     let arrived = sent(&app).await;
-    let marked = |m: &Value| m["forwarded"] == true || !app.says("forwarding");
+    let marked = |m: &Value| m["forwarded"] == true || !app.reports("forwarding");
     assert!(arrived.iter().all(|m| marked(m) && m["body"] == "the news"), "{arrived:?}");
 }
 
 #[tokio::test]
-async fn what_a_message_consists_of_goes_with_it() {
+async fn forward_keeps_message_content() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let place = json!({ "to": ANNA, "location": { "latitude": 1.5, "longitude": 2.5 } });
@@ -52,7 +50,7 @@ async fn what_a_message_consists_of_goes_with_it() {
 
 // covers: POST /devices/{id}/chats/{chatId}/messages/forward
 #[tokio::test]
-async fn the_older_path_of_forwarding_names_the_chat_it_comes_from() {
+async fn legacy_forward_path_names_source_chat() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
@@ -64,7 +62,7 @@ async fn the_older_path_of_forwarding_names_the_chat_it_comes_from() {
 }
 
 #[tokio::test]
-async fn where_to_and_what_must_be_said() {
+async fn forward_requires_target_and_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;
@@ -84,7 +82,7 @@ async fn where_to_and_what_must_be_said() {
 }
 
 #[tokio::test]
-async fn a_message_is_sent_on_to_all_or_to_none() {
+async fn forward_is_all_or_nothing() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_QUEUED", "2")]).await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;
@@ -94,11 +92,11 @@ async fn a_message_is_sent_on_to_all_or_to_none() {
     assert!(app.logged("shop", "message:created").await.is_empty());
     let twice = json!({ "messageId": id, "to": [BEN, "+1 555 010 0002"] });
     let reply = app.post(FORWARD, twice).await.created();
-    assert_eq!(reply["data"]["messages"].as_array().unwrap().len(), 1, "one chat, one message");
+    assert_eq!(reply["data"]["messages"].as_array().unwrap().len(), 1, "a repeated chat gets one message");
 }
 
 #[tokio::test]
-async fn a_forward_with_a_key_may_be_asked_for_again() {
+async fn forward_with_idempotency_key_is_repeatable() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;

@@ -1,25 +1,23 @@
-//! What contacts send besides text, and what they do to messages afterwards.
+//! Incoming messages other than text, and their later changes.
 
 use serde_json::{Value, json};
 
 use super::{message, sent_text};
 use crate::support::{ANNA, BEN, TestApp};
 
-async fn arrives(app: &TestApp, body: Value) -> String {
+async fn receive_message(app: &TestApp, body: Value) -> String {
     let reply = app.post("/simulator/shop/incoming", body).await.ok();
     reply["data"]["messageId"].as_str().unwrap().to_owned()
 }
 
-async fn happens(app: &TestApp, what: &str, body: Value) {
+async fn simulate_change(app: &TestApp, what: &str, body: Value) {
     app.post(&format!("/simulator/shop/{what}"), body).await.ok();
 }
 
 #[tokio::test]
-async fn places_cards_and_polls_come_in_as_what_they_are() {
+async fn incoming_locations_cards_and_polls_are_typed() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
@@ -29,13 +27,13 @@ async fn places_cards_and_polls_come_in_as_what_they_are() {
         (json!({ "from": ANNA, "poll": poll }), "poll_creation"),
         (json!({ "from": ANNA, "contact": card }), "vcard"),
     ] {
-        let id = arrives(&app, body).await;
+        let id = receive_message(&app, body).await;
         assert_eq!(message(&app, &id).await["type"], kind);
     }
-    let told = app.logged("shop", "message").await;
-    assert_eq!(told[0]["message"]["location"], place);
-    assert_eq!(told[1]["message"]["poll"]["options"], poll["options"]);
-    assert_eq!(told[2]["message"]["vCards"][0]["displayName"], "Cleo");
+    let reported = app.logged("shop", "message").await;
+    assert_eq!(reported[0]["message"]["location"], place);
+    assert_eq!(reported[1]["message"]["poll"]["options"], poll["options"]);
+    assert_eq!(reported[2]["message"]["vCards"][0]["displayName"], "Cleo");
     for word in ["harbour", "soup", "cleo"] {
         let found = app.get(&format!("/devices/shop/messages/search?query={word}")).await.ok();
         assert_eq!(found["totalResults"], 1, "{word}");
@@ -43,23 +41,21 @@ async fn places_cards_and_polls_come_in_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn an_answer_from_a_contact_shows_what_it_answers_even_where_that_is_not_here() {
+async fn incoming_reply_shows_quote_of_unstored_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let ours = sent_text(&app, ANNA, "is it nine?").await;
     let network_id = ours.rsplit('_').next().unwrap();
     let answer = json!({ "from": ANNA, "body": "ten", "quotedNetworkId": network_id, "quotedFromMe": true });
-    let shown = message(&app, &arrives(&app, answer).await).await;
+    let shown = message(&app, &receive_message(&app, answer).await).await;
     assert_eq!(
         (&shown["quotedMessage"]["id"], &shown["quotedMessage"]["body"]),
         (&json!(ours), &json!("is it nine?"))
     );
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let unknown =
         json!({ "from": ANNA, "body": "yes", "quotedNetworkId": "OLD1", "quotedBody": "from before" });
-    let shown = message(&app, &arrives(&app, unknown).await).await;
+    let shown = message(&app, &receive_message(&app, unknown).await).await;
     assert_eq!(shown["quotedMessage"]["id"], "false_15550100001@c.us_OLD1");
     assert_eq!(
         (&shown["quotedMessage"]["body"], &shown["quotedMessage"]["type"]),
@@ -68,61 +64,61 @@ async fn an_answer_from_a_contact_shows_what_it_answers_even_where_that_is_not_h
 }
 
 #[tokio::test]
-async fn a_contact_reacts_changes_their_mind_and_takes_it_back() {
+async fn incoming_reaction_changes_and_is_removed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "done").await;
     for emoji in ["👍", "👍", "❤️", ""] {
-        happens(&app, "reaction", json!({ "messageId": id, "from": ANNA, "emoji": emoji })).await;
+        simulate_change(&app, "reaction", json!({ "messageId": id, "from": ANNA, "emoji": emoji })).await;
     }
-    let told = app.logged("shop", "message:reaction").await;
-    let emoji: Vec<&str> = told.iter().map(|e| e["emoji"].as_str().unwrap()).collect();
-    assert_eq!(emoji, ["👍", "❤️", ""], "a repeated one is told once");
-    assert_eq!(told[0]["from"], "15550100001@c.us");
+    let reported = app.logged("shop", "message:reaction").await;
+    let emoji: Vec<&str> = reported.iter().map(|e| e["emoji"].as_str().unwrap()).collect();
+    assert_eq!(emoji, ["👍", "❤️", ""], "a repeated reaction is emitted once");
+    assert_eq!(reported[0]["from"], "15550100001@c.us");
     assert_eq!(message(&app, &id).await["reactions"], json!([]));
-    // Nothing is told of a message that is not here.
+    // A reaction to a message that is not stored emits nothing.
     let unknown = json!({ "messageId": "true_15550100001@c.us_NONE", "from": ANNA, "emoji": "👍" });
-    happens(&app, "reaction", unknown).await;
+    simulate_change(&app, "reaction", unknown).await;
     assert_eq!(app.logged("shop", "message:reaction").await.len(), 3);
 }
 
 #[tokio::test]
-async fn of_two_edits_the_later_one_counts_whatever_their_order() {
+async fn later_incoming_edit_wins_in_any_order() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "at nine").await;
     let at =
         app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"]["timestamp"].as_i64().unwrap();
-    happens(&app, "edit", json!({ "messageId": id, "body": "at eleven", "timestamp": at + 2_000 })).await;
-    happens(&app, "edit", json!({ "messageId": id, "body": "at ten", "timestamp": at + 1_000 })).await;
+    simulate_change(&app, "edit", json!({ "messageId": id, "body": "at eleven", "timestamp": at + 2_000 }))
+        .await;
+    simulate_change(&app, "edit", json!({ "messageId": id, "body": "at ten", "timestamp": at + 1_000 }))
+        .await;
     let shown = message(&app, &id).await;
     assert_eq!((&shown["body"], &shown["isEdited"]), (&json!("at eleven"), &json!(true)));
     assert_eq!(app.logged("shop", "message:edited").await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_message_that_its_sender_takes_back_is_gone_here_as_well() {
+async fn revoked_incoming_message_is_removed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "wrong chat").await;
     for _ in 0..2 {
-        happens(&app, "revoke", json!({ "messageId": id })).await;
+        simulate_change(&app, "revoke", json!({ "messageId": id })).await;
     }
     let shown = message(&app, &id).await;
     assert_eq!((&shown["type"], &shown["body"]), (&json!("revoked"), &json!("")));
     assert_eq!(app.logged("shop", "message:revoked").await.len(), 1);
     assert_eq!(app.get("/devices/shop/messages/search?query=wrong").await.ok()["totalResults"], 0);
-    // An edit that comes late brings nothing back.
-    happens(&app, "edit", json!({ "messageId": id, "body": "again" })).await;
+    // A late edit does not restore a revoked message.
+    simulate_change(&app, "edit", json!({ "messageId": id, "body": "again" })).await;
     assert_eq!(message(&app, &id).await["body"], "");
 }
 
 #[tokio::test]
-async fn contacts_vote_in_a_poll() {
+async fn contacts_vote_in_poll() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let poll = json!({ "to": ANNA, "poll": { "name": "Lunch?", "options": ["pasta", "soup"] } });
     let id = app.post("/devices/shop/messages/send", poll).await.created()["data"]["id"]
@@ -130,20 +126,18 @@ async fn contacts_vote_in_a_poll() {
         .unwrap()
         .to_owned();
     app.wait_for_status("shop", &id, "read").await;
-    happens(&app, "vote", json!({ "messageId": id, "from": ANNA, "options": ["soup"] })).await;
+    simulate_change(&app, "vote", json!({ "messageId": id, "from": ANNA, "options": ["soup"] })).await;
     let votes = message(&app, &id).await["poll"]["votes"].clone();
     assert_eq!((&votes[0]["voter"], &votes[0]["options"]), (&json!("15550100001@c.us"), &json!(["soup"])));
     assert_eq!(app.logged("shop", "poll:vote").await.len(), 1);
 }
 
 #[tokio::test]
-async fn who_is_mentioned_and_what_was_forwarded_is_shown() {
+async fn mentions_and_forwards_are_shown() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "ask @15550100002", "mentions": [BEN], "forwarded": true });
-    let shown = message(&app, &arrives(&app, body).await).await;
+    let shown = message(&app, &receive_message(&app, body).await).await;
     assert_eq!((&shown["mentionedIds"], &shown["isForwarded"]), (&json!(["15550100002@c.us"]), &json!(true)));
 }

@@ -1,4 +1,4 @@
-//! Messages that are more than text, and what happens to messages after they were sent.
+//! Messages other than text, and changes to messages after sending.
 
 mod changes;
 mod forwarding;
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::support::TestApp;
 
-/// What the simulated network saw leave.
+/// Messages that the simulated network received.
 async fn sent(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
     network["data"]["sent"].as_array().unwrap().clone()
 }
 
-/// What the simulated network was told of changes.
+/// Changes that the simulated network received.
 async fn changes(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
     network["data"]["changes"].as_array().unwrap().clone()

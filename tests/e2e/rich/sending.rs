@@ -1,4 +1,4 @@
-//! Places, contact cards, polls, quotes and mentions.
+//! Sending locations, contact cards, polls, quotes and mentions.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn accepted(app: &TestApp, body: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_place_arrives_with_its_name_and_is_found_by_it() {
+async fn location_is_sent_and_searchable_by_name() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let place = json!({ "latitude": 52.52, "longitude": 13.405, "description": "Television tower" });
@@ -32,7 +32,7 @@ async fn a_place_arrives_with_its_name_and_is_found_by_it() {
 
 // covers: POST /devices/{id}/chats/location
 #[tokio::test]
-async fn the_older_path_of_a_place_takes_its_fields_beside_the_chat() {
+async fn legacy_location_path_accepts_flat_fields() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let path = "/devices/shop/chats/location";
@@ -47,7 +47,7 @@ async fn the_older_path_of_a_place_takes_its_fields_beside_the_chat() {
 }
 
 #[tokio::test]
-async fn a_contact_card_is_made_from_a_number_or_taken_as_it_is() {
+async fn contact_card_is_built_from_number_or_given() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id =
@@ -69,11 +69,9 @@ async fn a_contact_card_is_made_from_a_number_or_taken_as_it_is() {
 
 // covers: POST /devices/{id}/messages/{mid}/vote
 #[tokio::test]
-async fn a_poll_collects_votes_of_others_and_of_our_own() {
+async fn poll_counts_own_and_foreign_votes() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"] });
     let id = accepted(&app, json!({ "to": ANNA, "poll": poll })).await;
@@ -99,7 +97,7 @@ async fn a_poll_collects_votes_of_others_and_of_our_own() {
 }
 
 #[tokio::test]
-async fn an_answer_quotes_what_it_answers() {
+async fn reply_quotes_its_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let question = app.incoming("shop", ANNA, "is it ready?").await;
@@ -111,7 +109,7 @@ async fn an_answer_quotes_what_it_answers() {
     );
     let network_id = question.rsplit('_').next().unwrap();
     assert_eq!(sent(&app).await[0]["quotedNetworkId"], network_id);
-    // An answer to the answer quotes that alone.
+    // A reply to the reply quotes the reply only.
     let again = accepted(&app, json!({ "to": ANNA, "text": "sure", "quotedMessageId": id })).await;
     let shown = message(&app, &again).await;
     assert_eq!(shown["quotedMessage"]["body"], "yes");
@@ -121,11 +119,9 @@ async fn an_answer_quotes_what_it_answers() {
 }
 
 #[tokio::test]
-async fn who_is_mentioned_is_told_to_the_network() {
+async fn mentions_are_sent_to_network() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let group = "120363000000000001@g.us";
     let team = json!([{ "id": group, "subject": "Team", "participants": [ANNA, BEN] }]);
     app.device_with("shop", json!({ "groups": team })).await;
@@ -136,7 +132,7 @@ async fn who_is_mentioned_is_told_to_the_network() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_stands_for_all_of_the_content() {
+async fn idempotency_key_covers_all_content() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let send = async |longitude: f64| {

@@ -1,4 +1,4 @@
-//! What devices say to dashboards, and dashboards to devices.
+//! Events and requests of a device's namespace.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{ADMIN_KEY, ANNA, TestApp};
 // covers: state ready
 // covers: connect with auth.apiKey
 #[tokio::test]
-async fn the_present_state_comes_first_and_is_not_in_the_log() {
+async fn connect_emits_state_without_seq_first() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -26,7 +26,7 @@ async fn the_present_state_comes_first_and_is_not_in_the_log() {
 
 // covers: resume by auth.since
 #[tokio::test]
-async fn a_client_gets_what_it_missed_and_then_what_comes() {
+async fn client_gets_replay_before_live_events() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 0..300 {
@@ -51,7 +51,7 @@ async fn a_client_gets_what_it_missed_and_then_what_comes() {
 
 // covers: event resync
 #[tokio::test]
-async fn a_position_beyond_the_log_is_told_to_resync() {
+async fn position_beyond_log_emits_resync() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -65,7 +65,7 @@ async fn a_position_beyond_the_log_is_told_to_resync() {
 
 // covers: event resync
 #[tokio::test]
-async fn a_position_older_than_what_is_kept_is_told_to_resync() {
+async fn pruned_position_emits_resync() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__EVENTS_DAYS", "1")]).await;
     app.device("shop").await;
     app.clock.advance(2 * 86_400_000);
@@ -83,7 +83,7 @@ async fn a_position_older_than_what_is_kept_is_told_to_resync() {
 // covers: event message-ack
 // covers: ack 1 server
 #[tokio::test]
-async fn an_acknowledgement_comes_under_both_its_names_with_one_seq() {
+async fn ack_is_emitted_under_both_names_with_one_seq() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -100,7 +100,7 @@ async fn an_acknowledgement_comes_under_both_its_names_with_one_seq() {
 // covers: emit typing:start
 // covers: emit typing:stop
 #[tokio::test]
-async fn sending_marking_read_and_typing_are_answered() {
+async fn send_read_and_typing_are_acknowledged() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -127,7 +127,7 @@ async fn sending_marking_read_and_typing_are_answered() {
 // covers: event typing:start
 // covers: event presence
 #[tokio::test]
-async fn typing_and_presence_of_contacts_are_told_live() {
+async fn contact_typing_and_presence_are_emitted_live() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -142,7 +142,7 @@ async fn typing_and_presence_of_contacts_are_told_live() {
 
 // covers: resume ends with the key
 #[tokio::test]
-async fn a_revoked_key_loses_its_socket_within_a_second() {
+async fn revoked_key_is_disconnected_within_a_second() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["events:read"] })).await.created();
@@ -151,11 +151,11 @@ async fn a_revoked_key_loses_its_socket_within_a_second() {
     wire.join("shop", key).await;
     app.delete(&format!("/api-keys/{id}")).await.ok();
     let gone = tokio::time::timeout(Duration::from_secs(1), wire.packet_with("41/device/shop,")).await;
-    assert!(gone.is_ok(), "the socket lives on");
+    assert!(gone.is_ok(), "the socket stayed connected");
 }
 
 #[tokio::test]
-async fn the_scope_is_looked_at_again_at_each_call() {
+async fn scope_is_checked_at_each_call() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["events:read"] })).await.created();
@@ -168,7 +168,7 @@ async fn the_scope_is_looked_at_again_at_each_call() {
 // covers: event device-deleted
 // covers: connect_error Invalid namespace
 #[tokio::test]
-async fn a_deleted_device_says_so_and_its_namespace_is_gone() {
+async fn deleted_device_is_emitted_and_namespace_removed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -183,7 +183,7 @@ async fn a_deleted_device_says_so_and_its_namespace_is_gone() {
 
 // covers: event chat:update
 #[tokio::test]
-async fn a_chat_that_changes_often_is_told_at_most_ten_times_a_second() {
+async fn chat_updates_are_limited_to_ten_per_second() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -211,7 +211,7 @@ async fn a_chat_that_changes_often_is_told_at_most_ten_times_a_second() {
 // covers: state ready
 // covers: event state
 #[tokio::test]
-async fn linking_goes_through_its_states_one_by_one() {
+async fn linking_emits_each_state_in_order() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -224,14 +224,14 @@ async fn linking_goes_through_its_states_one_by_one() {
         ("pairing", "CONNECTING"),
         ("ready", "CONNECTED"),
     ] {
-        let told = wire.event("shop", "state").await;
-        assert_eq!((&told["state"], &told["status"]), (&json!(state), &json!(status)));
+        let event = wire.event("shop", "state").await;
+        assert_eq!((&event["state"], &event["status"]), (&json!(state), &json!(status)));
     }
 }
 
 // covers: event connection:status
 #[tokio::test]
-async fn the_link_to_the_network_is_told_live() {
+async fn connection_status_is_emitted_live() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -248,13 +248,13 @@ async fn the_link_to_the_network_is_told_live() {
 
 // covers: event contact:update
 #[tokio::test]
-async fn a_contact_that_is_learnt_is_told_as_in_rest() {
+async fn contact_update_event_equals_rest_object() {
     let app = TestApp::start().await;
     let contacts = json!([{ "id": ANNA, "name": "Anna" }]);
     app.device_with("shop", json!({ "contacts": contacts })).await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":0}}")).await;
-    let told = wire.event("shop", "contact:update").await;
-    assert_eq!(told["contact"]["name"], "Anna");
-    assert_eq!(told["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
+    let event = wire.event("shop", "contact:update").await;
+    assert_eq!(event["contact"]["name"], "Anna");
+    assert_eq!(event["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
 }

@@ -1,4 +1,4 @@
-//! Packets that no client should send. None may hurt the daemon, or another client.
+//! Malformed packets harm neither the daemon nor other clients.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use crate::support::wire::Wire;
 use crate::support::{ADMIN_KEY, ANNA, TestApp};
 
-/// A client that goes on as if nothing had happened.
-async fn still_serves(app: &TestApp) {
+/// Asserts that another client is served normally.
+async fn assert_still_serving(app: &TestApp) {
     let (mut wire, _) = Wire::open(app).await;
     wire.join("shop", ADMIN_KEY).await;
     app.incoming("shop", ANNA, "still here").await;
@@ -17,7 +17,7 @@ async fn still_serves(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn malformed_packets_end_at_most_their_own_connection() {
+async fn malformed_packets_affect_own_connection_only() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let malformed = [
@@ -73,22 +73,22 @@ async fn malformed_packets_end_at_most_their_own_connection() {
         fresh.send(packet).await;
         fresh.drop_rudely();
     }
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
-async fn deep_json_does_not_overflow_the_stack() {
+async fn deep_json_does_not_overflow_stack() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
     wire.send(&format!("42/device/shop,[\"message:send\",{}", "[".repeat(100_000))).await;
     wire.drop_rudely();
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
-async fn an_oversized_packet_ends_its_connection() {
+async fn oversized_packet_closes_connection() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -102,11 +102,11 @@ async fn an_oversized_packet_ends_its_connection() {
     let posted = app.request("POST", "//ws/?EIO=4&transport=polling").body("x".repeat(2 << 20)).send().await;
     assert!(posted.is_err() || posted.unwrap().status().is_client_error());
     assert!(app.logged("shop", "message:created").await.is_empty());
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
-async fn half_a_packet_holds_nobody_up() {
+async fn partial_packet_does_not_block_others() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let mut half = TcpStream::connect(app.app().address).await.unwrap();
@@ -121,15 +121,15 @@ async fn half_a_packet_holds_nobody_up() {
     let mut answer = [0_u8; 512];
     let read = raw.read(&mut answer).await.unwrap();
     assert!(answer[..read].starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer[..read]));
-    // A masked text frame that promises 100 bytes and brings 4.
+    // A masked text frame that declares 100 bytes and sends 4.
     raw.write_all(&[0x81, 0x80 | 100, 0, 0, 0, 0, b'4', b'0', b'/', b'd']).await.unwrap();
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
     drop((half, raw));
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
-async fn binary_where_text_belongs_is_answered() {
+async fn binary_payload_is_answered_with_error() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -138,12 +138,12 @@ async fn binary_where_text_belongs_is_answered() {
     wire.send_binary(vec![1, 2, 3]).await;
     let answer = wire.packet_with("43/device/shop,7").await;
     assert!(answer.contains("\"success\":false"), "{answer}");
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 // covers: event error
 #[tokio::test]
-async fn wrong_payloads_are_answered_by_what_is_wrong() {
+async fn invalid_payloads_have_specific_errors() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -178,7 +178,7 @@ async fn wrong_payloads_are_answered_by_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_flood_of_requests_is_bounded_and_answered_in_order() {
+async fn request_flood_is_bounded_and_ordered() {
     let app = TestApp::start_with(&[("WHARF__SOCKET__INBOUND_QUEUE", "8")]).await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;

@@ -1,5 +1,5 @@
-//! The device namespace, packet by packet: `protocol` what Engine.IO and Socket.IO prescribe, `hostile` what
-//! they do not foresee, `dialect` what devices say, `tokens` who is behind a socket.
+//! The device namespace at packet level: `protocol` covers Engine.IO and Socket.IO, `hostile` malformed packets,
+//! `dialect` events and requests, `tokens` authentication.
 
 mod dialect;
 mod hostile;

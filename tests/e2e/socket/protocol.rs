@@ -1,4 +1,4 @@
-//! Handshake, polling, upgrade, heartbeat, namespaces, acknowledgements, ends.
+//! Handshake, polling, upgrade, heartbeat, namespaces, acknowledgements and disconnects.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn open_polling(app: &TestApp) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn the_handshake_tells_the_terms_on_both_transports() {
+async fn handshake_states_limits_on_both_transports() {
     let app = TestApp::start().await;
     let (_, polling) = open_polling(&app).await;
     let (_wire, websocket) = Wire::open(&app).await;
@@ -38,7 +38,7 @@ async fn the_handshake_tells_the_terms_on_both_transports() {
 
 // covers: connect 400 Transport unknown
 #[tokio::test]
-async fn requests_that_are_no_handshake_answer_400_with_a_code() {
+async fn invalid_handshake_answers_400_with_code() {
     let app = TestApp::start().await;
     for (method, query, code) in [
         ("GET", "", 0),
@@ -80,7 +80,7 @@ async fn polling_carries_events_both_ways() {
 // covers: connect by polling, upgraded
 // covers: event message
 #[tokio::test]
-async fn polling_upgrades_to_a_websocket_and_loses_nothing() {
+async fn polling_upgrade_to_websocket_loses_nothing() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (sid, _) = open_polling(&app).await;
@@ -99,7 +99,7 @@ async fn polling_upgrades_to_a_websocket_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed() {
+async fn client_without_pong_is_closed() {
     let app = TestApp::start_with(&[
         ("WHARF__SOCKET__PING_INTERVAL_MS", "1000"),
         ("WHARF__SOCKET__PING_TIMEOUT_MS", "1000"),
@@ -128,14 +128,14 @@ async fn one_connection_carries_several_namespaces() {
     app.incoming("home", ANNA, "to home").await;
     assert_eq!(wire.event("home", "message").await["deviceId"], "home");
     wire.send("41/device/home,").await;
-    app.wait_until("the namespace to be left", async || {
+    app.wait_until("the disconnect to be counted", async || {
         (app.get("/stats").await.ok()["data"]["sockets"] == 1).then_some(())
     })
     .await;
-    app.incoming("home", ANNA, "nobody hears").await;
+    app.incoming("home", ANNA, "after leaving").await;
     app.incoming("shop", ANNA, "to shop").await;
-    let heard = wire.packet_with("42/device/").await;
-    assert!(!heard.contains("nobody hears"), "{heard}");
+    let packet = wire.packet_with("42/device/").await;
+    assert!(!packet.contains("after leaving"), "{packet}");
     assert_eq!(wire.event("shop", "chat:update").await["deviceId"], "shop");
 }
 
@@ -144,7 +144,7 @@ async fn one_connection_carries_several_namespaces() {
 // covers: connect_error API key not allowed for this device
 // covers: connect_error Invalid namespace
 #[tokio::test]
-async fn refusals_are_connect_errors_with_the_exact_words() {
+async fn connect_errors_have_exact_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -173,7 +173,7 @@ async fn refusals_are_connect_errors_with_the_exact_words() {
 // covers: emit subscribe
 // covers: emit an unknown event
 #[tokio::test]
-async fn callbacks_get_their_answers_by_number() {
+async fn acknowledgements_are_matched_by_number() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -185,7 +185,7 @@ async fn callbacks_get_their_answers_by_number() {
 }
 
 #[tokio::test]
-async fn every_way_to_leave_is_noticed() {
+async fn every_kind_of_disconnect_is_detected() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let sockets = async || app.get("/stats").await.ok()["data"]["sockets"].as_i64();
@@ -205,7 +205,7 @@ async fn every_way_to_leave_is_noticed() {
 
 // covers: connect 403 foreign Origin
 #[tokio::test]
-async fn a_foreign_origin_is_refused_on_both_transports() {
+async fn foreign_origin_is_refused_on_both_transports() {
     let app = TestApp::start().await;
     for (origin, status) in [("https://evil.example", 403), ("http://localhost:5173", 200), ("null", 403)] {
         let request = app.request("GET", "//ws/?EIO=4&transport=polling").header("origin", origin);
@@ -222,13 +222,12 @@ async fn a_foreign_origin_is_refused_on_both_transports() {
 }
 
 #[tokio::test]
-async fn the_daemon_says_goodbye_when_it_stops() {
+async fn stopping_daemon_disconnects_clients() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
-    let before = std::time::Duration::from_secs(5);
-    let (stopped, ()) = tokio::join!(tokio::time::timeout(before, app.stop()), wire.closed());
+    let limit = Duration::from_secs(5);
+    let (stopped, ()) = tokio::join!(tokio::time::timeout(limit, app.stop()), wire.closed());
     assert!(stopped.is_ok(), "stopping took longer than 5 s");
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

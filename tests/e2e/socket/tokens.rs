@@ -1,4 +1,4 @@
-//! Access tokens: who they name, and which are refused.
+//! Access tokens: the operator they identify, and rejected tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const UNSIGNED_RS256: &str = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA";
 /// `{"alg":"none"}` with `{"sub":"anna","exp":9999999999}`.
 const NONE: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm5hIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
 
-/// How a connection with this token is answered: `None` where it is let in, the words of the refusal where not.
+/// Connects with this token: `None` if it is accepted, otherwise the refusal's message.
 async fn refusal(app: &TestApp, token: &str) -> Option<String> {
     let mut wire = Wire::connect(app, &format!("EIO=4&transport=websocket&access-token={token}")).await;
     wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\"}}")).await;
@@ -35,7 +35,7 @@ fn seconds(app: &TestApp) -> i64 {
 
 // covers: connect with access-token as a label
 #[tokio::test]
-async fn any_text_is_a_label() {
+async fn any_text_is_accepted_as_label() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for token in ["42", "", NONE] {
@@ -46,7 +46,7 @@ async fn any_text_is_a_label() {
 // covers: connect with access-token as a JWT
 // covers: connect_error Invalid access token
 #[tokio::test]
-async fn a_jwt_must_be_signed_and_in_time() {
+async fn jwt_requires_signature_and_validity() {
     let settings = [("WHARF__AUTH__ACCESS_TOKEN", "jwt"), ("WHARF__AUTH__JWT_SECRET", SECRET)];
     let app = TestApp::start_with(&settings).await;
     app.device("shop").await;
@@ -67,7 +67,7 @@ async fn a_jwt_must_be_signed_and_in_time() {
 
 // covers: connect_error Server configuration error
 #[tokio::test]
-async fn keys_that_cannot_be_had_are_our_mistake() {
+async fn unreachable_jwks_is_server_configuration_error() {
     let settings =
         [("WHARF__AUTH__ACCESS_TOKEN", "jwt"), ("WHARF__AUTH__JWKS_URL", "http://127.0.0.1:1/keys")];
     let app = TestApp::start_with(&settings).await;

@@ -1,4 +1,4 @@
-//! A clock that runs as clocks do, and can be moved.
+//! The test clock: runs like the system clock and can be moved by hand. It never sleeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

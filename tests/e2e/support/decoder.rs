@@ -1,15 +1,15 @@
-//! A real decoder for the codes that we draw: `zbarimg` of Debian's `zbar-tools`, and for SVG `rsvg-convert` of
-//! `librsvg2-bin`. `./dev test --slow` installs both.
+//! Decodes QR drawings with real readers: `zbarimg` (Debian: `zbar-tools`) and, for SVG, `rsvg-convert`
+//! (`librsvg2-bin`). `./dev test --slow` installs both.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Pixels of a cell of a terminal: each module is a square of eight.
+/// Pixels of a terminal cell: each QR module is a square of eight.
 const CELL: (usize, usize) = (8, 16);
-/// Pixels of the terminal's background around the text.
+/// Pixels of terminal background around the text.
 const EDGE: usize = 32;
 
-/// What a PNG says.
+/// Decodes a PNG.
 pub fn read_png(image: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("code.png");
@@ -17,7 +17,7 @@ pub fn read_png(image: &[u8]) -> String {
     decode(&file)
 }
 
-/// What an SVG says.
+/// Decodes an SVG.
 pub fn read_svg(image: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let (vector, file) = (dir.path().join("code.svg"), dir.path().join("code.png"));
@@ -27,13 +27,13 @@ pub fn read_svg(image: &str) -> String {
     decode(&file)
 }
 
-/// What a terminal shows whose background is this grey.
+/// Decodes text as shown on a terminal with this grey background.
 pub fn read_terminal(text: &str, theme: u8) -> String {
     let rows: Vec<Vec<(u8, u8)>> = text.lines().map(coloured).collect();
     read_png(&paint(&rows, theme))
 }
 
-/// What half blocks without colours say, black on white.
+/// Decodes half blocks without colours, black on white.
 pub fn read_half_blocks(text: &str) -> String {
     let cell = |c| match c {
         '█' => (0, 0),
@@ -53,7 +53,7 @@ fn decode(image: &Path) -> String {
     String::from_utf8(answer.stdout).unwrap().trim_end().to_owned()
 }
 
-/// What a terminal would paint.
+/// Paints the cells as a terminal does.
 fn paint(rows: &[Vec<(u8, u8)>], theme: u8) -> Vec<u8> {
     let (width, height) = (rows[0].len() * CELL.0 + 2 * EDGE, rows.len() * CELL.1 + 2 * EDGE);
     let mut pixels = vec![theme; width * height];
@@ -73,7 +73,7 @@ fn paint(rows: &[Vec<(u8, u8)>], theme: u8) -> Vec<u8> {
     image
 }
 
-/// The cells of a line that sets its colours itself: grey of the upper and the lower half.
+/// Grey values of the upper and the lower half of each cell in a line that sets its own colours.
 fn coloured(line: &str) -> Vec<(u8, u8)> {
     let (mut cells, mut upper, mut lower) = (Vec::new(), 128, 128);
     let mut rest = line;

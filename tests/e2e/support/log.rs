@@ -1,4 +1,5 @@
-//! What the daemons of a test log, at the level that shows most, searched for what may not stand there.
+//! Captures everything that the daemons of a test log, at the most verbose level. Fails the test if the log contains
+//! private data of its requests and answers.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -8,9 +9,9 @@ use wharf::settings::{LogFormat, LogSettings};
 
 use super::secrets;
 
-/// Everything but the testbed, which is not the daemon.
+/// Excludes the testbed, which is not part of the daemon.
 const LEVEL: &str = "trace,testbed=off";
-/// Fields of requests and answers that hold what no log may.
+/// Fields of requests and answers with values that must never be logged.
 const PRIVATE: [&str; 15] = [
     "accessToken",
     "apiKey",
@@ -32,9 +33,9 @@ const PRIVATE: [&str; 15] = [
 static SET_UP: Once = Once::new();
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-struct Kept;
+struct CapturedLog;
 
-impl Write for Kept {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
@@ -44,55 +45,55 @@ impl Write for Kept {
     }
 }
 
-/// Searches the log when it is dropped, unless the test has failed already.
-pub struct Searched(());
+/// Searches the log when dropped, unless the test has failed already.
+pub struct LogGuard(());
 
-impl Searched {
-    /// Keeps what is logged from now on.
+impl LogGuard {
+    /// Captures the log from now on.
     pub fn start() -> Arc<Self> {
         SET_UP.call_once(|| {
             let settings = LogSettings { level: LEVEL.to_owned(), format: LogFormat::Text };
-            wharf::telemetry::init_logs_to(&settings, false, || Kept).unwrap();
+            wharf::telemetry::init_logs_to(&settings, false, || CapturedLog).unwrap();
         });
         Arc::new(Self(()))
     }
 }
 
-impl Drop for Searched {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
         let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        assert!(!log.is_empty(), "nothing was logged, so that nothing was searched");
+        assert!(!log.is_empty(), "the log is empty, so the search proves nothing");
         secrets::assert_none_in(&String::from_utf8_lossy(&log));
     }
 }
 
-/// How many lines of this level say this. Each test has a process of its own.
+/// Number of log lines at this level that contain the text. Each test has its own process.
 pub fn said(level: &str, text: &str) -> usize {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     let log = String::from_utf8_lossy(&log);
     log.lines().filter(|line| line.contains(level) && line.contains(text)).count()
 }
 
-/// Notes what is private in a request or an answer.
-pub fn note_private(bytes: &[u8]) {
+/// Records the private values of a request or an answer.
+pub fn record_private(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice(bytes) {
-        note(&value);
+        record_value(&value);
     }
 }
 
-fn note(value: &Value) {
+fn record_value(value: &Value) {
     match value {
-        Value::Array(items) => items.iter().for_each(note),
+        Value::Array(items) => items.iter().for_each(record_value),
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
                     Value::String(text) if PRIVATE.contains(&name.as_str()) || is_typed_code(text) => {
-                        secrets::note(text);
+                        secrets::record(text);
                     }
-                    other => note(other),
+                    other => record_value(other),
                 }
             }
         }
@@ -100,7 +101,7 @@ fn note(value: &Value) {
     }
 }
 
-/// A code that is typed on the phone: `ABCD-1234`.
+/// Matches a pairing code that is typed on the phone: `ABCD-1234`.
 fn is_typed_code(text: &str) -> bool {
     let halves: Vec<&str> = text.split('-').collect();
     halves.len() == 2

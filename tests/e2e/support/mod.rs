@@ -1,4 +1,5 @@
-//! What all tests share: a daemon of their own, and ways to talk to it.
+//! The shared test harness: every test starts its own daemon on its own directory and port. Waiting polls a condition
+//! and fails after ten seconds.
 
 mod clock;
 pub mod decoder;
@@ -25,19 +26,21 @@ pub use self::log::said;
 pub use self::network::Network;
 pub use self::reply::Reply;
 
-/// The key that every test daemon takes from its "environment".
+/// The API key that every test daemon gets through its environment.
 pub const ADMIN_KEY: &str = "a-key-for-tests-that-may-do-everything";
-/// Who writes to the devices.
+/// A contact that writes to the devices.
 pub const ANNA: &str = "15550100001";
-/// Somebody else.
+/// A second contact.
 pub const BEN: &str = "15550100002";
 
-/// How long a test waits for what must happen.
+/// Longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a condition must hold where nothing marks the end of the work that could break it.
+const STABLE_FOR: Duration = Duration::from_millis(300);
 
-/// A daemon that serves on a port of its own, on a directory of its own.
+/// A daemon on its own port and data directory.
 ///
-/// Its log is searched for what may not stand there once it is dropped.
+/// When it is dropped, its log is searched for private data.
 pub struct TestApp {
     pub app: Option<App>,
     pub clock: TestClock,
@@ -47,7 +50,7 @@ pub struct TestApp {
     data: Arc<TempDir>,
     overrides: Vec<(String, String)>,
     network: Network,
-    _searched: Arc<log::Searched>,
+    _log_guard: Arc<log::LogGuard>,
 }
 
 impl TestApp {
@@ -62,7 +65,7 @@ impl TestApp {
         Self::start_in(data, overrides, TestClock::default(), Network::start().await).await
     }
 
-    /// Behind its devices is this upstream, whatever the environment says.
+    /// Uses this upstream for its devices, regardless of `WHARF_TEST_ENGINE`.
     pub async fn start_on(upstream: Arc<dyn crate::upstream::Upstream>, overrides: &[(&str, &str)]) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -75,8 +78,8 @@ impl TestApp {
         clock: TestClock,
         network: Network,
     ) -> Self {
-        let searched = log::Searched::start();
-        secrets::note(ADMIN_KEY);
+        let log_guard = log::LogGuard::start();
+        secrets::record(ADMIN_KEY);
         let mut all = network.settings();
         all.extend(overrides.iter().cloned());
         let settings = settings(data.path(), &all);
@@ -100,7 +103,7 @@ impl TestApp {
             data,
             overrides,
             network,
-            _searched: searched,
+            _log_guard: log_guard,
         }
     }
 
@@ -114,23 +117,23 @@ impl TestApp {
         Self::start_in(data, overrides, self.clock.clone(), network).await
     }
 
-    /// The same, with something done to its database in between.
-    pub async fn restarted_after(mut self, meanwhile: &str) -> Self {
+    /// Restarts, and runs SQL on the stopped daemon's database in between.
+    pub async fn restarted_after(mut self, sql: &str) -> Self {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
         let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
-        database.execute_batch(meanwhile).unwrap();
+        database.execute_batch(sql).unwrap();
         drop(database);
         self.restarted().await
     }
 
-    /// Whether a simulated network is behind the devices, and not a testbed.
+    /// Whether the devices use the built-in simulator.
     pub fn is_simulated(&self) -> bool {
         matches!(self.network, Network::Simulator)
     }
 
-    /// Stops it for good; the data stays as long as the returned guard.
+    /// Stops the daemon for good; the data exists as long as the returned guard.
     pub async fn stop(mut self) -> Arc<TempDir> {
         if let Some(app) = self.app.take() {
             app.stop().await;
@@ -138,7 +141,7 @@ impl TestApp {
         self.data.clone()
     }
 
-    /// Whether the account is that of a phone, whose network tells of its address book, history, and what is done on it.
+    /// Whether the account belongs to a phone, so that the network has its address book, its history and its own changes.
     pub fn has_phone(&self) -> bool {
         self.can(|engine| engine.qr)
     }
@@ -148,18 +151,18 @@ impl TestApp {
         what(&self.network.capabilities())
     }
 
-    /// Whether the daemon hears of tries to send that failed for now: what tries again by itself tells only the end.
-    pub fn hears_of_tries(&self) -> bool {
-        self.network.tells_of_tries()
+    /// Whether the engine reports transient send failures; an upstream that retries by itself reports the final result only.
+    pub fn reports_failed_attempts(&self) -> bool {
+        self.network.reports_failed_attempts()
     }
 
-    /// Makes a device under an id that may still be taken.
+    /// Creates a device with an id that may be taken.
     pub async fn try_device(&self, id: &str) -> Reply {
         self.post("/devices", self.device_body(id, &json!({})).await).await
     }
 
-    /// Whether the contract behind the devices has words for something that networks tell.
-    pub fn says(&self, what: &str) -> bool {
+    /// Whether the upstream's API has a name for this event of the network.
+    pub fn reports(&self, what: &str) -> bool {
         !self.network.wordless().contains(&what)
     }
 
@@ -167,7 +170,7 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
-    /// Whether its devices are the native engine's: for the few facts that a network does not tell it.
+    /// Whether the devices use the native engine, which is never sent a few facts of the network.
     pub fn is_native(&self) -> bool {
         matches!(self.network, Network::Testbed(_))
     }
@@ -180,7 +183,7 @@ impl TestApp {
         self.data.path().join("devices")
     }
 
-    /// The same daemon, asked with another key.
+    /// Requests to this daemon with another key.
     pub fn with_key(&self, key: &str) -> Asker<'_> {
         Asker { app: self, key: key.to_owned() }
     }
@@ -205,7 +208,7 @@ impl TestApp {
         self.admin().delete(path).await
     }
 
-    /// A request to be built further; the path is the whole path where it begins with two slashes.
+    /// A request builder; a path that starts with two slashes is used as it is.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let url = match path.strip_prefix('/') {
             Some(whole) if whole.starts_with('/') => format!("{}{whole}", self.base),
@@ -217,7 +220,7 @@ impl TestApp {
         self.http.request(method.parse().unwrap(), url)
     }
 
-    /// A device that was created in a quick world, and has not been scanned.
+    /// Creates a device with short acknowledgement delays, not yet scanned.
     pub async fn new_device(&self, id: &str, world: Value) -> Value {
         let mut settings = json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 });
         for (key, value) in world.as_object().unwrap() {
@@ -227,12 +230,12 @@ impl TestApp {
         self.post("/devices", body).await.created()["data"].clone()
     }
 
-    /// What creates a device in a world that behaves so.
+    /// The request body that creates a device with these simulation settings.
     pub async fn device_body(&self, id: &str, world: &Value) -> Value {
         json!({ "id": id, "settings": self.network.device_settings(id, world).await })
     }
 
-    /// A device that is linked and ready.
+    /// Creates a device that is linked and ready.
     pub async fn device(&self, id: &str) -> Value {
         self.device_with(id, json!({})).await
     }
@@ -254,14 +257,14 @@ impl TestApp {
         .await
     }
 
-    /// A contact writes; answers the message's id.
+    /// Sends a message from a contact and returns its id.
     pub async fn incoming(&self, id: &str, from: &str, body: &str) -> String {
         let reply =
             self.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
         reply.ok()["data"]["messageId"].as_str().unwrap().to_owned()
     }
 
-    /// Sends a text; answers the message's id.
+    /// Sends a text and returns the id of the message.
     pub async fn send(&self, id: &str, to: &str, text: &str) -> String {
         let reply =
             self.post(&format!("/devices/{id}/messages/send"), json!({ "to": to, "text": text })).await;
@@ -291,7 +294,7 @@ impl TestApp {
         log.into_iter().filter(|e| e["type"] == kind).map(|e| e["payload"].clone()).collect()
     }
 
-    /// The steps of one outgoing message.
+    /// The statuses of one outgoing message, in order.
     pub async fn steps(&self, id: &str, message: &str) -> Vec<String> {
         let steps = self.logged(id, "message:status").await;
         let of = steps.iter().filter(|s| s["messageId"] == message);
@@ -306,21 +309,33 @@ impl TestApp {
         .await
     }
 
-    /// Looks again and again until there is something, for as long as a test is patient.
-    pub async fn wait_until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    /// Polls until the condition has a value; panics after `PATIENCE`.
+    pub async fn wait_until<T>(&self, what: &str, poll: impl AsyncFn() -> Option<T>) -> T {
         let waiting = async {
             loop {
-                if let Some(found) = look().await {
+                if let Some(found) = poll().await {
                     return found;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
+    }
+
+    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can prove;
+    /// `reason` names the background work that could break the condition.
+    pub async fn assert_stays(&self, what: &str, reason: &str, holds: impl AsyncFn() -> bool) {
+        let end = tokio::time::Instant::now() + STABLE_FOR;
+        while tokio::time::Instant::now() < end {
+            assert!(holds().await, "{what} did not last ({reason})");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
-/// Settings of a test daemon: everything in its own directory, any free port.
+/// Settings of a test daemon: its own directory and any free port.
 pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
     let own = [
         ("WHARF__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
@@ -328,17 +343,17 @@ pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
         ("WHARF__DEVICES__DIR", data.join("devices").display().to_string()),
         ("WHARF__SUPERVISOR__BACKOFF_INITIAL_MS", "20".to_owned()),
         ("WHARF__OUTBOX__RETRY_DELAY_MS", "20".to_owned()),
-        // Whoever runs the tests has a desktop and a loudspeaker.
+        // The developer's machine may have a desktop and a loudspeaker.
         ("WHARF__EFFECTS__DESKTOP__ENABLED", "false".to_owned()),
         ("WHARF__EFFECTS__SOUND__ENABLED", "false".to_owned()),
-        // Tests that count events count their own.
+        // Notifications would add events to tests that count events.
         ("WHARF__NOTIFY__ENABLED", "false".to_owned()),
     ];
     let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
     Settings::load(None, own.chain(overrides.iter().cloned())).unwrap()
 }
 
-/// A daemon, asked with one key.
+/// A client of the daemon with one API key.
 pub struct Asker<'a> {
     app: &'a TestApp,
     key: String,
@@ -359,10 +374,10 @@ impl Asker<'_> {
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let request = request.header("X-API-KEY", &self.key).build().unwrap();
-        secrets::note(&self.key);
-        log::note_private(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default());
+        secrets::record(&self.key);
+        log::record_private(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default());
         let reply = Reply::of(self.app.http.execute(request).await.unwrap()).await;
-        log::note_private(&reply.bytes);
+        log::record_private(&reply.bytes);
         reply
     }
 }

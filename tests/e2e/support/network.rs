@@ -1,7 +1,7 @@
-//! What is behind the devices of a test: the simulator, the native engine on a testbed, or an upstream.
+//! Selects the network behind the devices of a test: the simulator, the native engine on a testbed, or an upstream.
 //!
-//! A test that only uses what every engine can do runs on all: `WHARF_TEST_ENGINE` chooses another than the simulator.
-//! Which tests those are stands in `.config/nextest.toml`, profiles `whatsapp` and `upstream`.
+//! `WHARF_TEST_ENGINE` selects it. Tests that use only the features of all engines run on every engine;
+//! `.config/nextest.toml` lists them in its profiles `whatsapp` and `upstream`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use wharf::engine::Capabilities;
 
 use crate::upstream::{self, Upstream};
 
-/// What the simulator and the native engine can do.
+/// Capabilities of the simulator and of the native engine.
 const EVERYTHING: Capabilities = Capabilities {
     qr: true,
     pairing_code: true,
@@ -31,7 +31,7 @@ const EVERYTHING: Capabilities = Capabilities {
     control: true,
 };
 
-/// A network that lives as long as the test, through restarts of the daemon.
+/// A network that lives as long as the test, across restarts of the daemon.
 #[derive(Clone)]
 pub enum Network {
     Simulator,
@@ -40,25 +40,25 @@ pub enum Network {
 }
 
 impl Network {
-    /// The one that the environment asks for.
+    /// Starts the network that `WHARF_TEST_ENGINE` names.
     pub async fn start() -> Self {
         match std::env::var("WHARF_TEST_ENGINE").as_deref() {
             Err(_) | Ok("simulator") => Self::Simulator,
             Ok("whatsapp") => Self::testbed().await,
             Ok(name) => match upstream::start(name).await {
                 Some(upstream) => Self::Upstream(upstream),
-                None => panic!("WHARF_TEST_ENGINE is {name:?}, which is no engine"),
+                None => panic!("WHARF_TEST_ENGINE is {name:?}, which is not an engine"),
             },
         }
     }
 
-    /// A testbed, whatever the environment says.
+    /// Starts a testbed, regardless of `WHARF_TEST_ENGINE`.
     pub async fn testbed() -> Self {
         let any_port = "127.0.0.1:0".parse().unwrap();
         Self::Testbed(Arc::new(Testbed::start(any_port).await.unwrap()))
     }
 
-    /// What the devices' engine can do.
+    /// Capabilities of the devices' engine.
     pub fn capabilities(&self) -> Capabilities {
         match self {
             Self::Simulator | Self::Testbed(_) => EVERYTHING,
@@ -66,12 +66,12 @@ impl Network {
         }
     }
 
-    /// What it can tell, and its contract has no words for.
+    /// Events that the upstream's API has no name for.
     pub fn wordless(&self) -> &'static [&'static str] {
         if let Self::Upstream(upstream) = self { upstream.wordless() } else { &[] }
     }
 
-    /// What the daemon must be told to use it.
+    /// Settings that point the daemon to this network.
     pub fn settings(&self) -> Vec<(String, String)> {
         let engine = |name: &str| ("WHARF__DEVICES__DEFAULT_ENGINE".to_owned(), name.to_owned());
         match self {
@@ -88,7 +88,7 @@ impl Network {
         }
     }
 
-    /// A device's settings, for a world that behaves so.
+    /// A device's settings for this simulated behaviour.
     pub async fn device_settings(&self, device: &str, world: &Value) -> Value {
         match self {
             Self::Simulator => json!({ "simulator": world }),
@@ -97,17 +97,17 @@ impl Network {
         }
     }
 
-    /// Whether a failed try to send is the daemon's to try again.
-    pub fn tells_of_tries(&self) -> bool {
+    /// Whether the daemon, and not the upstream, retries a failed send.
+    pub fn reports_failed_attempts(&self) -> bool {
         if let Self::Upstream(upstream) = self { upstream.tells_of_tries() } else { true }
     }
 
-    /// What steers it, where that is not the daemon.
+    /// Base URL of the control API, if the daemon does not serve it.
     pub fn steering(&self) -> Option<String> {
         if let Self::Upstream(upstream) = self { Some(upstream.steering()) } else { None }
     }
 
-    /// The daemon listens there now.
+    /// Passes the daemon's address to an upstream.
     pub async fn attached(&self, daemon: &str) {
         if let Self::Upstream(upstream) = self {
             upstream.attached(daemon).await;

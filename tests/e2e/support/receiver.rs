@@ -1,4 +1,4 @@
-//! Those to whom events are pushed: real HTTP servers on loopback that answer as a test wants.
+//! Webhook receivers: real HTTP servers on loopback with scripted answers. They record every request.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,19 +12,19 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// How a receiver answers.
+/// A scripted answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     Status(u16),
     /// 429 with `Retry-After`, in seconds.
     Busy(u32),
-    /// 200, but only after so long.
+    /// 200 after a delay.
     Slow(Duration),
-    /// Never.
+    /// No answer at all.
     Nothing,
 }
 
-/// What came in.
+/// One recorded request.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub headers: HeaderMap,
@@ -41,7 +41,7 @@ impl Received {
         serde_json::from_slice(&self.bytes).unwrap()
     }
 
-    /// The event, as it stands in the log.
+    /// The event as stored in the log.
     pub fn data(&self) -> Value {
         self.json()["data"].clone()
     }
@@ -53,7 +53,7 @@ impl Received {
 
 type Script = Arc<dyn Fn(usize) -> Answer + Send + Sync>;
 
-/// A receiver. Its first request has the number 0.
+/// A webhook receiver. Its first request has the number 0.
 pub struct Receiver {
     pub url: String,
     received: Arc<Mutex<Vec<Received>>>,
@@ -63,7 +63,7 @@ pub struct Receiver {
 type Shared = (Arc<Mutex<Vec<Received>>>, Arc<Mutex<Script>>);
 
 impl Receiver {
-    /// Takes everything.
+    /// Answers 204 to every request.
     pub async fn start() -> Self {
         Self::answering(|_| Answer::Status(204)).await
     }
@@ -74,7 +74,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/in", listener.local_addr().unwrap());
         let router = Router::new().fallback(take).with_state((received.clone(), script.clone()));
-        #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+        #[expect(clippy::disallowed_methods, reason = "the server ends with its test")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, received, script }
     }
@@ -87,16 +87,16 @@ impl Receiver {
         self.received.lock().unwrap().clone()
     }
 
-    /// What was taken with a 2xx.
-    pub fn taken(&self) -> Vec<Received> {
+    /// Requests that were answered with 2xx.
+    pub fn accepted(&self) -> Vec<Received> {
         let mut all = self.all();
         all.retain(|received| matches!(received.answer, Answer::Status(200..=299) | Answer::Slow(_)));
         all
     }
 
-    /// The events of one type that were taken, in order.
+    /// Accepted events of one type, in order.
     pub fn events(&self, kind: &str) -> Vec<Value> {
-        self.taken().iter().map(Received::json).filter(|body| body["type"] == kind).collect()
+        self.accepted().iter().map(Received::json).filter(|body| body["type"] == kind).collect()
     }
 
     pub fn count(&self) -> usize {
@@ -125,15 +125,16 @@ async fn take(State((received, script)): State<Shared>, headers: HeaderMap, body
     }
 }
 
-/// A receiver that answers each connection with these bytes and closes it; with none it resets it. Its URL.
+/// A receiver that writes these bytes to each connection and closes it; without bytes it resets the connection.
+/// Returns its URL.
 pub async fn raw_receiver(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/in", listener.local_addr().unwrap());
-    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    #[expect(clippy::disallowed_methods, reason = "the server ends with its test")]
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 64]).await;
-            // Closed with bytes unread, a connection is reset.
+            // Closing with unread bytes resets the connection.
             let _ = stream.write_all(answer).await;
         }
     });

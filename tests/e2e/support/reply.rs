@@ -1,4 +1,4 @@
-//! An answer of the daemon.
+//! An HTTP answer of the daemon with assertions on status and envelope. Each assertion prints the body on failure.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -28,7 +28,7 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body of a success with this status.
+    /// Asserts success with this status and returns the body.
     #[track_caller]
     pub fn with_status(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
@@ -49,7 +49,7 @@ impl Reply {
         body
     }
 
-    /// A failure with this status and code, in the envelope of failures.
+    /// Asserts an error with this status and code, in the standard envelope, and returns it.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> Value {
         let body = self.with_status(status);

@@ -1,6 +1,6 @@
-//! Engine.IO and Socket.IO by hand: text frames as they stand on the wire.
+//! A hand-written Engine.IO and Socket.IO client: it sends and reads raw text frames.
 //!
-//! Source: the Engine.IO protocol 4 and Socket.IO protocol 5 documents.
+//! Source: the documents of Engine.IO protocol 4 and Socket.IO protocol 5.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::TestApp;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A WebSocket that speaks Engine.IO packets.
+/// A WebSocket connection that carries Engine.IO packets.
 pub struct Wire {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 impl Wire {
-    /// Connects and takes the handshake, which is returned.
+    /// Connects and returns the handshake.
     pub async fn open(app: &TestApp) -> (Self, Value) {
         let mut wire = Self::connect(app, "EIO=4&transport=websocket").await;
         let handshake = wire.packet().await;
@@ -28,7 +28,7 @@ impl Wire {
         (wire, handshake)
     }
 
-    /// Connects with a query and takes nothing.
+    /// Connects with a query and reads nothing.
     pub async fn connect(app: &TestApp, query: &str) -> Self {
         let url = format!("ws://{}/ws/?{query}", app.app().address);
         let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
@@ -43,7 +43,7 @@ impl Wire {
         self.stream.send(Message::binary(bytes)).await.unwrap();
     }
 
-    /// The next packet; `None` when the connection is closed.
+    /// The next packet; `None` if the connection is closed.
     pub async fn next(&mut self) -> Option<String> {
         let next = async {
             loop {
@@ -56,14 +56,14 @@ impl Wire {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, next).await.expect("the server says nothing")
+        tokio::time::timeout(PATIENCE, next).await.expect("the server sent no packet in time")
     }
 
     pub async fn packet(&mut self) -> String {
         self.next().await.expect("the server closed the connection")
     }
 
-    /// The next packet that begins so; pings are answered on the way, others passed over.
+    /// The next packet with this prefix; answers pings and skips other packets on the way.
     pub async fn packet_with(&mut self, start: &str) -> String {
         loop {
             let packet = self.packet().await;
@@ -76,13 +76,13 @@ impl Wire {
         }
     }
 
-    /// Connects to a namespace with a key; waits until it is open.
+    /// Connects to a device's namespace with a key and waits for the confirmation.
     pub async fn join(&mut self, device: &str, key: &str) {
         self.send(&format!("40/device/{device},{{\"apiKey\":\"{key}\"}}")).await;
         self.packet_with(&format!("40/device/{device},")).await;
     }
 
-    /// The payload of the next event of this name.
+    /// The payload of the next event with this name.
     pub async fn event(&mut self, device: &str, name: &str) -> Value {
         let start = format!("42/device/{device},[\"{name}\",");
         let packet = self.packet_with(&start).await;
@@ -90,7 +90,7 @@ impl Wire {
         serde_json::from_str(payload).unwrap()
     }
 
-    /// Asks with a callback, and answers what it got.
+    /// Emits an event with an acknowledgement and returns the acknowledgement.
     pub async fn ask(&mut self, device: &str, id: u32, arguments: &Value) -> Value {
         self.send(&format!("42/device/{device},{id}{arguments}")).await;
         let start = format!("43/device/{device},{id}");
@@ -99,12 +99,12 @@ impl Wire {
         answer[0].clone()
     }
 
-    /// Waits until the server ends the connection.
+    /// Waits until the server closes the connection.
     pub async fn closed(&mut self) {
         while self.next().await.is_some() {}
     }
 
-    /// Ends the connection without a word.
+    /// Drops the connection without a close frame.
     pub fn drop_rudely(self) {
         drop(self);
     }

@@ -1,4 +1,4 @@
-//! The session at the server: made, linked, lost and unlinked.
+//! The session at the server: created, linked, lost and unlinked.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::ANNA;
 use crate::upstream::waha::SECRET;
 
 #[tokio::test]
-async fn a_session_is_made_with_our_webhook_in_it_and_linked_by_a_code() {
+async fn session_is_created_with_our_webhook_and_linked_by_code() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let session = waha.server.session("shop").unwrap();
@@ -25,7 +25,7 @@ async fn a_session_is_made_with_our_webhook_in_it_and_linked_by_a_code() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_there_is_taken_over_with_what_it_has() {
+async fn existing_session_keeps_its_configuration() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let session = waha.server.session("shop").unwrap();
@@ -39,7 +39,7 @@ async fn a_session_that_was_there_is_taken_over_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_code_may_be_typed_on_the_phone() {
+async fn pairing_code_links_the_session() {
     let waha = Waha::start("websocket").await;
     waha.app.new_device("shop", json!({})).await;
     waha.app.wait_for_state("shop", "qr").await;
@@ -50,7 +50,7 @@ async fn a_code_may_be_typed_on_the_phone() {
 }
 
 #[tokio::test]
-async fn a_phone_that_removes_the_device_logs_it_out() {
+async fn removal_on_the_phone_logs_the_device_out() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
         waha.app.device("shop").await;
@@ -63,7 +63,7 @@ async fn a_phone_that_removes_the_device_logs_it_out() {
 }
 
 #[tokio::test]
-async fn a_session_that_waits_for_a_passkey_fails_the_device_with_a_reason() {
+async fn passkey_requirement_fails_the_device_with_a_reason() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let session = waha.server.session("shop").unwrap();
@@ -83,7 +83,7 @@ async fn a_session_that_waits_for_a_passkey_fails_the_device_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_session_that_somebody_stops_there_is_started_again() {
+async fn session_stopped_at_the_server_is_started_again() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     waha.server.session("shop").unwrap().stop().await;
@@ -98,11 +98,11 @@ async fn a_session_that_somebody_stops_there_is_started_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_restarted_is_found_again() {
+async fn restarted_server_is_reconnected() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
         waha.app.device("shop").await;
-        let inside = waha.server.door.close().unwrap();
+        let inside = waha.server.listener.close().unwrap();
         let waits = waha.app.send("shop", ANNA, "meanwhile").await;
         waha.app
             .wait_until("the server to be missed", async || {
@@ -110,7 +110,7 @@ async fn a_server_that_is_restarted_is_found_again() {
                 states.iter().any(|state| state["reason"] == "upstream_unavailable").then_some(())
             })
             .await;
-        waha.server.door.open_to(inside);
+        waha.server.listener.open_to(inside);
         waha.app.wait_for_status("shop", &waits, "read").await;
         let network = waha.app.get("/simulator/shop/network").await.ok();
         assert_eq!(network["data"]["sent"][0]["shown"], 1, "{inbound}");
@@ -118,7 +118,7 @@ async fn a_server_that_is_restarted_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_fails_the_device_with_its_reason() {
+async fn wrong_key_fails_the_device_with_its_reason() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
         let settings = waha.server.settings_of("shop", &json!({ "apiKey": "not-the-key-of-this-server" }));
@@ -130,7 +130,7 @@ async fn a_wrong_key_fails_the_device_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_device_at_rest_is_unlinked_there_when_it_is_logged_out_or_deleted() {
+async fn stopped_device_is_unlinked_on_logout_and_deletion() {
     let waha = Waha::start("webhook").await;
     for (device, delete) in [("shop", false), ("home", true)] {
         waha.app.device(device).await;

@@ -1,12 +1,12 @@
-//! The engine `waha` against a WAHA server of the tests.
+//! The engine `waha` with a WAHA server of the tests.
 
+mod backfill;
 mod files;
-mod hearing;
+mod inbound;
 mod linking;
-mod missed;
+mod send_without_id;
 mod sending;
 mod settings;
-mod unnamed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::support::TestApp;
 use crate::upstream::waha::{Fault, Server};
 
-/// A server, and a daemon whose devices are sessions of it.
+/// A server, and a daemon with devices that are its sessions.
 struct Waha {
     app: TestApp,
     server: Arc<Server>,
@@ -31,7 +31,7 @@ impl Waha {
         Self { app, server }
     }
 
-    /// From now on the server answers so, so often.
+    /// Makes the next matching requests fail with a status.
     fn fails(&self, part: &'static str, status: u16, after_ms: u64, times: usize) {
         let after = Duration::from_millis(after_ms);
         *self.server.faults.lock().unwrap() = vec![Fault { part, status, after, times }];
@@ -41,7 +41,7 @@ impl Waha {
         self.server.faults.lock().unwrap().clear();
     }
 
-    /// How often the server was asked for this.
+    /// How many requests of this kind the server got.
     fn asked(&self, what: &str) -> usize {
         self.server.asked.lock().unwrap().iter().filter(|asked| *asked == what).count()
     }

@@ -1,4 +1,4 @@
-//! Messages that go out under ids that the server gave for them.
+//! Messages that are sent under ids of the server.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ async fn sent(waha: &Waha) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_tried_again_under_the_id_that_was_given_once() {
+async fn unknown_outcome_is_retried_under_the_same_id() {
     let waha = Waha::start("webhook").await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     waha.app.fault("shop", json!({ "kind": "send_unknown", "count": 2 })).await;
@@ -25,7 +25,7 @@ async fn an_unknown_outcome_is_tried_again_under_the_id_that_was_given_once() {
 }
 
 #[tokio::test]
-async fn the_id_outlives_the_daemon() {
+async fn assigned_id_survives_a_restart() {
     let waha = Waha::start_with("webhook", &[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
@@ -41,7 +41,7 @@ async fn the_id_outlives_the_daemon() {
 }
 
 #[tokio::test]
-async fn a_file_that_may_have_arrived_is_looked_for_before_it_is_sent_again() {
+async fn file_is_looked_up_before_it_is_resent() {
     let waha = Waha::start("webhook").await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
@@ -62,7 +62,7 @@ async fn a_file_that_may_have_arrived_is_looked_for_before_it_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_fails_with_its_words() {
+async fn rejected_message_fails_with_the_message_of_the_server() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     waha.app.fault("shop", json!({ "kind": "send_permanent" })).await;
@@ -78,7 +78,7 @@ async fn what_the_server_refuses_fails_with_its_words() {
 }
 
 #[tokio::test]
-async fn a_file_is_not_sent_again_while_the_server_cannot_say_whether_it_is_there() {
+async fn file_is_not_resent_while_its_lookup_fails() {
     let waha = Waha::start("webhook").await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
@@ -94,7 +94,7 @@ async fn a_file_is_not_sent_again_while_the_server_cannot_say_whether_it_is_ther
 }
 
 #[tokio::test]
-async fn failures_have_the_codes_that_every_engine_gives() {
+async fn failures_have_common_codes() {
     let waha = Waha::start_with("webhook", &[("WHARF__OUTBOX__MAX_ATTEMPTS", "1")]).await;
     waha.app.device("shop").await;
     let code = async |id: &str| {

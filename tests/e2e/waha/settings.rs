@@ -1,4 +1,4 @@
-//! What a device's settings may be, and what is shown of them.
+//! The settings of a device, and which of them are shown.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::TestApp;
 use crate::upstream::waha::{KEY, SECRET};
 
 #[tokio::test]
-async fn the_key_and_the_secret_are_masked_in_every_answer() {
+async fn key_and_secret_are_masked_in_every_answer() {
     let waha = Waha::start("webhook").await;
     let device = waha.app.device("shop").await;
     let shown = &device["settings"]["waha"];
@@ -20,7 +20,7 @@ async fn the_key_and_the_secret_are_masked_in_every_answer() {
         let text = waha.app.get(path).await.text();
         assert!(!text.contains(KEY) && !text.contains(SECRET), "{path}");
     }
-    // A mask that is sent back stands for what it hides.
+    // A mask that is sent back keeps the stored value.
     let settings = json!({ "waha": { "baseUrl": waha.server.url(), "session": "shop", "apiKey": "********", "webhookSecret": "********" } });
     waha.app.patch("/devices/shop", json!({ "settings": settings })).await.ok();
     waha.app.post("/devices/shop/restart", json!({})).await.ok();
@@ -33,7 +33,7 @@ async fn refused(app: &TestApp, waha: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_private_address_needs_the_operators_leave() {
+async fn private_address_needs_permission_in_the_configuration() {
     let app = TestApp::start().await;
     for base in [
         "http://127.0.0.1:3000",
@@ -46,7 +46,7 @@ async fn a_private_address_needs_the_operators_leave() {
         assert_eq!(detail["field"], "settings.waha.baseUrl", "{base}");
         assert!(detail["message"].as_str().unwrap().contains("net.allow_private"), "{detail}");
     }
-    // A name shows its address only when it is looked up.
+    // The address of a name is checked when it is resolved.
     let waha = json!({ "baseUrl": "http://localhost:9", "inbound": "websocket" });
     let body = json!({ "id": "shop", "engine": "waha", "settings": { "waha": waha } });
     app.post("/devices", body).await.created();
@@ -58,7 +58,7 @@ async fn a_private_address_needs_the_operators_leave() {
 }
 
 #[tokio::test]
-async fn webhooks_need_a_secret_and_an_address_to_come_to() {
+async fn webhooks_need_a_secret_and_a_public_address() {
     let app = TestApp::start().await;
     let detail = refused(&app, json!({ "baseUrl": "https://waha.example.org" })).await;
     assert_eq!(detail["field"], "settings.waha.webhookSecret");

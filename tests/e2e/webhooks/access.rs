@@ -1,8 +1,8 @@
-//! Who may do what with which webhook.
+//! Permissions for webhooks.
 
 use serde_json::{Value, json};
 
-use super::{app, for_messages, made};
+use super::{app, create_webhook, for_messages};
 use crate::support::TestApp;
 
 const URL: &str = "https://hooks.example.com/wharf";
@@ -13,13 +13,13 @@ async fn key(app: &TestApp, scopes: Value, devices: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_key_of_one_device_knows_of_no_other_webhook() {
+async fn device_key_sees_webhooks_of_its_device_only() {
     let app = app().await;
     app.device("shop").await;
     app.device("home").await;
     let (global, _) = for_messages(&app, URL).await;
-    let (shop, _) = made(&app, "/devices/shop/webhooks", json!({ "url": URL })).await;
-    let (home, _) = made(&app, "/devices/home/webhooks", json!({ "url": URL })).await;
+    let (shop, _) = create_webhook(&app, "/devices/shop/webhooks", json!({ "url": URL })).await;
+    let (home, _) = create_webhook(&app, "/devices/home/webhooks", json!({ "url": URL })).await;
     let key = key(&app, json!(["devices:read", "devices:write", "events:read"]), json!(["shop"])).await;
     let asker = app.with_key(&key);
     let seen = asker.get("/webhooks").await.ok();
@@ -47,10 +47,10 @@ async fn a_key_of_one_device_knows_of_no_other_webhook() {
 }
 
 #[tokio::test]
-async fn who_may_not_read_events_gets_none_pushed() {
+async fn webhook_requires_event_read_scope() {
     let app = app().await;
     app.device("shop").await;
-    let (id, _) = made(&app, "/devices/shop/webhooks", json!({ "url": URL })).await;
+    let (id, _) = create_webhook(&app, "/devices/shop/webhooks", json!({ "url": URL })).await;
     let key = key(&app, json!(["devices:read", "devices:write"]), json!(null)).await;
     let asker = app.with_key(&key);
     asker.post("/webhooks", json!({ "url": URL })).await.refused(403, "missing_scope");

@@ -1,4 +1,4 @@
-//! Where nothing is pushed to.
+//! Private addresses and redirects never receive a delivery.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::receiver::Receiver;
 use crate::support::{ANNA, TestApp};
 
 #[tokio::test]
-async fn private_addresses_are_refused_in_every_spelling_before_anything_is_made() {
+async fn private_webhook_url_is_refused_in_every_spelling() {
     let app = TestApp::start().await;
     for host in [
         "127.0.0.1",
@@ -37,7 +37,7 @@ async fn private_addresses_are_refused_in_every_spelling_before_anything_is_made
 }
 
 #[tokio::test]
-async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
+async fn name_of_private_address_is_refused_on_lookup() {
     let app = TestApp::start_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -46,13 +46,13 @@ async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
     let report = app.post(&format!("/webhooks/{id}/test"), json!({})).await.ok();
     assert_eq!(report["data"]["outcome"], "address_refused");
     app.incoming("shop", ANNA, "hello").await;
-    app.wait_until("the try", async || (attempts(&app, &id).await.len() == 2).then_some(())).await;
+    app.wait_until("the attempt", async || (attempts(&app, &id).await.len() == 2).then_some(())).await;
     assert_eq!(attempts(&app, &id).await[0]["outcome"], "address_refused");
     assert_eq!(receiver.count(), 0);
 }
 
 #[tokio::test]
-async fn a_redirect_is_a_failure_and_is_not_followed() {
+async fn redirect_is_failure_and_not_followed() {
     let app = app().await;
     let elsewhere = Receiver::start().await;
     let answer = format!(

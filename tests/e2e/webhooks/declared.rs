@@ -1,4 +1,4 @@
-//! Webhooks that a device's file declares.
+//! Webhooks that are declared in device files.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{app, webhook};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::{ANNA, TestApp};
 
-/// Set for every test by Cargo, so that nothing has to be set here.
+/// An environment variable that Cargo sets for every test.
 const REFERENCE: &str = "${CARGO_PKG_NAME}";
 
 fn declare(app: &TestApp, webhooks: &str) {
@@ -15,43 +15,43 @@ fn declare(app: &TestApp, webhooks: &str) {
     std::fs::write(app.devices_dir().join("shop.toml"), text).unwrap();
 }
 
-fn one(rest: &str) -> String {
+fn declared_webhook(rest: &str) -> String {
     format!(
         "[[webhooks]]\nname = 'orders'\nurl = 'https://hooks.example.com/'\nformat = 'waha'\nsecret = '{REFERENCE}'\n{rest}\n"
     )
 }
 
 #[tokio::test]
-async fn a_file_makes_changes_and_removes_its_webhooks() {
+async fn declaration_creates_changes_and_removes_webhooks() {
     let app = app().await;
-    declare(&app, &one("events = ['message']"));
+    declare(&app, &declared_webhook("events = ['message']"));
     app.app().reconcile().await.unwrap();
     let list = async || app.get("/devices/shop/webhooks").await.ok()["data"].as_array().unwrap().clone();
-    let made = list().await.remove(0);
+    let create_webhook = list().await.remove(0);
     assert_eq!(
-        (&made["declared"], &made["events"], &made["name"]),
+        (&create_webhook["declared"], &create_webhook["events"], &create_webhook["name"]),
         (&json!(true), &json!(["message"]), &json!("orders"))
     );
-    let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
+    let path = format!("/webhooks/{}", create_webhook["id"].as_str().unwrap());
     app.patch(&path, json!({ "name": "Mine" })).await.refused(409, "set_by_file");
     app.patch(&path, json!({ "name": "Mine", "enabled": false })).await.refused(409, "set_by_file");
     app.delete(&path).await.refused(409, "set_by_file");
-    declare(&app, &one("events = ['*']"));
+    declare(&app, &declared_webhook("events = ['*']"));
     app.app().reconcile().await.unwrap();
     let changed = list().await.remove(0);
-    assert_eq!((&changed["id"], &changed["events"]), (&made["id"], &json!(["*"])));
+    assert_eq!((&changed["id"], &changed["events"]), (&create_webhook["id"], &json!(["*"])));
     declare(&app, "");
     app.app().reconcile().await.unwrap();
     assert!(list().await.is_empty());
 }
 
-async fn id_of_the_only_one(app: &TestApp) -> String {
+async fn only_webhook_id(app: &TestApp) -> String {
     app.app().reconcile().await.unwrap();
     app.get("/devices/shop/webhooks").await.ok()["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn what_somebody_switches_holds_until_the_declaration_changes() {
+async fn operator_switch_holds_until_declaration_changes() {
     let app = app().await;
     let receiver = Receiver::answering(|_| Answer::Status(410)).await;
     let declared = |rest: &str| {
@@ -60,7 +60,7 @@ async fn what_somebody_switches_holds_until_the_declaration_changes() {
         declare(&app, &format!("{world}{table}secret = '{REFERENCE}'\n{rest}\n"));
     };
     declared("events = ['message']");
-    let id = id_of_the_only_one(&app).await;
+    let id = only_webhook_id(&app).await;
     app.wait_for_state("shop", "ready").await;
     app.incoming("shop", ANNA, "one").await;
     app.wait_until("the webhook to be disabled", async || {
@@ -71,43 +71,43 @@ async fn what_somebody_switches_holds_until_the_declaration_changes() {
         app.app().reconcile().await.unwrap();
         webhook(&app, &id).await["enabled"].clone()
     };
-    assert_eq!(enabled().await, false, "the file says what it said");
+    assert_eq!(enabled().await, false, "the declaration is unchanged");
     receiver.answer_with(|_| Answer::Status(200));
     let path = format!("/webhooks/{id}");
     app.patch(&path, json!({ "enabled": true })).await.ok();
     assert_eq!(enabled().await, true);
     app.incoming("shop", ANNA, "two").await;
-    app.wait_until("the message", async || (receiver.taken().len() == 1).then_some(())).await;
+    app.wait_until("the message", async || (receiver.accepted().len() == 1).then_some(())).await;
     app.patch(&path, json!({ "enabled": false })).await.ok();
     assert_eq!(enabled().await, false);
     declared("events = ['message.any']");
-    assert_eq!(enabled().await, true, "the file says something else");
+    assert_eq!(enabled().await, true, "the declaration changed");
 }
 
 #[tokio::test]
-async fn a_secret_that_its_file_replaces_signs_too_for_a_day() {
+async fn replaced_declared_secret_signs_for_a_day() {
     let app = app().await;
-    declare(&app, &one(""));
-    let id = id_of_the_only_one(&app).await;
+    declare(&app, &declared_webhook(""));
+    let id = only_webhook_id(&app).await;
     assert_eq!(webhook(&app, &id).await["previousSecretUntil"], json!(null));
-    declare(&app, &one("").replace(REFERENCE, "${CARGO_PKG_VERSION}"));
-    assert_eq!(id_of_the_only_one(&app).await, id);
+    declare(&app, &declared_webhook("").replace(REFERENCE, "${CARGO_PKG_VERSION}"));
+    assert_eq!(only_webhook_id(&app).await, id);
     assert!(webhook(&app, &id).await["previousSecretUntil"].is_i64());
     app.clock.advance(25 * 3_600_000);
     assert_eq!(webhook(&app, &id).await["previousSecretUntil"], json!(null));
 }
 
 #[tokio::test]
-async fn of_several_webhooks_each_needs_a_name_and_a_single_one_keeps_its_own() {
+async fn several_declared_webhooks_need_names() {
     let app = app().await;
-    let unnamed = |host: &str| one("").replace("name = 'orders'\n", "").replace("hooks.", host);
+    let unnamed = |host: &str| declared_webhook("").replace("name = 'orders'\n", "").replace("hooks.", host);
     declare(&app, &unnamed("a."));
-    let id = id_of_the_only_one(&app).await;
+    let id = only_webhook_id(&app).await;
     declare(&app, &format!("{}{}", unnamed("b."), unnamed("a.")));
     let error = app.app().reconcile().await.unwrap_err().to_string();
     assert!(error.contains("webhooks[0].name") && error.contains("webhook-1"), "{error}");
     let named = unnamed("a.").replace("format", "name = 'webhook-1'\nformat");
-    declare(&app, &format!("{}{named}", one("")));
+    declare(&app, &format!("{}{named}", declared_webhook("")));
     app.app().reconcile().await.unwrap();
     let list = app.get("/devices/shop/webhooks").await.ok()["data"].as_array().unwrap().clone();
     assert!(list.iter().any(|webhook| webhook["id"] == id && webhook["name"] == "webhook-1"), "{list:?}");

@@ -1,10 +1,10 @@
-//! Receivers that were written for other back ends.
+//! Webhook formats of other back ends.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Sha256, Sha512};
 
-use super::{app, made};
+use super::{app, create_webhook};
 use crate::support::ANNA;
 use crate::support::receiver::{Received, Receiver};
 
@@ -13,12 +13,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_receiver_of_waha_gets_what_waha_sends() {
+async fn waha_format_matches_waha() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
     let body = json!({ "url": receiver.url, "format": "waha", "secret": "my-secret-key", "events": ["message", "message.any", "message.ack", "session.status"] });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "hello").await;
     let sent = app.send("shop", ANNA, "out").await;
     app.wait_for_status("shop", &sent, "read").await;
@@ -37,18 +37,18 @@ async fn a_receiver_of_waha_gets_what_waha_sends() {
     let body = message.json();
     assert_eq!((&body["session"], &body["payload"]["body"]), (&json!("shop"), &json!("hello")));
     assert!(body["me"]["id"].as_str().unwrap().ends_with("@c.us"));
-    assert_eq!(named("message.any").len(), 2, "what comes in, and what goes out");
+    assert_eq!(named("message.any").len(), 2, "incoming and outgoing messages");
     assert!(named("message.ack").iter().any(|ack| ack.json()["payload"]["id"] == sent));
     assert_eq!(named("session.status").last().unwrap().json()["payload"]["status"], "STOPPED");
 }
 
 #[tokio::test]
-async fn a_receiver_of_wwebjs_gets_what_its_back_end_sends() {
+async fn wwebjs_format_matches_back_end() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
     let body = json!({ "url": receiver.url, "format": "wwebjs", "secret": "key", "events": ["message"] });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     let id = app.incoming("shop", ANNA, "hello").await;
     app.wait_until("the message", async || (receiver.count() == 1).then_some(())).await;
     let received = receiver.all().remove(0);

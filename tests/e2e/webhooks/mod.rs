@@ -1,4 +1,4 @@
-//! Webhooks: managed, pushed to, failing, and once more.
+//! Webhooks: management, delivery, failures and replay.
 
 use serde_json::{Value, json};
 
@@ -6,18 +6,18 @@ use crate::support::TestApp;
 
 mod access;
 mod addresses;
+mod concurrency;
 mod declared;
-mod failing;
+mod delivery;
+mod failures;
 mod formats;
-mod managing;
-mod many;
+mod management;
 mod ordering;
-mod promptly;
-mod pushing;
-mod replaying;
-mod verified;
+mod replay;
+mod retry_now;
+mod signatures;
 
-/// A daemon that may push to this machine and does not wait long between tries.
+/// A daemon that may deliver to loopback and retries quickly.
 pub async fn app() -> TestApp {
     app_with(&[]).await
 }
@@ -33,16 +33,16 @@ pub async fn app_with(settings: &[(&str, &str)]) -> TestApp {
     TestApp::start_with(&all).await
 }
 
-/// Makes a webhook; its id and its secret.
-pub async fn made(app: &TestApp, path: &str, body: Value) -> (String, String) {
+/// Creates a webhook and returns its id and secret.
+pub async fn create_webhook(app: &TestApp, path: &str, body: Value) -> (String, String) {
     let created = app.post(path, body).await.created()["data"].clone();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     (text(&created["webhook"]["id"]), text(&created["signingSecret"]))
 }
 
-/// Makes a webhook of all devices for messages.
+/// Creates a webhook for messages of all devices.
 pub async fn for_messages(app: &TestApp, url: &str) -> (String, String) {
-    made(app, "/webhooks", json!({ "url": url, "events": ["message"] })).await
+    create_webhook(app, "/webhooks", json!({ "url": url, "events": ["message"] })).await
 }
 
 pub async fn webhook(app: &TestApp, id: &str) -> Value {

@@ -1,18 +1,18 @@
-//! What waits for what.
+//! Ordering keys of deliveries.
 
 use serde_json::json;
 
-use super::{app, app_with, made};
+use super::{app, app_with, create_webhook};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::{ANNA, BEN};
 
 #[tokio::test]
-async fn the_events_of_a_device_arrive_in_order_although_some_fail() {
+async fn device_order_holds_despite_failures() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10ms,10ms,10ms,10ms,10ms,10ms")]).await;
     app.device("shop").await;
     app.device("home").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n % 3 == 1 { 500 } else { 200 })).await;
-    made(&app, "/webhooks", json!({ "url": receiver.url })).await;
+    create_webhook(&app, "/webhooks", json!({ "url": receiver.url })).await;
     for n in 0..10 {
         app.incoming("shop", ANNA, &format!("{n}")).await;
         app.incoming("home", BEN, &format!("{n}")).await;
@@ -24,50 +24,50 @@ async fn the_events_of_a_device_arrive_in_order_although_some_fail() {
             (of == 10).then_some(())
         })
         .await;
-        let taken = receiver.taken();
+        let accepted = receiver.accepted();
         let seqs: Vec<i64> =
-            taken.iter().filter(|r| r.data()["deviceId"] == device).map(|r| r.seq()).collect();
+            accepted.iter().filter(|r| r.data()["deviceId"] == device).map(|r| r.seq()).collect();
         assert!(seqs.is_sorted_by(|a, b| a < b), "{device}: {seqs:?}");
     }
 }
 
 #[tokio::test]
-async fn with_an_order_for_each_chat_another_chat_goes_on() {
+async fn chat_order_does_not_block_other_chats() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
     let body = json!({ "url": receiver.url, "events": ["message"], "ordering": "chat" });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "first").await;
     app.wait_until("the first to fail", async || (receiver.count() == 1).then_some(())).await;
     app.incoming("shop", ANNA, "waits").await;
     app.incoming("shop", BEN, "goes on").await;
-    // Once it comes, Anna's is tried again at once.
+    // Its success triggers an immediate retry for Anna's.
     app.wait_until("Ben's message", async || (!receiver.events("message").is_empty()).then_some(())).await;
     assert_eq!(receiver.events("message")[0]["data"]["message"]["body"], "goes on");
 }
 
 #[tokio::test]
-async fn without_an_order_nothing_waits() {
+async fn unordered_deliveries_do_not_wait() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
     let body = json!({ "url": receiver.url, "events": ["message"], "ordering": "none" });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "first").await;
     app.wait_until("the first to fail", async || (receiver.count() == 1).then_some(())).await;
     app.incoming("shop", ANNA, "second").await;
-    // Once it comes, the first is tried again at once.
+    // Its success triggers an immediate retry of the first.
     app.wait_until("the second", async || (!receiver.events("message").is_empty()).then_some(())).await;
     assert_eq!(receiver.events("message")[0]["data"]["message"]["body"], "second");
 }
 
 #[tokio::test]
-async fn many_events_come_once_each() {
+async fn many_events_are_delivered_once_each() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
-    made(&app, "/webhooks", json!({ "url": receiver.url, "events": ["message"] })).await;
+    create_webhook(&app, "/webhooks", json!({ "url": receiver.url, "events": ["message"] })).await;
     for n in 0..200 {
         app.incoming("shop", ANNA, &format!("{n}")).await;
     }

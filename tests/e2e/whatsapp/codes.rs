@@ -1,4 +1,4 @@
-//! The codes that a device shows: what a phone expects of them, in their own time.
+//! The QR codes of a device, in real time and as a phone reads them.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::support::{TestApp, decoder};
 
 /// How long each code is shown, in ms: 60 s and five times 20 s.
 const VALID: [i64; 6] = [60_000, 20_000, 20_000, 20_000, 20_000, 20_000];
-/// How far a code may be from its time, in ms.
+/// Tolerance of the times, in ms.
 const TOLERANCE: i64 = 1_500;
 
-/// A code, and what the device said of it.
+/// A shown code.
 struct Shown {
     code: String,
     at: Instant,
     expires_in: i64,
 }
 
-/// Waits for this code.
+/// Waits for the code with this number.
 async fn shown(app: &TestApp, attempt: i64, patience: Duration) -> Shown {
     let waiting = async {
         loop {
@@ -34,17 +34,17 @@ async fn shown(app: &TestApp, attempt: i64, patience: Duration) -> Shown {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let told: Value = tokio::time::timeout(patience, waiting).await.expect("the next code");
+    let qr_codes: Value = tokio::time::timeout(patience, waiting).await.expect("the next code");
     let now = wharf::domain::clock::Clock::now(&app.clock).0;
     Shown {
-        code: told["qr"].as_str().unwrap().to_owned(),
+        code: qr_codes["qr"].as_str().unwrap().to_owned(),
         at: Instant::now(),
-        expires_in: told["expiresAt"].as_i64().unwrap() - now,
+        expires_in: qr_codes["expiresAt"].as_i64().unwrap() - now,
     }
 }
 
-/// `<reference>,<noise key>,<identity key>,<secret>,<platform>`, the keys of 32 bytes in base64; the platform of a
-/// Chrome is 1 (`wacore`, `pair.rs`). Answers all but the reference.
+/// Checks `<reference>,<noise key>,<identity key>,<secret>,<platform>`, with keys of 32 bytes in base64; Chrome's
+/// platform is 1 (`wacore`, `pair.rs`). Returns all fields except the reference.
 fn keys(code: &str) -> Vec<&str> {
     let fields: Vec<&str> = code.split(',').collect();
     assert_eq!(fields.len(), 5, "five fields");
@@ -57,7 +57,7 @@ fn keys(code: &str) -> Vec<&str> {
     fields[1..].to_vec()
 }
 
-/// What `wharf devices qr` draws.
+/// The output of `wharf devices qr`.
 async fn drawn_by_the_command_line(app: &TestApp) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
     command.args(["devices", "qr", "shop"]).env_clear().env("WHARF_API_KEY", &app.key);
@@ -67,7 +67,7 @@ async fn drawn_by_the_command_line(app: &TestApp) -> String {
     String::from_utf8(answer.stdout).unwrap()
 }
 
-/// The code as a real decoder reads it from every drawing.
+/// Reads the code from all its images with a real decoder.
 async fn is_read_from_every_drawing(app: &TestApp, code: &str) {
     let form = async |form: &str| app.get(&format!("/devices/shop/qr{form}")).await;
     let url = form("").await.ok()["data"]["qrDataUrl"].as_str().unwrap().to_owned();
@@ -92,7 +92,7 @@ fn ms(since: Instant) -> i64 {
 
 // covers: event qr
 #[tokio::test]
-async fn slow_six_codes_are_shown_for_60_and_then_20_seconds_each_as_a_phone_reads_them() {
+async fn slow_six_codes_have_60_then_20_seconds_and_scan() {
     let native = Native::start().await;
     let app = &native.app;
     native.new_device("shop", json!({})).await;
@@ -123,14 +123,14 @@ async fn slow_six_codes_are_shown_for_60_and_then_20_seconds_each_as_a_phone_rea
     is_about("the time of the last", ms(last.at), VALID[5]);
     let device = app.get("/devices/shop").await.ok()["data"].clone();
     assert_eq!(device["reason"], "qr_codes_exhausted", "{device}");
-    let told = app.logged("shop", "qr").await;
-    let attempts: Vec<_> = told.iter().map(|qr| qr["attempt"].as_i64().unwrap()).collect();
+    let qr_codes = app.logged("shop", "qr").await;
+    let attempts: Vec<_> = qr_codes.iter().map(|qr| qr["attempt"].as_i64().unwrap()).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
-    for (qr, valid) in told.iter().zip(VALID) {
+    for (qr, valid) in qr_codes.iter().zip(VALID) {
         is_about("expiresAt", qr["expiresAt"].as_i64().unwrap() - qr["timestamp"].as_i64().unwrap(), valid);
     }
 
-    // Started again, a code that was read from its picture links the device.
+    // After a restart, a code read from its image links the device.
     app.post("/devices/shop/start", json!({})).await.ok();
     app.wait_for_state("shop", "qr").await;
     let read = decoder::read_png(&app.get("/devices/shop/qr.png").await.bytes);

@@ -1,11 +1,11 @@
-//! A phone links a device, and the device comes back by itself.
+//! Linking, and reconnecting after a restart.
 
 use serde_json::json;
 
 use super::{ME, Native};
 
 #[tokio::test]
-async fn a_phone_scans_the_code_and_the_device_is_ready_and_stays_so_over_a_restart() {
+async fn scanned_device_is_ready_and_survives_restart() {
     let native = Native::start().await;
     let device = native.device("shop", json!({})).await;
     assert_eq!(device["phoneNumber"], ME);
@@ -22,10 +22,10 @@ async fn a_phone_scans_the_code_and_the_device_is_ready_and_stays_so_over_a_rest
 }
 
 #[tokio::test]
-async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_code_is_shown() {
+async fn incomplete_link_shows_new_code() {
     let native = Native::start().await;
     native.new_device("shop", json!({})).await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     account.lose_signature();
     let scan = json!({ "phoneNumber": ME });
     native.app.post("/simulator/shop/scan", scan.clone()).await.refused(422, "testbed_refused");
@@ -47,12 +47,12 @@ async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_c
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_restarted_amid_such_a_link_shows_a_new_code_too() {
+async fn restart_during_incomplete_link_shows_new_code() {
     let native = Native::start().await;
     native.new_device("shop", json!({})).await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     account.lose_signature();
-    // Until the restart the network cannot be reached, so that the refusal comes after it.
+    // The network is unreachable until the restart, so that the refusal follows it.
     account.refuse_connections(1_000);
     native
         .app

@@ -1,4 +1,4 @@
-//! Files both ways, byte for byte, and what was there before the link.
+//! Files in both directions, and the history sync.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use super::Native;
 use crate::media::files::sha256;
 use crate::support::{ANNA, TestApp};
 
-/// The size of a file that is sent in many pieces, and does not end where one of them does.
+/// A file size of many chunks, the last one incomplete.
 const LARGE: usize = 10 * 1024 * 1024 + 3;
 
 async fn downloaded(app: &TestApp, message: &Value) -> Vec<u8> {
@@ -23,7 +23,7 @@ async fn message(app: &TestApp, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_large_file_arrives_at_the_phone_as_it_was_uploaded() {
+async fn large_sent_file_is_byte_identical() {
     let native = Native::start().await;
     native.device("shop", json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 })).await;
     let app = &native.app;
@@ -40,28 +40,28 @@ async fn a_large_file_arrives_at_the_phone_as_it_was_uploaded() {
 }
 
 #[tokio::test]
-async fn a_large_file_comes_in_as_the_phone_sent_it() {
+async fn large_received_file_is_byte_identical() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let app = &native.app;
     let file = json!({ "sizeBytes": LARGE, "filename": "ledger.bin" });
-    let told = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
-    let message = message(app, told["data"]["messageId"].as_str().unwrap()).await;
-    let (bytes, sent) = (downloaded(app, &message).await, testbed::control::files::made_up("", LARGE));
+    let reply = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
+    let message = message(app, reply["data"]["messageId"].as_str().unwrap()).await;
+    let (bytes, sent) = (downloaded(app, &message).await, testbed::control::files::generated_file("", LARGE));
     assert_eq!((bytes == sent, &message["filename"]), (true, &json!("ledger.bin")));
     assert_eq!(message["mediaInfo"]["sha256"], sha256(&sent));
     native.stop().await;
 }
 
 #[tokio::test]
-async fn a_small_file_comes_in_byte_for_byte() {
+async fn small_received_file_is_byte_identical() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let app = &native.app;
     for bytes in [&b"a"[..], b"fifteen bytes!!", b"sixteen bytes !!"] {
         let file = json!({ "data": STANDARD.encode(bytes), "mimetype": "text/plain" });
-        let told = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
-        let message = message(app, told["data"]["messageId"].as_str().unwrap()).await;
+        let reply = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
+        let message = message(app, reply["data"]["messageId"].as_str().unwrap()).await;
         assert_eq!(downloaded(app, &message).await, bytes);
     }
     native.stop().await;
@@ -69,8 +69,8 @@ async fn a_small_file_comes_in_byte_for_byte() {
 
 async fn history_ends(app: &TestApp) {
     app.wait_until("the end of the history", async || {
-        let told = app.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        let reply = app.logged("shop", "history:progress").await;
+        reply.last().is_some_and(|last| last["phase"] == "complete").then_some(())
     })
     .await;
 }
@@ -81,7 +81,7 @@ async fn stored(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn the_history_is_stored_in_silence() {
+async fn history_is_stored_without_message_events() {
     let native = Native::start().await;
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 });
     native.device("shop", past).await;
@@ -94,7 +94,7 @@ async fn the_history_is_stored_in_silence() {
 }
 
 #[tokio::test]
-async fn a_device_that_wants_no_history_stores_none() {
+async fn device_without_history_stores_none() {
     let native = Native::start().await;
     let world = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 });
     let settings = json!({ "whatsapp": { "history": "none", "testbed": world } });
@@ -104,7 +104,7 @@ async fn a_device_that_wants_no_history_stores_none() {
     app.wait_for_state("shop", "qr").await;
     app.post("/simulator/shop/scan", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    // What is told after the history has come only once the history has passed.
+    // This message arrives after the history.
     app.incoming("shop", ANNA, "after the link").await;
     assert_eq!(stored(app).await, 1);
     assert_eq!(app.logged("shop", "history:progress").await, Vec::<Value>::new());
@@ -112,11 +112,11 @@ async fn a_device_that_wants_no_history_stores_none() {
 }
 
 #[tokio::test]
-async fn a_history_that_a_restart_interrupts_is_told_to_its_end_after_it() {
+async fn interrupted_history_completes_after_restart() {
     let native = Native::start().await;
     native.testbed.world().media.hold(true);
     native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 })).await;
-    // What comes after the announcements of the history is here: so are they, and the network has them no more.
+    // This message arrives after the history announcements, so they are stored here and no longer at the network.
     native.app.incoming("shop", ANNA, "after the link").await;
     assert_eq!(stored(&native.app).await, 1);
 
@@ -130,7 +130,7 @@ async fn a_history_that_a_restart_interrupts_is_told_to_its_end_after_it() {
 }
 
 #[tokio::test]
-async fn a_picture_goes_out_with_a_small_one_that_phones_show_first() {
+async fn sent_picture_has_thumbnail() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let app = &native.app;
@@ -149,7 +149,7 @@ async fn a_picture_goes_out_with_a_small_one_that_phones_show_first() {
     native.stop().await;
 }
 
-/// Any picture will do.
+/// An arbitrary picture.
 fn qr_as_a_picture() -> Vec<u8> {
     wharf::qr::png("any picture will do").unwrap()
 }

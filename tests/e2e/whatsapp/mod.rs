@@ -1,23 +1,23 @@
-//! The native engine against the testbed: a WhatsApp server with phones, in one process with the test.
+//! The engine `whatsapp` against the testbed, a WhatsApp server with phones in the test's process.
 
+mod app_state;
 mod codes;
-mod ends;
+mod disconnects;
 mod linking;
 mod media;
+mod messages;
 mod network;
 mod rich;
-mod shared;
-mod talking;
 
 use serde_json::{Value, json};
 use testbed::Testbed;
 
 use crate::support::TestApp;
 
-/// The number of the phone that links.
+/// The number of the linking phone.
 const ME: &str = "15550100009";
 
-/// A testbed, and a daemon whose native engine knows no other network.
+/// A testbed and a daemon connected to it.
 struct Native {
     app: TestApp,
     testbed: Testbed,

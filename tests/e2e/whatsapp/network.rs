@@ -1,11 +1,11 @@
-//! How the network ends connections.
+//! Connections that the network ends.
 
 use serde_json::json;
 
 use super::Native;
 
 #[tokio::test]
-async fn a_device_that_the_phone_removes_is_logged_out_and_can_be_linked_again() {
+async fn removed_device_is_logged_out_and_can_relink() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     native.app.fault("shop", json!({ "kind": "log_out" })).await;
@@ -17,7 +17,7 @@ async fn a_device_that_the_phone_removes_is_logged_out_and_can_be_linked_again()
 }
 
 #[tokio::test]
-async fn a_lost_link_comes_back_by_itself() {
+async fn lost_link_reconnects() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     native.app.fault("shop", json!({ "kind": "drop_link" })).await;

@@ -1,4 +1,4 @@
-//! What people send besides text, and what they do to messages afterwards.
+//! Received content besides text, and later changes to messages.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn message(native: &Native, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn places_cards_and_polls_come_in_as_what_they_are() {
+async fn locations_cards_and_polls_are_received() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
@@ -33,15 +33,15 @@ async fn places_cards_and_polls_come_in_as_what_they_are() {
         let id = arrives(&native, body).await;
         assert_eq!(message(&native, &id).await["type"], kind);
     }
-    let told = native.app.logged("shop", "message").await;
-    assert_eq!(told[0]["message"]["location"], place);
-    assert_eq!(told[1]["message"]["poll"]["options"], poll["options"]);
-    assert_eq!(told[2]["message"]["vCards"][0]["displayName"], "Cleo");
+    let received = native.app.logged("shop", "message").await;
+    assert_eq!(received[0]["message"]["location"], place);
+    assert_eq!(received[1]["message"]["poll"]["options"], poll["options"]);
+    assert_eq!(received[2]["message"]["vCards"][0]["displayName"], "Cleo");
     native.stop().await;
 }
 
 #[tokio::test]
-async fn an_answer_shows_what_it_answers() {
+async fn received_reply_has_quote() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let asked = arrives(&native, json!({ "from": ANNA, "body": "is it nine?" })).await;
@@ -56,7 +56,7 @@ async fn an_answer_shows_what_it_answers() {
 }
 
 #[tokio::test]
-async fn reactions_edits_votes_and_taking_back_reach_the_message_they_mean() {
+async fn received_changes_apply_to_their_message() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let text = arrives(&native, json!({ "from": ANNA, "body": "at nine" })).await;

@@ -1,4 +1,4 @@
-//! Who is who: people by number or hidden id, and groups, in the words of the control API and of the wire.
+//! Ids of people and groups, as the control API and the wire write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,16 +17,16 @@ pub enum Id {
     Group(String),
 }
 
-/// Why a text names nobody.
+/// Why a text is not an id.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdError {
-    /// No phone number.
+    /// Not a phone number.
     #[error("a phone number has 5 to 15 digits with its country code, such as +15550100001")]
     Number,
-    /// Not an id of that kind.
+    /// Not an id of this kind.
     #[error("the part before @{0} is not valid")]
     User(&'static str),
-    /// Unknown server.
+    /// Not a supported server.
     #[error("a chat id ends in @c.us, @g.us, @lid or is a phone number")]
     Server,
 }
@@ -42,7 +42,7 @@ impl Id {
         }
     }
 
-    /// From the wire; the device, if one is named, is left out.
+    /// From the wire, without the device.
     #[must_use]
     pub fn of(jid: &Jid) -> Option<Self> {
         let user = jid.user.to_string();
@@ -54,7 +54,7 @@ impl Id {
         }
     }
 
-    /// Whether the wire names a group.
+    /// Whether the JID is a group's.
     #[must_use]
     pub fn is_group_jid(jid: &Jid) -> bool {
         jid.server == Server::Group
@@ -117,7 +117,7 @@ mod tests {
     use super::Id;
 
     #[test]
-    fn numbers_are_understood_as_people_and_the_wire_write_them() {
+    fn numbers_are_parsed_in_any_spelling() {
         for text in ["+1 555 010-0001", "15550100001@c.us", "15550100001:7@s.whatsapp.net"] {
             assert_eq!(text.parse(), Ok(Id::Number("15550100001".to_owned())), "{text}");
         }

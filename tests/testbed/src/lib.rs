@@ -1,27 +1,26 @@
-//! A WhatsApp server with phones, over loopback, to test and try Wharf's native engine.
+//! A WhatsApp server with phones, on loopback, for tests and trials of Wharf's engine `whatsapp`. Everything is in
+//! memory and exists as long as the testbed.
 //!
-//! [`Testbed::start`] listens on one TCP port: the clients' WebSocket at `/ws/chat`, media at `/mms/…`
-//! and `/media/…`, the control API at `/control/…`. Everything is in memory and lives as long as the
-//! testbed.
+//! [`Testbed::start`] listens on one TCP port: the clients' WebSocket at `/ws/chat`, media at `/mms/…` and
+//! `/media/…`, the control API at `/control/…`.
 //!
-//! Where things are, and where what is missing goes:
-//! - `wire`: frames, noise, connections. [`wire::connection::Link`] is how anything is sent.
-//! - `server::state`: [`server::state::Account`] (one for each phone number) and its
-//!   [`server::state::Companion`]s; `server::directory` finds them by number, LID or JID.
-//! - `server::dispatch`: the table from a stanza's tag to its file. A handler is an async function of
-//!   a [`server::dispatch::Session`] and the stanza. The session's task waits for it: whatever takes
-//!   time goes to [`server::World::tasks`].
-//! - `server::iq`: the table from an IQ's namespace to its file, which returns an answer.
-//! - `phone`: the primary device's keys and doings. Called at `phone::linked` and
-//!   `phone::prekeys_uploaded`.
-//! - `server::messages`, `server::receipts` (also acks), `server::offline` (queues; called at
-//!   `offline::active` and for `<ib>`), `control`: what people say to each other, and the HTTP API.
-//! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence`
-//!   (also chat state; called when a companion comes and goes), `media`: the network.
+//! Where to find what:
+//! - `wire`: frames, noise, connections. Stanzas are sent through a [`wire::connection::Link`].
+//! - `server::state`: [`server::state::Account`] (one for each phone number) and its [`server::state::Companion`]s;
+//!   `server::directory` finds them by number, LID or JID.
+//! - `server::dispatch`: the table from a stanza's tag to its handler, an async function of a
+//!   [`server::dispatch::Session`] and the stanza. The session's task waits for the handler, so slow work is spawned
+//!   on [`server::World::tasks`].
+//! - `server::iq`: the table from an IQ's namespace to its handler, which returns an answer.
+//! - `phone`: the keys and actions of the primary device.
+//! - `server::messages`, `server::receipts` (and acks), `server::offline` (queues, called at `offline::active` and
+//!   for `<ib>`), `control` (the HTTP API): messages.
+//! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence` (and chat state),
+//!   `media`: the other services of the network.
 //! - `scene`: the people and groups around one account, as a scan describes them.
 //!
-//! Invariants: no lock is held over an await; each account has a lock of its own; every queue is
-//! bounded; only loopback addresses are served.
+//! Invariants: no lock is held over an await; each account has its own lock; every queue is bounded; only loopback
+//! addresses are served.
 
 pub mod control;
 pub mod id;
@@ -43,22 +42,22 @@ use tokio_util::task::TaskTracker;
 
 use server::World;
 
-/// How long ending waits for the connections.
+/// How long stopping waits for the connections.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A running testbed.
 pub struct Testbed {
     address: SocketAddr,
     world: Arc<World>,
-    /// The server's own task, apart from the world's.
+    /// The task of the HTTP server, separate from the world's tasks.
     serving: TaskTracker,
 }
 
 impl Testbed {
-    /// Listens on a loopback address; port 0 takes a free one.
+    /// Listens on a loopback address; port 0 picks a free one.
     ///
     /// # Errors
-    /// When the address is not loopback, or cannot be listened on.
+    /// If the address is not loopback, or cannot be bound.
     pub async fn start(address: SocketAddr) -> Result<Self> {
         ensure!(address.ip().is_loopback(), "the testbed listens on loopback addresses only");
         let listener = TcpListener::bind(address).await.context("the testbed's address")?;
@@ -76,25 +75,25 @@ impl Testbed {
         Ok(Self { address, world, serving })
     }
 
-    /// Where it listens.
+    /// The address of its listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where clients connect.
+    /// The address of its WebSocket.
     #[must_use]
     pub fn websocket(&self) -> String {
         format!("ws://{}/ws/chat", self.address)
     }
 
-    /// What it consists of.
+    /// The state of the testbed.
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
     }
 
-    /// Ends every connection, and then the testbed.
+    /// Closes all connections and stops the testbed.
     pub async fn stop(self) {
         self.world.stop.cancel();
         self.world.tasks.close();
@@ -110,7 +109,7 @@ impl Testbed {
 
 fn router(world: &Arc<World>) -> Router {
     Router::new()
-        .route("/ws/chat", any(server::door::enter))
+        .route("/ws/chat", any(server::accept::enter))
         .nest("/control", control::router())
         .with_state(Arc::clone(world))
         .merge(media::router(world.media.clone()))

@@ -1,4 +1,4 @@
-//! Serves the testbed until Ctrl-C: `cargo run -p testbed -- --listen 127.0.0.1:9200`.
+//! Runs the testbed until Ctrl-C: `cargo run -p testbed -- --listen 127.0.0.1:9200`.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use clap::Parser;
 use testbed::Testbed;
 use tracing_subscriber::EnvFilter;
 
-/// A WhatsApp server with phones, over loopback.
+/// A WhatsApp server with phones, on loopback.
 #[derive(Parser)]
 #[command(name = "testbed")]
 struct Args {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }

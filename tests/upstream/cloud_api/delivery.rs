@@ -1,4 +1,4 @@
-//! Callbacks: signed, and repeated until they are answered 200.
+//! Posts callbacks: signed, and repeated until they are answered 200.
 
 use std::time::Duration;
 
@@ -7,22 +7,21 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::State;
-use super::number::{Number, Trouble};
+use super::number::{GraphFault, Number};
 
-/// The first pause before a callback is repeated, and the longest.
+/// The first and the longest pause before a callback is repeated.
 const PAUSE: Duration = Duration::from_millis(30);
 const LONGEST: Duration = Duration::from_millis(1_000);
 
-/// The whole body of a callback about one number.
+/// The body of a callback for one number.
 pub fn envelope(number: &Number, field: &str, mut value: Value) -> Value {
     value["messaging_product"] = "whatsapp".into();
-    value["metadata"] =
-        json!({ "display_phone_number": super::told::display_number(number), "phone_number_id": number.id });
+    value["metadata"] = json!({ "display_phone_number": super::callbacks::display_number(number), "phone_number_id": number.id });
     let change = json!({ "field": field, "value": value });
     json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [change] }] })
 }
 
-/// Calls back until somebody answers 200, for as long as the test runs.
+/// Posts a callback until it is answered 200.
 pub async fn until_taken(state: &State, number: &Number, field: &str, value: Value) {
     let body = envelope(number, field, value);
     let bytes = body.to_string().into_bytes();
@@ -35,12 +34,12 @@ pub async fn until_taken(state: &State, number: &Number, field: &str, value: Val
         pause = (pause * 2).min(LONGEST);
     }
     number.taken.lock().unwrap().push(body);
-    if number.struck(|trouble| *trouble == Trouble::Twice).is_some() {
+    if number.take_fault(|fault| *fault == GraphFault::Twice).is_some() {
         once(state, number, bytes, None).await;
     }
 }
 
-/// Calls back once; answers the status, 0 where there was none. `signature` is the whole header, none with "".
+/// Posts a callback once; returns the status, or 0 without an answer. An empty `signature` omits the header.
 pub async fn once(state: &State, number: &Number, bytes: Vec<u8>, signature: Option<&str>) -> u16 {
     let Some(daemon) = state.daemon() else { return 0 };
     let header = signature.map_or_else(|| sign(&number.app_secret, &bytes), str::to_owned);
@@ -52,7 +51,7 @@ pub async fn once(state: &State, number: &Number, bytes: Vec<u8>, signature: Opt
     request.timeout(Duration::from_secs(30)).send().await.map_or(0, |answer| answer.status().as_u16())
 }
 
-/// The header over a body.
+/// The signature header for a body.
 pub fn sign(secret: &str, bytes: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(bytes);

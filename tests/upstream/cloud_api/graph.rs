@@ -1,4 +1,4 @@
-//! The API itself: what is wrong is refused in the Graph API's own words.
+//! The routes of the API, with the errors of the real one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,11 +17,11 @@ use wharf::domain::jid::Jid;
 use wharf::domain::media::MediaKind;
 use wharf::engine::{MessageChange, Outgoing, Quoted, SendOutcome};
 
-use super::number::{Along, Number, Trouble};
+use super::number::{Along, GraphFault, Number};
 use super::{State, VERSION};
 
 type App = (Arc<State>, String);
-/// Why a request is not served: the answer.
+/// The answer to a rejected request.
 type Refused = Box<Response>;
 
 /// The largest form, in bytes: somewhat more than the largest file.
@@ -29,7 +29,7 @@ const LARGEST: usize = 110 << 20;
 
 pub fn router(state: Arc<State>, url: String) -> Router {
     Router::new()
-        .route("/{version}/{id}", get(look))
+        .route("/{version}/{id}", get(number_info))
         .route("/{version}/{id}/messages", post(messages))
         .route("/{version}/{id}/media", post(upload))
         .route("/files/{number}/{file}/{signature}", get(download))
@@ -37,7 +37,7 @@ pub fn router(state: Arc<State>, url: String) -> Router {
         .with_state((state, url))
 }
 
-/// An error as the Graph API writes it.
+/// An error in the form of the Graph API.
 pub fn error(status: u16, code: i64, message: &str) -> Response {
     let body = json!({ "error": {
         "message": format!("(#{code}) {message}"), "type": "OAuthException", "code": code,
@@ -58,7 +58,7 @@ fn hang_up() -> Response {
     axum::body::Body::from_stream(broken).into_response()
 }
 
-/// The number, for whoever holds its token and asks a version that there is.
+/// The number of a request with its token and the right version.
 async fn admitted(
     state: &State,
     version: &str,
@@ -78,7 +78,7 @@ async fn admitted(
     if *owner.down.borrow() {
         return refuse(503, 131_016, "Service unavailable");
     }
-    if owner.struck(|t| *t == Trouble::Gateway).is_some() {
+    if owner.take_fault(|t| *t == GraphFault::Gateway).is_some() {
         return Err(Box::new((StatusCode::BAD_GATEWAY, "<html>502 Bad Gateway</html>").into_response()));
     }
     match state.number(id).filter(|number| number.id == owner.id) {
@@ -88,7 +88,7 @@ async fn admitted(
     }
 }
 
-async fn look(
+async fn number_info(
     Shared((state, url)): Shared<App>,
     Path((version, id)): Path<(String, String)>,
     Query(_query): Query<Vec<(String, String)>>,
@@ -108,7 +108,7 @@ async fn look(
         .into_response();
     }
     Json(json!({
-        "verified_name": "Simulated business", "display_phone_number": super::told::display_number(&number),
+        "verified_name": "Simulated business", "display_phone_number": super::callbacks::display_number(&number),
         "quality_rating": "GREEN", "id": id,
     }))
     .into_response()
@@ -125,17 +125,19 @@ async fn download(
         return error(401, 190, "Invalid OAuth access token");
     }
     number.downloads.fetch_add(1, Ordering::SeqCst);
-    if let Some(Trouble::RefuseMedia(status)) = number.struck(|t| matches!(t, Trouble::RefuseMedia(_))) {
+    if let Some(GraphFault::RefuseMedia(status)) =
+        number.take_fault(|t| matches!(t, GraphFault::RefuseMedia(_)))
+    {
         return StatusCode::from_u16(status).unwrap().into_response();
     }
-    if number.struck(|t| *t == Trouble::HangingMedia).is_some() {
+    if number.take_fault(|t| *t == GraphFault::HangingMedia).is_some() {
         return std::future::pending().await;
     }
-    if number.struck(|t| *t == Trouble::OtherMedia).is_some() {
+    if number.take_fault(|t| *t == GraphFault::OtherMedia).is_some() {
         return "not that file".into_response();
     }
     let known = number.addresses.lock().unwrap().contains(&signature);
-    if !known || number.struck(|t| *t == Trouble::ExpiredMedia).is_some() {
+    if !known || number.take_fault(|t| *t == GraphFault::ExpiredMedia).is_some() {
         return (StatusCode::NOT_FOUND, "URL signature expired").into_response();
     }
     let found = number.files.lock().unwrap().get(&file).cloned();
@@ -221,7 +223,7 @@ async fn messages(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // What came in is seen through, although whoever sent it may be dead by now.
+    // The request is completed, even when its client has disconnected.
     let served = async move {
         match try_messages(&state, &version, &id, &headers, &body).await {
             Ok(answer) => answer,
@@ -243,11 +245,13 @@ async fn try_messages(
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return refuse(400, 100, "The body is not JSON");
     };
-    number.note(&body);
+    number.record(&body);
     if body["messaging_product"] != "whatsapp" {
         return refuse(400, 100, "The parameter messaging_product is required.");
     }
-    if let Some(Trouble::Refuse(status, code, wait)) = number.struck(|t| matches!(t, Trouble::Refuse(..))) {
+    if let Some(GraphFault::Refuse(status, code, wait)) =
+        number.take_fault(|t| matches!(t, GraphFault::Refuse(..)))
+    {
         let mut response = error(status, code, "as the test wanted");
         if let Some(seconds) = wait {
             response.headers_mut().insert("retry-after", seconds.into());
@@ -267,7 +271,7 @@ async fn try_messages(
     number.names.lock().unwrap().insert(wamid.clone(), message.id.clone());
     number.along.lock().unwrap().insert(message.id.clone(), Along { wamid: wamid.clone(), data });
     let outcome = number.session().await.send(message).await;
-    if number.struck(|t| *t == Trouble::Swallow).is_some() {
+    if number.take_fault(|t| *t == GraphFault::Swallow).is_some() {
         return Ok(hang_up());
     }
     match outcome {
@@ -286,7 +290,7 @@ async fn try_messages(
     }
 }
 
-/// Whom a message is for, and how Meta was told so.
+/// The recipient of a message, and the id that the request used.
 fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
     if body["recipient_type"] != "individual" {
         return refuse(400, 100, "Param recipient_type must be one of {INDIVIDUAL}");
@@ -308,7 +312,8 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
 }
 
 async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
-    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::told::heard(number, wamid))
+    let Some((chat, id)) =
+        body["message_id"].as_str().and_then(|wamid| super::callbacks::delivered(number, wamid))
     else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
@@ -346,13 +351,15 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
     }
 }
 
-/// A message by Meta's name: one that was sent, or one that was told.
+/// A sent or delivered message, by Meta's id.
 fn known(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
     let sent = number.names.lock().unwrap().get(wamid).cloned();
-    sent.or_else(|| super::told::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
+    sent.or_else(|| {
+        super::callbacks::delivered(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat)
+    })
 }
 
-/// What the network is handed. It knows the message by the id that went along, so that the test does too.
+/// The message for the network, under the id in its callback data, so that tests find it.
 fn outgoing(number: &Number, body: &Value, to: &Jid, wamid: &str) -> Result<Outgoing, Refused> {
     let kind = body["type"].as_str().unwrap_or("text");
     let part = &body[kind];
@@ -412,7 +419,7 @@ fn content(number: &Number, kind: &str, part: &Value) -> Result<(String, Content
     })
 }
 
-/// What people read of the one template that was approved here, `order_ready` in `en_US`: it has one gap.
+/// The text of the only approved template, `order_ready` in `en_US`, which has one placeholder.
 fn filled(part: &Value) -> Result<String, Refused> {
     if part["language"]["code"].as_str().is_none() {
         return refuse(400, 131_008, "Required parameter is missing: language");

@@ -1,14 +1,14 @@
-//! Meta's Graph API for tests, as far as the WhatsApp Cloud API goes, with a world behind it.
+//! Meta's Graph API for tests: the WhatsApp Cloud API, in front of a simulated network.
 //!
-//! `graph` serves the API and refuses what the real one refuses, `told` turns what the network tells into callbacks,
-//! `delivery` signs and repeats these until they are answered 200. `number` is one phone number of it, with what a
-//! test can make go wrong there. Source: `contracts/upstreams.md` and Meta's published reference.
+//! `graph` serves the API with the errors of the real one, `callbacks` converts events of the network,
+//! `delivery` signs and repeats callbacks until they are answered 200. `number` is one phone number, with the
+//! failures that a test can cause. Source: `contracts/upstreams.md` and Meta's published reference.
 
+mod callbacks;
+mod control;
 mod delivery;
 mod graph;
 mod number;
-mod steered;
-mod told;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,11 +21,11 @@ use wharf::engine::Capabilities;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use self::delivery::sign;
 #[allow(unused_imports, reason = "as above")]
-pub use self::number::{Number, Trouble};
+pub use self::number::{GraphFault, Number};
 use super::Upstream;
-use super::world::{World, steering};
+use super::world::{World, control as world_control};
 
-/// What its engine can do.
+/// The capabilities of the engine.
 pub const CAN: Capabilities = Capabilities {
     qr: false,
     pairing_code: false,
@@ -45,22 +45,22 @@ pub const CAN: Capabilities = Capabilities {
     control: false,
 };
 
-/// The version of the API that it serves.
+/// The version of the API.
 pub const VERSION: &str = "v24.0";
 
-/// The server.
+/// The server of the tests.
 pub struct GraphServer {
-    /// `http://` and its address.
+    /// The URL of the server.
     pub url: String,
     state: Arc<State>,
 }
 
-/// What all its requests share.
+/// The state that all requests share.
 pub struct State {
     pub world: Arc<World>,
     /// By device and by phone-number id.
     numbers: Mutex<HashMap<String, Arc<Number>>>,
-    /// Where the daemon listens.
+    /// The URL of the daemon.
     daemon: Mutex<Option<String>>,
     http: reqwest::Client,
 }
@@ -80,7 +80,7 @@ impl State {
 }
 
 impl GraphServer {
-    /// One of its own, on a free port.
+    /// Starts a server on a free port.
     pub async fn start() -> Arc<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
@@ -88,23 +88,24 @@ impl GraphServer {
         let state = Arc::new(State { world: World::start(), numbers, daemon, http });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let steered: Arc<dyn steering::Steering> = Arc::new(steered::Steered(Arc::clone(&state)));
+        let steered: Arc<dyn world_control::NetworkControl> =
+            Arc::new(control::NumberControl(Arc::clone(&state)));
         let router = graph::router(Arc::clone(&state), url.clone())
-            .merge(steering::router(Arc::clone(&state.world), steered));
+            .merge(world_control::router(Arc::clone(&state.world), steered));
         #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         Arc::new(Self { url, state })
     }
 
-    /// A device's number.
+    /// The number of a device.
     pub fn number(&self, device: &str) -> Arc<Number> {
         self.state.number(device).unwrap()
     }
 
-    /// Prepares a number for a device, in a world that behaves so; answers the device's settings.
+    /// Prepares a number for a device, with the network's settings; returns the device's settings.
     pub async fn prepare(&self, device: &str, world: &Value) -> Value {
         let mut settings = world.clone();
-        // There is nothing to scan: the number is Meta's already.
+        // Meta hosts the number: there is no code to scan.
         settings["autoScanMs"] = 0.into();
         let account = self.state.world.account(device, &settings);
         let number = Number::new(device, account, self.state.numbers.lock().unwrap().len());
@@ -112,14 +113,14 @@ impl GraphServer {
         for name in names {
             self.state.numbers.lock().unwrap().insert(name, Arc::clone(&number));
         }
-        told::follow(Arc::clone(&self.state), Arc::clone(&number)).await;
+        callbacks::follow(Arc::clone(&self.state), Arc::clone(&number)).await;
         json!({ "cloud-api": {
             "phoneNumberId": number.id, "accessToken": number.token, "appSecret": number.app_secret,
             "verifyToken": number.verify_token, "baseUrl": self.url, "version": VERSION, "checkEveryMs": 500,
         } })
     }
 
-    /// Calls back with a body of the test's own; answers the status.
+    /// Posts a callback with any body; returns the status of its answer.
     pub async fn call_back(&self, device: &str, body: &Value, signature: Option<&str>) -> u16 {
         delivery::once(&self.state, &self.number(device), body.to_string().into_bytes(), signature).await
     }

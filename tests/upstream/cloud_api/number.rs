@@ -1,4 +1,4 @@
-//! A phone number at Meta, and what a test can make go wrong there.
+//! A phone number at Meta, and the failures that a test can cause.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,67 +15,67 @@ use wharf::engine::Session;
 
 use crate::upstream::world::Account;
 
-/// What goes wrong with the next requests.
+/// A failure of the next requests.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trouble {
-    /// `POST …/messages` is refused so: HTTP status, Meta's code, `Retry-After` in seconds.
+pub enum GraphFault {
+    /// `POST …/messages` is rejected: HTTP status, Meta's code, `Retry-After` in seconds.
     Refuse(u16, i64, Option<u64>),
-    /// `POST …/messages` is taken, and the connection closed before the answer.
+    /// `POST …/messages` is accepted, and the connection closes before the answer.
     Swallow,
-    /// Everything is answered 502 with a page of HTML.
+    /// Every request is answered 502 with an HTML page.
     Gateway,
-    /// Files are not given: their addresses have expired.
+    /// The addresses of files have expired.
     ExpiredMedia,
-    /// Files are answered with this status.
+    /// Downloads are answered with this status.
     RefuseMedia(u16),
-    /// Files never come.
+    /// Downloads hang.
     HangingMedia,
-    /// Files have other bytes than Meta says.
+    /// Files do not match their digest.
     OtherMedia,
-    /// Each callback comes twice.
+    /// Each callback is sent twice.
     Twice,
 }
 
-/// A phone number.
+/// A phone number of a business.
 pub struct Number {
     pub device: String,
-    /// Its id at Meta.
+    /// The phone-number id.
     pub id: String,
     pub token: String,
     pub app_secret: String,
     pub verify_token: String,
     pub account: Arc<Account>,
-    /// The network's side, once the number is connected.
+    /// The connection to the network, once there is one.
     pub session: watch::Sender<Option<Arc<dyn Session>>>,
-    /// What goes wrong, with how often still.
-    troubles: Mutex<Vec<(Trouble, u64)>>,
-    /// Bodies of `POST …/messages`, whatever became of them, with the milliseconds since the number was made.
+    /// The failures, each with its remaining count.
+    faults: Mutex<Vec<(GraphFault, u64)>>,
+    /// The bodies of all `POST …/messages`, with the milliseconds since the number was created.
     asked: Mutex<Vec<(u128, Value)>>,
     since: tokio::time::Instant,
-    /// Of messages that were taken: Meta's names with ours.
+    /// Our ids of accepted messages, by Meta's ids.
     pub names: Mutex<HashMap<String, MessageId>>,
-    /// What goes along with each message that was taken, and comes back with its statuses.
+    /// The callback data of each accepted message, which its statuses carry.
     pub along: Mutex<HashMap<MessageId, Along>>,
-    /// Files by Meta's ids.
+    /// The files by Meta's ids.
     pub files: Mutex<HashMap<String, StoredMedia>>,
-    /// How often a file was asked for.
+    /// The number of downloads.
     pub downloads: AtomicU64,
-    /// Signatures of files' addresses, the oldest first.
+    /// The signatures of file addresses, the oldest first.
     pub addresses: Mutex<VecDeque<String>>,
-    /// Messages that were told, by Meta's names.
-    pub heard: Mutex<HashMap<String, MessageId>>,
-    /// Whose number it is, once it is connected.
+    /// The delivered messages by Meta's ids.
+    pub delivered: Mutex<HashMap<String, MessageId>>,
+    /// The account, once the number is connected.
     pub me: Mutex<Option<DeviceAccount>>,
-    /// Callbacks that were answered 200.
+    /// The callbacks that were answered 200.
     pub taken: Mutex<Vec<Value>>,
-    /// Whether the link is down: nobody answers.
+    /// Whether the API is down.
     pub down: watch::Sender<bool>,
-    /// The daemon listens somewhere else.
+    /// Notified when the daemon has a new address.
     pub again: Notify,
     next: AtomicU64,
 }
 
-/// What Meta keeps of a message.
+/// Meta's data of a message.
 #[derive(Debug, Clone)]
 pub struct Along {
     pub wamid: String,
@@ -92,7 +92,7 @@ impl Number {
             verify_token: format!("verify-token-of-{device}"),
             account,
             session: watch::Sender::new(None),
-            troubles: Mutex::default(),
+            faults: Mutex::default(),
             asked: Mutex::default(),
             since: tokio::time::Instant::now(),
             names: Mutex::default(),
@@ -100,7 +100,7 @@ impl Number {
             files: Mutex::default(),
             downloads: AtomicU64::new(0),
             addresses: Mutex::default(),
-            heard: Mutex::default(),
+            delivered: Mutex::default(),
             me: Mutex::default(),
             taken: Mutex::default(),
             down: watch::Sender::new(false),
@@ -109,58 +109,58 @@ impl Number {
         })
     }
 
-    /// Makes something go wrong, so often.
-    pub fn trouble(&self, trouble: Trouble, times: u64) {
-        self.troubles.lock().unwrap().push((trouble, times));
+    /// Causes a failure this many times.
+    pub fn fail(&self, fault: GraphFault, times: u64) {
+        self.faults.lock().unwrap().push((fault, times));
     }
 
-    /// Nothing goes wrong any more.
-    pub fn no_trouble(&self) {
-        self.troubles.lock().unwrap().clear();
+    /// Removes all failures.
+    pub fn clear_faults(&self) {
+        self.faults.lock().unwrap().clear();
     }
 
-    /// What goes wrong now, of what `is` picks.
-    pub fn struck(&self, is: impl Fn(&Trouble) -> bool) -> Option<Trouble> {
-        let mut troubles = self.troubles.lock().unwrap();
-        troubles.retain(|(_, left)| *left > 0);
-        let (trouble, left) = troubles.iter_mut().find(|(trouble, _)| is(trouble))?;
+    /// The current failure that matches `is`; counts it.
+    pub fn take_fault(&self, is: impl Fn(&GraphFault) -> bool) -> Option<GraphFault> {
+        let mut faults = self.faults.lock().unwrap();
+        faults.retain(|(_, left)| *left > 0);
+        let (fault, left) = faults.iter_mut().find(|(fault, _)| is(fault))?;
         *left -= 1;
-        Some(trouble.clone())
+        Some(fault.clone())
     }
 
-    pub fn note(&self, body: &Value) {
+    pub fn record(&self, body: &Value) {
         self.asked.lock().unwrap().push((self.since.elapsed().as_millis(), body.clone()));
     }
 
-    /// What was asked of `POST …/messages`, in order.
+    /// The bodies of `POST …/messages` in order.
     pub fn asked(&self) -> Vec<Value> {
         self.asked.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
     }
 
-    /// When messages were tried, in milliseconds.
+    /// The times of the sends, in milliseconds.
     pub fn tried_at(&self) -> Vec<u128> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(_, body)| body.get("type").is_some()).map(|(at, _)| *at).collect()
     }
 
-    /// The network's side; waits until it is connected.
+    /// The connection to the network; waits for it.
     pub async fn session(&self) -> Arc<dyn Session> {
         let mut session = self.session.subscribe();
         session.wait_for(Option::is_some).await.unwrap().clone().unwrap()
     }
 
-    /// An id as Meta gives them.
+    /// A new message id in Meta's form.
     pub fn wamid(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         format!("wamid.{}", STANDARD.encode(format!("{}:{number:08}", self.id)))
     }
 
-    /// The id of a file.
+    /// A new id of a file.
     pub fn file_id(&self) -> String {
         format!("{}", 1_000_000_000_000 + self.next.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// The address's signature of a file.
+    /// A new signature for the address of a file.
     pub fn address(&self) -> String {
         let signature = format!("sig{}", self.next.fetch_add(1, Ordering::SeqCst));
         self.addresses.lock().unwrap().push_back(signature.clone());

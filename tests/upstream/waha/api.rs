@@ -1,4 +1,4 @@
-//! The server's routes: sessions, linking, people. Refusals have Nest's shape: `{ statusCode, message }`.
+//! The server's routes: sessions, linking, people. Rejections have Nest's form: `{ statusCode, message }`.
 
 use std::sync::{Arc, Weak};
 
@@ -18,14 +18,14 @@ use wharf::engine::{Answer, Query as Question, SessionError};
 use super::{KEY, Server, Session, chats, groups, sending};
 use crate::upstream::world::World;
 
-/// Bytes of the largest body.
+/// The largest body, in bytes.
 const LARGEST: usize = 100 << 20;
 
 pub type Shared = State<Weak<Server>>;
 pub type Params = Query<std::collections::HashMap<String, String>>;
 pub type Answered = Result<Response, Refusal>;
 
-/// Why a call is not served.
+/// Why a call is rejected: status and message.
 pub struct Refusal(pub StatusCode, pub String);
 
 impl IntoResponse for Refusal {
@@ -71,7 +71,7 @@ pub fn server(shared: &Weak<Server>) -> Result<Arc<Server>, Refusal> {
     shared.upgrade().ok_or_else(|| Refusal(StatusCode::SERVICE_UNAVAILABLE, "the test is over".to_owned()))
 }
 
-/// A body that must be JSON with a session in it that works.
+/// A JSON body that names a working session.
 pub struct Called {
     pub server: Arc<Server>,
     pub session: Arc<Session>,
@@ -179,7 +179,7 @@ pub fn router(server: &Arc<Server>) -> Router {
         .with_state(shared)
 }
 
-/// Only who has the key is served.
+/// Rejects requests without the key.
 async fn guarded(State(shared): Shared, request: Request, next: Next) -> Response {
     let by_header = request.headers().get("x-api-key").is_some_and(|key| key == KEY);
     let by_query = request

@@ -1,4 +1,4 @@
-//! Chats and their messages, as they are kept here; and what is done to them.
+//! Chats, their messages, and changes of them.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use super::api::{
     Answered, Called, Params, Refusal, Shared, bad, chat_id, created, json_of, network, not_found, ok,
     server, working,
 };
-use super::telling::now_ms;
+use super::event_sender::now_ms;
 
 fn at() -> Millis {
     Millis(i64::try_from(now_ms()).unwrap())

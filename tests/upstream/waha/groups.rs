@@ -1,4 +1,4 @@
-//! Groups.
+//! Calls about groups.
 
 use std::sync::{Arc, Weak};
 
@@ -11,7 +11,7 @@ use wharf::engine::{GroupAnswer, GroupRequest, MembersChange};
 use super::api::{
     Answered, Refusal, Shared, bad, created, json_of, network, not_found, ok, server, unprocessable, working,
 };
-use super::{Server, Session, words};
+use super::{Server, Session, convert};
 
 fn group_id(text: &str) -> Result<Jid, Refusal> {
     let id: Result<Jid, _> = text.parse();
@@ -24,7 +24,7 @@ async fn asked(session: &Session, request: GroupRequest) -> Result<GroupAnswer, 
 
 async fn info(session: &Session, id: Jid) -> Result<Value, Refusal> {
     match asked(session, GroupRequest::Info(id)).await? {
-        GroupAnswer::Group(group) => Ok(words::group(&group)),
+        GroupAnswer::Group(group) => Ok(convert::group(&group)),
         _ => Err(unprocessable("no group")),
     }
 }
@@ -62,7 +62,7 @@ pub async fn create(State(shared): Shared, Path(name): Path<String>, body: Bytes
     match asked(&session, GroupRequest::Create { subject, participants: people(&body)? }).await? {
         GroupAnswer::Group(group) => {
             session.state.lock().unwrap().groups.insert(group.id.clone());
-            created(words::group(&group))
+            created(convert::group(&group))
         }
         _ => Err(unprocessable("no group")),
     }

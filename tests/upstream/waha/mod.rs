@@ -1,18 +1,18 @@
 //! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and codes, every call
 //! that the engine makes, webhooks with signatures and retries, and a WebSocket that resumes nothing.
 //!
-//! `door` is its address, which can be shut; `api` has the routes; `session` is a session of it and its link to the
-//! network; `telling` are webhooks and sockets; `words` are WAHA's words for what the network tells.
+//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it and its connection to
+//! the network; `event_sender` sends webhooks and frames; `convert` has the conversions of events.
 
 mod api;
 mod chats;
-mod door;
+mod control;
+pub mod convert;
+pub mod event_sender;
 mod groups;
+mod listener;
 mod sending;
 mod session;
-mod steering;
-pub mod telling;
-pub mod words;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -23,16 +23,16 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use wharf::engine::Capabilities;
 
-pub use self::door::Door;
+pub use self::listener::SwitchableListener;
 pub use self::session::Session;
 use super::Upstream;
 use super::world::World;
 
-/// What the server asks for, and what it signs with.
+/// The key of the server, and the secret of its webhooks.
 pub const KEY: &str = "waha-api-key-of-the-tests";
 pub const SECRET: &str = "waha-webhook-secret-of-the-tests";
 
-/// What the server answers in place of what it is asked for.
+/// A failure of matching requests.
 pub struct Fault {
     /// A part of the path.
     pub part: &'static str,
@@ -44,67 +44,58 @@ pub struct Fault {
     pub times: usize,
 }
 
-/// The server.
+/// The server of the tests.
 pub struct Server {
     world: Arc<World>,
     /// `webhook` or `websocket`.
     inbound: &'static str,
     /// Where it is reached.
-    pub door: Door,
+    pub listener: SwitchableListener,
     /// Where the daemon is reached, whatever its address is after a restart.
-    pub daemon: Door,
+    pub daemon: SwitchableListener,
     steering: String,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
-    sockets: telling::Sockets,
+    sockets: event_sender::Sockets,
     /// Requests that it answered, as method and path.
     pub asked: Mutex<Vec<String>>,
     pub faults: Mutex<Vec<Fault>>,
-    /// How it sends where it gives no ids to send with, as on its engine WEBJS; unset where it gives them.
-    pub webjs: Mutex<Option<Webjs>>,
+    /// Whether it gives ids to send with; its engine WEBJS gives none.
+    pub gives_ids: Mutex<bool>,
     /// Things on a page, whatever is asked for.
     pub page: AtomicUsize,
 }
 
-/// What becomes of a message whose answer breaks off, where ids are not given.
-#[derive(Clone, Copy)]
-pub struct Webjs {
-    /// Whether the server has it then.
-    pub keeps: bool,
-    /// Whether it tells of it.
-    pub tells: bool,
-}
-
 impl Server {
-    /// A server whose devices hear in this way.
+    /// Starts a server; its devices receive events by `inbound`.
     pub async fn start(inbound: &'static str) -> Arc<Self> {
         let world = World::start();
-        let (inside, steered) = (door::listener().await, door::listener().await);
+        let (inside, steered) = (listener::listener().await, listener::listener().await);
         let server = Arc::new(Self {
             world: Arc::clone(&world),
             inbound,
-            door: Door::to(inside.local_addr().unwrap()).await,
-            daemon: Door::shut().await,
+            listener: SwitchableListener::to(inside.local_addr().unwrap()).await,
+            daemon: SwitchableListener::shut().await,
             steering: format!("http://{}", steered.local_addr().unwrap()),
             sessions: Mutex::default(),
-            sockets: telling::Sockets::default(),
+            sockets: event_sender::Sockets::default(),
             asked: Mutex::default(),
             faults: Mutex::default(),
-            webjs: Mutex::default(),
+            gives_ids: Mutex::new(true),
             page: AtomicUsize::new(usize::MAX),
         });
         let for_sockets = Arc::downgrade(&server);
-        server.door.take_sockets(move |stream| {
+        server.listener.take_sockets(move |stream| {
             let server = for_sockets.upgrade();
             Box::pin(async move {
                 if let Some(server) = server {
-                    telling::serve_socket(&server, stream).await;
+                    event_sender::serve_socket(&server, stream).await;
                 }
             })
         });
-        door::serve(inside, api::router(&server));
-        door::serve(
+        listener::serve(inside, api::router(&server));
+        listener::serve(
             steered,
-            super::world::steering::router(world, Arc::new(steering::Steered(Arc::downgrade(&server)))),
+            super::world::control::router(world, Arc::new(control::SessionControl(Arc::downgrade(&server)))),
         );
         server
     }
@@ -114,7 +105,7 @@ impl Server {
         self.sessions.lock().unwrap().get(name).cloned()
     }
 
-    /// What it is to answer to this in place of the answer, and after how long.
+    /// The failure of a request, if there is one: the status, and the delay.
     fn fault(&self, path: &str) -> Option<(u16, Duration)> {
         let mut faults = self.faults.lock().unwrap();
         let fault = faults.iter_mut().find(|fault| fault.times > 0 && path.contains(fault.part))?;
@@ -124,7 +115,7 @@ impl Server {
 
     /// Where it is reached.
     pub fn url(&self) -> String {
-        self.door.url()
+        self.listener.url()
     }
 
     /// A device's settings, with these in place of the usual ones.

@@ -1,4 +1,4 @@
-//! Calls that send a message.
+//! Calls that send messages.
 
 use std::time::Duration;
 
@@ -21,15 +21,15 @@ use wharf::engine::{Incoming, Outgoing, Quoted, SendOutcome};
 use super::api::{
     Answered, Called, Refusal, Shared, bad, created, network, ok, server, unprocessable, working,
 };
-use super::{Session, Webjs, telling, words};
+use super::{Session, convert, event_sender};
 
-/// How long an answer takes where what is sent is told first.
+/// The delay of the answer where the event comes first.
 const ANSWERS_AFTER: Duration = Duration::from_millis(150);
 
 pub async fn new_id(State(shared): Shared, Path(name): Path<String>) -> Answered {
     let server = server(&shared)?;
     working(&server, &name)?;
-    if server.webjs.lock().unwrap().is_some() {
+    if !*server.gives_ids.lock().unwrap() {
         return Err(Refusal(StatusCode::NOT_IMPLEMENTED, "Not implemented by WEBJS".to_owned()));
     }
     ok(json!({ "id": NetworkId::random(&OsRandom) }))
@@ -105,8 +105,8 @@ pub async fn poll(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Ans
 async fn send(called: &Called, headers: &HeaderMap, content: Content, body: String) -> Answered {
     let session = &called.session;
     let chat = called.chat()?;
-    let webjs = *called.server.webjs.lock().unwrap();
-    let theirs = match called.body.get("id").filter(|_| webjs.is_none()) {
+    let gives_ids = *called.server.gives_ids.lock().unwrap();
+    let theirs = match called.body.get("id").filter(|_| gives_ids) {
         None => NetworkId::random(&OsRandom),
         Some(id) => id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| bad("id is not valid"))?,
     };
@@ -114,7 +114,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
     let mut ours: NetworkId = ours.unwrap_or_else(|| theirs.clone());
     {
         let mut state = session.state.lock().unwrap();
-        // Known by its id alone, as WAHA knows it: a retry under another id is a second message.
+        // WAHA identifies a message by its id: a retry under another id is a second message.
         if state.theirs.get(&ours).is_some_and(|known| *known != theirs) {
             ours = theirs.clone();
         }
@@ -130,13 +130,13 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
         quoted: quoted(called)?,
         mentions: mentions.filter_map(|id| id.as_str()?.parse().ok()).collect(),
         forwarded: false,
-        timestamp: Millis(i64::try_from(telling::now_ms()).unwrap()),
+        timestamp: Millis(i64::try_from(event_sender::now_ms()).unwrap()),
         again: false,
     };
-    answered(called, &message, network(session)?.send(message.clone()).await, webjs).await
+    answered(called, &message, network(session)?.send(message.clone()).await, gives_ids).await
 }
 
-/// A message that is answered must be there.
+/// The quoted message must exist.
 fn quoted(called: &Called) -> Result<Option<Quoted>, Refusal> {
     let Some(name) = called.body.get("reply_to") else { return Ok(None) };
     let id = name
@@ -159,30 +159,17 @@ fn quoted(called: &Called) -> Result<Option<Quoted>, Refusal> {
     Ok(Some(Quoted { id, author, body: kept["body"].as_str().unwrap_or_default().to_owned() }))
 }
 
-async fn answered(
-    called: &Called,
-    message: &Outgoing,
-    outcome: SendOutcome,
-    webjs: Option<Webjs>,
-) -> Answered {
+async fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome, gives_ids: bool) -> Answered {
     let session = &called.session;
     match outcome {
         SendOutcome::Sent { .. } => {
-            let told = told(session, message)?;
+            let told = sent_message(session, message)?;
             session.keep(told.clone());
-            telling::tell_later(&called.server, session, "message.any", told.clone());
-            if webjs.is_some() {
+            event_sender::send_in_background(&called.server, session, "message.any", told.clone());
+            if !gives_ids {
                 tokio::time::sleep(ANSWERS_AFTER).await;
             }
             created(told)
-        }
-        SendOutcome::Unknown(_) if webjs.is_some_and(|webjs| webjs.keeps) => {
-            let told = told(session, message)?;
-            session.keep(told.clone());
-            if webjs.is_some_and(|webjs| webjs.tells) {
-                telling::tell_later(&called.server, session, "message.any", told);
-            }
-            Ok(broken_off())
         }
         SendOutcome::Transient(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.message)),
         SendOutcome::Permanent(error) => Err(unprocessable(&error.message)),
@@ -190,8 +177,8 @@ async fn answered(
     }
 }
 
-/// A message that was sent, as a WAMessage.
-fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
+/// A sent message as a WAMessage.
+fn sent_message(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
     let sent = Incoming {
         from_me: true,
         content: message.content.clone(),
@@ -205,12 +192,12 @@ fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
             message.timestamp,
         )
     };
-    let mut told = words::message(session, &sent, 1);
+    let mut told = convert::message(session, &sent, 1);
     told["source"] = json!("api");
     Ok(told)
 }
 
-/// An answer that ends in the middle.
+/// An answer that breaks off.
 fn broken_off() -> Response {
     let pieces = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("the connection broke"))];
     let body = Body::from_stream(stream::iter(pieces));

@@ -1,4 +1,4 @@
-//! A session of the server, and its link to the network.
+//! A session of the server, and its connection to the network.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,40 +10,40 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wharf::domain::event::HistoryPhase;
 use wharf::domain::ids::{MessageId, NetworkId};
 use wharf::domain::jid::Jid;
-use wharf::engine::{EngineEvent, Incoming, Session as NetworkSession, SessionEnd};
+use wharf::engine::{EngineEvent, Incoming, IncomingChange, Session as NetworkSession, SessionEnd};
 
-use super::{Server, telling, words};
+use super::{Server, convert, event_sender};
 use crate::upstream::world::{Account, Link};
 
-/// How long a broken link takes to come back.
+/// The pause before a broken link is restored.
 const LINK_AWAY: Duration = Duration::from_millis(300);
 
-/// A session.
+/// A session of the server.
 pub struct Session {
     pub name: String,
-    /// Where the server is reached.
+    /// The URL of the server.
     pub base: String,
     pub account: Arc<Account>,
     pub state: Mutex<State>,
-    /// Whether what the network tells is kept and told to nobody.
+    /// Whether events are stored without being sent.
     pub silent: AtomicBool,
     server: Weak<Server>,
     events: AtomicU64,
 }
 
-/// What changes of it.
+/// The mutable state of a session.
 #[derive(Default)]
 pub struct State {
     pub config: Value,
     pub status: &'static str,
     pub me: Value,
     pub code: Option<String>,
-    /// WAMessages, by chat.
+    /// WAMessages by chat.
     pub messages: BTreeMap<String, Vec<Value>>,
     pub groups: BTreeSet<Jid>,
     pub contacts: BTreeMap<Jid, Value>,
     pub lids: BTreeMap<Jid, Jid>,
-    /// The daemon's ids by those that were allocated here, and the other way round.
+    /// The daemon's ids by the assigned ones, and the reverse.
     pub ours: HashMap<NetworkId, NetworkId>,
     pub theirs: HashMap<NetworkId, NetworkId>,
     network: Option<Arc<dyn NetworkSession>>,
@@ -84,20 +84,20 @@ impl Session {
         self.state.lock().unwrap().config["webhooks"].as_array().cloned().unwrap_or_default()
     }
 
-    /// The session as REST shows it.
+    /// The description of the session.
     pub fn described(&self) -> Value {
         let state = self.state.lock().unwrap();
         let me = if state.status == "WORKING" { state.me.clone() } else { Value::Null };
         json!({ "name": self.name, "status": state.status, "config": state.config, "me": me, "engine": { "engine": "WEBJS" } })
     }
 
-    /// The link, while the session works.
+    /// The connection of a working session.
     pub fn network(&self) -> Option<Arc<dyn NetworkSession>> {
         let state = self.state.lock().unwrap();
         state.network.clone().filter(|_| state.status == "WORKING")
     }
 
-    /// The link, also while codes are shown.
+    /// The connection, also while codes are shown.
     pub fn any_network(&self) -> Option<Arc<dyn NetworkSession>> {
         self.state.lock().unwrap().network.clone()
     }
@@ -114,21 +114,21 @@ impl Session {
         if id.from_me { self.theirs(&id.network) } else { id.network.clone() }
     }
 
-    /// A message's id as the server says it.
+    /// A message's id in the server's form.
     pub fn named(&self, id: &MessageId) -> String {
         let own = || self.me_jid().filter(|_| id.from_me && id.chat.is_group());
         let participant = id.participant.clone().or_else(own);
         MessageId { network: self.theirs_of(id), participant, ..id.clone() }.to_string()
     }
 
-    /// A message's id as the network knows it.
+    /// A message's id at the network.
     pub fn meant(&self, text: &str) -> Option<MessageId> {
         let id: MessageId = text.parse().ok()?;
         let network = if id.from_me { self.ours(&id.network) } else { id.network.clone() };
         Some(MessageId { network, participant: id.participant.clone().filter(|_| !id.from_me), ..id })
     }
 
-    /// Keeps a message; the second copy replaces nothing.
+    /// Stores a message; a second copy is dropped.
     pub fn keep(&self, message: Value) {
         let mut state = self.state.lock().unwrap();
         let id: MessageId = message["id"].as_str().unwrap().parse().unwrap();
@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Changes a message that is kept.
+    /// Changes a stored message.
     pub fn change(&self, id: &MessageId, change: impl Fn(&mut Value)) {
         let name = self.named(id);
         let mut state = self.state.lock().unwrap();
@@ -146,19 +146,19 @@ impl Session {
         chat.iter_mut().filter(|kept| kept["id"] == name.as_str()).for_each(change);
     }
 
-    async fn tell(&self, event: &str, payload: &Value) -> bool {
+    async fn send(&self, event: &str, payload: &Value) -> bool {
         match self.server.upgrade() {
-            Some(server) => telling::tell(&server, self, event, payload).await,
+            Some(server) => event_sender::send(&server, self, event, payload).await,
             None => true,
         }
     }
 
     pub async fn becomes(&self, status: &'static str) {
         self.state.lock().unwrap().status = status;
-        self.tell("session.status", &json!({ "name": self.name, "status": status, "statuses": [] })).await;
+        self.send("session.status", &json!({ "name": self.name, "status": status, "statuses": [] })).await;
     }
 
-    /// Starts it; again, where it runs.
+    /// Starts or restarts the session.
     #[expect(clippy::disallowed_methods, reason = "it ends with its session")]
     pub fn start(self: &Arc<Self>) {
         let stop = CancellationToken::new();
@@ -182,7 +182,7 @@ impl Session {
         self.state.lock().unwrap().running.is_some()
     }
 
-    /// Ends its link.
+    /// Ends the connection.
     pub async fn stop(&self) {
         {
             let mut state = self.state.lock().unwrap();
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Takes in what the network tells, one after the other.
+    /// Processes the events of the network in order.
     async fn listen(&self, mut link: Link) -> SessionEnd {
         loop {
             tokio::select! {
@@ -238,11 +238,11 @@ impl Session {
                 self.becomes("SCAN_QR_CODE").await;
             }
             EngineEvent::Scanned(account) => {
-                self.state.lock().unwrap().me = words::me(account);
+                self.state.lock().unwrap().me = convert::me(account);
                 self.becomes("STARTING").await;
             }
             EngineEvent::Opened(account) => {
-                self.state.lock().unwrap().me = words::me(account);
+                self.state.lock().unwrap().me = convert::me(account);
                 let waits = self.synchronises() && self.state.lock().unwrap().messages.is_empty();
                 if !waits {
                     self.becomes("WORKING").await;
@@ -275,7 +275,7 @@ impl Session {
         }
     }
 
-    /// Whether the network tells what was before the link.
+    /// Whether an event is history from before the link.
     fn synchronises(&self) -> bool {
         let world = self.account.settings();
         let some = |name: &str| match &world[name] {
@@ -288,7 +288,7 @@ impl Session {
     }
 
     fn keep_told(&self, message: &Incoming) {
-        self.keep(words::message(self, message, if message.from_me { 3 } else { 1 }));
+        self.keep(convert::message(self, message, if message.from_me { 3 } else { 1 }));
     }
 
     async fn pass_on(&self, told: &EngineEvent) {
@@ -308,19 +308,19 @@ impl Session {
                     network: receipt.network_id.clone(),
                     participant: None,
                 };
-                let ack = words::level(receipt.ack);
+                let ack = convert::level(receipt.ack);
                 self.change(&id, |kept| {
                     if ack > kept["ack"].as_i64().unwrap() {
                         kept["ack"] = json!(ack);
-                        kept["ackName"] = json!(words::ack_name(ack));
+                        kept["ackName"] = json!(convert::ack_name(ack));
                     }
                 });
             }
-            EngineEvent::Edited { id, body, at } => self.change(id, |kept| {
+            EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }) => self.change(id, |kept| {
                 kept["body"] = json!(body);
                 kept["_data"]["latestEditSenderTimestampMs"] = json!(at.0);
             }),
-            EngineEvent::Revoked { id } => self.change(id, |kept| {
+            EngineEvent::MessageChange(IncomingChange::Revoked { id }) => self.change(id, |kept| {
                 kept["body"] = json!("");
                 kept["_data"]["type"] = json!("revoked");
             }),
@@ -329,8 +329,8 @@ impl Session {
         if self.silent.load(Ordering::Relaxed) {
             return;
         }
-        for (event, payload) in words::events(self, told) {
-            self.tell(event, &payload).await;
+        for (event, payload) in convert::events(self, told) {
+            self.send(event, &payload).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An account of the network, and its upstream's connection to it.
+//! An account of the network, and its upstream's connection to the network.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,43 +17,43 @@ use wharf::engine::{
 use super::media::MemoryMedia;
 use super::vault::MemoryVault;
 
-/// Events that wait for the server; the network waits for those beyond.
+/// Queued events; the network waits when the queue is full.
 const WAITING: usize = 64;
 
-/// An account, with what its upstream keeps of it.
+/// An account, with its upstream's state.
 pub struct Account {
     id: DeviceId,
     driver: Arc<SimulatorDriver>,
     settings: Mutex<Map<String, Value>>,
     vault: Arc<MemoryVault>,
-    /// The files of its messages, in both directions.
+    /// The files of its inbound and outbound messages.
     pub media: Arc<MemoryMedia>,
 }
 
 /// A connection of the upstream to the network. It ends when this is dropped.
 pub struct Link {
-    /// What the upstream asks the network with.
+    /// For the upstream's requests to the network.
     pub session: Arc<dyn Session>,
-    /// What the network tells. Without an answer to one, nothing follows it.
-    pub events: mpsc::Receiver<Told>,
-    /// How it ended, once it has.
+    /// The events of the network. Each must be answered before the next one comes.
+    pub events: mpsc::Receiver<PendingEvent>,
+    /// The end of the connection.
     pub ended: oneshot::Receiver<SessionEnd>,
     _cancel: DropGuard,
 }
 
-/// Something that the network tells, and waits until it is said what became of it.
-pub struct Told {
+/// An event of the network, which waits for its result.
+pub struct PendingEvent {
     pub event: EngineEvent,
     reply: oneshot::Sender<bool>,
 }
 
-impl Told {
-    /// Whoever had to hear it has it; only now does the network go on.
+impl PendingEvent {
+    /// The event was accepted; the network continues.
     pub fn taken(self) {
         let _ = self.reply.send(true);
     }
 
-    /// Nobody could be told; the connection ends, and the network tells it again with the next one.
+    /// The event was not accepted: the connection ends, and the network repeats the event on the next one.
     pub fn refused(self) {
         let _ = self.reply.send(false);
     }
@@ -70,17 +70,17 @@ impl Account {
         *self.settings.lock().unwrap() = all.as_object().unwrap().clone();
     }
 
-    /// What it is called.
+    /// The account's name.
     pub fn name(&self) -> &str {
         self.id.as_str()
     }
 
-    /// The settings of its world.
+    /// The settings of the simulator.
     pub fn settings(&self) -> Value {
         self.settings.lock().unwrap()["simulator"].clone()
     }
 
-    /// Connects to the network, in place of any connection before: links by a scan where it is not linked.
+    /// Connects to the network, in place of a former connection; scans a code where necessary.
     pub async fn connect(&self) -> Link {
         let (sender, events) = mpsc::channel(WAITING);
         let cancel = CancellationToken::new();
@@ -111,20 +111,20 @@ impl Account {
         ControlContext { device: self.id.clone(), vault: self.vault.clone(), media: self.media.clone() }
     }
 
-    /// Forgets how it was linked; the next connection shows codes.
+    /// Removes the link: the next connection shows codes.
     pub async fn forget_link(&self) {
         self.vault.put("simulator", "session", None).await.unwrap();
     }
 }
 
-/// Hands each event over and waits for what becomes of it.
-struct Handing(mpsc::Sender<Told>);
+/// Queues each event and waits for its result.
+struct Handing(mpsc::Sender<PendingEvent>);
 
 #[async_trait]
 impl Inbound for Handing {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Told { event, reply }).await.map_err(|_| InboundError::Gone)?;
+        self.0.send(PendingEvent { event, reply }).await.map_err(|_| InboundError::Gone)?;
         match answer.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(InboundError::Store("the daemon was not reached".into())),

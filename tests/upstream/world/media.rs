@@ -1,4 +1,4 @@
-//! The files that an upstream holds for an account, in memory.
+//! The files of an upstream's account, in memory.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,15 +10,15 @@ use sha2::{Digest as _, Sha256};
 use wharf::domain::media::{MediaHash, StoredMedia};
 use wharf::engine::{ByteStream, MediaStore, MediaStoreError};
 
-/// Handed on at a time.
+/// Bytes of one piece.
 const PIECE: usize = 64 << 10;
 
-/// Files by their content.
+/// Files by their hash.
 #[derive(Default)]
 pub struct MemoryMedia(Mutex<HashMap<MediaHash, Bytes>>);
 
 impl MemoryMedia {
-    /// Keeps a file; its type is told by its content.
+    /// Stores a file; its type is detected from its content.
     pub fn keep(&self, bytes: Bytes) -> StoredMedia {
         let hash = MediaHash::of_digest(&Sha256::digest(&bytes).into());
         let stored = StoredMedia {
@@ -33,7 +33,7 @@ impl MemoryMedia {
         stored
     }
 
-    /// A file's bytes.
+    /// The bytes of a file.
     pub fn bytes(&self, hash: &MediaHash) -> Option<Bytes> {
         self.0.lock().unwrap().get(hash).cloned()
     }

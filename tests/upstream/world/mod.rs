@@ -1,12 +1,12 @@
 //! The network behind an upstream server: our own simulator, run in the process of the test.
 //!
-//! [`World`] is the network with all its accounts, [`Account`] one of them with what its upstream keeps, [`Link`] the
-//! upstream's connection to the network. What the network tells comes as [`Told`], which the network waits for: a
-//! steering call is answered once the server has said that the daemon took it. [`steering`] serves those calls.
+//! [`World`] is the network with all its accounts, [`Account`] one of them with its upstream's state, [`Link`] the
+//! upstream's connection to the network. Each event is a [`PendingEvent`], whose result the network awaits: a
+//! control call is answered once the daemon has accepted its events. [`control`] serves those calls.
 
+pub mod control;
 mod link;
 mod media;
-pub mod steering;
 mod vault;
 
 use std::collections::HashMap;
@@ -20,14 +20,14 @@ use wharf::engine::simulator::SimulatorDriver;
 use wharf::engine::{ControlError, ControlVerb, Driver as _};
 
 #[allow(unused_imports, reason = "each server uses a part of it")]
-pub use self::link::{Account, Link, Told};
+pub use self::link::{Account, Link, PendingEvent};
 #[allow(unused_imports, reason = "as above")]
 pub use self::media::MemoryMedia;
 
-/// Bytes of the network's journal, far more than a test writes.
+/// The size of the network's journal, far more than a test writes.
 const JOURNAL: u64 = 64 << 20;
 
-/// A network with phones in it.
+/// A simulated network with phones.
 pub struct World {
     driver: Arc<SimulatorDriver>,
     accounts: Mutex<HashMap<DeviceId, Arc<Account>>>,
@@ -35,7 +35,7 @@ pub struct World {
 }
 
 impl World {
-    /// A network of its own, in a directory of its own.
+    /// A new network in its own directory.
     pub fn start() -> Arc<Self> {
         let dir = tempfile::tempdir().unwrap();
         let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
@@ -43,7 +43,7 @@ impl World {
         Arc::new(Self { driver: Arc::new(driver), accounts: Mutex::default(), _dir: dir })
     }
 
-    /// The account of that name, made at first use; `settings` are the simulator's, and hold from its next link on.
+    /// The account with this name, created on first use; the simulator's `settings` hold from its next connection on.
     pub fn account(&self, id: &str, settings: &Value) -> Arc<Account> {
         let id: DeviceId = id.parse().unwrap();
         let mut accounts = self.accounts.lock().unwrap();
@@ -53,12 +53,12 @@ impl World {
         account
     }
 
-    /// The account of that name, if there is one.
+    /// The account with this name, if it exists.
     pub fn known(&self, id: &str) -> Option<Arc<Account>> {
         self.accounts.lock().unwrap().get(&id.parse().ok()?).cloned()
     }
 
-    /// A call of the simulator's control API, for the account of that name.
+    /// A call of the simulator's control API for the account with this name.
     pub async fn control(&self, id: &str, verb: ControlVerb<'_>, body: Value) -> Result<Value, ControlError> {
         id.parse::<DeviceId>().map_err(|_| ControlError::NotFound)?;
         let account = self.known(id).unwrap_or_else(|| self.account(id, &json!({})));

@@ -1,4 +1,4 @@
-//! What an upstream keeps of an account, in memory: it outlives the daemon, and ends with the test.
+//! The vault of an upstream's account, in memory: it survives restarts of the daemon.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use wharf::engine::{Vault, VaultError, VaultUpdate, VaultView};
 
 type Values = BTreeMap<(String, String), Vec<u8>>;
 
-/// Deadlines mean nothing to it.
+/// It ignores deadlines.
 #[derive(Default)]
 pub struct MemoryVault(Mutex<Values>);
 

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn one_day_beyond_the_twelfth_decides() {
+    fn day_above_twelve_decides_date_order() {
         assert_eq!(
             decided(&["01/02/2026, 10:00 - A: x", "13/02/2026, 10:00 - A: x"]),
             DateOrder::DayMonthYear
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn else_time_that_does_not_run_backwards_decides() {
+    fn ascending_dates_decide_date_order() {
         let lines = ["01/05/2026, 10:00 - A: x", "02/03/2026, 10:00 - A: x"];
         assert_eq!(decided(&lines), DateOrder::MonthDayYear);
         let lines = ["05/01/2026, 10:00 - A: x", "03/02/2026, 10:00 - A: x"];
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn else_the_clock_decides() {
+    fn clock_format_decides_ambiguous_date_order() {
         assert_eq!(decided(&["1/2/26, 3:04 PM - A: x"]), DateOrder::MonthDayYear);
         assert_eq!(decided(&["01/02/2026, 15:04 - A: x"]), DateOrder::DayMonthYear);
         assert_eq!(decided(&[]), DateOrder::DayMonthYear);

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phones_write_headers_in_many_ways() {
+    fn header_variants_of_phones_are_parsed() {
         for (line, date, time) in [
             ("31/01/2026, 14:05 - Anna: x", [31, 1, 2026], (14, 5, 0)),
             ("[31/01/2026, 14:05:09] Anna: x", [31, 1, 2026], (14, 5, 9)),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_resembles_a_header_is_none() {
+    fn similar_text_is_not_header() {
         for line in [
             "",
             "hello",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_author_is_the_systems() {
+    fn line_without_author_is_system_message() {
         let line = header("31/01/2026, 14:05 - Messages are end-to-end encrypted.").unwrap();
         assert_eq!(line.author_and_text(), None);
         assert_eq!(header("31/01/2026, 14:05 - Anna:").unwrap().author_and_text(), Some(("Anna", "")));

@@ -38,14 +38,14 @@ fn plain<'a>(author: &'a str, body: &'a str) -> Line<'a> {
 }
 
 #[test]
-fn a_message_is_written_as_phones_do() {
+fn message_is_written_in_phone_format() {
     assert_eq!(written(&[plain("Anna", "Hello\nyou")]), "31/01/2026, 14:05 - Anna: Hello\nyou\n");
     let photo = Line { extra: Some(Extra::File("a.jpg".into())), ..plain("Anna", "look") };
     assert_eq!(written(&[photo]), "31/01/2026, 14:05 - Anna: a.jpg (file attached)\nlook\n");
 }
 
 #[test]
-fn what_phones_write_is_read() {
+fn phone_exports_are_parsed() {
     let text = "\u{feff}[1/31/26, 2:05:09\u{202f}PM] \u{200e}Group: \u{200e}Messages are end-to-end encrypted.\r\n\
         [1/31/26, 2:06:00\u{202f}PM] ~\u{202f}Anna: first\r\nsecond\r\n\
         \u{200e}[1/31/26, 2:07:00\u{202f}PM] Ben: \u{200e}<attached: 00000012-PHOTO-2026-01-31-14-07-00.jpg>\r\n\
@@ -65,14 +65,14 @@ fn what_phones_write_is_read() {
 }
 
 #[test]
-fn times_are_local() {
+fn export_times_are_local() {
     let text = "31/01/2026, 14:05 - Anna: x\n";
     let berlin = read_in(text, "Europe/Berlin".parse().unwrap()).unwrap();
     assert_eq!(berlin[0].at, AT.plus(-3_600_000));
 }
 
 #[test]
-fn what_is_no_export_says_where() {
+fn invalid_export_names_line() {
     assert_eq!(read_in("hello\n", Zone::utc()), Err(TextError::NoHeader(1)));
     let both = "13/01/2026, 10:00 - A: x\n01/14/2026, 10:00 - A: x\n30/02/2026, 10:00 - A: x\n";
     let error = read_in(both, Zone::utc()).unwrap_err().to_string();
@@ -80,7 +80,7 @@ fn what_is_no_export_says_where() {
 }
 
 #[test]
-fn a_note_of_an_edit_counts_at_the_end_only() {
+fn edit_mark_counts_at_end_of_message_only() {
     let edited = Line { edited: true, ..plain("Anna", "new\nlines") };
     let entries = read(&written(&[
         edited,
@@ -137,7 +137,7 @@ fn any_extra() -> impl Strategy<Value = Option<Extra>> {
 
 proptest! {
     #[test]
-    fn author_minute_and_body_come_back(
+    fn written_export_round_trips(
         messages in prop::collection::vec(("\\PC{0,12}|[~: \u{2060}\u{200e}a]{0,6}", any_body(), any_extra(), any::<bool>(), 0..3_000_000_i64), 1..6)
     ) {
         let mut at = AT.0;
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in "(\\PC|[\n\r/:,\\[\\]0-9 -]){0,200}") {
+    fn parser_never_panics(text in "(\\PC|[\n\r/:,\\[\\]0-9 -]){0,200}") {
         let _ = read_in(&text, Zone::utc());
     }
 }

@@ -336,7 +336,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn no_limit_is_exceeded_order_holds_and_nothing_is_lost(rules in rules(), seed in any::<u64>(), per_day in 20_i64..300, restarts in 0_i64..6) {
+    fn simulated_day_keeps_limits_and_order(rules in rules(), seed in any::<u64>(), per_day in 20_i64..300, restarts in 0_i64..6) {
         let mut world = World::new(rules, seed);
         world.run(per_day, restarts);
         world.check();

@@ -1,62 +1,59 @@
-//! Messages of ours, as the Graph API takes them.
+//! Converts outbound messages to the Graph API's bodies.
 
 use serde_json::{Value, json};
 
-use super::cards;
-use super::people::Recipient;
+use super::ids::Recipient;
+use super::vcards;
 use crate::domain::content::{Attachment, Content, Location, Template};
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
-/// The longest text and caption, in characters.
-pub(in crate::engine::cloud_api) const MAX_TEXT: usize = 4_096;
+/// In characters.
+pub(super) const MAX_TEXT: usize = 4_096;
 const MAX_CAPTION: usize = 1_024;
 
-/// What has to be known of a message besides itself.
-pub(in crate::engine::cloud_api) struct Enclosed {
-    /// Meta's id of its file.
-    pub(in crate::engine::cloud_api) file: Option<String>,
-    /// Meta's name of the message that it answers.
-    pub(in crate::engine::cloud_api) answers: Option<String>,
+/// Meta's ids of what a message refers to.
+pub(in super::super) struct MessageRefs {
+    pub(in super::super) file: Option<String>,
+    pub(in super::super) quoted: Option<String>,
 }
 
-/// Why a message cannot be told to Meta.
+/// Why a message has no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine::cloud_api) enum Unsayable {
-    /// There is no such thing there.
+pub(in super::super) enum BodyError {
     NotSupported,
-    /// Its text is too long.
+    /// The text or caption is too long.
     TooLong,
 }
 
 /// The body of `POST …/messages`.
-pub(in crate::engine::cloud_api) fn body(
+pub(in super::super) fn body(
     message: &Outgoing,
     recipient: &Recipient,
-    enclosed: &Enclosed,
-) -> Result<Value, Unsayable> {
-    let (kind, part) = part(message, enclosed.file.as_deref())?;
+    refs: &MessageRefs,
+) -> Result<Value, BodyError> {
+    let (kind, part) = part(message, refs.file.as_deref())?;
     let mut body = addressed(recipient);
     body["type"] = kind.into();
     body[kind] = part;
-    // What becomes of it comes back with this.
+    // Comes back with each status.
     body["biz_opaque_callback_data"] = message.id.to_string().into();
-    if let Some(answers) = &enclosed.answers {
-        body["context"] = json!({ "message_id": answers });
+    if let Some(quoted) = &refs.quoted {
+        body["context"] = json!({ "message_id": quoted });
     }
     Ok(body)
 }
 
-/// Our reaction to a message; empty takes it back.
-pub(in crate::engine::cloud_api) fn reaction(recipient: &Recipient, wamid: &str, emoji: &str) -> Value {
+/// The body of a reaction; an empty emoji removes it.
+pub(in super::super) fn reaction(recipient: &Recipient, wamid: &str, emoji: &str) -> Value {
     let mut body = addressed(recipient);
     body["type"] = "reaction".into();
     body["reaction"] = json!({ "message_id": wamid, "emoji": emoji });
     body
 }
 
-/// A message was read; `typing` also shows for 25 s that an answer is being written.
-pub(in crate::engine::cloud_api) fn read(wamid: &str, typing: bool) -> Value {
+/// The body of a read receipt; `typing` also shows typing for 25 s.
+pub(in super::super) fn read(wamid: &str, typing: bool) -> Value {
     let mut body = json!({ "messaging_product": "whatsapp", "status": "read", "message_id": wamid });
     if typing {
         body["typing_indicator"] = json!({ "type": "text" });
@@ -73,29 +70,29 @@ fn addressed(recipient: &Recipient) -> Value {
     json!({ "messaging_product": "whatsapp", "recipient_type": kind, field: to })
 }
 
-fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), Unsayable> {
+fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), BodyError> {
     let longest = match message.content {
-        // Its body stays here: Meta has the wording.
+        // Meta has the text of a template; ours is only shown here.
         Content::Template(_) => usize::MAX,
         Content::Text => MAX_TEXT,
         _ => MAX_CAPTION,
     };
     if message.body.chars().count() > longest {
-        return Err(Unsayable::TooLong);
+        return Err(BodyError::TooLong);
     }
     Ok(match &message.content {
         Content::Text => ("text", json!({ "body": message.body, "preview_url": has_link(&message.body) })),
-        Content::Media(attachment) => media(attachment, file.ok_or(Unsayable::NotSupported)?, &message.body),
+        Content::Media(attachment) => media(attachment, file.ok_or(BodyError::NotSupported)?, &message.body),
         Content::Location(place) => ("location", location(place)),
         Content::Contacts(cards) => {
-            ("contacts", cards.iter().map(cards::to_graph).collect::<Vec<Value>>().into())
+            ("contacts", cards.iter().map(vcards::to_graph).collect::<Vec<Value>>().into())
         }
         Content::Template(chosen) => ("template", template(chosen)),
-        Content::Poll(_) | Content::Other(_) => return Err(Unsayable::NotSupported),
+        Content::Poll(_) | Content::Other(_) => return Err(BodyError::NotSupported),
     })
 }
 
-/// Meta shows a preview of the first address in a text only where it is asked to.
+/// Meta shows a link preview only on request.
 fn has_link(body: &str) -> bool {
     body.contains("https://") || body.contains("http://")
 }

@@ -1,13 +1,13 @@
-//! Meta's words and ours, side by side.
+//! Tests of the conversions in both directions.
 
 use serde_json::{Value, json};
 
-use super::message_in::{Around, News, identities, names, news};
-use super::message_out::{Enclosed, Unsayable, body};
-use super::people::Recipient;
-use super::status_in::{about, receipt};
-use super::wire::{Contact, Envelope, Message, Status, Told};
-use super::{cards, message_out};
+use super::ids::{MessageAliases as Aliases, Recipient};
+use super::message_in::{CloudEvent, MessageContext, event, identities, referenced_ids};
+use super::message_out::{BodyError, MessageRefs, body};
+use super::status_in::{message_id, receipt};
+use super::wire::{CallbackValues, Contact, Envelope, Message, Status};
+use super::{message_out, vcards};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::content::{ContactCard, Content, Location, Poll};
@@ -15,8 +15,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
-use crate::engine::cloud_api::aliases::Aliases;
-use crate::engine::{EngineEvent, Outgoing};
+use crate::engine::{EngineEvent, IncomingChange, Outgoing};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -24,14 +23,14 @@ fn jid(text: &str) -> Jid {
     text.parse().unwrap()
 }
 
-fn read(message: Value, aliases: &Aliases) -> Option<News> {
+fn read(message: Value, aliases: &Aliases) -> Option<CloudEvent> {
     let message: Message = serde_json::from_value(message).unwrap();
     let contacts: Vec<Contact> = serde_json::from_value(json!([
         { "profile": { "name": "Anna" }, "wa_id": "15550100001", "user_id": "US.1" },
     ]))
     .unwrap();
     let me = jid("15550100000");
-    news(&message, &Around { contacts: &contacts, aliases, me: &me, now: NOW })
+    event(&message, &MessageContext { contacts: &contacts, aliases, me: &me, now: NOW })
 }
 
 fn text_in(change: &Value) -> Value {
@@ -46,67 +45,75 @@ fn text_in(change: &Value) -> Value {
 
 fn incoming(message: Value) -> crate::engine::Incoming {
     match read(message, &Aliases::new()) {
-        Some(News::Message(incoming, _)) => *incoming,
+        Some(CloudEvent::Message(incoming, _)) => *incoming,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_text_is_read_with_who_and_when() {
+fn text_is_read_with_author_and_time() {
     let text = incoming(text_in(&json!({})));
     assert_eq!((text.chat.to_string(), text.body.as_str()), ("15550100001@c.us".into(), "hello"));
     assert_eq!((text.timestamp, text.notify_name.as_deref()), (Millis(1_700_000_000_000), Some("Anna")));
 }
 
 #[test]
-fn a_person_without_a_number_is_told_by_the_other_id() {
+fn person_without_a_number_has_the_other_id() {
     let text = incoming(text_in(&json!({ "from": null, "from_user_id": "US.1" })));
-    assert_eq!(text.chat, super::people::hidden("US.1").unwrap());
+    assert_eq!(text.chat, super::ids::hidden("US.1").unwrap());
     assert_eq!(text.notify_name.as_deref(), Some("Anna"));
-    assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "nobody");
+    assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "no author");
     let both = json!([{ "profile": {}, "wa_id": "15550100001", "user_id": "US.1" }, { "user_id": "US.2" }]);
     let both: Vec<Contact> = serde_json::from_value(both).unwrap();
     assert_eq!(identities(&both).len(), 1);
 }
 
 #[test]
-fn answers_and_reactions_find_messages_of_ours() {
+fn quotes_and_reactions_find_our_messages() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let aliases = Aliases::from([("wamid.O=".to_owned(), ours.clone())]);
     let answer = text_in(&json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
     let parsed: Message = serde_json::from_value(answer.clone()).unwrap();
-    assert_eq!(names(&parsed), ["wamid.O="]);
-    let Some(News::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
+    assert_eq!(referenced_ids(&parsed), ["wamid.O="]);
+    let Some(CloudEvent::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&emoji), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&back), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id.to_string().as_str(), emoji.as_str()), ("false_15550100001@c.us_wamid.B=", ""));
 }
 
 #[test]
-fn what_was_changed_or_taken_back_is_told() {
+fn edits_and_revocations_are_read() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(News::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Edited { id, body, .. }))) =
+        read(text_in(&edit), &Aliases::new())
     else {
         panic!("no edit")
     };
     assert_eq!((id.to_string().as_str(), body.as_str()), ("false_15550100001@c.us_wamid.B=", "new"));
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
-    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(News::About(EngineEvent::Revoked { .. }))));
+    assert!(matches!(
+        read(text_in(&gone), &Aliases::new()),
+        Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Revoked { .. })))
+    ));
 }
 
 #[test]
 fn every_type_is_read_and_none_is_lost() {
     let voice = json!({ "type": "audio", "audio": { "id": "7", "voice": true } });
-    let Some(News::Message(message, Some(file))) = read(text_in(&voice), &Aliases::new()) else {
+    let Some(CloudEvent::Message(message, Some(file))) = read(text_in(&voice), &Aliases::new()) else {
         panic!("no file")
     };
     assert_eq!((file.kind, message.content), (MediaKind::Ptt, Content::Other(MediaKind::Ptt.message_type())));
@@ -124,7 +131,7 @@ fn every_type_is_read_and_none_is_lost() {
 }
 
 #[test]
-fn what_the_account_wrote_on_its_phone_is_its_own() {
+fn message_from_the_phone_is_from_me() {
     let echo = incoming(text_in(&json!({ "from": "15550100000", "to": "15550100001" })));
     assert!(echo.from_me && echo.chat == jid("15550100001"));
 }
@@ -146,22 +153,22 @@ fn all_entries_and_changes_of_this_number_are_read() {
         { "id": "a", "changes": [change("1", "A"), change("2", "B"), other] },
         { "id": "b", "changes": [change("1", "C")] },
     ] });
-    let told = Envelope::of(envelope).unwrap().told_of("1");
-    let ids: Vec<_> = told.iter().flat_map(|told| &told.messages).map(|message| &message.id).collect();
+    let values = Envelope::of(envelope).unwrap().values_of("1");
+    let ids: Vec<_> = values.iter().flat_map(|values| &values.messages).map(|message| &message.id).collect();
     assert_eq!(ids, ["A", "C"]);
-    assert!(told.iter().all(|told| told.passed_over.is_empty()));
+    assert!(values.iter().all(|values| values.unreadable.is_empty()));
 }
 
-fn told(value: &Value) -> Vec<Told> {
+fn values(value: &Value) -> Vec<CallbackValues> {
     let mut value = value.clone();
     value["metadata"] = json!({ "phone_number_id": 1 });
     let change = json!({ "field": "messages", "value": value });
     let envelope = json!({ "object": "whatsapp_business_account", "entry": [{ "changes": [change] }] });
-    Envelope::of(envelope).unwrap().told_of("1")
+    Envelope::of(envelope).unwrap().values_of("1")
 }
 
 #[test]
-fn an_odd_field_keeps_nothing_else_from_being_heard() {
+fn odd_field_does_not_hide_the_others() {
     for odd in [
         json!({ "contacts": null, "statuses": null, "calls": null }),
         json!({ "contacts": [{ "profile": null }] }),
@@ -169,19 +176,22 @@ fn an_odd_field_keeps_nothing_else_from_being_heard() {
     ] {
         let mut value = odd.clone();
         value["messages"] = json!([text_in(&json!({}))]);
-        let told = told(&value);
-        assert_eq!((told[0].messages.len(), told[0].passed_over.len()), (1, 0), "{odd}");
+        let values = values(&value);
+        assert_eq!((values[0].messages.len(), values[0].unreadable.len()), (1, 0), "{odd}");
     }
-    let odd = told(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
+    let odd = values(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
     assert_eq!(odd[0].messages.len(), 1);
-    assert_eq!(odd[0].passed_over, ["contacts", "messages", "statuses"]);
-    let nobodys = json!({ "object": "whatsapp_business_account",
+    assert_eq!(odd[0].unreadable, ["contacts", "messages", "statuses"]);
+    let without_number = json!({ "object": "whatsapp_business_account",
         "entry": [null, { "changes": [{ "field": "messages", "value": { "metadata": null } }] }] });
-    assert_eq!(Envelope::of(nobodys).unwrap().told_of("1")[0].passed_over, ["a change of no number"]);
+    assert_eq!(
+        Envelope::of(without_number).unwrap().values_of("1")[0].unreadable,
+        ["a change without a number"]
+    );
 }
 
 #[test]
-fn a_message_with_odd_fields_is_kept() {
+fn message_with_odd_fields_is_kept() {
     let odd = incoming(text_in(&json!({ "context": { "forwarded": "yes", "id": 5 }, "timestamp": [] })));
     assert_eq!((odd.body.as_str(), odd.forwarded, odd.timestamp), ("hello", false, NOW));
     let long = "w".repeat(300);
@@ -198,7 +208,7 @@ fn a_message_with_odd_fields_is_kept() {
 }
 
 #[test]
-fn no_time_is_far_ahead() {
+fn future_time_is_capped() {
     let ahead = incoming(text_in(&json!({ "timestamp": "99999999999" })));
     assert_eq!(ahead.timestamp, NOW.plus(86_400_000));
 }
@@ -212,19 +222,19 @@ fn status(change: &Value) -> Status {
 }
 
 #[test]
-fn a_status_is_about_the_message_that_went_along() {
+fn status_names_its_message_by_callback_data() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let along = status(&json!({ "biz_opaque_callback_data": ours.to_string() }));
-    assert_eq!(about(&along, &Aliases::new()), Some(ours.clone()));
+    assert_eq!(message_id(&along, &Aliases::new()), Some(ours.clone()));
     let named = status(&json!({ "biz_opaque_callback_data": "another program's" }));
-    assert_eq!(about(&named, &Aliases::from([("wamid.O=".into(), ours.clone())])), Some(ours.clone()));
-    assert_eq!(about(&named, &Aliases::new()), None);
+    assert_eq!(message_id(&named, &Aliases::from([("wamid.O=".into(), ours.clone())])), Some(ours.clone()));
+    assert_eq!(message_id(&named, &Aliases::new()), None);
     let theirs = status(&json!({ "biz_opaque_callback_data": "false_15550100001@c.us_3EB0A1" }));
-    assert_eq!(about(&theirs, &Aliases::new()), None);
+    assert_eq!(message_id(&theirs, &Aliases::new()), None);
 }
 
 #[test]
-fn statuses_are_levels_and_failures_have_codes() {
+fn statuses_map_to_acks_and_failure_codes() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     for (word, ack) in
         [("sent", Ack::Server), ("delivered", Ack::Device), ("read", Ack::Read), ("played", Ack::Played)]
@@ -252,13 +262,13 @@ fn outgoing(body: &str, content: Content) -> Outgoing {
     }
 }
 
-fn to_graph(message: &Outgoing) -> Result<Value, Unsayable> {
-    let enclosed = Enclosed { file: Some("77".into()), answers: Some("wamid.B=".into()) };
+fn to_graph(message: &Outgoing) -> Result<Value, BodyError> {
+    let enclosed = MessageRefs { file: Some("77".into()), quoted: Some("wamid.B=".into()) };
     body(message, &Recipient::Number("15550100001".into()), &enclosed)
 }
 
 #[test]
-fn a_text_of_ours_carries_its_id_and_what_it_answers() {
+fn outbound_text_carries_its_id_and_quote() {
     let body = to_graph(&outgoing("see https://example.org", Content::Text)).unwrap();
     assert_eq!(
         body,
@@ -275,26 +285,26 @@ fn a_text_of_ours_carries_its_id_and_what_it_answers() {
 }
 
 fn body_to(recipient: &Recipient) -> Value {
-    let enclosed = Enclosed { file: None, answers: None };
+    let enclosed = MessageRefs { file: None, quoted: None };
     body(&outgoing("hi", Content::Text), recipient, &enclosed).unwrap()
 }
 
 #[test]
-fn what_meta_has_no_words_for_is_refused() {
+fn unsupported_types_are_rejected() {
     let poll = Poll { name: "?".into(), options: vec![], allow_multiple_answers: false, votes: vec![] };
-    assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(Unsayable::NotSupported));
+    assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(BodyError::NotSupported));
     let long = "x".repeat(message_out::MAX_TEXT + 1);
-    assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(Unsayable::TooLong));
+    assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(BodyError::TooLong));
 }
 
 #[test]
 fn cards_keep_name_and_numbers_both_ways() {
     let card = ContactCard::of_person(&jid("15550100001"), Some("Anna, B.".into()), Some("Shop"));
-    let graph = cards::to_graph(&card);
+    let graph = vcards::to_graph(&card);
     assert_eq!(graph["name"]["formatted_name"], "Anna, B.");
     assert_eq!(graph["phones"][0], json!({ "phone": "+15550100001", "wa_id": "15550100001" }));
     assert_eq!(graph["org"]["company"], "Shop");
-    let back = cards::from_graph(&graph);
+    let back = vcards::from_graph(&graph);
     assert_eq!(back.display_name, "Anna, B.");
     assert!(back.vcard.contains("waid=15550100001:+15550100001"), "{}", back.vcard);
 }

@@ -1,129 +1,128 @@
-//! Callbacks as Meta writes them. What is not named here is passed over; of what is, anything may be absent or odd.
+//! Callbacks in Meta's format. Unknown fields are ignored; every known field may be absent or of another type.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::lenient;
+use crate::engine::relay::lenient;
 
 /// A whole callback.
-pub(in crate::engine::cloud_api) struct Envelope(Value);
+pub(in super::super) struct Envelope(Value);
 
-/// What one change tells of a number. Everything is read one by one: what cannot be read must not keep the rest from
-/// being heard.
+/// The values of one change. Each is parsed separately: an unreadable one must not hide the others.
 #[derive(Debug, Default)]
-pub(in crate::engine::cloud_api) struct Told {
-    pub(in crate::engine::cloud_api) contacts: Vec<Contact>,
-    /// With those that were written with the phone's own app by an account that has both.
-    pub(in crate::engine::cloud_api) messages: Vec<Message>,
-    pub(in crate::engine::cloud_api) statuses: Vec<Status>,
-    pub(in crate::engine::cloud_api) calls: Vec<Call>,
-    /// What stood where, of what cannot be read.
-    pub(in crate::engine::cloud_api) passed_over: Vec<&'static str>,
+pub(in super::super) struct CallbackValues {
+    pub(in super::super) contacts: Vec<Contact>,
+    /// Includes messages that the account wrote in the phone's own app.
+    pub(in super::super) messages: Vec<Message>,
+    pub(in super::super) statuses: Vec<Status>,
+    pub(in super::super) calls: Vec<Call>,
+    /// The kinds of values that could not be read.
+    pub(in super::super) unreadable: Vec<&'static str>,
 }
 
-/// Somebody who wrote.
+/// A person who wrote.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct Contact {
+pub(in super::super) struct Contact {
     #[serde(deserialize_with = "lenient::fields")]
     profile: Map<String, Value>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) wa_id: Option<String>,
+    pub(in super::super) wa_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) user_id: Option<String>,
+    pub(in super::super) user_id: Option<String>,
 }
 
 impl Contact {
-    /// As they call themselves.
-    pub(in crate::engine::cloud_api) fn name(&self) -> Option<String> {
+    /// The name that the person chose.
+    pub(in super::super) fn name(&self) -> Option<String> {
         self.profile.get("name").and_then(Value::as_str).map(str::to_owned)
     }
 }
 
-/// A message. What its type calls for stands under the type's own name.
+/// A message. Its content is in the field with the name of its type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct Message {
+pub(in super::super) struct Message {
     #[serde(deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) id: String,
+    pub(in super::super) id: String,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from: Option<String>,
+    pub(in super::super) from: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from_user_id: Option<String>,
-    /// Of one that this account wrote on its phone.
+    pub(in super::super) from_user_id: Option<String>,
+    /// The recipient of a message that this account wrote on its phone.
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) to: Option<String>,
+    pub(in super::super) to: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) to_user_id: Option<String>,
+    pub(in super::super) to_user_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) group_id: Option<String>,
-    pub(in crate::engine::cloud_api) timestamp: Option<Value>,
+    pub(in super::super) group_id: Option<String>,
+    pub(in super::super) timestamp: Option<Value>,
     #[serde(rename = "type", deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) kind: String,
+    pub(in super::super) kind: String,
     #[serde(deserialize_with = "lenient::fields")]
     context: Map<String, Value>,
     #[serde(flatten)]
-    pub(in crate::engine::cloud_api) parts: Map<String, Value>,
+    pub(in super::super) parts: Map<String, Value>,
 }
 
 impl Message {
-    /// What it answers, and whether it was passed on.
-    pub(in crate::engine::cloud_api) fn context(&self) -> Context {
+    /// The quoted message, and whether the message was forwarded.
+    pub(in super::super) fn context(&self) -> Context {
         serde_json::from_value(Value::Object(self.context.clone())).unwrap_or_default()
     }
 }
 
-/// What a message answers, and whether it was passed on.
+/// The quoted message, and whether the message was forwarded.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct Context {
+pub(in super::super) struct Context {
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) id: Option<String>,
+    pub(in super::super) id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from: Option<String>,
+    pub(in super::super) from: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from_user_id: Option<String>,
+    pub(in super::super) from_user_id: Option<String>,
     #[serde(deserialize_with = "lenient::flag")]
-    pub(in crate::engine::cloud_api) forwarded: bool,
+    pub(in super::super) forwarded: bool,
     #[serde(deserialize_with = "lenient::flag")]
-    pub(in crate::engine::cloud_api) frequently_forwarded: bool,
+    pub(in super::super) frequently_forwarded: bool,
 }
 
-/// A file.
+/// A file of a message.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct File {
+pub(in super::super) struct File {
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) id: Option<String>,
+    pub(in super::super) id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) caption: Option<String>,
+    pub(in super::super) caption: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) filename: Option<String>,
+    pub(in super::super) filename: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) sha256: Option<String>,
+    pub(in super::super) sha256: Option<String>,
     #[serde(deserialize_with = "lenient::flag")]
-    pub(in crate::engine::cloud_api) voice: bool,
+    pub(in super::super) voice: bool,
 }
 
-/// What became of a message of ours.
+/// A status of one of our messages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct Status {
+pub(in super::super) struct Status {
     #[serde(deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) id: String,
+    pub(in super::super) id: String,
     #[serde(deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) status: String,
-    pub(in crate::engine::cloud_api) timestamp: Option<Value>,
+    pub(in super::super) status: String,
+    pub(in super::super) timestamp: Option<Value>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) biz_opaque_callback_data: Option<String>,
+    pub(in super::super) biz_opaque_callback_data: Option<String>,
     #[serde(deserialize_with = "lenient::list")]
     errors: Vec<Value>,
 }
 
 impl Status {
-    /// Meta's number of why it failed.
-    pub(in crate::engine::cloud_api) fn code(&self) -> Option<i64> {
+    /// Meta's error number.
+    pub(in super::super) fn code(&self) -> Option<i64> {
         self.errors.iter().find_map(|error| lenient::as_number(error.get("code")?))
     }
 }
@@ -131,56 +130,58 @@ impl Status {
 /// A call.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::engine::cloud_api) struct Call {
+pub(in super::super) struct Call {
     #[serde(deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) id: String,
+    pub(in super::super) id: String,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from: Option<String>,
+    pub(in super::super) from: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
-    pub(in crate::engine::cloud_api) from_user_id: Option<String>,
+    pub(in super::super) from_user_id: Option<String>,
     #[serde(deserialize_with = "lenient::word")]
-    pub(in crate::engine::cloud_api) event: String,
-    /// Of one that is over and was answered, in seconds.
-    pub(in crate::engine::cloud_api) duration: Option<Value>,
+    pub(in super::super) event: String,
+    /// In seconds; only for an answered call that ended.
+    pub(in super::super) duration: Option<Value>,
 }
 
 impl Envelope {
-    /// `None` where it is not of a WhatsApp account.
-    pub(in crate::engine::cloud_api) fn of(value: Value) -> Option<Self> {
+    /// `None` where the object is no WhatsApp account.
+    pub(in super::super) fn of(value: Value) -> Option<Self> {
         (value.get("object")? == "whatsapp_business_account").then_some(Self(value))
     }
 
-    /// What it tells of one number, in its order.
-    pub(in crate::engine::cloud_api) fn told_of(&self, phone_number_id: &str) -> Vec<Told> {
+    /// The values of one number, in their order.
+    pub(in super::super) fn values_of(&self, phone_number_id: &str) -> Vec<CallbackValues> {
         let entries = lenient::as_list(self.0.get("entry"));
         let changes = entries.iter().flat_map(|entry| lenient::as_list(entry.get("changes")));
         let ours = changes.filter(|change| {
             let field = change.get("field").and_then(Value::as_str).unwrap_or_default();
             matches!(field, "messages" | "smb_message_echoes" | "calls")
         });
-        ours.filter_map(|change| Told::of(change.get("value").unwrap_or(&Value::Null), phone_number_id))
-            .collect()
+        ours.filter_map(|change| {
+            CallbackValues::of(change.get("value").unwrap_or(&Value::Null), phone_number_id)
+        })
+        .collect()
     }
 }
 
-impl Told {
+impl CallbackValues {
     fn of(value: &Value, phone_number_id: &str) -> Option<Self> {
-        let mut told = Self::default();
+        let mut values = Self::default();
         match value.pointer("/metadata/phone_number_id").and_then(lenient::as_text) {
             Some(id) if id == phone_number_id => {}
             Some(_) => return None,
             None => {
-                told.passed_over.push("a change of no number");
-                return Some(told);
+                values.unreadable.push("a change without a number");
+                return Some(values);
             }
         }
-        told.contacts = told.read_each(value, "contacts");
-        told.messages = told.read_each(value, "messages");
-        let echoes = told.read_each(value, "message_echoes");
-        told.messages.extend(echoes);
-        told.statuses = told.read_each(value, "statuses");
-        told.calls = told.read_each(value, "calls");
-        Some(told)
+        values.contacts = values.read_each(value, "contacts");
+        values.messages = values.read_each(value, "messages");
+        let echoes = values.read_each(value, "message_echoes");
+        values.messages.extend(echoes);
+        values.statuses = values.read_each(value, "statuses");
+        values.calls = values.read_each(value, "calls");
+        Some(values)
     }
 
     fn read_each<T: DeserializeOwned>(&mut self, value: &Value, list: &'static str) -> Vec<T> {
@@ -189,7 +190,7 @@ impl Told {
             let read = Some(entry).filter(|entry| entry.is_object());
             let read = read.and_then(|entry| serde_json::from_value(entry.clone()).ok());
             if read.is_none() {
-                self.passed_over.push(list);
+                self.unreadable.push(list);
             }
             read
         });

@@ -11,7 +11,7 @@ use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
 use crate::engine::simulator::content::{MAX_BODY, MAX_EMOJI};
 use crate::engine::simulator::fields::Fields;
-use crate::engine::{EngineEvent, IncomingReceipt, SendError, SettingError};
+use crate::engine::{EngineEvent, IncomingChange, IncomingReceipt, SendError, SettingError};
 
 /// The longest option of a poll in bytes, and the number of options.
 pub(super) const MAX_OPTION: usize = 255;
@@ -53,7 +53,13 @@ pub(super) fn reaction(
     let from = person(&fields, "from")?;
     let emoji = fields.required("emoji", fields.text_or_empty("emoji", MAX_EMOJI)?)?.to_owned();
     let at = fields.time("timestamp")?.unwrap_or(now);
-    Ok(EngineEvent::Reaction { id, from_me: me == Some(&from), from, emoji, at })
+    Ok(EngineEvent::MessageChange(IncomingChange::Reaction {
+        id,
+        from_me: me == Some(&from),
+        from,
+        emoji,
+        at,
+    }))
 }
 
 /// A vote in a poll; empty `options` remove it.
@@ -62,7 +68,12 @@ pub(super) fn vote(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent,
     let id = fields.message_id("messageId")?;
     let voter = person(&fields, if fields.value("voter").is_some() { "voter" } else { "from" })?;
     let options = fields.texts("options", MAX_OPTIONS, MAX_OPTION)?;
-    Ok(EngineEvent::Vote { id, voter, options, at: fields.time("timestamp")?.unwrap_or(now) })
+    Ok(EngineEvent::MessageChange(IncomingChange::Vote {
+        id,
+        voter,
+        options,
+        at: fields.time("timestamp")?.unwrap_or(now),
+    }))
 }
 
 /// An edit of the text by its sender.
@@ -70,24 +81,32 @@ pub(super) fn edit(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent,
     let fields = Fields::new("", map, &["messageId", "body", "timestamp"])?;
     let id = fields.message_id("messageId")?;
     let body = fields.required("body", fields.text("body", MAX_BODY)?)?.to_owned();
-    Ok(EngineEvent::Edited { id, body, at: fields.time("timestamp")?.unwrap_or(now) })
+    Ok(EngineEvent::MessageChange(IncomingChange::Edited {
+        id,
+        body,
+        at: fields.time("timestamp")?.unwrap_or(now),
+    }))
 }
 
 /// A revocation for everyone.
 pub(super) fn revoke(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
-    Ok(EngineEvent::Revoked { id: Fields::new("", map, &["messageId"])?.message_id("messageId")? })
+    Ok(EngineEvent::MessageChange(IncomingChange::Revoked {
+        id: Fields::new("", map, &["messageId"])?.message_id("messageId")?,
+    }))
 }
 
 /// The account's phone stars or unstars the message.
 pub(super) fn star(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["messageId", "on"])?;
     let id = fields.message_id("messageId")?;
-    Ok(EngineEvent::Starred { id, on: fields.flag("on")?.unwrap_or(true) })
+    Ok(EngineEvent::MessageChange(IncomingChange::Starred { id, on: fields.flag("on")?.unwrap_or(true) }))
 }
 
 /// The account's phone deletes the message for itself.
 pub(super) fn delete_for_me(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
-    Ok(EngineEvent::DeletedForMe { id: Fields::new("", map, &["messageId"])?.message_id("messageId")? })
+    Ok(EngineEvent::MessageChange(IncomingChange::DeletedForMe {
+        id: Fields::new("", map, &["messageId"])?.message_id("messageId")?,
+    }))
 }
 
 /// The account's phone reads some messages of a chat, or all.

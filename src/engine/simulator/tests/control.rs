@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::event::CallStatus;
-use crate::engine::ChatChange;
+use crate::engine::{ChatChange, IncomingChange};
 
 #[tokio::test]
 async fn event_from_elsewhere_reaches_linked_device() {
@@ -12,12 +12,14 @@ async fn event_from_elsewhere_reaches_linked_device() {
     let (of_ours, of_theirs) = (message_id(&ours), message_id(&theirs));
     let (contact, chat) = (of_ours.chat.clone(), of_ours.chat.clone());
     let at = Millis(9);
-    let reaction = |emoji: &str| EngineEvent::Reaction {
-        id: of_ours.clone(),
-        from: contact.clone(),
-        from_me: false,
-        emoji: emoji.into(),
-        at,
+    let reaction = |emoji: &str| {
+        EngineEvent::MessageChange(IncomingChange::Reaction {
+            id: of_ours.clone(),
+            from: contact.clone(),
+            from_me: false,
+            emoji: emoji.into(),
+            at,
+        })
     };
     let chat_event = |change| EngineEvent::Chat { chat: chat.clone(), change };
     let cases = [
@@ -34,26 +36,42 @@ async fn event_from_elsewhere_reaches_linked_device() {
         (
             "vote",
             json!({ "messageId": ours, "voter": CONTACT, "options": ["a", "b"], "timestamp": 9 }),
-            EngineEvent::Vote {
+            EngineEvent::MessageChange(IncomingChange::Vote {
                 id: of_ours.clone(),
                 voter: contact.clone(),
                 options: vec!["a".into(), "b".into()],
                 at,
-            },
+            }),
         ),
         (
             "edit",
             json!({ "messageId": theirs, "body": "better", "timestamp": 9 }),
-            EngineEvent::Edited { id: of_theirs.clone(), body: "better".into(), at },
+            EngineEvent::MessageChange(IncomingChange::Edited {
+                id: of_theirs.clone(),
+                body: "better".into(),
+                at,
+            }),
         ),
-        ("revoke", json!({ "messageId": theirs }), EngineEvent::Revoked { id: of_theirs.clone() }),
-        ("star", json!({ "messageId": theirs }), EngineEvent::Starred { id: of_theirs.clone(), on: true }),
+        (
+            "revoke",
+            json!({ "messageId": theirs }),
+            EngineEvent::MessageChange(IncomingChange::Revoked { id: of_theirs.clone() }),
+        ),
+        (
+            "star",
+            json!({ "messageId": theirs }),
+            EngineEvent::MessageChange(IncomingChange::Starred { id: of_theirs.clone(), on: true }),
+        ),
         (
             "star",
             json!({ "messageId": theirs, "on": false }),
-            EngineEvent::Starred { id: of_theirs.clone(), on: false },
+            EngineEvent::MessageChange(IncomingChange::Starred { id: of_theirs.clone(), on: false }),
         ),
-        ("delete", json!({ "messageId": theirs }), EngineEvent::DeletedForMe { id: of_theirs.clone() }),
+        (
+            "delete",
+            json!({ "messageId": theirs }),
+            EngineEvent::MessageChange(IncomingChange::DeletedForMe { id: of_theirs.clone() }),
+        ),
         (
             "read",
             json!({ "chatId": CONTACT, "networkIds": ["N1"] }),
@@ -92,7 +110,10 @@ async fn reaction_of_account_is_marked_from_me() {
     let body = json!({ "messageId": format!("false_{CONTACT}_N1"), "from": "15550100007", "emoji": "👍" });
     daemon.post("reaction", body).await.unwrap();
     let last = daemon.recorder.all().pop().unwrap();
-    assert!(matches!(last, EngineEvent::Reaction { from_me: true, .. }), "{last:?}");
+    assert!(
+        matches!(last, EngineEvent::MessageChange(IncomingChange::Reaction { from_me: true, .. })),
+        "{last:?}"
+    );
     running.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::event::HistoryPhase;
-use crate::engine::{Answer, Incoming, Query};
+use crate::engine::{Answer, Incoming, IncomingChange, Query};
 
 fn progress(recorder: &Recorder) -> Vec<(HistoryPhase, u64, Option<u64>)> {
     let step = |event| match event {
@@ -63,7 +63,7 @@ async fn history_has_texts_places_quotes_and_a_reaction() {
     }
     let reacted = daemon.recorder.all().into_iter().find_map(|event| match event {
         EngineEvent::PastChanges(changes) => match &changes[..] {
-            [EngineEvent::Reaction { id, .. }] => Some(id.clone()),
+            [IncomingChange::Reaction { id, .. }] => Some(id.clone()),
             _ => None,
         },
         _ => None,

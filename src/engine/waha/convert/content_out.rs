@@ -1,4 +1,4 @@
-//! Messages of ours, as the server's calls take them.
+//! Converts outbound messages to the server's calls.
 
 use serde_json::{Map, Value, json};
 
@@ -9,24 +9,23 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
-/// A call that sends a message. Where it has a file, `file` says what the call tells of it besides its bytes.
+/// A call that sends a message.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Sending {
-    /// Its path below `/api/`.
+    /// The path below `/api/`.
     pub(in super::super) call: &'static str,
-    /// Its body.
     pub(in super::super) body: Map<String, Value>,
-    /// The type and name of its file.
+    /// The fields of its file, without the bytes.
     pub(in super::super) file: Option<Map<String, Value>>,
 }
 
-/// How to send a message under this id. `answers` is the server's id of the message that it answers. `None` for what
-/// cannot be sent.
+/// Converts a message to be sent under this id. `quoted` is the server's id of the quoted message. `None` where the server
+/// has no such type.
 pub(in super::super) fn sending(
     message: &Outgoing,
     session: &str,
     id: &NetworkId,
-    answers: Option<String>,
+    quoted: Option<String>,
 ) -> Option<Sending> {
     let (call, more, file) = match &message.content {
         Content::Text => ("sendText", json!({ "text": message.body, "linkPreview": true }), None),
@@ -64,7 +63,7 @@ pub(in super::super) fn sending(
     body.insert("session".to_owned(), json!(session));
     body.insert("chatId".to_owned(), json!(ids::to_chat(&message.chat)));
     body.insert("id".to_owned(), json!(id));
-    body.extend(answers.map(|answers| ("reply_to".to_owned(), json!(answers))));
+    body.extend(quoted.map(|quoted| ("reply_to".to_owned(), json!(quoted))));
     if !message.mentions.is_empty() {
         let mentions: Vec<String> = message.mentions.iter().map(Jid::to_string).collect();
         body.insert("mentions".to_owned(), json!(mentions));
@@ -75,7 +74,7 @@ pub(in super::super) fn sending(
     Some(Sending { call, body, file })
 }
 
-/// The two ends of a JSON object around the base64 text of its file.
+/// The parts of a JSON object before and after the base64 text of its file.
 pub(in super::super) fn around_file(
     body: &Map<String, Value>,
     file: &Map<String, Value>,
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_has_what_all_have() {
+    fn every_call_has_the_common_fields() {
         let place = Location { latitude: 1.5, longitude: 2.5, description: None };
         let poll =
             Poll { name: "?".into(), options: vec!["a".into()], allow_multiple_answers: true, votes: vec![] };
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_stands_whole_in_its_object() {
+    fn json_around_a_file_is_valid() {
         let body = json!({ "a": "\"" });
         for file in [json!({}), json!({ "mimetype": "image/png", "filename": "\"x" })] {
             let (before, after) = around_file(body.as_object().unwrap(), file.as_object().unwrap());

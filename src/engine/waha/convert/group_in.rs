@@ -1,21 +1,22 @@
-//! Groups, as the server's engines describe them.
+//! Converts groups, whose descriptions differ between the server's engines.
 
 use serde_json::Value;
 
 use super::ids;
-use super::message_in::{text, time};
+use super::message_in::time;
 use crate::domain::group::{Group, Participant, Role};
 use crate::domain::jid::Jid;
+use crate::engine::relay::lenient::non_empty;
 
-/// Reads a group; `None` where it is none.
-pub(in super::super) fn group(told: &Value) -> Option<Group> {
-    let id = id(told)?;
-    let data = told.get("groupMetadata").unwrap_or(told);
+/// Converts a group; `None` where it has no id.
+pub(in super::super) fn group(group: &Value) -> Option<Group> {
+    let id = id(group)?;
+    let data = group.get("groupMetadata").unwrap_or(group);
     let any = |names: &[&str]| {
-        names.iter().find_map(|name| text(told.get(*name)).or_else(|| text(data.get(*name))))
+        names.iter().find_map(|name| non_empty(group.get(*name)).or_else(|| non_empty(data.get(*name))))
     };
     let person = |names: &[&str]| names.iter().find_map(|name| ids::jid(data.get(*name)));
-    let members = [data.get("participants"), data.get("Participants"), told.get("participants")];
+    let members = [data.get("participants"), data.get("Participants"), group.get("participants")];
     let members = members.into_iter().flatten().find_map(Value::as_array);
     Some(Group {
         id,
@@ -27,62 +28,62 @@ pub(in super::super) fn group(told: &Value) -> Option<Group> {
     })
 }
 
-/// Which group something is about.
-pub(in super::super) fn id(told: &Value) -> Option<Jid> {
-    let id = ids::jid(told.get("id")).or_else(|| ids::jid(told.get("JID")))?;
+/// The id of a group.
+pub(in super::super) fn id(group: &Value) -> Option<Jid> {
+    let id = ids::jid(group.get("id")).or_else(|| ids::jid(group.get("JID")))?;
     id.is_group().then_some(id)
 }
 
-/// All groups in an answer: a list of them, or an object by their ids.
-pub(in super::super) fn all(told: &Value) -> Vec<Group> {
-    match told {
+/// The groups of an answer: a list, or an object by id.
+pub(in super::super) fn all(answer: &Value) -> Vec<Group> {
+    match answer {
         Value::Array(list) => list.iter().filter_map(group).collect(),
         Value::Object(by_id) => by_id.values().filter_map(group).collect(),
         _ => Vec::new(),
     }
 }
 
-/// A member; by phone number where that is told. Who left is none.
-pub(in super::super) fn member(told: &Value) -> Option<Participant> {
+/// Converts a member, by phone number where there is one; `None` for a former member.
+pub(in super::super) fn member(member: &Value) -> Option<Participant> {
     let ids = ["pn", "PhoneNumber", "phoneNumber", "id", "JID"];
-    let id = ids.into_iter().find_map(|name| ids::jid(told.get(name)))?;
-    let says = |name: &str| told.get(name).and_then(Value::as_bool).unwrap_or(false);
-    let word = told.get("role").or_else(|| told.get("admin")).and_then(Value::as_str).unwrap_or_default();
-    let role = match word {
+    let id = ids.into_iter().find_map(|name| ids::jid(member.get(name)))?;
+    let is_set = |name: &str| member.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let role = member.get("role").or_else(|| member.get("admin")).and_then(Value::as_str).unwrap_or_default();
+    let role = match role {
         "left" => return None,
         "superadmin" => Role::Superadmin,
-        _ if says("isSuperAdmin") || says("IsSuperAdmin") => Role::Superadmin,
+        _ if is_set("isSuperAdmin") || is_set("IsSuperAdmin") => Role::Superadmin,
         "admin" => Role::Admin,
-        _ if says("isAdmin") || says("IsAdmin") => Role::Admin,
+        _ if is_set("isAdmin") || is_set("IsAdmin") => Role::Admin,
         _ => Role::Member,
     };
     Some(Participant { id, role })
 }
 
-/// What became of each person, where the answer says so: by id, or as a list, with codes as HTTP has them.
-pub(in super::super) fn outcomes(told: &Value, asked: &[Jid]) -> Vec<(Jid, Result<(), &'static str>)> {
+/// The result for each person: by id, or as a list, with HTTP status codes. A person without a code succeeded.
+pub(in super::super) fn outcomes(answer: &Value, people: &[Jid]) -> Vec<(Jid, Result<(), &'static str>)> {
     let code_of = |person: &Jid| -> Option<i64> {
         let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
-        match told {
+        match answer {
             Value::Object(by_id) => by_id
                 .iter()
                 .find(|(id, _)| id.parse::<Jid>().ok().as_ref() == Some(person))
-                .and_then(|(_, said)| said.get("code").and_then(number)),
+                .and_then(|(_, result)| result.get("code").and_then(number)),
             Value::Array(list) => list
                 .iter()
-                .find(|said| {
-                    [said.get("jid"), said.get("id"), said.get("JID")]
+                .find(|result| {
+                    [result.get("jid"), result.get("id"), result.get("JID")]
                         .into_iter()
                         .any(|id| ids::jid(id).as_ref() == Some(person))
                 })
-                .and_then(|said| {
-                    said.get("status").or_else(|| said.get("code")).or_else(|| said.get("Error"))
+                .and_then(|result| {
+                    result.get("status").or_else(|| result.get("code")).or_else(|| result.get("Error"))
                 })
                 .and_then(number),
             _ => None,
         }
     };
-    asked.iter().map(|person| (person.clone(), code_of(person).map_or(Ok(()), outcome))).collect()
+    people.iter().map(|person| (person.clone(), code_of(person).map_or(Ok(()), outcome))).collect()
 }
 
 fn outcome(code: i64) -> Result<(), &'static str> {
@@ -107,10 +108,10 @@ mod tests {
         let webjs = json!({ "id": { "_serialized": "1203@g.us" }, "name": "Crew", "groupMetadata": { "participants": [{ "id": { "_serialized": "15550100001@c.us" }, "isAdmin": true }] } });
         let noweb = json!({ "id": "1203@g.us", "subject": "Crew", "participants": [{ "id": "15550100001@s.whatsapp.net", "admin": "admin" }] });
         let gows = json!({ "JID": "1203@g.us", "Name": "Crew", "Participants": [{ "JID": "77@lid", "PhoneNumber": "15550100001@s.whatsapp.net", "IsAdmin": true }] });
-        for told in [ours, webjs, noweb, gows] {
-            let group = group(&told).unwrap();
-            assert_eq!(group.subject, "Crew", "{told}");
-            assert_eq!(group.participants.len(), 1, "{told}");
+        for description in [ours, webjs, noweb, gows] {
+            let group = group(&description).unwrap();
+            assert_eq!(group.subject, "Crew", "{description}");
+            assert_eq!(group.participants.len(), 1, "{description}");
             assert_eq!(
                 (group.participants[0].id.to_string().as_str(), group.participants[0].role),
                 ("15550100001@c.us", Role::Admin)
@@ -119,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn each_person_is_answered_for() {
+    fn each_person_has_a_result() {
         let people: Vec<Jid> = ["15550100001", "15550100002"].iter().map(|n| n.parse().unwrap()).collect();
         let webjs = json!({ "15550100001@c.us": { "code": 200 }, "15550100002@c.us": { "code": 409 } });
         let noweb = json!([{ "jid": "15550100001@s.whatsapp.net", "status": "200" }, { "jid": "15550100002@s.whatsapp.net", "status": "409" }]);
-        for told in [webjs, noweb] {
-            let outcomes = outcomes(&told, &people);
-            assert_eq!((outcomes[0].1, outcomes[1].1), (Ok(()), Err("already_in_group")), "{told}");
+        for group in [webjs, noweb] {
+            let outcomes = outcomes(&group, &people);
+            assert_eq!((outcomes[0].1, outcomes[1].1), (Ok(()), Err("already_in_group")), "{group}");
         }
         assert_eq!(outcomes(&Value::Null, &people)[1].1, Ok(()));
     }

@@ -1,23 +1,23 @@
-//! Ids of chats and messages.
+//! Converts ids of chats and messages.
 
 use serde_json::Value;
 
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 
-/// A chat or person: a text, or whatsapp-web.js's object with `_serialized`.
+/// A chat or person: a text, or the object with `_serialized` of whatsapp-web.js.
 pub(in super::super) fn jid(value: Option<&Value>) -> Option<Jid> {
     let value = value?;
     let text = value.as_str().or_else(|| value.get("_serialized")?.as_str())?;
     text.parse().ok()
 }
 
-/// A message: `true|false_chatId_ID[_participant]`. Some engines end ids of groups' own messages in the direction.
+/// A message: `true|false_chatId_ID[_participant]`. Some engines append the direction to ids of own messages in groups.
 pub(in super::super) fn message(value: Option<&Value>) -> Option<MessageId> {
     whole(value).map(plain)
 }
 
-/// Who a message's id says wrote it.
+/// The author in a message's id.
 pub(in super::super) fn author(value: Option<&Value>) -> Option<Jid> {
     whole(value)?.participant
 }
@@ -29,13 +29,13 @@ fn whole(value: Option<&Value>) -> Option<MessageId> {
     text.parse().ok()
 }
 
-/// The id as ours are: a member of a group is named where somebody else wrote.
+/// The id in our form: with a participant only for messages of other members of a group.
 pub(in super::super) fn plain(id: MessageId) -> MessageId {
     let participant = id.participant.filter(|_| id.chat.is_group() && !id.from_me);
     MessageId { participant, ..id }
 }
 
-/// A message of which only the network's part is told, or the whole.
+/// The network's part of a message's id, given alone or in a whole id.
 pub(in super::super) fn network(value: Option<&Value>) -> Option<NetworkId> {
     let text = value?.as_str()?;
     match message(value) {
@@ -44,12 +44,12 @@ pub(in super::super) fn network(value: Option<&Value>) -> Option<NetworkId> {
     }
 }
 
-/// A chat's id as WAHA writes it.
+/// A chat's id in WAHA's form.
 pub(in super::super) fn to_chat(jid: &Jid) -> String {
     jid.to_string()
 }
 
-/// A message's id as WAHA writes it, under the id that it has there. In a group its own messages name the account.
+/// A message's id in WAHA's form, with the network's part that it has there. Own messages in groups name the account.
 pub(in super::super) fn to_message(id: &MessageId, theirs: &NetworkId, me: Option<&Jid>) -> String {
     let own = || me.filter(|_| id.from_me && id.chat.is_group()).cloned();
     let participant = id.participant.clone().or_else(own);
@@ -63,7 +63,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn every_spelling_is_read_and_ours_is_written() {
+    fn ids_of_every_engine_are_read() {
         let read = |text: &str| message(Some(&json!(text))).map(|id| id.to_string());
         for (theirs, ours) in [
             ("false_15550100001@c.us_AAA", "false_15550100001@c.us_AAA"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_goes_out_under_the_name_that_the_server_knows() {
+    fn outbound_id_has_the_form_of_the_server() {
         let me: Jid = "15550100009@c.us".parse().unwrap();
         let theirs: NetworkId = "BBB".parse().unwrap();
         let own: MessageId = "true_1203@g.us_AAA".parse().unwrap();

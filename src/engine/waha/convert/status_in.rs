@@ -1,29 +1,25 @@
-//! The state of a session, and whose it is.
+//! Converts the status and the account of a session.
 
 use serde_json::Value;
 
 use crate::domain::device::Account;
 use crate::domain::jid::Jid;
 
-/// A session's state at the server.
+/// A session's status at the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Status {
-    /// At rest.
     Stopped,
-    /// On its way.
     Starting,
-    /// Waits for a passkey, which only the server's own page can give.
+    /// Waits for a passkey, which is entered on the server's own page.
     Passkey,
-    /// Shows codes.
     Code,
-    /// Linked and connected.
     Working,
-    /// Ended by a failure, or because no code was scanned.
+    /// SessionEnd by a failure, or all codes expired.
     Failed,
 }
 
-/// Reads a state.
-pub(in super::super) fn status(text: &str) -> Option<Status> {
+/// Converts a status.
+fn status(text: &str) -> Option<Status> {
     match text {
         "STOPPED" => Some(Status::Stopped),
         "STARTING" => Some(Status::Starting),
@@ -35,19 +31,19 @@ pub(in super::super) fn status(text: &str) -> Option<Status> {
     }
 }
 
-/// The state in a session's description or in a `session.status` event.
-pub(in super::super) fn told(described: &Value) -> Option<Status> {
-    described.get("status").and_then(Value::as_str).and_then(status)
+/// The status in a session's description.
+pub(in super::super) fn status_of(description: &Value) -> Option<Status> {
+    description.get("status").and_then(Value::as_str).and_then(status)
 }
 
-/// A state as it may be shown in a log: also one that is not known.
-pub(in super::super) fn shown(described: &Value) -> String {
-    const LONGEST: usize = 40;
-    let state = described.get("status").and_then(Value::as_str).unwrap_or("none");
-    state.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(LONGEST).collect()
+/// A status that is safe to log, also an unknown one.
+pub(in super::super) fn loggable(description: &Value) -> String {
+    const MAX_CHARS: usize = 40;
+    let state = description.get("status").and_then(Value::as_str).unwrap_or("none");
+    state.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(MAX_CHARS).collect()
 }
 
-/// Whose session it is, once it is linked.
+/// The account of a linked session.
 pub(in super::super) fn account(me: Option<&Value>) -> Option<Account> {
     let me = me?;
     let id: Jid = super::ids::jid(me.get("id"))?;
@@ -63,7 +59,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn states_and_accounts_are_read() {
+    fn status_and_account_are_read() {
         for (text, is) in [
             ("STOPPED", Some(Status::Stopped)),
             ("STARTING", Some(Status::Starting)),
@@ -74,7 +70,7 @@ mod tests {
             ("FAILED", Some(Status::Failed)),
             ("DREAMING", None),
         ] {
-            assert_eq!(told(&json!({ "status": text })), is);
+            assert_eq!(status_of(&json!({ "status": text })), is);
         }
         let me = json!({ "id": "15550100009@c.us", "pushName": "Shop" });
         let account = account(Some(&me)).unwrap();

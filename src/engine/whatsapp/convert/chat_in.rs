@@ -1,47 +1,52 @@
-//! What was done to chats and messages on another device of the account, and what its address book says.
+//! Converts changes that another device of the account made to chats and messages, and its contacts.
 //!
-//! The network keeps this as a list of changes that is read from its start again at times. What only held at its
-//! moment (clearing and removing a chat, having read it) is passed over then: it would take what came since.
+//! The network sometimes sends all of these changes again. Changes that apply only to a moment (clear, delete, read)
+//! are then ignored, because they would affect newer messages.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::waproto::whatsapp::sync_action_value::{ContactAction, MuteAction};
 
 use super::identities::Identities;
-use super::key::Frame;
+use super::message_key::KeyContext;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::JidKind;
-use crate::engine::{ChatChange, EngineEvent};
+use crate::engine::{ChatChange, EngineEvent, IncomingChange};
 
-/// The news in an event; `None` where it has none for us.
+/// Converts an event; `None` if it has no counterpart.
 pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
     let chat = |jid: &NetworkJid, change| Some(EngineEvent::Chat { chat: ids.jid(jid)?, change });
     match event {
-        Event::ArchiveUpdate(told) => chat(&told.jid, ChatChange::Archive(told.action.archived?)),
-        Event::PinUpdate(told) => chat(&told.jid, ChatChange::Pin(told.action.pinned?)),
-        Event::MuteUpdate(told) => chat(&told.jid, mute(&told.action)?),
-        Event::ClearChatUpdate(told) if !told.from_full_sync => chat(&told.jid, ChatChange::Clear),
-        Event::DeleteChatUpdate(told) if !told.from_full_sync => chat(&told.jid, ChatChange::Delete),
-        Event::MarkChatAsReadUpdate(told) if !told.from_full_sync && told.action.read == Some(true) => {
-            Some(EngineEvent::ReadElsewhere { chat: ids.jid(&told.jid)?, messages: Vec::new() })
+        Event::ArchiveUpdate(update) => chat(&update.jid, ChatChange::Archive(update.action.archived?)),
+        Event::PinUpdate(update) => chat(&update.jid, ChatChange::Pin(update.action.pinned?)),
+        Event::MuteUpdate(update) => chat(&update.jid, mute(&update.action)?),
+        Event::ClearChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Clear),
+        Event::DeleteChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Delete),
+        Event::MarkChatAsReadUpdate(update) if !update.from_full_sync && update.action.read == Some(true) => {
+            Some(EngineEvent::ReadElsewhere { chat: ids.jid(&update.jid)?, messages: Vec::new() })
         }
-        Event::StarUpdate(told) => {
-            let on = told.action.starred?;
-            let of = (&told.chat_jid, told.participant_jid.as_ref(), told.from_me);
-            Some(EngineEvent::Starred { id: message(of, &told.message_id, ids)?, on })
+        Event::StarUpdate(update) => {
+            let on = update.action.starred?;
+            let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
+            Some(EngineEvent::MessageChange(IncomingChange::Starred {
+                id: message(of, &update.message_id, ids)?,
+                on,
+            }))
         }
-        Event::DeleteMessageForMeUpdate(told) => {
-            let of = (&told.chat_jid, told.participant_jid.as_ref(), told.from_me);
-            Some(EngineEvent::DeletedForMe { id: message(of, &told.message_id, ids)? })
+        Event::DeleteMessageForMeUpdate(update) => {
+            let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
+            Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe {
+                id: message(of, &update.message_id, ids)?,
+            }))
         }
-        Event::ContactUpdate(told) => {
-            Some(EngineEvent::Contacts(vec![contact(&told.jid, &told.action, ids)?]))
+        Event::ContactUpdate(update) => {
+            Some(EngineEvent::Contacts(vec![contact(&update.jid, &update.action, ids)?]))
         }
-        Event::PushNameUpdate(told) => {
-            let id = ids.jid(&told.jid)?;
-            let pushname = Some(told.new_push_name.clone()).filter(|name| !name.is_empty());
+        Event::PushNameUpdate(update) => {
+            let id = ids.jid(&update.jid)?;
+            let pushname = Some(update.new_push_name.clone()).filter(|name| !name.is_empty());
             Some(EngineEvent::Contacts(vec![ContactUpdate { pushname, ..ContactUpdate::seen(id) }]))
         }
         _ => None,
@@ -52,12 +57,12 @@ fn mute(action: &MuteAction) -> Option<ChatChange> {
     if !action.muted? {
         return Some(ChatChange::Mute(None));
     }
-    // None, and -1, stand for ever.
+    // Absent or -1 means forever.
     let until = action.mute_end_timestamp.filter(|until| *until > 0).map(Millis);
     Some(ChatChange::Mute(Some(until)))
 }
 
-/// A message, from our view. The chat, who wrote it in a group, and whether that was us.
+/// A message's id, from the chat, the author in a group, and whether it is ours.
 fn message(
     (chat, participant, from_me): (&NetworkJid, Option<&NetworkJid>, bool),
     id: &str,
@@ -70,23 +75,23 @@ fn message(
         None if chat.is_group() => return None,
         None => chat.clone(),
     };
-    Frame { ids, chat: &chat, writer: &author }.message(id, &author)
+    KeyContext { ids, chat: &chat, writer: &author }.message(id, &author)
 }
 
 fn contact(jid: &NetworkJid, action: &ContactAction, ids: &Identities) -> Option<ContactUpdate> {
     let other = [&action.lid_jid, &action.pn_jid].into_iter().flatten();
     let other: Vec<NetworkJid> = other.filter_map(|text| text.parse().ok()).collect();
-    // What it tells of who is who is in the update itself.
-    let learnt = other.iter().filter_map(|other| ids.learn_pair(jid, other)).last();
+    // The returned update contains the pair.
+    let resolved = other.iter().filter_map(|other| ids.record_pair(jid, other)).last();
     let id = ids.jid(jid)?;
     let named = [&action.full_name, &action.first_name].into_iter().flatten().find(|name| !name.is_empty());
-    let lid = learnt.and_then(|learnt| learnt.lid).filter(|_| id.kind() == JidKind::Person);
+    let lid = resolved.and_then(|resolved| resolved.lid).filter(|_| id.kind() == JidKind::Person);
     Some(ContactUpdate { address_book_name: named.cloned(), lid, ..ContactUpdate::seen(id) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::tests::{ids, jid};
+    use super::super::message_key::tests::{ids, jid};
     use super::*;
     use whatsapp_rust::types::events::{
         ArchiveUpdate, ClearChatUpdate, ContactUpdate as ToldContact, DeleteMessageForMeUpdate, MuteUpdate,
@@ -111,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn chats_are_put_away_and_silenced() {
+    fn archive_and_mute_are_converted() {
         let archived = ArchiveUpdate::builder()
             .jid(network("990002@lid"))
             .timestamp(now())
@@ -126,20 +131,20 @@ mod tests {
             (false, Some(0), None),
         ] {
             let action = MuteAction { muted: Some(muted), mute_end_timestamp: until, ..Default::default() };
-            let told = MuteUpdate::builder()
+            let update = MuteUpdate::builder()
                 .jid(network(PEER))
                 .timestamp(now())
                 .action(Box::new(action))
                 .from_full_sync(false)
                 .build();
-            assert_eq!(event_of(&Event::MuteUpdate(told), &ids()), chat(ChatChange::Mute(is)));
+            assert_eq!(event_of(&Event::MuteUpdate(update), &ids()), chat(ChatChange::Mute(is)));
         }
     }
 
     #[test]
-    fn a_chat_is_cleared_when_it_is_and_not_when_the_list_is_read_again() {
+    fn clear_is_ignored_in_full_sync() {
         for (again, is) in [(false, chat(ChatChange::Clear)), (true, None)] {
-            let told = ClearChatUpdate::builder()
+            let update = ClearChatUpdate::builder()
                 .jid(network(PEER))
                 .delete_starred(false)
                 .delete_media(false)
@@ -147,14 +152,14 @@ mod tests {
                 .action(Box::default())
                 .from_full_sync(again)
                 .build();
-            assert_eq!(event_of(&Event::ClearChatUpdate(told), &ids()), is);
+            assert_eq!(event_of(&Event::ClearChatUpdate(update), &ids()), is);
         }
     }
 
     #[test]
-    fn messages_are_named_from_our_view() {
+    fn starred_message_has_our_id() {
         let star = |chat: &str, participant: Option<&str>, from_me| {
-            let told = StarUpdate::builder()
+            let update = StarUpdate::builder()
                 .chat_jid(network(chat))
                 .maybe_participant_jid(participant.map(network))
                 .message_id("3EB0AA".to_owned())
@@ -163,8 +168,10 @@ mod tests {
                 .action(Box::new(action::StarAction { starred: Some(true) }))
                 .from_full_sync(false)
                 .build();
-            match event_of(&Event::StarUpdate(told), &ids()) {
-                Some(EngineEvent::Starred { id, on: true }) => Some(id.to_string()),
+            match event_of(&Event::StarUpdate(update), &ids()) {
+                Some(EngineEvent::MessageChange(IncomingChange::Starred { id, on: true })) => {
+                    Some(id.to_string())
+                }
                 other => {
                     assert_eq!(other, None);
                     None
@@ -179,8 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_removed_here_too() {
-        let told = DeleteMessageForMeUpdate::builder()
+    fn delete_for_me_is_converted() {
+        let update = DeleteMessageForMeUpdate::builder()
             .chat_jid(network(PEER))
             .message_id("3EB0AA".to_owned())
             .from_me(true)
@@ -189,18 +196,18 @@ mod tests {
             .from_full_sync(false)
             .build();
         let id = "true_15550100002@c.us_3EB0AA".parse().unwrap();
-        let event = event_of(&Event::DeleteMessageForMeUpdate(told), &ids());
-        assert_eq!(event, Some(EngineEvent::DeletedForMe { id }));
+        let event = event_of(&Event::DeleteMessageForMeUpdate(update), &ids());
+        assert_eq!(event, Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe { id })));
     }
 
     #[test]
-    fn the_address_book_names_people_by_all_their_ids() {
+    fn contact_update_has_name_and_hidden_id() {
         let action = ContactAction {
             full_name: Some("Ada".into()),
             lid_jid: Some("990007@lid".into()),
             ..Default::default()
         };
-        let told = ToldContact::builder()
+        let update = ToldContact::builder()
             .jid(network("15550100007@s.whatsapp.net"))
             .timestamp(now())
             .action(Box::new(action))
@@ -211,7 +218,7 @@ mod tests {
             lid: Some(jid("990007@lid")),
             ..ContactUpdate::seen(jid("15550100007@c.us"))
         };
-        let event = event_of(&Event::ContactUpdate(told), &ids());
+        let event = event_of(&Event::ContactUpdate(update), &ids());
         assert_eq!(event, Some(EngineEvent::Contacts(vec![expected])));
     }
 }

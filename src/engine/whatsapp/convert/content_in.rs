@@ -1,75 +1,69 @@
-//! What a message of the network says, in our words.
-//!
-//! Nothing that somebody wrote is lost: what this version does not know becomes a message of the type `unknown`.
-//! What is not written by people (keys, settings, the phone's own errands) is [`Said::Nothing`].
+//! Converts received messages. A message of an unsupported kind becomes one of type `unknown`, so that none is lost;
+//! keys, settings and other messages between clients are [`MessageBody::Nothing`].
 
 use whatsapp_rust::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::waproto::whatsapp as wa;
-use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as Errand;
+use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::identities::Identities;
-use super::key::Frame;
-use super::parts::{self, Part};
-use super::remote::RemoteFile;
+use super::message_key::KeyContext;
+use super::message_parts::{self, Part};
+use super::remote_file::RemoteFile;
 use super::unwrap::unwrapped;
 use crate::domain::clock::Millis;
 use crate::domain::content::Content;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Incoming, Quoted};
+use crate::engine::{Incoming, IncomingChange, Quoted};
 
-/// What a message says.
+/// The body of a received message.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Said {
-    /// Something that stands in a chat.
-    Message(Box<Saying>),
-    /// Something was done to another message.
-    Change(EngineEvent),
-    /// A vote, still encrypted.
+pub(in super::super) enum MessageBody {
+    /// A message of a chat.
+    Message(Box<ParsedMessage>),
+    /// A change to another message.
+    Change(IncomingChange),
+    /// An encrypted vote.
     Vote(SealedVote),
-    /// Nothing that people wrote.
+    /// Nothing that people see.
     Nothing,
 }
 
-/// Something that stands in a chat.
+/// A parsed message, without its header.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Saying {
+pub(in super::super) struct ParsedMessage {
     /// The text, or the caption of a file.
     pub(in super::super) body: String,
-    /// What it consists of besides; where it has a file, only its type.
+    /// The content; only the type if there is a file.
     pub(in super::super) content: Content,
-    /// Its file, which is still at the network.
+    /// The file, not downloaded yet.
     pub(in super::super) file: Option<RemoteFile>,
-    /// The message that it answers.
     pub(in super::super) quoted: Option<Quoted>,
-    /// Who is mentioned in the text.
     pub(in super::super) mentions: Vec<Jid>,
-    /// Whether it is marked as forwarded.
     pub(in super::super) forwarded: bool,
-    /// What votes in it are encrypted with, of a poll.
+    /// The key of a poll's votes.
     pub(in super::super) secret: Option<Vec<u8>>,
 }
 
-/// A vote that only who has the poll's secret can read.
+/// A vote, encrypted with the poll's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct SealedVote {
     /// The poll's message.
     pub(in super::super) poll: MessageId,
-    /// The encrypted choice.
+    /// The encrypted options.
     pub(in super::super) payload: Vec<u8>,
-    /// What it was encrypted with besides the key.
+    /// The initialization vector.
     pub(in super::super) iv: Vec<u8>,
-    /// When.
     pub(in super::super) at: Millis,
 }
 
-/// Everything but what a message says. `None` where the API has no name for the chat, or for who wrote it.
+/// The header of a message; `None` if the API does not support its chat or author.
 pub(in super::super) fn header(info: &MessageInfo, ids: &Identities) -> Option<Incoming> {
     let source = &info.source;
     let from_me = source.is_from_me;
-    // What somebody sent to a list of theirs stands in the chat with them.
+    // A message to a broadcast list belongs to the chat with its author.
     let listed = source.chat.is_broadcast_list() && !source.chat.is_status_broadcast() && !from_me;
     let from = ids.jid(&source.sender)?;
     let chat = if listed { from.clone() } else { ids.jid(&source.chat)? };
@@ -80,35 +74,43 @@ pub(in super::super) fn header(info: &MessageInfo, ids: &Identities) -> Option<I
     Some(Incoming { from_me, notify_name, ..text })
 }
 
-/// The message, of its header and what it says; its file is still to be fetched.
-pub(in super::super) fn message_of(header: Incoming, saying: Saying) -> (Incoming, Option<RemoteFile>) {
-    let Saying { body, content, file, quoted, mentions, forwarded, secret: _ } = saying;
+/// Joins header and body; the file is not downloaded yet.
+pub(in super::super) fn message_of(
+    header: Incoming,
+    parsed: ParsedMessage,
+) -> (Incoming, Option<RemoteFile>) {
+    let ParsedMessage { body, content, file, quoted, mentions, forwarded, secret: _ } = parsed;
     (Incoming { body, content, quoted, mentions, forwarded, ..header }, file)
 }
 
-/// Reads a message that was written at `at`; an admin may take back what others wrote.
-pub(in super::super) fn said(message: &wa::Message, frame: &Frame<'_>, at: Millis, by_admin: bool) -> Said {
+/// Parses a message written at `at`; a group admin may revoke the messages of others.
+pub(in super::super) fn parse(
+    message: &wa::Message,
+    frame: &KeyContext<'_>,
+    at: Millis,
+    by_admin: bool,
+) -> MessageBody {
     let inner = unwrapped(message);
-    if let Some(errand) = inner.protocol_message.as_option() {
-        return change_of(errand, frame, at, by_admin).map_or(Said::Nothing, Said::Change);
+    if let Some(protocol) = inner.protocol_message.as_option() {
+        return change_of(protocol, frame, at, by_admin).map_or(MessageBody::Nothing, MessageBody::Change);
     }
     if let Some(reaction) = inner.reaction_message.as_option() {
-        return reaction_of(reaction, frame, at).map_or(Said::Nothing, Said::Change);
+        return reaction_of(reaction, frame, at).map_or(MessageBody::Nothing, MessageBody::Change);
     }
     if let Some(vote) = inner.poll_update_message.as_option() {
-        return vote_of(vote, frame, at).map_or(Said::Nothing, Said::Vote);
+        return vote_of(vote, frame, at).map_or(MessageBody::Nothing, MessageBody::Vote);
     }
-    match parts::part_of(inner) {
-        Some(part) => Said::Message(Box::new(saying(part, message, inner, frame))),
-        None => Said::Nothing,
+    match message_parts::part_of(inner) {
+        Some(part) => MessageBody::Message(Box::new(parsed(part, message, inner, frame))),
+        None => MessageBody::Nothing,
     }
 }
 
-fn saying(part: Part, message: &wa::Message, inner: &wa::Message, frame: &Frame<'_>) -> Saying {
+fn parsed(part: Part, message: &wa::Message, inner: &wa::Message, frame: &KeyContext<'_>) -> ParsedMessage {
     let Part { body, content, file, context } = part;
     let context = context.unwrap_or_default();
     let secret = matches!(content, Content::Poll(_)).then(|| secret_of(message, inner)).flatten();
-    Saying {
+    ParsedMessage {
         body,
         content,
         file,
@@ -119,32 +121,32 @@ fn saying(part: Part, message: &wa::Message, inner: &wa::Message, frame: &Frame<
     }
 }
 
-/// Wrappers leave the secret outside or take it in; both were seen.
+/// The poll's secret is inside or outside of the wrapper, depending on the client.
 fn secret_of(outer: &wa::Message, inner: &wa::Message) -> Option<Vec<u8>> {
     let of = |message: &wa::Message| message.message_context_info.message_secret.clone();
     let sent = outer.device_sent_message.message.as_option();
     of(inner).or_else(|| of(outer)).or_else(|| sent.and_then(of))
 }
 
-/// Edits and what was taken back; all other errands are the clients' own.
+/// Edits and revocations; other protocol messages are for clients only.
 fn change_of(
-    errand: &wa::message::ProtocolMessage,
-    frame: &Frame<'_>,
+    protocol: &wa::message::ProtocolMessage,
+    frame: &KeyContext<'_>,
     at: Millis,
     by_admin: bool,
-) -> Option<EngineEvent> {
-    let key = errand.key.as_option()?;
-    match errand.r#type? {
-        Errand::REVOKE => {
+) -> Option<IncomingChange> {
+    let key = protocol.key.as_option()?;
+    match protocol.r#type? {
+        ProtocolType::REVOKE => {
             let id = frame.target(key)?;
             let own = Some(&id) == frame.message(key.id.as_deref()?, frame.writer).as_ref();
-            (own || by_admin && id.chat.is_group()).then_some(EngineEvent::Revoked { id })
+            (own || by_admin && id.chat.is_group()).then_some(IncomingChange::Revoked { id })
         }
-        Errand::MESSAGE_EDIT => {
-            // Nobody edits what others wrote, whatever the key says.
+        ProtocolType::MESSAGE_EDIT => {
+            // Only an author can edit, whatever the key says.
             let id = frame.message(key.id.as_deref()?, frame.writer)?;
-            let body = text_of(errand.edited_message.as_option()?);
-            Some(EngineEvent::Edited { id, body, at: moment(errand.timestamp_ms, at) })
+            let body = text_of(protocol.edited_message.as_option()?);
+            Some(IncomingChange::Edited { id, body, at: moment(protocol.timestamp_ms, at) })
         }
         _ => None,
     }
@@ -152,10 +154,10 @@ fn change_of(
 
 fn reaction_of(
     reaction: &wa::message::ReactionMessage,
-    frame: &Frame<'_>,
+    frame: &KeyContext<'_>,
     at: Millis,
-) -> Option<EngineEvent> {
-    Some(EngineEvent::Reaction {
+) -> Option<IncomingChange> {
+    Some(IncomingChange::Reaction {
         id: frame.target(reaction.key.as_option()?)?,
         from: frame.writer.clone(),
         from_me: frame.ids.is_me(frame.writer),
@@ -164,7 +166,11 @@ fn reaction_of(
     })
 }
 
-fn vote_of(update: &wa::message::PollUpdateMessage, frame: &Frame<'_>, at: Millis) -> Option<SealedVote> {
+fn vote_of(
+    update: &wa::message::PollUpdateMessage,
+    frame: &KeyContext<'_>,
+    at: Millis,
+) -> Option<SealedVote> {
     let vote = update.vote.as_option()?;
     Some(SealedVote {
         poll: frame.target(update.poll_creation_message_key.as_option()?)?,
@@ -174,24 +180,24 @@ fn vote_of(update: &wa::message::PollUpdateMessage, frame: &Frame<'_>, at: Milli
     })
 }
 
-/// When a writer says that it was, unless that is later than the network says.
-fn moment(told: Option<i64>, at: Millis) -> Millis {
-    // The network counts in seconds: within the same second the writer knows better.
-    told.filter(|told| (1..at.0.saturating_add(1_000)).contains(told)).map_or(at, Millis)
+/// The author's timestamp, unless it is later than the network's.
+fn moment(claimed: Option<i64>, at: Millis) -> Millis {
+    // The network's timestamp is in seconds, the author's in milliseconds.
+    claimed.filter(|claimed| (1..at.0.saturating_add(1_000)).contains(claimed)).map_or(at, Millis)
 }
 
-fn quoted_of(context: &wa::ContextInfo, frame: &Frame<'_>) -> Option<Quoted> {
+fn quoted_of(context: &wa::ContextInfo, frame: &KeyContext<'_>) -> Option<Quoted> {
     let id = context.stanza_id.as_deref().filter(|id| !id.is_empty())?;
     let author = read(frame.ids, context.participant.as_deref()?)?;
     let elsewhere = context.remote_jid.as_deref().and_then(|text| read(frame.ids, text));
-    // Between two people some clients name our own account as the chat: theirs, from their view.
+    // In a direct chat some clients name our own account as the chat, from their view.
     let chat = elsewhere.filter(|chat| !frame.ids.is_me(chat));
-    let frame = Frame { chat: chat.as_ref().unwrap_or(frame.chat), ..*frame };
+    let frame = KeyContext { chat: chat.as_ref().unwrap_or(frame.chat), ..*frame };
     let id = frame.message(id, &author)?;
     Some(Quoted { id, author, body: context.quoted_message.as_option().map(text_of).unwrap_or_default() })
 }
 
-/// An id as the network wrote it in a text.
+/// Parses an id and resolves it.
 fn read(ids: &Identities, text: &str) -> Option<Jid> {
     ids.jid(&text.parse().ok()?)
 }
@@ -200,14 +206,14 @@ fn mentions_of(context: &wa::ContextInfo, ids: &Identities) -> Vec<Jid> {
     context.mentioned_jid.iter().filter_map(|text| read(ids, text)).collect()
 }
 
-/// The text of a message: what stands in it, or the caption of its file.
+/// The text of a message, or the caption of its file.
 pub(in super::super) fn text_of(message: &wa::Message) -> String {
-    parts::part_of(unwrapped(message)).map(|part| part.body).unwrap_or_default()
+    message_parts::part_of(unwrapped(message)).map(|part| part.body).unwrap_or_default()
 }
 
-/// A message that the network does not give to linked devices: seen once, on the phone only.
-pub(in super::super) fn withheld() -> Saying {
-    Saying {
+/// Stands for a view-once message, which the network sends to the phone only.
+pub(in super::super) fn view_once_placeholder() -> ParsedMessage {
+    ParsedMessage {
         body: String::new(),
         content: Content::Other(MessageType::Unknown),
         file: None,
@@ -218,10 +224,10 @@ pub(in super::super) fn withheld() -> Saying {
     }
 }
 
-/// Every id of a person that reading this message needs, so that their numbers can be looked up before.
+/// All ids in a message, so that they can be resolved before it is parsed.
 pub(in super::super) fn people_in(message: &wa::Message) -> Vec<String> {
     let inner = unwrapped(message);
-    let context = parts::part_of(inner).and_then(|part| part.context).unwrap_or_default();
+    let context = message_parts::part_of(inner).and_then(|part| part.context).unwrap_or_default();
     let keys = [
         &inner.protocol_message.key,
         &inner.reaction_message.key,

@@ -1,4 +1,4 @@
-//! What goes out, in the network's words.
+//! Converts outgoing messages.
 
 use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -10,40 +10,44 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::engine::{Outgoing, Quoted};
 
-/// A file that is at the network: where it is, and what opens it. It is never shown: it holds the file's key.
+/// An uploaded file. Never logged: it contains the file's key.
 #[derive(Clone, PartialEq, Eq)]
-pub(in super::super) struct Uploaded {
-    /// Its whole address.
+pub(in super::super) struct UploadedMedia {
+    /// The full URL.
     pub(in super::super) url: String,
-    /// Its path at any of the network's media hosts.
+    /// The path on any media host of the network.
     pub(in super::super) path: String,
-    /// What it is encrypted with.
+    /// The encryption key.
     pub(in super::super) key: Vec<u8>,
-    /// When that key was made, in seconds.
+    /// The key's creation time in seconds.
     pub(in super::super) key_made: i64,
     /// The hash of the file.
     pub(in super::super) hash: Vec<u8>,
     /// The hash of the encrypted bytes.
     pub(in super::super) encrypted_hash: Vec<u8>,
-    /// In bytes.
+    /// The size in bytes.
     pub(in super::super) size: u64,
-    /// For players that begin before the end has arrived.
+    /// Hashes that allow playing an incomplete download.
     pub(in super::super) sidecar: Option<Vec<u8>>,
-    /// A small JPEG of a picture.
+    /// A small JPEG.
     pub(in super::super) thumbnail: Option<Vec<u8>>,
 }
 
-/// What a message needs besides what it says.
+/// Data of a message that requires IO.
 #[derive(Default)]
-pub(in super::super) struct Enclosed {
-    /// Its file.
-    pub(in super::super) file: Option<Uploaded>,
-    /// What votes in it are encrypted with, of a poll.
+pub(in super::super) struct MessageExtras {
+    /// The uploaded file.
+    pub(in super::super) file: Option<UploadedMedia>,
+    /// The key of a poll's votes.
     pub(in super::super) secret: Option<Vec<u8>>,
 }
 
-/// A message for the network; `None` where it has none of that kind, or its file is missing.
-pub(in super::super) fn message_of(outgoing: &Outgoing, enclosed: Enclosed, me: &Jid) -> Option<wa::Message> {
+/// Converts a message; `None` if the network has no such kind, or its file is missing.
+pub(in super::super) fn message_of(
+    outgoing: &Outgoing,
+    enclosed: MessageExtras,
+    me: &Jid,
+) -> Option<wa::Message> {
     let context = context_of(outgoing, me);
     match &outgoing.content {
         Content::Text => Some(text(&outgoing.body, context)),
@@ -55,7 +59,7 @@ pub(in super::super) fn message_of(outgoing: &Outgoing, enclosed: Enclosed, me: 
     }
 }
 
-/// A bare text, as an edit has it.
+/// A text without context, as in edits.
 pub(in super::super) fn bare_text(body: &str) -> wa::Message {
     text(body, None)
 }
@@ -126,7 +130,7 @@ macro_rules! filed {
 fn file(
     attachment: &Attachment,
     caption: &str,
-    at: Uploaded,
+    at: UploadedMedia,
     context: Option<wa::ContextInfo>,
 ) -> wa::Message {
     let (width, height) = attachment.file.dimensions.map(|d| (d.width, d.height)).unzip();
@@ -169,14 +173,14 @@ fn file(
     message
 }
 
-/// Phones play voice notes only under their whole type.
+/// Phones play voice notes only with the complete MIME type.
 fn voice(audio: &mut part::AudioMessage) {
     if audio.mimetype.as_deref() == Some("audio/ogg") {
         audio.mimetype = Some("audio/ogg; codecs=opus".to_owned());
     }
 }
 
-/// A document with a caption has a wrapper of its own; without it old phones show no caption.
+/// A document with a caption has its own wrapper; old phones show the caption only there.
 fn with_caption(document: part::DocumentMessage) -> wa::Message {
     let captioned = document.caption.is_some();
     let message = wa::Message { document_message: MessageField::some(document), ..Default::default() };
@@ -187,7 +191,7 @@ fn with_caption(document: part::DocumentMessage) -> wa::Message {
     wa::Message { document_with_caption_message: MessageField::some(wrapped), ..Default::default() }
 }
 
-/// The seconds that phones show: at least one, of what lasts at all.
+/// Whole seconds, as phones show them; at least one.
 fn whole_seconds(seconds: f64) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
     let whole = seconds.ceil().clamp(0.0, 86_400.0) as u32;
@@ -240,7 +244,7 @@ fn poll_message(poll: &Poll, secret: Option<Vec<u8>>, context: Option<wa::Contex
     let asked = part::PollCreationMessage {
         name: Some(poll.name.clone()),
         options: poll.options.iter().map(option).collect(),
-        // 0 stands for as many as one likes.
+        // 0 means any number.
         selectable_options_count: Some(u32::from(!poll.allow_multiple_answers)),
         context_info: context.into(),
         ..Default::default()
@@ -248,7 +252,7 @@ fn poll_message(poll: &Poll, secret: Option<Vec<u8>>, context: Option<wa::Contex
     let asked = MessageField::some(asked);
     let secret = wa::MessageContextInfo { message_secret: secret, ..Default::default() };
     let message = wa::Message { message_context_info: MessageField::some(secret), ..Default::default() };
-    // Which of its versions a poll has says how many answers it takes.
+    // The message version depends on whether several options are allowed.
     if poll.allow_multiple_answers {
         wa::Message { poll_creation_message: asked, ..message }
     } else {

@@ -1,7 +1,5 @@
-//! Who is who: the account itself, and the phone numbers behind hidden ids, as far as they were learnt.
-//!
-//! The API speaks of a person by number wherever that is known. Who it is of is asked here and nowhere else, so that
-//! one person is never two.
+//! Maps hidden ids to phone numbers on one connection, and identifies the account itself. All ids from the network
+//! are resolved here, so that one person has one id.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -12,10 +10,10 @@ use super::jid::as_written;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::jid::{Jid, JidKind};
 
-/// People whose number is remembered; beyond it all are forgotten and learnt again.
+/// Mapped people; when it is full, the map is cleared.
 const MOST: usize = 20_000;
 
-/// Who is who on one connection.
+/// The identities of one connection.
 #[derive(Default)]
 pub(in super::super) struct Identities {
     me: Option<Jid>,
@@ -25,34 +23,33 @@ pub(in super::super) struct Identities {
 }
 
 impl Identities {
-    /// Knows the account by its number and its hidden id; before it is linked it has neither.
+    /// With the account's number and hidden id; both are absent before it is linked.
     pub(in super::super) fn new(me: Option<&NetworkJid>, my_lid: Option<&NetworkJid>) -> Self {
         let me = me.and_then(as_written);
         let my_lid = my_lid.and_then(as_written).filter(|lid| lid.kind() == JidKind::Lid);
         let identities = Self { me: me.clone(), my_lid: my_lid.clone(), numbers: RwLock::default() };
         if let (Some(me), Some(lid)) = (me, my_lid) {
-            identities.learn(&lid, &me);
+            identities.insert(&lid, &me);
         }
         identities
     }
 
-    /// The account itself.
     pub(in super::super) fn me(&self) -> Option<&Jid> {
         self.me.as_ref()
     }
 
-    /// Whether this is the account itself, by whichever id.
+    /// Whether this is the account, by either id.
     pub(in super::super) fn is_me(&self, jid: &Jid) -> bool {
         self.me.as_ref() == Some(jid) || self.my_lid.as_ref() == Some(jid)
     }
 
-    /// The id by which the API speaks of a chat or a person; `None` for what it has no name for.
+    /// Resolves the id of a chat or person; `None` if the API does not support it.
     pub(in super::super) fn jid(&self, jid: &NetworkJid) -> Option<Jid> {
-        as_written(jid).map(|jid| self.known(jid))
+        as_written(jid).map(|jid| self.resolve(jid))
     }
 
-    /// The same, for an id that is ours already.
-    pub(in super::super) fn known(&self, jid: Jid) -> Jid {
+    /// Resolves an id in our format.
+    pub(in super::super) fn resolve(&self, jid: Jid) -> Jid {
         if jid.kind() != JidKind::Lid {
             return jid;
         }
@@ -60,24 +57,28 @@ impl Identities {
         numbers.get(jid.user()).cloned().unwrap_or(jid)
     }
 
-    /// Whether the number behind this hidden id is not known. Nobody else's id lacks one.
-    pub(in super::super) fn is_unknown(&self, jid: &NetworkJid) -> bool {
+    /// Whether this is a hidden id without a number.
+    pub(in super::super) fn is_unresolved(&self, jid: &NetworkJid) -> bool {
         as_written(jid)
-            .is_some_and(|jid| jid.kind() == JidKind::Lid && self.known(jid).kind() == JidKind::Lid)
+            .is_some_and(|jid| jid.kind() == JidKind::Lid && self.resolve(jid).kind() == JidKind::Lid)
     }
 
-    /// Remembers that two ids are one person's; what is to be told of it, if that is news.
-    pub(in super::super) fn learn_pair(&self, one: &NetworkJid, other: &NetworkJid) -> Option<ContactUpdate> {
+    /// Records an identity pair; returns an update if it is new.
+    pub(in super::super) fn record_pair(
+        &self,
+        one: &NetworkJid,
+        other: &NetworkJid,
+    ) -> Option<ContactUpdate> {
         let (one, other) = (as_written(one)?, as_written(other)?);
         let (lid, number) = match (one.kind(), other.kind()) {
             (JidKind::Lid, JidKind::Person) => (one, other),
             (JidKind::Person, JidKind::Lid) => (other, one),
             _ => return None,
         };
-        self.learn(&lid, &number).then(|| ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) })
+        self.insert(&lid, &number).then(|| ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) })
     }
 
-    fn learn(&self, lid: &Jid, number: &Jid) -> bool {
+    fn insert(&self, lid: &Jid, number: &Jid) -> bool {
         let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
         if numbers.get(lid.user()) == Some(number) {
             return false;
@@ -99,22 +100,22 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_spoken_of_by_number_once_it_is_known() {
+    fn resolved_person_has_number() {
         let ids = Identities::default();
         let lid = network("100000000000001:3@lid");
         assert_eq!(ids.jid(&lid).unwrap().to_string(), "100000000000001@lid");
-        assert!(ids.is_unknown(&lid));
-        let told = ids.learn_pair(&lid, &network("15550100001:0@s.whatsapp.net")).unwrap();
+        assert!(ids.is_unresolved(&lid));
+        let update = ids.record_pair(&lid, &network("15550100001:0@s.whatsapp.net")).unwrap();
         assert_eq!(
-            (told.id.to_string(), told.lid.unwrap().to_string()),
+            (update.id.to_string(), update.lid.unwrap().to_string()),
             ("15550100001@c.us".into(), "100000000000001@lid".into())
         );
         assert_eq!(ids.jid(&lid).unwrap().to_string(), "15550100001@c.us");
-        assert_eq!(ids.learn_pair(&network("15550100001@s.whatsapp.net"), &lid), None, "no news any more");
+        assert_eq!(ids.record_pair(&network("15550100001@s.whatsapp.net"), &lid), None, "recorded twice");
     }
 
     #[test]
-    fn the_account_is_itself_by_either_id() {
+    fn account_is_identified_by_either_id() {
         let ids = Identities::new(
             Some(&network("15550100009:5@s.whatsapp.net")),
             Some(&network("100000000000009:5@lid")),

@@ -1,12 +1,13 @@
-//! Ids of chats and people, to the network. From it they come through [`Identities`], which knows who is who.
+//! Converts ids of chats and people to the network's format. The other direction is [`Identities::jid`], which
+//! resolves hidden ids.
 //!
-//! [`Identities`]: super::identities::Identities
+//! [`Identities::jid`]: super::identities::Identities::jid
 
 use whatsapp_rust::{Jid as NetworkJid, Server};
 
 use crate::domain::jid::{Jid, JidKind};
 
-/// The network's id for a chat or a person.
+/// The network's id of a chat or person.
 pub(in super::super) fn to_network(jid: &Jid) -> NetworkJid {
     let server = match jid.kind() {
         JidKind::Person => Server::Pn,
@@ -18,8 +19,8 @@ pub(in super::super) fn to_network(jid: &Jid) -> NetworkJid {
     NetworkJid::new(jid.user(), server)
 }
 
-/// A chat's or a person's id as the network wrote it; one device of a person is that person. `None` for what the
-/// API has no name for: bots, broadcast lists, other networks.
+/// An id without resolving it, and without its device. `None` for bots, broadcast lists and other networks, which the
+/// API does not support.
 pub(super) fn as_written(jid: &NetworkJid) -> Option<Jid> {
     let server = match jid.server {
         Server::Pn | Server::Hosted => "c.us",
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_go_there_and_back() {
+    fn ids_round_trip() {
         for text in [
             "15550100001@c.us",
             "120363000000000001@g.us",
@@ -51,13 +52,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_of_a_person_is_that_person() {
+    fn device_id_becomes_person_id() {
         let device: NetworkJid = "15550100001:7@s.whatsapp.net".parse().unwrap();
         assert_eq!(as_written(&device).map(|jid| jid.to_string()).as_deref(), Some("15550100001@c.us"));
     }
 
     #[test]
-    fn what_has_no_name_here_is_none() {
+    fn unsupported_ids_are_none() {
         for text in ["867051314767696@bot", "15550100001@broadcast", "s.whatsapp.net"] {
             let jid: NetworkJid = text.parse().unwrap();
             assert_eq!(as_written(&jid), None, "{text}");

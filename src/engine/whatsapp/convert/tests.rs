@@ -1,19 +1,19 @@
-//! What goes out comes back in as the same, and what only comes in is read as it is.
+//! Outgoing messages round-trip; messages that are only received are parsed.
 
 use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message as part;
 
-use super::content_in::{Said, Saying, people_in, said, text_of, withheld};
-use super::content_out::{Enclosed, Uploaded, message_of};
-use super::key::Frame;
-use super::key::tests::{ids, jid};
+use super::content_in::{MessageBody, ParsedMessage, parse, people_in, text_of, view_once_placeholder};
+use super::content_out::{MessageExtras, UploadedMedia, message_of};
+use super::message_key::KeyContext;
+use super::message_key::tests::{ids, jid};
 use crate::domain::clock::Millis;
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::ids::MessageId;
 use crate::domain::media::{Dimensions, MediaHash, MediaKind, StoredMedia};
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Outgoing, Quoted};
+use crate::engine::{IncomingChange, Outgoing, Quoted};
 
 const ME: &str = "15550100001@c.us";
 const PEER: &str = "15550100002@c.us";
@@ -39,7 +39,7 @@ fn outgoing(content: Content) -> Outgoing {
 }
 
 fn sent(outgoing: &Outgoing) -> wa::Message {
-    let uploaded = outgoing.content.file().map(|_| Uploaded {
+    let uploaded = outgoing.content.file().map(|_| UploadedMedia {
         url: "https://mmg.whatsapp.net/v/f".into(),
         path: "/v/f".into(),
         key: vec![1; 32],
@@ -51,17 +51,17 @@ fn sent(outgoing: &Outgoing) -> wa::Message {
         thumbnail: None,
     });
     let secret = matches!(outgoing.content, Content::Poll(_)).then(|| vec![9; 32]);
-    message_of(outgoing, Enclosed { file: uploaded, secret }, &jid(ME)).unwrap()
+    message_of(outgoing, MessageExtras { file: uploaded, secret }, &jid(ME)).unwrap()
 }
 
-fn read(message: &wa::Message, chat: &str, writer: &str) -> Said {
+fn read(message: &wa::Message, chat: &str, writer: &str) -> MessageBody {
     let ids = ids();
-    said(message, &Frame { ids: &ids, chat: &jid(chat), writer: &jid(writer) }, AT, false)
+    parse(message, &KeyContext { ids: &ids, chat: &jid(chat), writer: &jid(writer) }, AT, false)
 }
 
-fn saying(message: &wa::Message) -> Saying {
+fn parsed(message: &wa::Message) -> ParsedMessage {
     match read(message, PEER, ME) {
-        Said::Message(saying) => *saying,
+        MessageBody::Message(parsed) => *parsed,
         other => panic!("{other:?}"),
     }
 }
@@ -78,9 +78,9 @@ fn attachment(kind: MediaKind, mimetype: &str) -> Attachment {
     Attachment { kind, file, filename: Some("price.pdf".into()) }
 }
 
-fn errand(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str>) -> wa::Message {
+fn protocol(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str>) -> wa::Message {
     let edited = edited.map(|body| wa::Message { conversation: Some(body.into()), ..Default::default() });
-    let errand = part::ProtocolMessage {
+    let protocol = part::ProtocolMessage {
         key: MessageField::some(wa::MessageKey {
             remote_jid: None,
             from_me: Some(from_me),
@@ -92,19 +92,19 @@ fn errand(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str
         timestamp_ms: Some(AT.0 - 5),
         ..Default::default()
     };
-    wa::Message { protocol_message: MessageField::some(errand), ..Default::default() }
+    wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
 }
 
 #[test]
-fn a_bare_text_is_a_conversation_and_comes_back() {
+fn plain_text_round_trips_as_conversation() {
     let message = sent(&outgoing(Content::Text));
     assert_eq!(message.conversation.as_deref(), Some("hello"));
-    let saying = saying(&message);
-    assert_eq!((saying.body.as_str(), saying.content, saying.forwarded), ("hello", Content::Text, false));
+    let parsed = parsed(&message);
+    assert_eq!((parsed.body.as_str(), parsed.content, parsed.forwarded), ("hello", Content::Text, false));
 }
 
 #[test]
-fn a_quote_mentions_and_the_forwarded_mark_come_back() {
+fn quote_mentions_and_forwarded_mark_round_trip() {
     let quoted = Quoted { id: id("false_15550100002@c.us_3EB0CC"), author: jid(PEER), body: "before".into() };
     let outgoing = Outgoing {
         quoted: Some(quoted.clone()),
@@ -116,21 +116,21 @@ fn a_quote_mentions_and_the_forwarded_mark_come_back() {
     let context = &message.extended_text_message.context_info;
     assert_eq!(context.participant.as_deref(), Some("15550100002@s.whatsapp.net"));
     assert_eq!(context.remote_jid, None);
-    let saying = saying(&message);
-    assert_eq!((saying.quoted, saying.forwarded), (Some(quoted), true));
-    assert_eq!(saying.mentions, outgoing.mentions);
+    let parsed = parsed(&message);
+    assert_eq!((parsed.quoted, parsed.forwarded), (Some(quoted), true));
+    assert_eq!(parsed.mentions, outgoing.mentions);
 }
 
 #[test]
-fn a_quote_of_our_own_message_from_another_chat_comes_back() {
+fn quote_from_another_chat_round_trips() {
     let quoted = Quoted { id: id(&format!("true_{GROUP}_3EB0CC")), author: jid(ME), body: "there".into() };
     let message = sent(&Outgoing { quoted: Some(quoted.clone()), ..outgoing(Content::Text) });
     assert_eq!(message.extended_text_message.context_info.remote_jid.as_deref(), Some(GROUP));
-    assert_eq!(saying(&message).quoted, Some(quoted));
+    assert_eq!(parsed(&message).quoted, Some(quoted));
 }
 
 #[test]
-fn files_of_every_kind_come_back_with_what_opens_them() {
+fn files_of_every_kind_round_trip_with_keys() {
     for (kind, mimetype, caption) in [
         (MediaKind::Image, "image/jpeg", "hello"),
         (MediaKind::Video, "video/mp4", "hello"),
@@ -140,10 +140,10 @@ fn files_of_every_kind_come_back_with_what_opens_them() {
         (MediaKind::Sticker, "image/webp", ""),
     ] {
         let message = sent(&outgoing(Content::Media(attachment(kind, mimetype))));
-        let saying = saying(&message);
-        assert_eq!(saying.content, Content::Other(kind.message_type()), "{kind:?}");
-        assert_eq!(saying.body, caption, "{kind:?}");
-        let file = saying.file.unwrap();
+        let parsed = parsed(&message);
+        assert_eq!(parsed.content, Content::Other(kind.message_type()), "{kind:?}");
+        assert_eq!(parsed.body, caption, "{kind:?}");
+        let file = parsed.file.unwrap();
         assert_eq!((file.kind, file.path.as_deref(), file.size), (kind, Some("/v/f"), Some(7)), "{kind:?}");
         assert_eq!((file.key, file.hash), (Some(vec![1; 32]), Some(vec![2; 32])), "{kind:?}");
         assert_eq!(file.encrypted_hash, Some(vec![3; 32]), "{kind:?}");
@@ -153,7 +153,7 @@ fn files_of_every_kind_come_back_with_what_opens_them() {
 }
 
 #[test]
-fn a_file_tells_its_type_size_and_length() {
+fn file_message_has_type_size_and_duration() {
     let image = sent(&outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg")))).image_message;
     assert_eq!(
         (image.width, image.height, image.mimetype.as_deref()),
@@ -163,11 +163,11 @@ fn a_file_tells_its_type_size_and_length() {
     assert_eq!((voice.ptt, voice.seconds), (Some(true), Some(2)));
     assert_eq!(voice.mimetype.as_deref(), Some("audio/ogg; codecs=opus"));
     let outgoing = outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg")));
-    assert!(message_of(&outgoing, Enclosed::default(), &jid(ME)).is_none(), "without its file");
+    assert!(message_of(&outgoing, MessageExtras::default(), &jid(ME)).is_none(), "without its file");
 }
 
 #[test]
-fn a_document_with_a_caption_is_wrapped_and_one_without_is_not() {
+fn only_captioned_document_is_wrapped() {
     let content = Content::Media(attachment(MediaKind::Document, "application/pdf"));
     assert!(sent(&outgoing(content.clone())).document_with_caption_message.is_set());
     let bare = sent(&Outgoing { body: String::new(), ..outgoing(content) });
@@ -175,42 +175,42 @@ fn a_document_with_a_caption_is_wrapped_and_one_without_is_not() {
 }
 
 #[test]
-fn no_debug_output_has_a_files_key() {
+fn debug_output_omits_file_key() {
     let message = sent(&outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg"))));
-    let shown = format!("{:?}", saying(&message).file.unwrap());
+    let shown = format!("{:?}", parsed(&message).file.unwrap());
     assert!(shown.contains("Image") && !shown.contains("1, 1") && !shown.contains("/v/f"), "{shown}");
 }
 
 #[test]
-fn a_place_comes_back_with_its_name_and_address() {
+fn location_round_trips_with_name_and_address() {
     let place = Location { latitude: 1.5, longitude: -2.5, description: Some("Pier\nHarbour 1".into()) };
     let message = sent(&outgoing(Content::Location(place.clone())));
     assert_eq!(message.location_message.name.as_deref(), Some("Pier"));
     assert_eq!(message.location_message.address.as_deref(), Some("Harbour 1"));
-    assert_eq!(saying(&message).content, Content::Location(place));
+    assert_eq!(parsed(&message).content, Content::Location(place));
 }
 
 #[test]
-fn a_place_off_this_planet_is_not_lost_but_no_place() {
+fn invalid_location_becomes_unknown_message() {
     let off = part::LocationMessage { degrees_latitude: Some(91.0), ..Default::default() };
     let message = wa::Message { location_message: MessageField::some(off), ..Default::default() };
-    assert_eq!(saying(&message).content, Content::Other(MessageType::Unknown));
+    assert_eq!(parsed(&message).content, Content::Other(MessageType::Unknown));
 }
 
 #[test]
-fn contact_cards_come_back_one_or_several() {
+fn contact_cards_round_trip() {
     let card = |name: &str| ContactCard::of_person(&jid("15550100003@c.us"), Some(name.into()), None);
     let one = Content::Contacts(vec![card("Ada")]);
     assert!(sent(&outgoing(one.clone())).contact_message.is_set());
-    assert_eq!(saying(&sent(&outgoing(one.clone()))).content, one);
+    assert_eq!(parsed(&sent(&outgoing(one.clone()))).content, one);
     let two = Content::Contacts(vec![card("Ada"), card("Bo")]);
-    assert_eq!(saying(&sent(&outgoing(two.clone()))).content, two);
+    assert_eq!(parsed(&sent(&outgoing(two.clone()))).content, two);
     let none = outgoing(Content::Contacts(Vec::new()));
-    assert!(message_of(&none, Enclosed::default(), &jid(ME)).is_none());
+    assert!(message_of(&none, MessageExtras::default(), &jid(ME)).is_none());
 }
 
 #[test]
-fn a_poll_comes_back_with_its_secret() {
+fn poll_round_trips_with_secret() {
     for several in [true, false] {
         let poll = Poll {
             name: "Lunch?".into(),
@@ -220,13 +220,13 @@ fn a_poll_comes_back_with_its_secret() {
         };
         let message = sent(&outgoing(Content::Poll(poll.clone())));
         assert_eq!(message.poll_creation_message.is_set(), several);
-        let saying = saying(&message);
-        assert_eq!((saying.content, saying.secret), (Content::Poll(poll), Some(vec![9; 32])));
+        let parsed = parsed(&message);
+        assert_eq!((parsed.content, parsed.secret), (Content::Poll(poll), Some(vec![9; 32])));
     }
 }
 
 #[test]
-fn a_poll_from_another_device_of_the_account_has_its_secret_outside() {
+fn poll_of_own_device_has_outer_secret() {
     let poll = part::PollCreationMessage { name: Some("Lunch?".into()), ..Default::default() };
     let inner = wa::Message { poll_creation_message_v3: MessageField::some(poll), ..Default::default() };
     let sent =
@@ -237,11 +237,11 @@ fn a_poll_from_another_device_of_the_account_has_its_secret_outside() {
         message_context_info: MessageField::some(secret),
         ..Default::default()
     };
-    assert_eq!(saying(&message).secret, Some(vec![4; 32]));
+    assert_eq!(parsed(&message).secret, Some(vec![4; 32]));
 }
 
 #[test]
-fn reactions_name_the_message_from_our_view() {
+fn reaction_has_our_message_id() {
     let reaction = part::ReactionMessage {
         key: MessageField::some(wa::MessageKey {
             remote_jid: Some("15550100001@s.whatsapp.net".into()),
@@ -254,50 +254,52 @@ fn reactions_name_the_message_from_our_view() {
         ..Default::default()
     };
     let message = wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() };
-    let expected = EngineEvent::Reaction {
+    let expected = IncomingChange::Reaction {
         id: id("true_15550100002@c.us_3EB0BB"),
         from: jid(PEER),
         from_me: false,
         emoji: "👍".into(),
         at: Millis(AT.0 - 7),
     };
-    assert_eq!(read(&message, PEER, PEER), Said::Change(expected));
+    assert_eq!(read(&message, PEER, PEER), MessageBody::Change(expected));
 }
 
 #[test]
-fn an_edit_changes_only_what_its_writer_wrote() {
-    let edit = |from_me| errand(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
+fn edit_applies_to_writers_message_only() {
+    let edit = |from_me| protocol(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
     for from_me in [true, false] {
-        let expected = EngineEvent::Edited {
+        let expected = IncomingChange::Edited {
             id: id("false_15550100002@c.us_3EB0BB"),
             body: "better".into(),
             at: Millis(AT.0 - 5),
         };
-        assert_eq!(read(&edit(from_me), PEER, PEER), Said::Change(expected), "{from_me}");
+        assert_eq!(read(&edit(from_me), PEER, PEER), MessageBody::Change(expected), "{from_me}");
     }
     let wrapped = part::FutureProofMessage { message: MessageField::some(edit(true)) };
     let wrapped = wa::Message { edited_message: MessageField::some(wrapped), ..Default::default() };
-    assert!(matches!(read(&wrapped, PEER, ME), Said::Change(EngineEvent::Edited { id, .. }) if id.from_me));
+    assert!(
+        matches!(read(&wrapped, PEER, ME), MessageBody::Change(IncomingChange::Edited { id, .. }) if id.from_me)
+    );
 }
 
 #[test]
-fn only_its_writer_and_a_groups_admin_take_a_message_back() {
-    let revoke = |from_me| errand(part::protocol_message::Type::REVOKE, from_me, None);
+fn only_writer_or_group_admin_can_revoke() {
+    let revoke = |from_me| protocol(part::protocol_message::Type::REVOKE, from_me, None);
     let theirs = id("false_15550100002@c.us_3EB0BB");
-    assert_eq!(read(&revoke(true), PEER, PEER), Said::Change(EngineEvent::Revoked { id: theirs }));
-    assert_eq!(read(&revoke(false), PEER, PEER), Said::Nothing, "ours, by them");
+    assert_eq!(read(&revoke(true), PEER, PEER), MessageBody::Change(IncomingChange::Revoked { id: theirs }));
+    assert_eq!(read(&revoke(false), PEER, PEER), MessageBody::Nothing, "ours, by them");
     let mut of_another = revoke(false);
     of_another.protocol_message.get_or_insert_default().key.get_or_insert_default().participant =
         Some("15550100003@s.whatsapp.net".into());
-    assert_eq!(read(&of_another, GROUP, PEER), Said::Nothing, "by a member");
+    assert_eq!(read(&of_another, GROUP, PEER), MessageBody::Nothing, "by a member");
     let ids = ids();
-    let frame = Frame { ids: &ids, chat: &jid(GROUP), writer: &jid(PEER) };
-    let taken = EngineEvent::Revoked { id: id(&format!("false_{GROUP}_3EB0BB_15550100003@c.us")) };
-    assert_eq!(said(&of_another, &frame, AT, true), Said::Change(taken), "by an admin");
+    let frame = KeyContext { ids: &ids, chat: &jid(GROUP), writer: &jid(PEER) };
+    let taken = IncomingChange::Revoked { id: id(&format!("false_{GROUP}_3EB0BB_15550100003@c.us")) };
+    assert_eq!(parse(&of_another, &frame, AT, true), MessageBody::Change(taken), "by an admin");
 }
 
 #[test]
-fn a_vote_stays_sealed_and_names_its_poll() {
+fn vote_stays_encrypted_and_has_poll_id() {
     let vote = part::PollUpdateMessage {
         poll_creation_message_key: MessageField::some(wa::MessageKey {
             remote_jid: Some(GROUP.into()),
@@ -312,31 +314,31 @@ fn a_vote_stays_sealed_and_names_its_poll() {
         ..Default::default()
     };
     let message = wa::Message { poll_update_message: MessageField::some(vote), ..Default::default() };
-    let Said::Vote(sealed) = read(&message, GROUP, PEER) else { panic!() };
+    let MessageBody::Vote(sealed) = read(&message, GROUP, PEER) else { panic!() };
     assert_eq!((sealed.poll, sealed.at), (id(&format!("true_{GROUP}_3EB0BB")), AT));
     assert_eq!((sealed.payload, sealed.iv), (vec![1, 2], vec![3; 12]));
 }
 
 #[test]
-fn keys_and_errands_are_nothing_and_what_is_not_known_is_unknown() {
+fn protocol_messages_are_nothing_and_others_unknown() {
     let keys = wa::Message {
         sender_key_distribution_message: MessageField::some(part::SenderKeyDistributionMessage::default()),
         message_context_info: MessageField::some(wa::MessageContextInfo::default()),
         ..Default::default()
     };
-    assert_eq!(read(&keys, GROUP, PEER), Said::Nothing);
-    assert_eq!(read(&wa::Message::default(), PEER, PEER), Said::Nothing);
-    let settings = errand(part::protocol_message::Type::EPHEMERAL_SETTING, true, None);
-    assert_eq!(read(&settings, PEER, PEER), Said::Nothing);
+    assert_eq!(read(&keys, GROUP, PEER), MessageBody::Nothing);
+    assert_eq!(read(&wa::Message::default(), PEER, PEER), MessageBody::Nothing);
+    let settings = protocol(part::protocol_message::Type::EPHEMERAL_SETTING, true, None);
+    assert_eq!(read(&settings, PEER, PEER), MessageBody::Nothing);
     let invite = part::GroupInviteMessage { caption: Some("join".into()), ..Default::default() };
     let invite = wa::Message { group_invite_message: MessageField::some(invite), ..Default::default() };
-    let invite = saying(&invite);
+    let invite = parsed(&invite);
     assert_eq!((invite.body.as_str(), invite.content), ("join", Content::Other(MessageType::Unknown)));
-    assert_eq!(withheld().content, Content::Other(MessageType::Unknown));
+    assert_eq!(view_once_placeholder().content, Content::Other(MessageType::Unknown));
 }
 
 #[test]
-fn what_businesses_write_is_read_as_text() {
+fn business_messages_become_text() {
     let chosen =
         part::TemplateButtonReplyMessage { selected_display_text: Some("Yes".into()), ..Default::default() };
     let message =
@@ -344,11 +346,11 @@ fn what_businesses_write_is_read_as_text() {
     assert_eq!(text_of(&message), "Yes");
     let buttons = part::ButtonsMessage { content_text: Some("Choose".into()), ..Default::default() };
     let message = wa::Message { buttons_message: MessageField::some(buttons), ..Default::default() };
-    assert_eq!((saying(&message).body.as_str(), saying(&message).content), ("Choose", Content::Text));
+    assert_eq!((parsed(&message).body.as_str(), parsed(&message).content), ("Choose", Content::Text));
 }
 
 #[test]
-fn everybody_a_message_speaks_of_is_named_beforehand() {
+fn ids_in_message_are_listed() {
     let quoted = Quoted {
         id: id(&format!("false_{GROUP}_3EB0CC_990003@lid")),
         author: jid("990003@lid"),

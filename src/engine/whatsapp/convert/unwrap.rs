@@ -1,15 +1,13 @@
-//! The message inside its wrappers.
-//!
-//! What a message consists of may be wrapped several times over: sent by another device of the account, view
-//! once, disappearing, edited, a document with a caption, and newer ones. All wrappers hold one message.
+//! Unwraps a message. Wrappers may be nested (own device, view once, disappearing, edited, captioned document and
+//! others); each contains one message.
 
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::FutureProofMessage;
 
-/// Wrappers in wrappers; no client nests more than four.
+/// Maximum nesting; no client nests more than four wrappers.
 const DEPTH: usize = 8;
 
-/// The message inside.
+/// The innermost message.
 pub(in super::super) fn unwrapped(message: &wa::Message) -> &wa::Message {
     let mut inner = message;
     for _ in 0..DEPTH {
@@ -69,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn wrappers_in_wrappers_are_taken_off() {
+    fn nested_wrappers_are_removed() {
         let once = wa::Message { view_once_message_v2: wrap(text("hello")), ..Default::default() };
         let disappearing = wa::Message { ephemeral_message: wrap(once), ..Default::default() };
         let sent = wa::message::DeviceSentMessage {
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_wrapper_is_left_as_it_is_and_no_depth_is_too_deep() {
+    fn empty_wrapper_stays_and_depth_is_bounded() {
         let empty = wa::Message {
             ephemeral_message: MessageField::some(FutureProofMessage::default()),
             ..Default::default()

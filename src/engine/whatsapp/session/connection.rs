@@ -1,6 +1,6 @@
-//! One connection of a session, from the first byte to the last.
+//! Runs one connection of a session, from its first byte to its last.
 
-use crate::engine::whatsapp::erased::erased;
+use crate::engine::whatsapp::boxed::boxed;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,124 +12,95 @@ use whatsapp_rust::store::traits::DeviceStore as _;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::runtime::Runtime as _;
 
+use super::connection_progress::{ConnectionEnd, ConnectionProgress};
 use super::{GOODBYE, TASKS, WhatsAppSession};
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
-use crate::engine::whatsapp::announcements::{self, Announced};
-use crate::engine::whatsapp::app_state::{self, Owed};
-use crate::engine::whatsapp::client::{self, Built};
-use crate::engine::whatsapp::connected::Connected;
+use crate::engine::whatsapp::app_state;
+use crate::engine::whatsapp::client::{self, BuiltClient};
+use crate::engine::whatsapp::connection_context::ConnectionContext;
 use crate::engine::whatsapp::convert::identities::Identities;
-use crate::engine::whatsapp::durable::{Hook, Place};
-use crate::engine::whatsapp::exists::Existence;
-use crate::engine::whatsapp::liveness::{self, Pulse};
-use crate::engine::whatsapp::pump::{self, Heard};
+use crate::engine::whatsapp::event_queue::{self, EventQueue};
+use crate::engine::whatsapp::history_queue::HistoryQueue;
+use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
+use crate::engine::whatsapp::keepalive::{self, Keepalive};
+use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
+use crate::engine::whatsapp::pending_syncs::PendingSyncs;
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
-use crate::engine::whatsapp::{ended, groups, linking, resend};
+use crate::engine::whatsapp::{
+    disconnect_reason, event_pump, groups, history_download, linking, retry_request,
+};
 use crate::engine::{EngineEvent, SessionEnd};
 
-/// How long the network waits for what is being taken in.
+/// How long the connection is not read while an event is ingested.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// What comes after a connection.
-pub(super) enum Outcome {
-    /// Another one: the device was linked with this one.
-    Again,
-    /// The end.
-    Ended(SessionEnd),
-    /// The library panicked.
-    Panicked,
-}
-
-/// What is known of a connection so far.
-#[derive(Default)]
-struct Progress {
-    /// A phone accepted the link.
-    paired: bool,
-    /// It can send and receive.
-    open: bool,
-    /// Why it ends; the first reason counts.
-    ended: Option<SessionEnd>,
-}
-
-impl Progress {
-    fn outcome(&self) -> Outcome {
-        match self.ended {
-            // The network ends the connection in which a device was linked, and does not say why.
-            None | Some(SessionEnd::LinkLost(_)) if self.paired && !self.open => Outcome::Again,
-            Some(ended) => Outcome::Ended(ended),
-            None if self.open => Outcome::Ended(SessionEnd::LinkLost(Reason::LinkDropped)),
-            None => Outcome::Ended(SessionEnd::LinkLost(Reason::NetworkUnreachable)),
-        }
-    }
-}
-
 impl WhatsAppSession {
-    /// Connects, and runs the connection to its end.
-    pub(super) async fn connect_once(&self) -> Outcome {
+    /// Connects, and runs the connection until it ends.
+    pub(super) async fn connect_once(&self) -> ConnectionEnd {
         let tasks = Tasks::new();
         let acks = Arc::new(Acks::default());
-        let (listener, heard) = pump::listen(Arc::clone(&acks));
-        let place = Place::default();
-        let hook = Hook(Arc::clone(&place));
+        let (listener, events) = event_queue::event_channel(Arc::clone(&acks));
+        let slot = HookSlot::default();
+        let hook = DurabilityHook(Arc::clone(&slot));
         let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
-        let Built { client, tasks: parts } = match built {
+        let BuiltClient { client, tasks: history_tasks } = match built {
             Ok(built) => built,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(device = %self.device, %error, cause, "the engine cannot connect");
-                return Outcome::Ended(SessionEnd::LinkLost(Reason::EngineError));
+                tracing::error!(device = %self.device, %error, cause, "could not set up the connection");
+                return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::EngineError));
             }
         };
-        let connected = self.connection(&client, Arc::clone(&acks));
-        let _ = place.set(Arc::downgrade(&connected));
+        let context = self.connection(&client, Arc::clone(&acks));
+        let _ = slot.set(Arc::downgrade(&context));
         #[cfg(feature = "testbed")]
-        self.shared.worlds.has_line(
+        self.shared.testbed_devices.set_connection(
             &self.device,
-            Some(crate::engine::whatsapp::testbed::Line {
+            Some(crate::engine::whatsapp::testbed::TestbedConnection {
                 client: Arc::downgrade(&client),
-                flow: heard.flow(),
+                progress: events.progress(),
                 tasks: Arc::new(tasks.runtime()),
                 backend: Arc::clone(&self.backend),
             }),
         );
-        let sharing = app_state::keep(Arc::clone(&connected), heard.flow());
-        let remembering = announcements::keep(Arc::clone(&connected), heard.flow(), parts);
-        tasks.runtime().spawn_detached(Box::pin(sharing));
-        tasks.runtime().spawn_detached(Box::pin(remembering));
+        let syncing = app_state::run(Arc::clone(&context), events.progress());
+        let history = history_download::run(Arc::clone(&context), events.progress(), history_tasks);
+        tasks.runtime().spawn_detached(Box::pin(syncing));
+        tasks.runtime().spawn_detached(Box::pin(history));
         let runner = Arc::clone(&client);
-        let running = erased(async move { runner.run().await });
-        let mut progress = Progress::default();
-        self.follow(&connected, running, heard, &tasks, &mut progress).await;
+        let running = boxed(async move { runner.run().await });
+        let mut progress = ConnectionProgress::default();
+        self.run_until_end(&context, running, events, &tasks, &mut progress).await;
         #[cfg(feature = "testbed")]
-        self.shared.worlds.has_line(&self.device, None);
+        self.shared.testbed_devices.set_connection(&self.device, None);
         self.set_online(None);
-        self.waits_no_more();
+        self.end_link_wait();
         acks.close();
         let panicked = tasks.has_panicked();
-        if !panicked && tokio::time::timeout(GOODBYE, erased(client.disconnect())).await.is_err() {
+        if !panicked && tokio::time::timeout(GOODBYE, boxed(client.disconnect())).await.is_err() {
             tracing::warn!(device = %self.device, "the connection did not end in time");
         }
         tasks.end(TASKS).await;
         if panicked {
-            return Outcome::Panicked;
+            return ConnectionEnd::Panicked;
         }
         let outcome = progress.outcome();
-        if let Outcome::Ended(SessionEnd::LoggedOut(_)) = outcome {
-            let incomplete = !progress.open && self.never_arrived().await;
-            self.forget().await;
+        if let ConnectionEnd::Ended(SessionEnd::LoggedOut(_)) = outcome {
+            let incomplete = !progress.open && self.may_be_incomplete().await;
+            self.clear_credentials().await;
             if incomplete {
-                return Outcome::Ended(SessionEnd::LinkLost(Reason::LinkIncomplete));
+                return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::LinkIncomplete));
             }
         }
         outcome
     }
 
-    fn connection(&self, client: &Arc<Client>, acks: Arc<Acks>) -> Arc<Connected> {
+    fn connection(&self, client: &Arc<Client>, acks: Arc<Acks>) -> Arc<ConnectionContext> {
         let identities = Identities::new(client.pn().as_ref(), client.lid().as_ref());
-        Arc::new(Connected {
+        Arc::new(ConnectionContext {
             device: self.device.clone(),
             client: Arc::clone(client),
             identities: Arc::new(identities),
@@ -139,141 +110,151 @@ impl WhatsAppSession {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             acks,
-            past: AtomicU64::new(0),
-            parts: AtomicU64::new(0),
-            announced: (self.settings.history != History::None).then(Announced::default),
+            history_messages: AtomicU64::new(0),
+            history_parts: AtomicU64::new(0),
+            history_queue: (self.settings.history != History::None).then(HistoryQueue::default),
             open: CancellationToken::new(),
-            exists: Existence::default(),
-            stalled: tokio::sync::Notify::new(),
-            groups_told: Mutex::default(),
-            owed: Owed::default(),
+            on_network: OnNetworkCache::default(),
+            ack_overdue: tokio::sync::Notify::new(),
+            delivered_groups: Mutex::default(),
+            pending_syncs: PendingSyncs::default(),
         })
     }
 
-    /// Runs the client and takes in what it tells, until there is a reason to end.
-    async fn follow(
+    /// Runs the client and ingests its events until there is a reason to end.
+    async fn run_until_end(
         &self,
-        connected: &Arc<Connected>,
+        context: &Arc<ConnectionContext>,
         running: impl Future<Output = ()> + Unpin,
-        heard: Heard,
+        events: EventQueue,
         tasks: &Tasks,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
     ) {
-        let overflow = heard.overflow();
+        let overflow = events.overflow();
         let ended = tokio::select! {
             biased;
             () = self.cancel.cancelled() => SessionEnd::Closed,
             () = self.logged_out.cancelled() => SessionEnd::Closed,
             () = tasks.panicked() => return,
             () = overflow.cancelled() => {
-                tracing::warn!(device = %self.device, "the network told more than could be taken in");
+                tracing::warn!(device = %self.device, "event queue overflowed");
                 SessionEnd::LinkLost(Reason::EngineError)
             }
-            () = self.listen(connected, running, heard, progress) => return,
+            () = self.process_events(context, running, events, progress) => return,
         };
         progress.ended = Some(ended);
     }
 
-    async fn listen(
+    async fn process_events(
         &self,
-        connected: &Arc<Connected>,
+        context: &Arc<ConnectionContext>,
         mut running: impl Future<Output = ()> + Unpin,
-        mut heard: Heard,
-        progress: &mut Progress,
+        mut events: EventQueue,
+        progress: &mut ConnectionProgress,
     ) {
-        let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+        let mut keepalive_ping = Box::pin(keepalive::ping(&context.client, Duration::ZERO));
         while progress.ended.is_none() {
             tokio::select! {
                 biased;
-                Some(event) = heard.next() => {
-                    let taken = self.take(connected, &event, progress);
-                    if reading_on(taken, &mut running).await {
-                        return self.take_rest(connected, &mut heard, progress).await;
+                Some(event) = events.next() => {
+                    let ingesting = self.handle_event(context, &event, progress);
+                    if run_while_reading(ingesting, &mut running).await {
+                        return self.drain(context, &mut events, progress).await;
                     }
                 }
-                () = connected.stalled.notified() => {
-                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+                () = context.ack_overdue.notified() => {
+                    keepalive_ping = Box::pin(keepalive::ping(&context.client, Duration::ZERO));
                 }
-                missed = self.backend.missed(), if progress.open => {
-                    if reading_on(resend::ask(connected, &missed), &mut running).await {
-                        return self.take_rest(connected, &mut heard, progress).await;
+                missing = self.backend.missing(), if progress.open => {
+                    if run_while_reading(retry_request::ask(context, &missing), &mut running).await {
+                        return self.drain(context, &mut events, progress).await;
                     }
                 }
-                told = &mut pulse, if progress.open => {
-                    progress.ended = self.beat(told).await.err();
-                    pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
+                result = &mut keepalive_ping, if progress.open => {
+                    progress.ended = self.on_keepalive(result).await.err();
+                    keepalive_ping = Box::pin(keepalive::ping(&context.client, keepalive::INTERVAL));
                 }
-                () = &mut running => return self.take_rest(connected, &mut heard, progress).await,
+                () = &mut running => return self.drain(context, &mut events, progress).await,
             }
         }
     }
 
-    /// What a connection that has ended said last.
-    async fn take_rest(&self, connected: &Arc<Connected>, heard: &mut Heard, progress: &mut Progress) {
-        while let Some(event) = heard.waiting() {
-            self.take(connected, &event, progress).await;
+    /// Handles the events that are still queued when the connection has ended.
+    async fn drain(
+        &self,
+        context: &Arc<ConnectionContext>,
+        events: &mut EventQueue,
+        progress: &mut ConnectionProgress,
+    ) {
+        while let Some(event) = events.try_next() {
+            self.handle_event(context, &event, progress).await;
         }
     }
 
-    async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
-        if let Some(ended) = ended::by_event(event) {
-            self.note(event);
+    async fn handle_event(
+        &self,
+        context: &Arc<ConnectionContext>,
+        event: &Event,
+        progress: &mut ConnectionProgress,
+    ) {
+        if let Some(ended) = disconnect_reason::of_event(event) {
+            self.log_end_reason(event);
             progress.ended.get_or_insert(ended);
             return;
         }
-        let taken = self.hear(connected, event, progress).await;
-        if let Err(ended) = taken {
+        let ingesting = self.on_event(context, event, progress).await;
+        if let Err(ended) = ingesting {
             progress.ended.get_or_insert(ended);
         }
     }
 
-    /// Logs what the network gave as its reason, beyond the code that the device's state has.
-    fn note(&self, event: &Event) {
+    /// Logs the network's own reason, in addition to the reason code.
+    fn log_end_reason(&self, event: &Event) {
         match event {
-            Event::TemporaryBan(told) => tracing::warn!(
+            Event::TemporaryBan(details) => tracing::warn!(
                 device = %self.device,
-                code = told.code.code(),
-                seconds = told.expire.num_seconds(),
-                "the network suspended the account: {}", ended::ban(&told.code)
+                code = details.code.code(),
+                seconds = details.expire.num_seconds(),
+                "the network suspended the account: {}", disconnect_reason::ban_reason(&details.code)
             ),
-            Event::ConnectFailure(told) => {
-                tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
+            Event::ConnectFailure(details) => {
+                tracing::warn!(device = %self.device, code = details.reason.code(), "the network refused the connection");
             }
-            Event::LoggedOut(told) => {
-                tracing::warn!(device = %self.device, code = told.reason.code(), "the network logged the device out");
+            Event::LoggedOut(details) => {
+                tracing::warn!(device = %self.device, code = details.reason.code(), "the network logged the device out");
             }
             _ => {}
         }
     }
 
-    async fn hear(
+    async fn on_event(
         &self,
-        connected: &Arc<Connected>,
+        context: &Arc<ConnectionContext>,
         event: &Event,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
     ) -> Result<(), SessionEnd> {
         match event {
-            Event::PairingQrCode(told) => {
-                self.waits(&connected.client);
-                self.shows(told.code.clone(), told.timeout).await
+            Event::PairingQrCode(details) => {
+                self.await_link(&context.client);
+                self.show_code(details.code.clone(), details.timeout).await
             }
-            Event::PairSuccess(told) => {
-                self.waits_no_more();
+            Event::PairSuccess(details) => {
+                self.end_link_wait();
                 progress.paired = true;
-                // First what makes it linked, then the news of it.
-                self.save_account(&connected.client).await?;
-                self.scanned(linking::account_of(told)).await
+                // First the account, then the event about it.
+                self.save_account(&context.client).await?;
+                self.on_scanned(linking::account_of(details)).await
             }
             Event::Connected(_) => {
                 progress.open = true;
-                self.arrived().await;
-                self.opened(connected).await
+                self.mark_link_complete().await;
+                self.on_open(context).await
             }
-            other => pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),
+            other => event_pump::dispatch(context, other).await.map_err(|error| self.log_ingest_error(error)),
         }
     }
 
-    /// Stores the account as it is now: the library does so later, and nobody can wait for that.
+    /// Stores the account now; the library would do it later and without a way to wait.
     async fn save_account(&self, client: &Client) -> Result<(), SessionEnd> {
         let account = client.persistence_manager().get_device_snapshot();
         self.backend.save(&account).await.map_err(|error| {
@@ -282,46 +263,46 @@ impl WhatsAppSession {
         })
     }
 
-    async fn opened(&self, connected: &Arc<Connected>) -> Result<(), SessionEnd> {
-        let Some(own) = connected.client.pn() else {
+    async fn on_open(&self, context: &Arc<ConnectionContext>) -> Result<(), SessionEnd> {
+        let Some(own) = context.client.pn() else {
             return Err(SessionEnd::LinkLost(Reason::EngineError));
         };
-        let account = linking::account(own.user_base(), &connected.client.push_name());
-        self.save_account(&connected.client).await?;
-        groups::tell_all(connected).await.map_err(|error| self.not_taken(error))?;
-        // Before the news: whoever hears it may send at once.
-        self.set_online(Some(Arc::clone(connected)));
-        connected.open.cancel();
-        self.tell(EngineEvent::Opened(account)).await
+        let account = linking::account(own.user_base(), &context.client.push_name());
+        self.save_account(&context.client).await?;
+        groups::deliver_all(context).await.map_err(|error| self.log_ingest_error(error))?;
+        // Before the event: its receivers may send at once.
+        self.set_online(Some(Arc::clone(context)));
+        context.open.cancel();
+        self.deliver(EngineEvent::Opened(account)).await
     }
 
-    async fn beat(&self, pulse: Pulse) -> Result<(), SessionEnd> {
-        match pulse {
-            Pulse::Alive(ms) => self.tell(EngineEvent::Latency { ms }).await,
-            Pulse::Silent => Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout)),
-            // How it ended is told by the connection itself.
-            Pulse::Gone => Ok(()),
+    async fn on_keepalive(&self, result: Keepalive) -> Result<(), SessionEnd> {
+        match result {
+            Keepalive::Alive(ms) => self.deliver(EngineEvent::Latency { ms }).await,
+            Keepalive::Silent => Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout)),
+            // The connection's own event has the reason.
+            Keepalive::Gone => Ok(()),
         }
     }
 }
 
-/// Takes something in, and whether the connection ended meanwhile. For a moment the network waits for it; then the
-/// connection is read on, as what is being taken in may itself wait for an answer of the network.
-async fn reading_on(
-    taken: impl Future<Output = ()>,
+/// Ingests something; `true` if the connection ended meanwhile. The connection is not read at first, which slows the
+/// network. Then it is read again, because ingesting may itself wait for an answer of the network.
+async fn run_while_reading(
+    ingesting: impl Future<Output = ()>,
     running: &mut (impl Future<Output = ()> + Unpin),
 ) -> bool {
-    let mut taken = std::pin::pin!(taken);
+    let mut ingesting = std::pin::pin!(ingesting);
     tokio::select! {
         biased;
-        () = &mut taken => return false,
+        () = &mut ingesting => return false,
         () = tokio::time::sleep(MOMENT) => {}
     }
     tokio::select! {
         biased;
-        () = &mut taken => false,
+        () = &mut ingesting => false,
         () = running => {
-            taken.await;
+            ingesting.await;
             true
         }
     }

@@ -1,4 +1,4 @@
-//! App state: its keys, how far each collection is, and the MACs of what is in it.
+//! App state: its keys, the version of each collection, and the MACs of the records.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::spaces::{LATEST_SYNC_KEY, MUTATION_MACS, SYNC_KEYS, SYNC_VERSIONS, fi
 use super::{VaultBackend, encoded, failed};
 use crate::domain::vault::VaultBatch;
 
-/// The one key of its space.
+/// The only key of its space.
 const LATEST: &str = "";
 
 #[async_trait]

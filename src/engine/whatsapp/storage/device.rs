@@ -1,4 +1,4 @@
-//! The account itself: its keys, its numbers and its counters, as the library serialises them.
+//! The account: its keys, numbers and counters, as the library serialises them.
 
 use async_trait::async_trait;
 use wacore::store::Device;
@@ -8,9 +8,9 @@ use wacore::store::traits::DeviceStore;
 use super::spaces::DEVICE;
 use super::{VaultBackend, encoded, failed};
 
-/// The one key of its space: a vault is one device's.
+/// The only key of its space: a vault belongs to one device.
 const KEY: &str = "";
-/// What the library calls this device within the store.
+/// The library's id of this device within the store.
 const ONLY: i32 = 1;
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl DeviceStore for VaultBackend {
         Ok(self.get(DEVICE, KEY).await?.is_some())
     }
 
-    /// Makes fresh keys, unless there are some.
+    /// Creates keys, unless they exist.
     async fn create(&self) -> Result<i32> {
         self.update(|view, batch| {
             if view.get(DEVICE, KEY).map_err(failed)?.is_none() {

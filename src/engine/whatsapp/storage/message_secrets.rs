@@ -1,7 +1,7 @@
-//! The secrets of messages, with which what refers to them later (votes, edits, …) is decrypted.
+//! Secrets of messages, which decrypt later messages about them (votes, edits and others).
 //!
-//! A value is the secret's 32 bytes, then in seconds until when it is kept (0: for ever) and when its message
-//! was written (0: not known), 8 bytes each.
+//! A value is the secret (32 bytes), the expiry (0: none) and the message's timestamp (0: unknown), both in seconds
+//! with 8 bytes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,15 +16,15 @@ use super::spaces::{MESSAGE_SECRETS, joined};
 use super::{VaultBackend, exactly, failed};
 use crate::domain::clock::Millis;
 
-/// What is kept of one message.
+/// A stored secret.
 #[derive(Clone, Copy)]
-struct Kept {
+struct StoredSecret {
     secret: MessageSecret,
     expires_at: i64,
     message_ts: i64,
 }
 
-impl Kept {
+impl StoredSecret {
     fn to_bytes(self) -> Vec<u8> {
         [&self.secret[..], &self.expires_at.to_be_bytes(), &self.message_ts.to_be_bytes()].concat()
     }
@@ -38,7 +38,7 @@ impl Kept {
         })
     }
 
-    /// The later secret counts; what is known of the time is never lost, nor is a deadline made earlier.
+    /// Takes the new secret; keeps an existing timestamp and the later expiry.
     fn renewed(self, by: Self) -> Self {
         Self {
             secret: by.secret,
@@ -59,25 +59,25 @@ impl MsgSecretStore for VaultBackend {
         if given == 0 {
             return Ok(0);
         }
-        let mut new: BTreeMap<String, Kept> = BTreeMap::new();
+        let mut new: BTreeMap<String, StoredSecret> = BTreeMap::new();
         for MsgSecretEntry { chat, sender, msg_id, secret, expires_at, message_ts } in entries {
-            let kept = Kept { secret, expires_at, message_ts };
+            let stored = StoredSecret { secret, expires_at, message_ts };
             match new.entry(joined(&[&chat, &sender, &msg_id])) {
                 Entry::Occupied(mut earlier) => {
-                    earlier.insert(earlier.get().renewed(kept));
+                    earlier.insert(earlier.get().renewed(stored));
                 }
                 Entry::Vacant(free) => {
-                    free.insert(kept);
+                    free.insert(stored);
                 }
             }
         }
         self.update(move |view, batch| {
-            for (key, kept) in new {
-                let kept = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
-                    Some(known) => Kept::from_bytes(&known)?.renewed(kept),
-                    None => kept,
+            for (key, stored) in new {
+                let stored = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
+                    Some(earlier) => StoredSecret::from_bytes(&earlier)?.renewed(stored),
+                    None => stored,
                 };
-                batch.put_until(MESSAGE_SECRETS, key, kept.to_bytes(), kept.deadline());
+                batch.put_until(MESSAGE_SECRETS, key, stored.to_bytes(), stored.deadline());
             }
             Ok(given)
         })
@@ -97,11 +97,11 @@ impl MsgSecretStore for VaultBackend {
         let Some(bytes) = self.get(MESSAGE_SECRETS, &joined(&[chat, sender, msg_id])).await? else {
             return Ok(None);
         };
-        let kept = Kept::from_bytes(&bytes)?;
-        Ok(Some((kept.secret.to_vec(), kept.message_ts)))
+        let stored = StoredSecret::from_bytes(&bytes)?;
+        Ok(Some((stored.secret.to_vec(), stored.message_ts)))
     }
 
-    /// What ends at the cutoff goes too.
+    /// The cutoff itself counts as expired.
     async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
         self.prune(MESSAGE_SECRETS, cutoff_timestamp.saturating_add(1)).await
     }

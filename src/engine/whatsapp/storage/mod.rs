@@ -1,43 +1,42 @@
-//! The library's storage over the device's vault: one file for each of its traits, and one for each thing that
-//! has rules of its own.
+//! Implements the library's storage traits on the device's vault: one file for each trait, and one for each value
+//! with rules of its own. Nothing of the library is kept in memory here.
 //!
-//! - A call is durable when it returns, and a batch is one [`Vault::apply`]: all of it, or nothing.
-//! - What looks before it writes does both in one [`Vault::update`], on the writer's thread: there are no locks
-//!   here, and two backends of one device (as around the end of a linking) do not disturb each other.
-//! - Nothing of the library's is kept in memory.
+//! - A call is durable when it returns; a batch is one atomic [`Vault::apply`].
+//! - A write that depends on a read is one [`Vault::update`] on the writer thread. There are no locks here, so two
+//!   backends of one device, as around the end of linking, do not conflict.
 //!
-//! # What a kill finds
+//! # After a kill
 //!
-//! The library (0.7.0) keeps Signal state in a cache and writes it behind. In which order, and what that means:
+//! The library (0.7.0) caches Signal state and writes it behind:
 //!
-//! - *A message in, while connected* (`message/commit_batch.rs`, `commit_inbound_batch`): decrypted, stored as
-//!   pending, handed to the durability hook, removed from pending, acknowledged; its ratchet is written 25 ms
-//!   after (`signal_flush.rs`). Killed before the acknowledgement, the server sends it again: it is decrypted
-//!   again (the ratchet was not written), or is a duplicate whose pending row is handed to the hook
-//!   (`message/durability.rs`), or was taken in already. Killed after it, the old ratchet goes forward again
-//!   with the next message; a prekey that was used goes only after its session is written (`signal_cache.rs`,
+//! - *Message in, while connected* (`message/commit_batch.rs`, `commit_inbound_batch`): decrypted, stored as pending,
+//!   passed to the durability hook, removed from pending, acknowledged; its ratchet is written 25 ms later
+//!   (`signal_flush.rs`). After a kill before the acknowledgement, the server sends the message again. Then it is
+//!   decrypted again (the ratchet was not written), or it is a duplicate whose pending row is passed to the hook
+//!   (`message/durability.rs`), or it was ingested already. After a kill behind the acknowledgement, the next message
+//!   advances the old ratchet; a used prekey is removed only after its session is written (`signal_cache.rs`,
 //!   `flush`).
-//! - *What is missed there*: a flush writes all ratchets, also that of a message which was decrypted this moment and
-//!   is not stored as pending yet. Killed between the two commits, the message comes again as a duplicate of which
-//!   nothing is known; the library would acknowledge it, and it would be lost. What was taken in is therefore
-//!   remembered, and a duplicate of anything else is not acknowledged but asked for again (`pending_inbound`).
-//! - *Messages in, from the offline queue*: up to 400 together, one at a time, pending rows before ratchets before
-//!   the hook. No hole.
-//! - *A message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first byte
-//!   that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`; a reload goes on behind the
-//!   lease, so no counter is used twice). Within a lease the ratchet is written 25 ms after the bytes left.
-//! - *What is missed there*: the first answer after a message came in goes out on a new chain, whose private key may be in
-//!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). Killed before the flush, what the
-//!   other side sends upon it cannot be decrypted and has to be asked for again. Before a message goes out,
-//!   `Client::flush_pending_signal_state` is called (`outbound`): the new chain is durable before anything is on it.
-//! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes the saver that
-//!   `Bot` starts, and nobody waits for it (`PersistenceManager::flush` does not either, while the saver is at it).
-//!   Before a linking is reported the account is saved with `DeviceStore::save` (`session/connection`). The numbers of prekeys are
-//!   safe in any case: a new one is above all that are stored (`prekeys.rs`, `start_prekey_id`).
-//! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement: killed in
-//!   between, a vote on, or an edit of, that one message cannot be decrypted. There is no setting against it; the
+//! - *The gap there*: a flush writes all ratchets, including that of a message that was just decrypted and is not
+//!   stored as pending yet. After a kill between the two commits, the message arrives as a duplicate without any row;
+//!   the library would acknowledge it, and it would be lost. Ingested messages are therefore recorded, and any other
+//!   duplicate is not acknowledged but requested again (`pending_inbound`).
+//! - *Messages in, from the offline queue*: up to 400 together, one at a time, with pending rows before ratchets
+//!   before the hook. There is no gap.
+//! - *Message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first byte
+//!   that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`). A reload continues behind the
+//!   lease, so no counter is used twice. Within a lease the ratchet is written 25 ms after the bytes left.
+//! - *The gap there*: the first reply after a received message uses a new chain, whose private key may be in the
+//!   cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). After a kill before the flush, answers
+//!   on that chain cannot be decrypted and must be requested again. `outbound` therefore calls
+//!   `Client::flush_pending_signal_state` before a message leaves, so that the new chain is durable first.
+//! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes a saver that cannot
+//!   be awaited (`PersistenceManager::flush` does not wait for a running save either). Before a link is reported,
+//!   `session/connection` saves the account with `DeviceStore::save`. Prekey numbers are safe in any case: a new one
+//!   is above all stored ones (`prekeys.rs`, `start_prekey_id`).
+//! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement. After a kill
+//!   in between, votes on and edits of that one message cannot be decrypted. The library has no setting for this; the
 //!   window is one commit.
-//! - *Device lists, LIDs, tokens, app state* can be asked for again.
+//! - *Device lists, LIDs, tokens, app state* can be requested again.
 
 use std::sync::Arc;
 
@@ -53,8 +52,9 @@ use crate::engine::{Vault, VaultError, VaultView};
 
 mod app_sync;
 mod device;
-mod lids;
+mod lid_map;
 mod message_secrets;
+mod missing_messages;
 mod pending_inbound;
 mod protocol;
 mod sender_key_devices;
@@ -62,37 +62,36 @@ mod signal;
 mod spaces;
 mod tc_tokens;
 
-pub(super) use self::pending_inbound::Missed;
-use self::pending_inbound::MissedOnes;
+pub(super) use self::missing_messages::MissingMessage;
+use self::missing_messages::MissingMessages;
 
-/// One device's storage as the library wants it. Holds handles, and what is to be asked for again.
+/// One device's storage for the library, with the queue of missing messages.
 pub struct VaultBackend {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
-    missed: MissedOnes,
+    missing: MissingMessages,
     #[cfg(feature = "testbed")]
-    refuses_next: std::sync::atomic::AtomicBool,
+    rejects_next: std::sync::atomic::AtomicBool,
 }
 
 impl VaultBackend {
-    /// Puts the library's storage on a vault.
+    /// Implements the storage on a vault.
     #[must_use]
     pub fn new(vault: Arc<dyn Vault>, clock: Arc<dyn Clock>) -> Self {
         Self {
             vault,
             clock,
-            missed: MissedOnes::default(),
+            missing: MissingMessages::default(),
             #[cfg(feature = "testbed")]
-            refuses_next: std::sync::atomic::AtomicBool::default(),
+            rejects_next: std::sync::atomic::AtomicBool::default(),
         }
     }
 
-    /// Removes all that the library keeps, so that the device must be linked anew. What else is in the vault
-    /// stays.
+    /// Removes the library's values, so that the device must be linked again; other values stay.
     ///
     /// # Errors
-    /// When the store fails; nothing is removed then.
-    pub async fn forget(&self) -> std::result::Result<(), VaultError> {
+    /// If the store fails; nothing is removed then.
+    pub async fn clear(&self) -> std::result::Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         spaces::ALL.iter().for_each(|space| batch.remove_space(space));
         self.vault.apply(batch).await
@@ -126,7 +125,7 @@ impl VaultBackend {
         self.vault.apply(batch).await.map_err(failed)
     }
 
-    /// Looks and changes in one step; answers what `change` answers, once it is durable.
+    /// Reads and writes in one step; returns the result of `change` once it is durable.
     async fn update<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -136,7 +135,7 @@ impl VaultBackend {
         let update = move |view: &dyn VaultView| {
             let mut batch = VaultBatch::new();
             let value = change(view, &mut batch).map_err(|error| VaultError(Box::new(error)))?;
-            // Nobody waits any more; the change is made all the same.
+            // The change is applied even if the caller is gone.
             let _ = answer.send(value);
             Ok(batch)
         };
@@ -144,7 +143,7 @@ impl VaultBackend {
         answered.await.map_err(|error| StoreError::Database(Box::new(error)))
     }
 
-    /// Removes what was stored, or may be kept, until before the second `before`.
+    /// Removes values whose deadline is before the second `before`.
     async fn prune(&self, space: &str, before: i64) -> Result<u32> {
         let before = Millis(before.saturating_mul(1_000));
         let pruned = self.vault.prune(space, before).await.map_err(failed)?;
@@ -152,7 +151,7 @@ impl VaultBackend {
     }
 }
 
-/// A failure of the vault in the library's words.
+/// Converts a failure of the vault.
 fn failed(error: VaultError) -> StoreError {
     StoreError::Database(Box::new(error))
 }
@@ -165,7 +164,7 @@ fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Serialization(Box::new(error)))
 }
 
-/// Bytes that must have a certain length.
+/// Checks the length of a stored value.
 fn exactly<const N: usize>(bytes: &[u8], what: &str) -> Result<[u8; N]> {
     bytes.try_into().map_err(|_| StoreError::Validation(format!("a stored {what} has {} bytes", bytes.len())))
 }

@@ -1,5 +1,5 @@
-//! What the protocol needs besides Signal: who has which sender key, LIDs and numbers, device lists, groups,
-//! tokens, sent messages for those who ask again, and messages on their way in.
+//! Protocol state besides Signal: recipients of sender keys, the LID map, device lists, groups, tokens, sent messages
+//! for retries, and pending messages.
 
 use async_trait::async_trait;
 use wacore::store::error::Result;
@@ -26,7 +26,7 @@ impl ProtocolStore for VaultBackend {
     }
 
     async fn delete_sender_key_device_rows(&self, device_jids: &[&str]) -> Result<()> {
-        self.forget_key_devices(device_jids).await
+        self.remove_key_devices(device_jids).await
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
@@ -46,7 +46,7 @@ impl ProtocolStore for VaultBackend {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        self.learn_lids(entries.to_vec()).await
+        self.record_lids(entries.to_vec()).await
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -125,11 +125,11 @@ impl ProtocolStore for VaultBackend {
     }
 
     async fn touch_tc_token_sender_timestamp(&self, jid: &str, sender_timestamp: i64) -> Result<()> {
-        self.token_given(jid, sender_timestamp).await
+        self.record_token_sent(jid, sender_timestamp).await
     }
 
     async fn store_received_tc_token(&self, jid: &str, token: &[u8], token_timestamp: i64) -> Result<()> {
-        self.token_received(jid, token, token_timestamp).await
+        self.record_token_received(jid, token, token_timestamp).await
     }
 
     async fn store_sent_message(&self, chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()> {

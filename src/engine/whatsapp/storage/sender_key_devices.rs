@@ -1,10 +1,10 @@
-//! Which devices have the sender key of a group: kept by group for sending, and by device for forgetting one.
+//! Which devices have the sender key of a group, by group for sending and by device for removal.
 //!
-//! A group lists its members' devices by phone number or by LID, and a device that asks for the key again is noted by
-//! its LID where that is known (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, where the address of
-//! the session is what is noted; `client/lid_pn.rs`, `resolve_encryption_jid`). Of a group that goes by phone numbers
-//! the note would be about nobody, and the member would never get the key. Therefore a device that needs the key needs
-//! it under both of its names. For the same reason the library may not keep what it read of this (`client.rs`).
+//! A group lists its members' devices by phone number or by LID. A device that requests the key again is recorded by
+//! its LID if that is available (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, which records the
+//! session's address; `client/lid_pn.rs`, `resolve_encryption_jid`). In a group that uses phone numbers this record
+//! would match no member, who would never get the key. A device that needs the key therefore needs it under both ids.
+//! For the same reason the library's cache of this is off (`client.rs`).
 
 use wacore::store::error::Result;
 use wacore::store::traits::LidPnMappingEntry;
@@ -32,10 +32,10 @@ impl VaultBackend {
                 if has_key {
                     continue;
                 }
-                let Some(other) = other_name(view, &device)? else { continue };
-                let listed = joined(&[&group, &other]);
-                if view.get(SENDER_KEY_DEVICES, &listed).map_err(failed)?.is_some() {
-                    batch.put(SENDER_KEY_DEVICES, listed, NEEDS_KEY);
+                let Some(other) = alias_of(view, &device)? else { continue };
+                let key = joined(&[&group, &other]);
+                if view.get(SENDER_KEY_DEVICES, &key).map_err(failed)?.is_some() {
+                    batch.put(SENDER_KEY_DEVICES, key, NEEDS_KEY);
                 }
             }
             Ok(())
@@ -46,7 +46,7 @@ impl VaultBackend {
     pub(super) async fn clear_key_devices(&self, group: &str) -> Result<()> {
         let group = group.to_owned();
         self.update(move |view, batch| {
-            for (key, _) in listed(view, SENDER_KEY_DEVICES, &first(&group))? {
+            for (key, _) in list(view, SENDER_KEY_DEVICES, &first(&group))? {
                 batch.remove(SENDER_KEY_GROUPS, joined(&[&last_part(&key), &group]));
             }
             batch.remove_prefix(SENDER_KEY_DEVICES, first(&group));
@@ -55,14 +55,14 @@ impl VaultBackend {
         .await
     }
 
-    pub(super) async fn forget_key_devices(&self, devices: &[&str]) -> Result<()> {
+    pub(super) async fn remove_key_devices(&self, devices: &[&str]) -> Result<()> {
         if devices.is_empty() {
             return Ok(());
         }
         let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
         self.update(move |view, batch| {
             for device in devices {
-                for (key, _) in listed(view, SENDER_KEY_GROUPS, &first(&device))? {
+                for (key, _) in list(view, SENDER_KEY_GROUPS, &first(&device))? {
                     batch.remove(SENDER_KEY_DEVICES, joined(&[&last_part(&key), &device]));
                 }
                 batch.remove_prefix(SENDER_KEY_GROUPS, first(&device));
@@ -83,18 +83,18 @@ impl VaultBackend {
 const HAS_KEY: [u8; 1] = [1];
 const NEEDS_KEY: [u8; 1] = [0];
 
-/// A device's name by phone number for the one by LID, and the other way round.
-fn other_name(view: &dyn VaultView, device: &str) -> Result<Option<String>> {
+/// The device's id by phone number for one by LID, and vice versa.
+fn alias_of(view: &dyn VaultView, device: &str) -> Result<Option<String>> {
     let Ok(device) = device.parse::<Jid>() else { return Ok(None) };
     if device.is_lid() {
-        let Some(known) = view.get(LIDS, &device.user).map_err(failed)? else { return Ok(None) };
-        let number = decoded::<LidPnMappingEntry>(&known)?.phone_number;
+        let Some(entry) = view.get(LIDS, &device.user).map_err(failed)? else { return Ok(None) };
+        let number = decoded::<LidPnMappingEntry>(&entry)?.phone_number;
         return Ok(Some(Jid::pn_device(number, device.device).to_string()));
     }
     let lid = view.get(LIDS_BY_NUMBER, &device.user).map_err(failed)?;
     Ok(lid.map(|lid| Jid::lid_device(String::from_utf8_lossy(&lid).into_owned(), device.device).to_string()))
 }
 
-fn listed(view: &dyn VaultView, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+fn list(view: &dyn VaultView, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
     view.list(space, prefix).map_err(super::failed)
 }

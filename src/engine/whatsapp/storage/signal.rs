@@ -84,8 +84,7 @@ impl SignalStore for VaultBackend {
         Ok(found.collect())
     }
 
-    /// Which ones are uploaded the library knows from its counters (`Device::first_unupload_pre_key_id`) and
-    /// never asks of the store, so that nothing is kept of it.
+    /// The library counts uploaded prekeys itself (`Device::first_unupload_pre_key_id`), so nothing is stored.
     async fn mark_prekeys_uploaded(&self, _ids: &[u32]) -> Result<()> {
         Ok(())
     }

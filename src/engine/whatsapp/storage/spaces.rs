@@ -1,6 +1,5 @@
-//! Where in the vault the library's things are, and how their keys are made.
-//!
-//! Names and keys are what is on disk: changing one orphans what was stored.
+//! Names the vault spaces of the library's storage and builds their keys. Names and keys are the stored format:
+//! changing one orphans stored values.
 
 pub(super) const DEVICE: &str = "wa/device";
 pub(super) const IDENTITIES: &str = "wa/identities";
@@ -12,12 +11,11 @@ pub(super) const SYNC_KEYS: &str = "wa/sync_keys";
 pub(super) const LATEST_SYNC_KEY: &str = "wa/latest_sync_key";
 pub(super) const SYNC_VERSIONS: &str = "wa/sync_versions";
 pub(super) const MUTATION_MACS: &str = "wa/mutation_macs";
-/// Who has the sender key of a group, by group and device.
+/// Recipients of a group's sender key, by group and device.
 pub(super) const SENDER_KEY_DEVICES: &str = "wa/sender_key_devices";
-/// The same by device and group, with nothing in the value.
+/// The same by device and group, without values.
 pub(super) const SENDER_KEY_GROUPS: &str = "wa/sender_key_groups";
 pub(super) const LIDS: &str = "wa/lids";
-/// The LID of a phone number.
 pub(super) const LIDS_BY_NUMBER: &str = "wa/lids_by_number";
 pub(super) const BASE_KEYS: &str = "wa/base_keys";
 pub(super) const DEVICE_LISTS: &str = "wa/device_lists";
@@ -25,8 +23,8 @@ pub(super) const GROUPS: &str = "wa/groups";
 pub(super) const TC_TOKENS: &str = "wa/tc_tokens";
 pub(super) const SENT: &str = "wa/sent";
 pub(super) const PENDING_INBOUND: &str = "wa/pending_inbound";
-/// Which messages were taken in lately, with nothing in the value.
-pub(super) const TAKEN_IN: &str = "wa/taken_in";
+/// Recently ingested messages, without values.
+pub(super) const INGESTED: &str = "wa/taken_in";
 pub(super) const MESSAGE_SECRETS: &str = "wa/message_secrets";
 
 pub(super) const ALL: [&str; 22] = [
@@ -50,16 +48,16 @@ pub(super) const ALL: [&str; 22] = [
     TC_TOKENS,
     SENT,
     PENDING_INBOUND,
-    TAKEN_IN,
+    INGESTED,
     MESSAGE_SECRETS,
 ];
 
-/// A number so that keys are in its order.
+/// A number whose text order is its numeric order.
 pub(super) fn number(number: u32) -> String {
     format!("{number:010}")
 }
 
-/// One key of several parts. What others may choose (message ids) cannot make two of them alike.
+/// A key of several parts; escaping keeps different parts distinct.
 pub(super) fn joined(parts: &[&str]) -> String {
     let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for (at, part) in parts.iter().enumerate() {
@@ -71,7 +69,7 @@ pub(super) fn joined(parts: &[&str]) -> String {
     key
 }
 
-/// How all keys begin that have this first part and more.
+/// The prefix of all keys with this first part.
 pub(super) fn first(part: &str) -> String {
     joined(&[part, ""])
 }
@@ -97,21 +95,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_places_have_the_same_key() {
+    fn different_parts_have_different_keys() {
         assert_ne!(joined(&["a|b", "c"]), joined(&["a", "b|c"]));
         assert_ne!(joined(&["a%7Cb"]), joined(&["a|b"]));
         assert_ne!(joined(&["a", ""]), joined(&["a"]));
     }
 
     #[test]
-    fn the_last_part_comes_back_as_it_was() {
+    fn last_part_round_trips() {
         for part in ["1555010@lid", "a|b", "%7C", "%25|", ""] {
             assert_eq!(last_part(&joined(&["group", part])), part);
         }
     }
 
     #[test]
-    fn each_space_is_forgotten_once() {
+    fn all_spaces_are_listed_once() {
         let named: std::collections::BTreeSet<_> = ALL.into_iter().collect();
         assert_eq!(named.len(), ALL.len());
     }

@@ -93,7 +93,7 @@ async fn is_invalid(tokens: &AccessTokens, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_label_is_a_name_and_nothing_more() {
+async fn token_label_is_plain_name() {
     let tokens = AccessTokens::new(config(TokenMode::Label));
     let long = "x".repeat(300);
     for (token, expected) in [(" user-17 ", "user-17"), (long.as_str(), &long[..200]), ("a\nb", "ab")] {
@@ -106,7 +106,7 @@ async fn a_label_is_a_name_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_signed_token_names_its_subject_until_it_ends() {
+async fn signed_token_names_subject_until_expiry() {
     let tokens = with_secret(None);
     let token = hs256(&json!({ "sub": "u1", "name": "Front desk", "exp": NOW_S + 60, "nbf": NOW_S }));
     let operator = tokens.verify(Some(&token), NOW).await.unwrap().unwrap();
@@ -119,7 +119,7 @@ async fn a_signed_token_names_its_subject_until_it_ends() {
 }
 
 #[tokio::test]
-async fn tokens_that_prove_nothing_are_refused() {
+async fn invalid_tokens_are_rejected() {
     let tokens = with_secret(None);
     let good = json!({ "sub": "u1", "exp": NOW_S + 60 });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -151,7 +151,7 @@ async fn tokens_that_prove_nothing_are_refused() {
 }
 
 #[tokio::test]
-async fn the_audience_must_be_named_where_one_is_set() {
+async fn configured_audience_is_required() {
     let tokens = with_secret(Some("wharf"));
     let token = |aud: Value| hs256(&json!({ "sub": "u1", "exp": NOW_S + 60, "aud": aud }));
     assert!(!is_invalid(&tokens, &token(json!("wharf"))).await);
@@ -162,13 +162,13 @@ async fn the_audience_must_be_named_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_can_be_checked() {
+async fn tokens_are_rejected_without_key() {
     let tokens = AccessTokens::new(config(TokenMode::Jwt));
     assert!(matches!(tokens.verify(Some("a.b.c"), NOW).await, Err(AccessTokenError::Misconfigured)));
 }
 
 #[tokio::test]
-async fn published_keys_are_fetched_once_and_again_for_an_unknown_key() {
+async fn published_keys_are_refetched_for_unknown_key_id() {
     let (old, new, claims) = (ec_key(1), ec_key(2), json!({ "sub": "u1", "exp": NOW_S + 3600 }));
     let (url, served) =
         serve(vec![published(&[("old", &old)]), published(&[("old", &old), ("new", &new)])]).await;
@@ -190,7 +190,7 @@ async fn published_keys_are_fetched_once_and_again_for_an_unknown_key() {
 }
 
 #[tokio::test]
-async fn keys_that_are_known_outlive_a_publisher_that_is_down() {
+async fn cached_keys_outlive_publisher_outage() {
     let (key, claims) = (ec_key(1), json!({ "sub": "u1", "exp": NOW_S + 3600 }));
     let (url, served) = serve(vec![String::new(), published(&[("k", &key)]), String::new()]).await;
     let tokens = with_url(url);

@@ -4,9 +4,10 @@
 //! Invariants: no more begin in a second than the ramp lets, and no more are connecting at once than there is
 //! room for; a connection that takes too long gives its room to others, so that none can hold up the rest.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ impl StartLimiter {
     }
 
     fn take_turn(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         let turn = next.map_or(now, |next| next.max(now));
         *next = Some(turn + self.apart);
         turn
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_devices_that_lost_one_network_come_back_at_the_ramp() {
+    async fn thousand_devices_reconnect_at_limited_rate() {
         let ramp = StartLimiter::new(200, 10_000);
         let now = Instant::now();
         let mut turns: Vec<Instant> = Vec::new();
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_connect_at_once_than_there_is_room_for() {
+    async fn concurrent_connects_are_limited() {
         let ramp = StartLimiter::new(1_000_000, 2);
         let now = Instant::now();
         let ConnectPermit::Now(first) = ramp.acquire(Some(now), now, 0.0) else { panic!("there is room") };
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_device_alone_does_not_wait() {
+    async fn single_device_connects_at_once() {
         let ramp = StartLimiter::new(1, 1);
         assert!(matches!(ramp.acquire(None, Instant::now(), 0.5), ConnectPermit::Now(_)));
         tokio::time::advance(Duration::from_secs(10)).await;

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_people() {
+    fn phone_number_maps_to_person() {
         let id = |name: &str| number(name).map(|id| id.to_string());
         assert_eq!(id("+1 555 010-0001").as_deref(), Some("15550100001@c.us"));
         assert_eq!(id("Anna (+15550100001)").as_deref(), Some("15550100001@c.us"));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_name_only_gets_an_id_that_is_nobodys() {
+    fn name_without_number_gets_stand_in_id() {
         assert_eq!(stand_in("Anna"), stand_in("Anna"));
         assert_ne!(stand_in("Anna"), stand_in("Ben"));
         assert!(stand_in("Anna").is_placeholder());

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn invalid_document_error_names_position() {
         assert!(says("{").contains("line 1 column 1"), "{}", says("{"));
         assert!(says("[]").contains("expected an object with format"), "{}", says("[]"));
         assert!(says("{}").contains("\"format\": \"wharf-chat\""));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_end_is_refused_before_it_fills_the_memory() {
+    fn endless_value_is_rejected_within_memory_limit() {
         let mut endless = "{\"format\":\"".as_bytes().chain(io::repeat(b'a'));
         let error = read(&mut endless, &mut Batches::trial(), Millis(0)).unwrap_err().to_string();
         assert!(error.contains("more than 8388608 bytes"), "{error}");

@@ -5,7 +5,6 @@
 //! disk, a shutdown) leaves whole batches, says how many messages they are, and the same import again adds the
 //! rest. Nothing is ever held whole: not the export, not a file in it. Names in archives are only names.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
@@ -16,6 +15,7 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
+use crate::service::limits::ImportLimits;
 use crate::service::{History, ServiceError};
 
 mod archive;
@@ -30,17 +30,6 @@ use writer::ImportWriter;
 
 /// Imports that may run at once.
 const AT_ONCE: usize = 4;
-
-/// What imports keep to.
-#[derive(Debug, Clone)]
-pub struct ImportLimits {
-    /// Where exports are kept while they are read.
-    pub dir: PathBuf,
-    /// Bytes of the largest export, as it is sent.
-    pub max_bytes: u64,
-    /// Bytes that an archive may come to when unpacked.
-    pub max_unpacked_bytes: u64,
-}
 
 /// What an export is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -259,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_author_is_named_with_an_id() {
+    fn author_mapping_names_author_and_id() {
         let anna: NamedAuthor = "Anna = x=+1 555 010-0001".parse().unwrap();
         assert_eq!((anna.name.as_str(), anna.id.to_string().as_str()), ("Anna = x", "15550100001@c.us"));
         for wrong in ["Anna", "=15550100001", "Anna=", "Anna=120363000000000001@g.us"] {
@@ -268,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_imports_run_at_once() {
+    fn concurrent_imports_are_limited() {
         let imports = Imports::default();
         let turns: Vec<_> = (0..AT_ONCE).map(|_| imports.begin().unwrap_or_else(|e| panic!("{e}"))).collect();
         assert!(matches!(imports.begin(), Err(ServiceError::TooManyImports(AT_ONCE))));

@@ -2,8 +2,9 @@
 //! they are stored here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::ids::{DeviceId, MessageId};
@@ -29,8 +30,7 @@ impl MessageLocks {
     /// Waits until nobody else changes this message.
     pub(super) async fn take(&self, device: &DeviceId, id: &MessageId) -> MessageLockGuard<'_> {
         let key = (device.clone(), id.clone());
-        let lane =
-            self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+        let lane = self.lanes.lock().entry(key.clone()).or_default().clone();
         let mut turn = MessageLockGuard { turns: self, key, lane: lane.clone(), held: None };
         turn.held = Some(lane.lock_owned().await);
         turn
@@ -40,7 +40,7 @@ impl MessageLocks {
 impl Drop for MessageLockGuard<'_> {
     fn drop(&mut self) {
         self.held = None;
-        let mut lanes = self.turns.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.turns.lanes.lock();
         // The map's own and this one: nobody else waits.
         if Arc::strong_count(&self.lane) <= 2 {
             lanes.remove(&self.key);
@@ -54,7 +54,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[tokio::test]
-    async fn one_changes_a_message_at_a_time_and_nothing_is_left_behind() {
+    async fn message_lock_is_exclusive_and_removed() {
         let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();
@@ -65,11 +65,11 @@ mod tests {
         drop(first);
         let second = turns.take(&device, &one).await;
         drop((second, other));
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 
     #[tokio::test]
-    async fn whoever_gives_up_waiting_leaves_nothing_behind() {
+    async fn cancelled_waiter_leaves_no_lock_entry() {
         let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();
@@ -78,6 +78,6 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(first);
         drop(waiting);
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ingest::IngestMode;
+use super::IngestMode;
 use crate::domain::clock::Millis;
 use crate::domain::event::{
     Event, MessageChangedEvent, MessageDeletedEvent, MessageReactionEvent, MessageStarredEvent, PollVoteEvent,

@@ -4,7 +4,7 @@ use super::{MessageUpdate, Target, write};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::service::media::links::LinkBase;
-use crate::service::messaging::ingest::IngestMode;
+use crate::service::messaging::IngestMode;
 use crate::store::{StoreError, Tx};
 
 /// Keeps a change to a message that is not here.

@@ -17,8 +17,9 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::engine::{Incoming, IncomingReceipt};
 use crate::service::media::links::LinkBase;
+use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::{MessageUpdate, Target, apply};
-use crate::service::messaging::ingest::{IngestMode, store_incoming, store_receipt};
+use crate::service::messaging::ingest::{store_incoming, store_receipt};
 use crate::store::messages::PageFrom;
 use crate::store::{Reader, Store, StoreError, StoreOptions, Synchronous, Tx, WriterObserver};
 
@@ -243,7 +244,7 @@ fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
         store.settle(device, &mut id)?;
         Ok(id.to_string())
     };
-    let everything = crate::store::chats::ChatQuery { limit: 100, ..Default::default() };
+    let everything = crate::domain::queries::ChatQuery { limit: 100, ..Default::default() };
     let (mut chats, mut messages) = (Vec::new(), BTreeMap::new());
     for chat in store.chats(device, &everything)? {
         let last = chat.last_message.map(|last| by_number(&last.id)).transpose()?;
@@ -256,7 +257,7 @@ fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
         }
         chats.push((chat.id, chat.unread_count, last, chat.timestamp));
     }
-    let people = crate::store::contacts::ContactQuery { limit: 100, ..Default::default() };
+    let people = crate::domain::queries::ContactQuery { limit: 100, ..Default::default() };
     let contacts = store.contacts(device, &people)?.0;
     let mut contacts: Vec<_> = contacts.into_iter().map(|Contact { id, lid, .. }| (id, lid)).collect();
     contacts.sort();
@@ -295,14 +296,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_sightings_ends_as_if_all_had_been_known_from_the_start(all in proptest::collection::vec(news(), 1..40)) {
+    fn identity_merges_are_independent_of_order(all in proptest::collection::vec(news(), 1..40)) {
         let (learns, knows) = both(all);
         prop_assert_eq!(learns, knows);
     }
 }
 
 #[test]
-fn one_message_that_came_by_both_ids_is_one_and_is_found_by_both() {
+fn message_received_by_both_ids_is_one() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
@@ -324,7 +325,7 @@ fn one_message_that_came_by_both_ids_is_one_and_is_found_by_both() {
 }
 
 #[test]
-fn a_hidden_id_that_moves_to_another_number_takes_only_what_is_new_along() {
+fn reassigned_lid_affects_new_messages_only() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
@@ -349,7 +350,7 @@ fn a_hidden_id_that_moves_to_another_number_takes_only_what_is_new_along() {
 }
 
 #[test]
-fn a_long_chat_becomes_one_in_bounded_writes_and_what_is_left_is_found_again() {
+fn long_chat_merges_in_resumable_batches() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let device: DeviceId = "shop".parse().unwrap();

@@ -320,6 +320,10 @@ impl Attempt {
                 if !self.deduplicates {
                     return Ok(SendAttemptResult::Done);
                 }
+                if !self.session.may_resend(&row.message_id.network).await {
+                    self.write(move |tx| tx.outbox_never_resend(row.entry.row)).await?;
+                    return Ok(SendAttemptResult::Done);
+                }
                 Ok(SendAttemptResult::Again { at: self.retry_at(self.unknown_before + 1) })
             }
         }

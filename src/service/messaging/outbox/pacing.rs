@@ -3,9 +3,10 @@
 //! Invariant: a try holds a [`Slot`] from the moment it is chosen; what leaves is noted in the store before
 //! the bytes do, and here before the next is chosen, so that no limit is exceeded, a restart included.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::settings::limits_of;
@@ -16,6 +17,7 @@ use crate::domain::outbox::{Dispatcher, NextSend, Pacer, QueuedMessage, Rules, S
 use crate::engine::SendOutcome;
 use crate::service::registry::LiveDevice;
 use crate::service::{Messaging, OutboxLimits, ServiceError};
+use crate::store::outbox::NEVER_RESEND;
 
 pub(in crate::service) struct Pacing {
     messaging: Messaging,
@@ -55,7 +57,7 @@ impl Pacing {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes in what is new in the store: messages, and the device's settings. What was under way when the
@@ -72,7 +74,8 @@ impl Pacing {
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
             let known = entry.row <= self.lock().newest_row;
-            if !known && (resend_unknown || !first || sending_since.is_none()) {
+            let never_resend = entry.retry_at == Some(NEVER_RESEND);
+            if !known && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }

@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use super::settings::{as_settings, limits_of, warmup_of};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
-use crate::domain::device::Device;
+use crate::domain::device::{Device, DeviceChange};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
-use crate::service::fleet::devices::refuse_declared;
+use crate::domain::queries::WaitingKind;
 use crate::service::messaging::ingest::{AckUpdate, raise_ack};
-use crate::service::{DeviceChange, Messaging, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::Tx;
-use crate::store::outbox_admin::{QueueRow, WaitingFilter, WaitingKind};
+use crate::store::outbox_admin::{QueueRow, WaitingFilter};
 
 /// Messages cancelled in one write, so that no other device waits long for its turn.
 const BATCH: usize = 200;
@@ -286,10 +286,9 @@ impl Messaging {
         }
         let settings = Map::from_iter([("outbox".to_owned(), Value::Object(outbox))]);
         let change = DeviceChange { settings: Some(settings.clone()), ..DeviceChange::default() };
-        refuse_declared(&device, &change).map_err(|error| match error {
-            ServiceError::SetByFile(field) => ServiceError::SetByFile(format!("{field} of {}", device.id)),
-            other => other,
-        })?;
+        if let Some(field) = device.declared_conflict(&change) {
+            return Err(ServiceError::SetByFile(format!("{field} of {}", device.id)));
+        }
         device.settings.extend(settings);
         super::settings::check(&device.settings)?;
         Ok(tx.configure_device(&device)?)

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn invalid_outbox_setting_is_named() {
         for (outbox, begins) in [
             (json!(5), "settings.outbox: must be an object"),
             (json!({ "speed": 1 }), "settings.outbox.speed: is not known"),

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_a_wa_message_in_the_envelope() {
+    fn waha_message_is_enveloped() {
         let message = json!({
             "id": "false_15550100001@c.us_ABC", "chatId": "15550100001@c.us", "from": "15550100001@c.us",
             "to": "15550100099@c.us", "fromMe": false, "body": "Hello", "type": "chat",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn states_acks_and_groups_have_their_words() {
+    fn states_acks_and_groups_have_format_names() {
         let status = waha("state", "session.status", &json!({ "state": "qr" }));
         assert_eq!(status["payload"], json!({ "name": "shop", "status": "SCAN_QR_CODE" }));
         let ack = waha(
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_an_answer_are_described() {
+    fn waha_media_and_quote_are_described() {
         let message = json!({
             "id": "false_1@c.us_A", "hasMedia": true,
             "mediaInfo": { "mimetype": "image/jpeg", "filename": null, "downloadUrl": "/m" },

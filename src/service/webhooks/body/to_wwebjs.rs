@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_their_id_and_time() {
+    fn wwebjs_message_has_id_and_time() {
         let message =
             json!({ "id": "false_1@g.us_ABC_2@c.us", "body": "Hi", "timestamp": 5_999, "fromMe": false });
         let body = wwebjs("message", "message_create", &json!({ "message": message }));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn states_acks_and_groups_have_their_words() {
+    fn states_acks_and_groups_have_format_names() {
         let body = wwebjs("state", "change_state", &json!({ "state": "ready" }));
         assert_eq!(body["data"], json!({ "state": "CONNECTED" }));
         let ack = wwebjs("message:ack", "message_ack", &json!({ "messageId": "true_1@c.us_A", "ack": 2 }));

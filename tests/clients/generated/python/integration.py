@@ -1,4 +1,4 @@
-"""An integration as its author would write it, on the generated client; checked by mypy as strictly as it can."""
+"""A typical integration on the generated client; checked by mypy in strict mode."""
 
 from http import HTTPStatus
 
@@ -25,19 +25,19 @@ def devices(client: AuthenticatedClient) -> list[Device]:
 
 
 def ready(client: AuthenticatedClient) -> list[str]:
-    """The ids of those that can send."""
+    """The ids of devices that are ready."""
     return [device.id for device in devices(client) if device.state is DeviceState.READY]
 
 
 def create(client: AuthenticatedClient, name: str) -> str:
-    """The id of a new device."""
+    """Creates a device and returns its id."""
     answer = create_device.sync_detailed(client=client, body=CreateDevice(name=name))
     assert answer.status_code is HTTPStatus.CREATED and not isinstance(answer.parsed, Error | None), answer
     return answer.parsed.data.id
 
 
 def rename(client: AuthenticatedClient, device: str, name: str) -> str:
-    """The name as it now is."""
+    """Renames a device and returns its new name."""
     answer = change_device.sync(device, client=client, body=ChangeDevice(name=name))
     assert answer is not None and not isinstance(answer, Error), answer
     return answer.data.name
@@ -51,7 +51,7 @@ def delete(client: AuthenticatedClient, device: str) -> bool:
 
 
 def send(client: AuthenticatedClient, device: str, to: str, text: str, order: str) -> str:
-    """The id of a message that was accepted, once for each order."""
+    """Sends a message once per order and returns its id."""
     body = SendText(to=to, text=text, priority=Priority.HIGH)
     answer = send_message.sync(device, client=client, body=body, idempotency_key=order)
     assert answer is not None and not isinstance(answer, Error), answer
@@ -60,26 +60,26 @@ def send(client: AuthenticatedClient, device: str, to: str, text: str, order: st
 
 
 def status(client: AuthenticatedClient, device: str, message: str) -> MessageStatus:
-    """How far a message has come."""
+    """The status of a message."""
     answer = get_message.sync(device, message, client=client)
     assert answer is not None and not isinstance(answer, Error), answer
     return answer.data.status
 
 
 def code(client: AuthenticatedClient, device: str) -> bytes | None:
-    """The image to scan, while there is one."""
+    """The image of the QR code, if there is one."""
     answer = get_qr_png.sync(device, client=client)
     return None if answer is None or isinstance(answer, Error) else answer.payload.read()
 
 
 def why_no_device(client: AuthenticatedClient, device: str) -> str | None:
-    """The stable code of the refusal."""
+    """The stable code of the error."""
     answer = get_device.sync(device, client=client)
     return answer.code if isinstance(answer, Error) else None
 
 
 def wrong_fields(client: AuthenticatedClient, device: str, limit: int) -> list[str]:
-    """What is wrong with a request."""
+    """The invalid fields of a request."""
     answer = list_chats.sync(device, client=client, limit=limit, search=UNSET)
     assert isinstance(answer, Error), answer
     details = answer.details

@@ -1,4 +1,4 @@
-"""A client in Python, generated from docs/openapi.json: it compiles, mypy finds nothing, and it does what it says."""
+"""A Python client generated from docs/openapi.json: it compiles, passes mypy, and works on a daemon."""
 
 import compileall
 import importlib
@@ -29,7 +29,7 @@ def run(*command):
 
 
 def setUpModule():
-    # A warning says that a part of the document was left out.
+    # A warning means that a part of the document was skipped.
     generated = run(
         "openapi_python_client", "generate", "--path", DOCUMENT, "--config", HERE / "config.yml", "--meta", "none",
         "--output-path", MADE / "wharf_client", "--fail-on-warning",
@@ -43,20 +43,20 @@ def tearDownModule():
 
 
 class Generated(unittest.TestCase):
-    def test_it_compiles(self):
+    def test_client_compiles(self):
         self.assertTrue(compileall.compile_dir(MADE / "wharf_client", quiet=1))
 
-    def test_every_operation_is_there(self):
+    def test_client_has_every_operation(self):
         paths = json.loads(DOCUMENT.read_text())["paths"]
-        wanted = sum(len(item) for item in paths.values())
+        expected = sum(len(item) for item in paths.values())
         made = [path for path in (MADE / "wharf_client/api").glob("*/*.py") if path.name != "__init__.py"]
-        self.assertEqual(len(made), wanted)
+        self.assertEqual(len(made), expected)
 
-    def test_its_types_hold(self):
+    def test_client_passes_mypy(self):
         checked = run("mypy", "--strict", "--cache-dir", MADE / "cache", "wharf_client", HERE / "integration.py")
         self.assertEqual(checked.returncode, 0, checked.stdout[-3000:])
 
-    def test_what_is_wrong_is_seen_by_the_types(self):
+    def test_mypy_rejects_type_errors(self):
         wrong = MADE / "wrong.py"
         wrong.write_text(
             "from wharf_client.models.send_text import SendText\n"
@@ -84,7 +84,7 @@ class Used(unittest.TestCase):
     def tearDownClass(cls):
         cls.daemon.stop()
 
-    def test_devices_come_and_go(self):
+    def test_devices_are_created_and_deleted(self):
         device = self.integration.create(self.client, "Shop")
         self.assertEqual(self.integration.rename(self.client, device, "Corner shop"), "Corner shop")
         image = until(lambda: self.integration.code(self.client, device), "a code to scan")
@@ -94,19 +94,19 @@ class Used(unittest.TestCase):
         self.assertTrue(self.integration.delete(self.client, device))
         self.assertNotIn(device, [device.id for device in self.integration.devices(self.client)])
 
-    def test_a_message_is_sent_once_and_read(self):
+    def test_message_is_sent_once_and_read(self):
         text = self.daemon.body()
         first, again = (self.integration.send(self.client, self.device, FRIEND, text, "order-1") for _ in range(2))
         self.assertEqual(first, again)
         until(lambda: self.integration.status(self.client, self.device, first).value == "read", "read")
 
-    def test_a_refusal_is_typed(self):
+    def test_error_answer_is_typed(self):
         self.assertEqual(self.integration.why_no_device(self.client, "nowhere"), "device_not_found")
         self.assertEqual(self.integration.wrong_fields(self.client, self.device, 1000), ["limit"])
 
 
 class Examples(unittest.TestCase):
-    def test_each_is_what_its_schema_says(self):
+    def test_examples_match_their_schemas(self):
         document = json.loads(DOCUMENT.read_text())
         checked = 0
         for at, schema, example in self.examples(document):

@@ -1,4 +1,4 @@
-// Devices that change under open dashboards: states, faults, deletion; chats that change fast.
+// State changes, faults and deletion of devices with connected dashboards, and rapid chat changes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Daemon, sleep, until } from '../daemon.mjs';
@@ -15,7 +15,7 @@ describe('states', () => {
   // covers: event disconnected
   // covers: event ready
   // covers: state reconnecting
-  test('a lost link: reconnecting, and back', async () => {
+  test('a lost link reconnects', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
     await daemon.simulate(device, 'fault', { kind: 'drop_link', durationMs: 300 });
@@ -49,7 +49,7 @@ describe('states', () => {
   });
 
   // covers: state logged_out
-  test('logged out on the phone', async () => {
+  test('logout on the phone', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
     await daemon.simulate(device, 'fault', { kind: 'log_out' });
@@ -61,7 +61,7 @@ describe('states', () => {
   });
 
   // covers: state failed
-  test('banned: an error', async () => {
+  test('a ban emits an error', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
     await daemon.simulate(device, 'fault', { kind: 'ban' });
@@ -71,8 +71,8 @@ describe('states', () => {
     board.close();
   });
 
-  test('one device panics, the other does not notice', async () => {
-    // The panic itself may stand in the log, so this one has a daemon of its own.
+  test('a panic does not affect other devices', async () => {
+    // The log contains the panic, so this test has its own daemon.
     const own = await Daemon.start({ WHARF__SUPERVISOR__BACKOFF_INITIAL_MS: '100' });
     own.checkLog = () => {};
     try {
@@ -95,7 +95,7 @@ describe('states', () => {
   // covers: ack levels never go down
   // covers: ack 3 read
   // covers: ack 4 played
-  test('acknowledgements never go down, whatever the order', async () => {
+  test('acks never decrease in any order of receipts', async () => {
     const device = await daemon.linked({ ackServerMs: 10, ackDeviceMs: null, ackReadMs: null });
     const board = await Dashboard.open(daemon, device);
     const { messageId } = await board.send(FRIEND, daemon.body());
@@ -113,21 +113,21 @@ describe('states', () => {
 
 describe('chat:update', () => {
   // covers: event chat:update
-  test('one in 100 ms for each chat, and the last one is true', async () => {
+  test('one update per chat and 100 ms, and the last is current', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
     const times = [];
     board.socket.on('chat:update', ({ chat }) => chat.id.startsWith('15550100007') && times.push(Date.now()));
     const begin = Date.now();
     await Promise.all(Array.from({ length: 100 }, () => daemon.incoming(device, '15550100007', daemon.body())));
-    const took = Date.now() - begin;
+    const elapsed = Date.now() - begin;
     const last = await board.next('chat:update', ({ chat }) => chat.unreadCount === 100);
     await sleep(250);
     const updates = board.named('chat:update').filter(({ chat }) => chat.id === '15550100007@c.us');
-    assert.ok(updates.length <= Math.ceil(took / 100) + 3, `${updates.length} in ${took} ms`);
+    assert.ok(updates.length <= Math.ceil(elapsed / 100) + 3, `${updates.length} in ${elapsed} ms`);
     assert.equal(updates.at(-1), last);
     const rest = await daemon.call('GET', `/devices/${device}/chats/15550100007@c.us`);
-    assert.deepEqual(last.chat, rest, 'the chat is as in REST');
+    assert.deepEqual(last.chat, rest, 'the event equals the REST object');
     for (const field of ['id', 'chatId', 'name', 'isGroup', 'lastMessage', 'unreadCount', 'pinned', 'archived', 'muted', 'timestamp']) {
       assert.ok(field in rest, field);
     }
@@ -140,7 +140,7 @@ describe('deletion', () => {
   for (const transports of [['websocket'], ['polling']]) {
     // covers: event device-deleted
     // covers: DELETE /devices/{id}
-    test(`device-deleted, then no namespace, ${transports}`, async () => {
+    test(`device-deleted is emitted and the namespace removed, ${transports}`, async () => {
       const device = await daemon.linked();
       const board = await Dashboard.open(daemon, device, { transports });
       const bystander = await daemon.linked();
@@ -155,7 +155,7 @@ describe('deletion', () => {
       assert.equal(board.named('device-deleted').length, 1);
       assert.equal(await refusal(daemon, device, { transports }), 'Invalid namespace');
       assert.equal((await daemon.request('GET', `/api/v1/devices/${device}`)).status, 404);
-      // The other namespace of the same connection lives on.
+      // The other namespace of the same connection stays open.
       if (shared) await until(() => shared.disconnects.length, 'cut in the shared connection too');
       await daemon.incoming(bystander, FRIEND, daemon.body());
       await beside.next('message');
@@ -165,18 +165,18 @@ describe('deletion', () => {
   }
 
   // covers: event resync
-  test('a device of the same name begins anew', async () => {
+  test('a reused device id starts empty', async () => {
     const device = await daemon.linked();
     const first = await Dashboard.open(daemon, device);
     await daemon.incoming(device, FRIEND, daemon.body());
     await first.next('message');
     await daemon.call('DELETE', `/devices/${device}`);
     await until(() => first.disconnects.length, 'cut');
-    // While the old data is being removed, the id is taken: 409.
+    // The id is refused with 409 until the old data is removed.
     await until(() => daemon.device({}, device).catch((error) => {
       if (!/device_being_deleted/.test(error.message)) throw error;
     }), 'the id is free again');
-    // Its log goes on behind the old one, so that no dashboard takes its events for those of before.
+    // Its seq continues after the old log, so that no dashboard confuses new events with old ones.
     const board = new Dashboard(daemon, device, { since: 0 });
     board.anySeq();
     await board.next('resync', ({ oldestSeq }) => oldestSeq > first.lastSeq);
@@ -207,7 +207,7 @@ describe('connections', () => {
     }
   });
 
-  test('two hundred dashboards are told the same', async () => {
+  test('two hundred dashboards receive equal events', async () => {
     const device = await daemon.linked();
     const boards = await Promise.all(Array.from({ length: 200 }, () => Dashboard.open(daemon, device)));
     const body = daemon.body();

@@ -1,4 +1,4 @@
-// The main flow over each transport: see the code, scan it, receive, send, watch the acknowledgements.
+// The main flow over each transport: QR code, scan, receive, send, acknowledgements.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Daemon, until } from '../daemon.mjs';
@@ -34,9 +34,9 @@ for (const [name, list] of Object.entries(transports)) {
     // covers: connect by websocket
     // covers: connect by polling
     // covers: connect by polling, upgraded
-    test('the transport is the wanted one', async () => {
-      const wanted = list[list.length - 1];
-      await until(() => dashboard.socket.io.engine.transport.name === wanted, `transport ${wanted}`);
+    test('the connection uses the selected transport', async () => {
+      const expected = list[list.length - 1];
+      await until(() => dashboard.socket.io.engine.transport.name === expected, `transport ${expected}`);
     });
 
     // covers: event state
@@ -56,7 +56,7 @@ for (const [name, list] of Object.entries(transports)) {
     test('a live QR code', async () => {
       await daemon.inState(device, 'qr');
       await daemon.call('POST', `/devices/${device}/restart`);
-      // The restart's code is the one that the daemon shows now.
+      // The code after the restart is the current one.
       code = await until(async () => {
         const now = (await daemon.request('GET', `/api/v1/devices/${device}/qr`)).json;
         return now.success && dashboard.named('qr').find((event) => event.qr === now.data.qr);
@@ -101,7 +101,7 @@ for (const [name, list] of Object.entries(transports)) {
 
     // covers: event message
     // covers: GET /devices/{id}/messages/{mid}
-    test('a message comes in', async () => {
+    test('an incoming message emits an event', async () => {
       const body = daemon.body('incoming');
       const networkId = `BB${Date.now().toString(16).toUpperCase()}`;
       const sent = Date.now();
@@ -118,9 +118,9 @@ for (const [name, list] of Object.entries(transports)) {
       assert.ok(Number.isInteger(message.ack) && message.ack >= -1 && message.ack <= 4, 'ack');
       assert.ok(Math.abs(message.timestamp - sent) < 60_000, 'timestamp in ms');
       assert.equal(typeof message.notifyName, 'string');
-      const known = new Set([...Object.keys(exact), 'timestamp', 'ack', 'notifyName']);
+      const allowed = new Set([...Object.keys(exact), 'timestamp', 'ack', 'notifyName']);
       for (const [field, value] of Object.entries(message)) {
-        assert.ok(known.has(field) || value === null, `${field} is for other messages: ${JSON.stringify(value)}`);
+        assert.ok(allowed.has(field) || value === null, `${field} is for other messages: ${JSON.stringify(value)}`);
       }
       assert.equal('author' in message && message.author !== null, false, 'author is for groups');
       const rest = await daemon.call('GET', `/devices/${device}/messages/${id}`);
@@ -128,7 +128,7 @@ for (const [name, list] of Object.entries(transports)) {
       assert.equal((await second.next('message', (other) => other.message.body === body)).seq, event.seq);
     });
 
-    test('the network delivers twice, and it comes in once', async () => {
+    test('a repeated delivery emits one event', async () => {
       const body = daemon.body('twice');
       for (let time = 0; time < 2; time += 1) await daemon.incoming(device, FRIEND, body, { networkId: 'TWICE01' });
       await dashboard.next('message', ({ message }) => message.body === body);
@@ -154,7 +154,7 @@ for (const [name, list] of Object.entries(transports)) {
     // covers: ack 1 server
     // covers: ack 2 device
     // covers: ack 3 read
-    test('a message goes out, and each acknowledgement comes once', async () => {
+    test('a sent message emits each ack once', async () => {
       const text = daemon.body('outgoing');
       const tempId = `temp-${list.join('-')}`;
       const answer = await dashboard.send(FRIEND, text, { tempId });
@@ -195,7 +195,7 @@ for (const [name, list] of Object.entries(transports)) {
         const reads = board.named('message:read').filter(({ messageIds }) => messageIds.includes(messageId));
         assert.equal(reads.length, 1, 'message:read by the contact');
         assert.equal(reads[0].chatId, FRIEND_CHAT);
-        // A message that this daemon sent is message:created, and never message as well.
+        // A message sent by this daemon emits message:created and never message.
         assert.equal(board.named('message').filter((event) => event.message.id === messageId).length, 0);
       }
       const { sent } = await daemon.network(device);
@@ -207,7 +207,7 @@ for (const [name, list] of Object.entries(transports)) {
 
     // covers: POST /devices/{id}/messages/send
     // covers: event message:created
-    test('REST sends too, and dashboards see it', async () => {
+    test('a message sent over REST is emitted', async () => {
       const text = daemon.body('rest');
       const sent = await daemon.call('POST', `/devices/${device}/messages/send`, { to: '+1 555 0100-001', text, tempId: 'over-rest' });
       assert.equal(sent.status, 'queued');
@@ -217,16 +217,16 @@ for (const [name, list] of Object.entries(transports)) {
     });
 
     // covers: GET /devices/{id}/events
-    test('the log over REST is what the sockets were told', async () => {
+    test('the log over REST equals the emitted events', async () => {
       await dashboard.quiet();
       const log = await daemon.events(device);
       assert.deepEqual(log.map(({ seq }) => seq), log.map((_, index) => index + 1));
-      const told = dashboard.all.filter(({ name: event, payload }) => payload.seq && event !== 'message-ack');
-      assert.equal(told[told.length - 1].payload.seq, log.length);
-      for (const { payload } of told) assert.ok(log[payload.seq - 1].timestamp === payload.timestamp, JSON.stringify(log[payload.seq - 1]));
+      const emitted = dashboard.all.filter(({ name: event, payload }) => payload.seq && event !== 'message-ack');
+      assert.equal(emitted[emitted.length - 1].payload.seq, log.length);
+      for (const { payload } of emitted) assert.ok(log[payload.seq - 1].timestamp === payload.timestamp, JSON.stringify(log[payload.seq - 1]));
     });
 
-    test('no rule of the events was broken', () => {
+    test('every event fulfils the rules', () => {
       dashboard.check();
       second.check();
       assert.deepEqual(dashboard.disconnects, []);

@@ -1,4 +1,4 @@
-// Who is let in: places for a key, refusals word for word, revocation and expiry of live sockets, origins.
+// Authentication: where a key is accepted, exact refusals, revocation and expiry with connected sockets, origins.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { randomBytes } from 'node:crypto';
@@ -93,7 +93,7 @@ describe('refusals', () => {
     }
   });
 
-  test('one connection, two namespaces: each is checked by itself', async () => {
+  test('each namespace of a connection is checked', async () => {
     const { key } = await daemon.mint({ scopes: READ, devices: [other] });
     const first = await Dashboard.open(daemon, other, { key });
     const second = new Dashboard(daemon, device, { reuse: first });
@@ -106,7 +106,7 @@ describe('refusals', () => {
     first.close();
   });
 
-  test('one connection, two devices: each is told its own events', async () => {
+  test('each namespace of a connection gets its own events', async () => {
     const first = await Dashboard.open(daemon, other);
     const second = new Dashboard(daemon, device, { reuse: first });
     await second.connected();
@@ -126,7 +126,7 @@ describe('the end of a key', () => {
   for (const transports of [['websocket'], ['polling']]) {
     // covers: resume ends with the key
     // covers: DELETE /api-keys/{keyId}
-    test(`revocation cuts live sockets within a second, ${transports}`, async () => {
+    test(`revocation disconnects sockets within a second, ${transports}`, async () => {
       const minted = await daemon.mint({ scopes: READ });
       const dashboard = await Dashboard.open(daemon, device, { key: minted.key, transports });
       const bystander = await Dashboard.open(daemon, device, { transports });
@@ -145,7 +145,7 @@ describe('the end of a key', () => {
   }
 
   // covers: resume ends with the key
-  test('a key that expires ends its sockets', async () => {
+  test('an expired key disconnects its sockets', async () => {
     const expiresAt = Date.now() + 1_500;
     const { key } = await daemon.mint({ scopes: READ, expiresAt });
     const dashboard = await Dashboard.open(daemon, device, { key });
@@ -172,7 +172,7 @@ describe('scopes', () => {
   });
 
   // covers: POST /api-keys
-  test('no key mints a wider one', async () => {
+  test('a key cannot create a wider key', async () => {
     const { key } = await daemon.mint({ scopes: ['admin'], devices: [other] });
     for (const wider of [{ scopes: ['admin'] }, { scopes: ['messages:send'], devices: [device] }]) {
       const answer = await daemon.request('POST', '/api/v1/api-keys', { key, body: { name: 'wider', ...wider } });
@@ -188,7 +188,7 @@ describe('scopes', () => {
 
 describe('failed tries', () => {
   // covers: rest 429 with Retry-After
-  test('are limited, and never keep a valid key out', async () => {
+  test('are limited without blocking a valid key', async () => {
     const strict = await Daemon.start({ WHARF__AUTH__FAILED_TRIES_PER_MINUTE: '10' });
     try {
       const id = await strict.device();
@@ -204,7 +204,7 @@ describe('failed tries', () => {
       assert.equal((await strict.request('GET', '/api/v1/devices')).status, 200);
       const dashboard = await Dashboard.open(strict, id);
       dashboard.close();
-      // Not a word of the contract about 429 over a socket: it is refused all the same.
+      // The contract defines no 429 for sockets; the connection is refused nevertheless.
       assert.equal(await refusal(strict, id, { key: 'wrong-too' }), 'Invalid API key');
     } finally {
       await strict.stop();

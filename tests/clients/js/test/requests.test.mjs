@@ -1,4 +1,4 @@
-// What clients emit: every event of the contract, and everything that is wrong with an event.
+// Events that clients emit: every event of the contract, and invalid events.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Daemon, sleep, until } from '../daemon.mjs';
@@ -35,7 +35,7 @@ describe('subscribe', () => {
   test('another device is refused', async () => {
     assertFailure(await dashboard.ask('subscribe', { deviceId: 'another' }));
   });
-  test('without a callback it does no harm', async () => {
+  test('works without a callback', async () => {
     const before = dashboard.named('error').length;
     dashboard.socket.emit('subscribe', { deviceId: device });
     await alive();
@@ -66,7 +66,7 @@ describe('message:send', () => {
   });
   // covers: ack -1 error
   // covers: event message:status
-  test('a failing send says failed, with ack -1 and an error', async () => {
+  test('a failed send has ack -1 and an error', async () => {
     await daemon.simulate(device, 'fault', { kind: 'send_permanent', count: 1 });
     const { messageId } = await dashboard.send('15550100077', daemon.body('fails'));
     const failed = await dashboard.next('message:status', (status) => status.messageId === messageId && status.status === 'failed');
@@ -101,7 +101,7 @@ describe('message:send', () => {
       assert.deepEqual(order, bodies.filter((_, index) => index % 3 === chat), 'each chat in order');
     }
   });
-  test('300 at once: each is accepted in order, or told that it is not', async () => {
+  test('300 at once are each accepted in order or refused', async () => {
     const bodies = Array.from({ length: 300 }, (_, index) => daemon.body(`burst ${index}`));
     const answers = await Promise.all(bodies.map((text) => dashboard.ask('message:send', { to: FRIEND, text })));
     for (const answer of answers) if (!answer.success) assertFailure(answer, 'overloaded');
@@ -138,7 +138,7 @@ describe('message:send', () => {
     'several arguments': [1, 2, 3, 4],
   };
   for (const [name, args] of Object.entries(wrong)) {
-    test(`${name}: the callback is told`, async () => {
+    test(`${name}: the callback gets the error`, async () => {
       assertFailure(await dashboard.ask('message:send', ...args));
       await alive();
     });
@@ -165,9 +165,9 @@ describe('message:read', () => {
     await until(async () => {
       const text = JSON.stringify((await daemon.network(device)).read);
       return text.includes('READ1') && text.includes('READ2');
-    }, 'the network has been told');
+    }, 'the read mark at the network');
   });
-  test('wrong ones', async () => {
+  test('invalid requests are refused', async () => {
     for (const args of [[], [{}], [{ chatId: 5 }], [{ chatId: FRIEND_CHAT, messageIds: 'all' }], [{ chatId: 'x y' }], [null]]) {
       assertFailure(await dashboard.ask('message:read', ...args));
     }
@@ -189,7 +189,7 @@ describe('typing and presence', () => {
   });
   // covers: emit typing:start
   // covers: emit typing:stop
-  test('this side types, and stops by itself after 25 s', async () => {
+  test('own typing stops after 25 s', async () => {
     const shown = async () => (await daemon.network(device)).typing.filter((entry) => JSON.stringify(entry).includes(FRIEND));
     const begin = Date.now();
     assert.equal((await dashboard.ask('typing:start', { chatId: FRIEND_CHAT, kind: 'audio' })).success, true);
@@ -202,7 +202,7 @@ describe('typing and presence', () => {
     await until(async () => (await shown()).length === 4, 'it ends by itself', 28_000);
     assert.ok(Date.now() - begin > 24_000, 'not before 25 s');
   });
-  test('wrong ones', async () => {
+  test('invalid requests are refused', async () => {
     for (const name of ['typing:start', 'typing:stop']) {
       for (const args of [[], [{}], [{ chatId: 7 }], ['x']]) assertFailure(await dashboard.ask(name, ...args));
     }
@@ -220,7 +220,7 @@ describe('typing and presence', () => {
   });
 });
 
-describe('what is not understood', () => {
+describe('invalid events', () => {
   // covers: emit an unknown event
   test('an unknown event, with a callback', async () => {
     for (const name of ['no:such', '', 'messages:send', 'state', '__proto__', 'x'.repeat(1_000)]) {
@@ -242,7 +242,7 @@ describe('what is not understood', () => {
     await alive();
   });
   // covers: event error
-  test('a failure without a callback comes as error, to this socket alone', async () => {
+  test('a failure without a callback emits error to this socket only', async () => {
     const other = await Dashboard.open(daemon, device);
     const from = dashboard.all.length;
     dashboard.socket.emit('message:send', { to: 'nobody at all', text: 'x' });
@@ -265,7 +265,7 @@ describe('what is not understood', () => {
       if (!answer.success) assertFailure(answer, 'not_implemented');
     }
   });
-  test('a flood of nonsense is answered to the last one, and nobody else waits', async () => {
+  test('a flood of invalid events is answered without delaying others', async () => {
     const other = await Dashboard.open(daemon, device);
     const flood = Promise.all(Array.from({ length: 2_000 }, () => dashboard.ask('no:such', {})));
     await sleep(5);
@@ -275,12 +275,12 @@ describe('what is not understood', () => {
     for (const answer of await flood) assert.equal(answer.success, false);
     other.close();
   });
-  test('a device that is not linked', async () => {
+  test('an unlinked device refuses to send', async () => {
     const fresh = await daemon.device();
     const board = await Dashboard.open(daemon, fresh);
     const answer = await board.ask('message:send', { to: FRIEND, text: daemon.body('early') });
     if (!answer.success) assertFailure(answer);
     board.close();
   });
-  test('nothing broke a rule', () => dashboard.check());
+  test('every event fulfils the rules', () => dashboard.check());
 });

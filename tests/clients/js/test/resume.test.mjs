@@ -17,7 +17,7 @@ async function traffic(daemon, device, count, { wide = 16, size = 0, from = FRIE
   await Promise.all(Array.from({ length: wide }, one));
 }
 
-// Notifications come by themselves, after what is counted here.
+// Notifications arrive later than the events that are counted here.
 const QUIET = { WHARF__LOG__LEVEL: 'info', WHARF__NOTIFY__ENABLED: 'false' };
 
 describe('resume', () => {
@@ -32,7 +32,7 @@ describe('resume', () => {
   const newest = async () => (await daemon.events(device)).at(-1).seq;
 
   // covers: resume by auth.since
-  test('auth.since: all that is newer, in order, then live', async () => {
+  test('auth.since replays newer events in order, then live ones', async () => {
     const last = await newest();
     for (const [since, transport] of [[0, 'websocket'], [0, 'polling'], [7, 'polling'], [last - 1, 'websocket'], [last, 'websocket']]) {
       const board = await Dashboard.open(daemon, device, { since, transports: [transport] });
@@ -84,7 +84,7 @@ describe('resume', () => {
     board.close();
   });
 
-  test('a since that is no number does no harm', async () => {
+  test('an invalid since is ignored', async () => {
     for (const since of ['abc', -1, 1.5, null, {}, [], true, 1e300, '', 'NaN', '9'.repeat(40)]) {
       const board = new Dashboard(daemon, device, { auth: { since } });
       board.anySeq();
@@ -93,7 +93,7 @@ describe('resume', () => {
     }
   });
 
-  test('under load, while it connects and disconnects all the time', async () => {
+  test('no gap under load with constant reconnects', async () => {
     const { seq: start } = (await daemon.events(device)).at(-1);
     let running = true;
     const load = Promise.all([
@@ -106,7 +106,7 @@ describe('resume', () => {
       })(),
     ]).then(() => (running = false));
 
-    // Three clients, each with a pace and a transport of its own; they go away without a word.
+    // Three clients with different pauses and transports; they drop without a disconnect packet.
     const reader = async (transports, pause) => {
       let since = start;
       let rounds = 0;
@@ -119,7 +119,7 @@ describe('resume', () => {
         board.check();
         assert.equal(board.named('resync').length, 0);
         for (const { name, payload } of board.all) if (payload.seq && name !== 'message-ack') seen.push(payload.seq);
-        // An alias that was cut off: its entry counts as seen.
+        // The alias was cut off; its entry counts as received.
         since = board.lastSeq ?? since;
         rounds += 1;
       };
@@ -147,7 +147,7 @@ describe('resume', () => {
     }
   });
 
-  test('many devices at once keep their logs apart', async () => {
+  test('the logs of many devices stay separate', async () => {
     const devices = await Promise.all([1, 2, 3].map(() => daemon.linked()));
     const boards = await Promise.all(devices.map((id) => Dashboard.open(daemon, id, { since: 0 })));
     await Promise.all(devices.map((id) => traffic(daemon, id, 50, { wide: 4 })));
@@ -158,17 +158,17 @@ describe('resume', () => {
   });
 });
 
-describe('over the end of the daemon', () => {
+describe('across restarts of the daemon', () => {
   for (const [name, stop] of [['SIGTERM', 'term'], ['SIGKILL', 'kill']]) {
     // covers: resume over restarts
-    test(`${name}: a dashboard comes back by itself and misses nothing`, async () => {
+    test(`${name}: a dashboard reconnects without loss`, async () => {
       const daemon = await Daemon.start(QUIET);
       const board = { seqs: [], disconnects: [], refusals: [], states: [] };
       let socket;
       try {
         const device = await daemon.linked();
         let since = 0;
-        // As a frontend would have it: the client's own reconnection, with the last seq that it has.
+        // As in a frontend: the client reconnects by itself with its last seq.
         socket = io(`${daemon.url}/device/${device}`, {
           path: PATH, transports: ['websocket'], forceNew: true, query: { apiKey: daemon.key },
           auth: (done) => done({ since }), reconnectionDelay: 50, reconnectionDelayMax: 200,
@@ -257,10 +257,10 @@ describe('a client that does not read', () => {
     return client;
   }
 
-  test('holds no memory, and resumes without loss', async () => {
+  test('uses bounded memory and resumes without loss', async () => {
     const healthy = await Dashboard.open(daemon, device);
     const before = daemon.resident();
-    // 4 MB of log for each of twenty: 80 MB, if the daemon kept them.
+    // 4 MB of log for each of twenty clients would be 80 MB in memory.
     const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => stalled(index % 2 ? 0 : undefined)));
     await traffic(daemon, device, 600, { size: 4_000 });
     await until(() => healthy.named('message').length === 600, 'the healthy one has all', 10_000);
@@ -270,7 +270,7 @@ describe('a client that does not read', () => {
     healthy.check();
     assert.deepEqual(healthy.disconnects, []);
 
-    // They read on: what they get has no gap, and each is either cut or has all.
+    // When they read again, their events have no gap, and each is either disconnected or complete.
     const end = (await daemon.events(device)).at(-1).seq;
     const seqs = (client) => client.packets.flatMap((packet) => {
       const found = /^42[^[]*(\[.*)$/s.exec(packet);
@@ -293,8 +293,8 @@ describe('a client that does not read', () => {
     for (const { socket } of clients) socket.terminate();
   });
 
-  test('the real client that is cut comes back by itself and has all', async () => {
-    // More than the buffers of the two kernels hold.
+  test('a disconnected client reconnects and has everything', async () => {
+    // More than the kernel buffers of both sides hold.
     await traffic(daemon, device, 1_000, { size: 4_000 });
     let since = 0;
     const seqs = [];

@@ -1,4 +1,4 @@
-// Deliveries, verified with the library for Standard Webhooks from npm.
+// Verifies deliveries with the Standard Webhooks library from npm.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
@@ -26,7 +26,7 @@ before(async () => {
   const made = await daemon.call('POST', `/devices/${device}/webhooks`, { url, events: ['state', 'qr'] });
   secret = daemon.secret(made.signingSecret);
   await daemon.call('POST', `/webhooks/${made.webhook.id}/test`);
-  // Events of the device that is starting are delivered too.
+  // Events of the starting device are delivered as well.
   delivery = await until(() => received.find((one) => type(one) === 'webhook:test'), 'the test delivery');
 });
 after(async () => {
@@ -34,12 +34,12 @@ after(async () => {
   receiver.close();
 });
 
-test('a delivery is verified and read', () => {
+test('a delivery verifies', () => {
   const { headers, body } = delivery;
   assert.equal(new Webhook(secret).verify(body, headers).type, 'webhook:test');
 });
 
-test('a wrong secret, a changed body and an old time are refused', () => {
+test('a wrong secret, changed body or old time is refused', () => {
   const { headers, body } = delivery;
   const other = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
   assert.throws(() => new Webhook(other).verify(body, headers), /signature/i);

@@ -1,4 +1,4 @@
-"""What the random requests of schemathesis are steered by: they are to reach devices that exist, and to count."""
+"""Hooks of schemathesis: direct random requests to existing devices and count them."""
 
 import itertools
 import os
@@ -16,12 +16,12 @@ MESSAGES = os.environ["FUZZ_MESSAGES"].split(",")
 CHATS = os.environ["FUZZ_CHATS"].split(",")
 GROUPS = os.environ["FUZZ_GROUPS"].split(",")
 TALLY = pathlib.Path(os.environ["FUZZ_TALLY"])
-# These end a device, so they go to devices that are there for it.
+# These requests end a device, so they are sent to expendable devices.
 ENDING = ("/logout", "/stop", "/restart")
 CALLS = ["scan", "incoming", "receipt", "typing", "presence", "fault", "network", "reaction", "edit", "revoke", "call",
          "vote", "star", "delete", "read", "chat", "group", "pair"]
 
-dice = random.Random(11)
+rng = random.Random(11)
 lock = threading.Lock()
 calls = itertools.count(1)
 victims = itertools.count(1)
@@ -36,23 +36,23 @@ def ends_a_device(case):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     with lock:
-        # Two thirds reach what exists; the rest stays as random as it was drawn.
-        steered = dice.random() < 0.67
-        known = {"mid": dice.choice(MESSAGES), "chatId": dice.choice(CHATS), "cid": dice.choice(CHATS),
-                 "gid": dice.choice(GROUPS)}
-        device = victim if ends_a_device(case) else dice.choice(DEVICES)
-        known |= {"call": dice.choice(CALLS), "id": device, "deviceId": device}
+        # Two thirds address existing devices; the rest stays random.
+        steered = rng.random() < 0.67
+        existing = {"mid": rng.choice(MESSAGES), "chatId": rng.choice(CHATS), "cid": rng.choice(CHATS),
+                 "gid": rng.choice(GROUPS)}
+        device = victim if ends_a_device(case) else rng.choice(DEVICES)
+        existing |= {"call": rng.choice(CALLS), "id": device, "deviceId": device}
     for name, drawn in (case.path_parameters or {}).items():
-        # What was drawn can be a device that an earlier answer named.
+        # The generated id can name a device of an earlier answer.
         spared = drawn in DEVICES and ends_a_device(case)
-        if name in known and (steered or spared):
-            case.path_parameters[name] = known[name]
+        if name in existing and (steered or spared):
+            case.path_parameters[name] = existing[name]
     if case.path.startswith("/api/v1/simulator") and isinstance(case.body, dict):
         tame(case)
 
 
 def tame(case):
-    """No panic: it is looked for in the log. No end, and no hour of silence, for the devices that hold the data."""
+    """Prevents injected panics, which the log check rejects, and faults that end or silence the data devices."""
     body = case.body
     if body.get("kind") in ("panic", "log_out", "ban"):
         body["kind"] = "drop_link"
@@ -73,7 +73,7 @@ def after_call(context, case, response):
 
 
 def renew(deleted):
-    """The next device to be ended, in place of the deleted one."""
+    """Creates the next expendable device after a deletion."""
     global victim
     if deleted != victim:
         return

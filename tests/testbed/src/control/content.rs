@@ -1,11 +1,11 @@
-//! What somebody sends besides text: reads the fields of `incoming` that describe it.
+//! Parses the fields of `incoming` that describe content besides text.
 
 use serde_json::Value;
 
 use super::fields::Fields;
 use super::{Refusal, files};
 use crate::phone::keys;
-use crate::phone::spoken::{Card, Content, Place, Question};
+use crate::phone::outbound::{Card, Content, Location, PollQuestion};
 use crate::server::World;
 
 const MAX_NAME: usize = 255;
@@ -30,7 +30,7 @@ const TYPES: [&str; 13] = [
     "unknown",
 ];
 
-/// Reads `type`, `media`, `location`, `contact`, `contacts` and `poll`.
+/// Parses `type`, `media`, `location`, `contact`, `contacts` and `poll`.
 pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Refusal> {
     let kind = fields.word("type", &TYPES)?;
     let mut given = DESCRIPTIONS.into_iter().filter(|name| fields.value(name).is_some());
@@ -40,10 +40,10 @@ pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Ref
     }
     let (content, is) = match (name, fields.value(name.unwrap_or_default())) {
         (Some("media"), Some(value)) => return files::media(value, kind, world),
-        (Some("location"), Some(value)) => (Content::Place(place(value)?), "location"),
-        (Some("contact"), Some(value)) => (Content::Cards(vec![card("contact", value)?]), "vcard"),
-        (Some("contacts"), Some(_)) => (Content::Cards(cards(fields)?), "vcard"),
-        (Some(_), Some(value)) => (Content::Question(question(value)?), "poll_creation"),
+        (Some("location"), Some(value)) => (Content::Location(place(value)?), "location"),
+        (Some("contact"), Some(value)) => (Content::Contacts(vec![card("contact", value)?]), "vcard"),
+        (Some("contacts"), Some(_)) => (Content::Contacts(cards(fields)?), "vcard"),
+        (Some(_), Some(value)) => (Content::Poll(question(value)?), "poll_creation"),
         _ => (bare(fields, kind)?, "chat"),
     };
     if kind.is_some_and(|kind| kind != is) {
@@ -52,15 +52,15 @@ pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Ref
     Ok(content)
 }
 
-/// A type that nothing describes.
+/// A type without a description.
 fn bare(fields: &Fields<'_>, kind: Option<&str>) -> Result<Content, Refusal> {
     let missing = match kind {
         None | Some("chat") => return Ok(Content::Text),
         Some("revoked") => {
-            return Err(fields.wrong("type", "cannot be revoked; the call revoke takes a message back"));
+            return Err(fields.wrong("type", "cannot be revoked; use the call revoke"));
         }
         Some("call_log" | "unknown") => {
-            return Err(fields.wrong("type", "is nothing that somebody can write"));
+            return Err(fields.wrong("type", "cannot be written"));
         }
         Some("location") => "location",
         Some("vcard") => "contact",
@@ -70,9 +70,9 @@ fn bare(fields: &Fields<'_>, kind: Option<&str>) -> Result<Content, Refusal> {
     Err(fields.wrong(missing, "is required for this type"))
 }
 
-fn place(value: &Value) -> Result<Place, Refusal> {
+fn place(value: &Value) -> Result<Location, Refusal> {
     let fields = Fields::nested("location".to_owned(), value, &["latitude", "longitude", "description"])?;
-    Ok(Place {
+    Ok(Location {
         latitude: fields.required("latitude", fields.number("latitude", -90.0..=90.0)?)?,
         longitude: fields.required("longitude", fields.number("longitude", -180.0..=180.0)?)?,
         description: fields.text("description", MAX_NAME)?.map(str::to_owned),
@@ -87,7 +87,7 @@ fn cards(fields: &Fields<'_>) -> Result<Vec<Card>, Refusal> {
     values.iter().enumerate().map(|(at, value)| card(&format!("contacts[{at}]"), value)).collect()
 }
 
-/// `{ displayName, vcard }`, or a `number` in place of the card.
+/// `{ displayName, vcard }`, or `number` instead of `vcard`.
 fn card(path: &str, value: &Value) -> Result<Card, Refusal> {
     let fields = Fields::nested(path.to_owned(), value, &["displayName", "vcard", "number"])?;
     let display_name = fields.required("displayName", fields.text("displayName", MAX_NAME)?)?.to_owned();
@@ -103,7 +103,7 @@ fn card(path: &str, value: &Value) -> Result<Card, Refusal> {
     Ok(Card { display_name, vcard })
 }
 
-fn question(value: &Value) -> Result<Question, Refusal> {
+fn question(value: &Value) -> Result<PollQuestion, Refusal> {
     let fields = Fields::nested("poll".to_owned(), value, &["name", "options", "allowMultipleAnswers"])?;
     let name = fields.required("name", fields.text("name", MAX_NAME)?)?.to_owned();
     let options = fields.texts("options", MAX_OPTIONS, MAX_OPTION)?;
@@ -115,5 +115,5 @@ fn question(value: &Value) -> Result<Question, Refusal> {
     }
     let several = fields.flag("allowMultipleAnswers")?.unwrap_or(false);
     let secret: [u8; 32] = keys::bytes();
-    Ok(Question { name, options, several, secret: secret.to_vec() })
+    Ok(PollQuestion { name, options, several, secret: secret.to_vec() })
 }

@@ -1,8 +1,8 @@
-//! Something goes wrong, at a test's word.
+//! Arms the faults that a test requests.
 //!
-//! Beyond the simulator's kinds: `replace_stream` (the device has connected elsewhere),
-//! `client_outdated` and `unavailable` (`count` logins are refused so), `slow_link` (`durationMs`
-//! before each stanza), `phones_offline` (the others' phones, for `durationMs`), `heal` (nothing of it any more). A temporary ban takes its code from `count`.
+//! In addition to the simulator's kinds: `replace_stream` (the device has connected elsewhere), `client_outdated`,
+//! `unavailable` (for `count` logins), `slow_link` (`durationMs` before each stanza), `phones_offline` (the phones of
+//! others, for `durationMs`), `heal` (ends all faults). A temporary ban takes its code from `count`.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use tokio::time::Instant;
 
 use super::fields::Fields;
 use super::{Answer, Call, Refusal};
-use crate::server::mishaps::{Kind, Manner, Mishap};
+use crate::server::message_faults::{FaultEffect, MessageFault, MessageFaultKind};
 
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_DELAY_MS: u64 = 86_400_000;
-/// How long a stall lasts, and how slow a slow send is, when nothing else is said.
+/// Defaults for the length of a stall and the delay of a slow send.
 const DEFAULT_STALL_MS: u64 = 60_000;
 const DEFAULT_SLOW_MS: u64 = 1_000;
-/// How long a temporary ban lasts, and why there is one, when nothing else is said.
+/// Defaults for the length and reason of a temporary ban.
 const DEFAULT_BAN_MS: u64 = 3_600_000;
 const BAN_CODE: u16 = 101;
 
-/// How slow a slow link is, when nothing else is said.
+/// The default delay of a slow link.
 const DEFAULT_SLOW_LINK_MS: u64 = 200;
-/// How long phones are off, when nothing else is said.
+/// The default time that phones are offline.
 const DEFAULT_AWAY_MS: u64 = 5_000;
 
 const KINDS: [&str; 19] = [
@@ -50,14 +50,14 @@ const KINDS: [&str; 19] = [
 ];
 
 impl Call {
-    /// See the module.
+    /// Arms a fault; see the module.
     pub(super) async fn fault(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["kind", "count", "durationMs", "value"])?;
         let kind = fields.required("kind", fields.word("kind", &KINDS)?)?;
         let count = fields.integer("count", 0..=MAX_COUNT)?;
         let duration = fields.integer("durationMs", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
-        if let Some(message) = message_fault(kind) {
-            self.account.lock().mishaps.arm(mishap(message, &fields, count, duration)?);
+        if let Some(message) = message_fault_kind(kind) {
+            self.account.lock().message_faults.arm(message_fault(message, &fields, count, duration)?);
             return Ok(json!({ "kind": kind }));
         }
         let account = &self.account;
@@ -97,49 +97,52 @@ impl Call {
             }
             "stall" if count == Some(0) => account.stall(Duration::ZERO),
             "stall" => account.stall(duration.unwrap_or(Duration::from_millis(DEFAULT_STALL_MS))),
-            "heal" => account.heal(),
-            _ => return Err(fields.wrong("kind", "is the daemon's own and not the network's")),
+            "heal" => account.clear_faults(),
+            _ => return Err(fields.wrong("kind", "is a fault of the daemon, not of the network")),
         }
         Ok(json!({ "kind": kind }))
     }
 }
 
-fn message_fault(kind: &str) -> Option<Kind> {
+fn message_fault_kind(kind: &str) -> Option<MessageFaultKind> {
     Some(match kind {
-        "send_transient" => Kind::SendTransient,
-        "send_permanent" => Kind::SendPermanent,
-        "send_unknown" => Kind::SendUnknown,
-        "slow_send" => Kind::SlowSend,
-        "duplicate_incoming" => Kind::DuplicateIncoming,
-        "reorder_receipts" => Kind::ReorderReceipts,
-        "garble_incoming" => Kind::GarbleIncoming,
+        "send_transient" => MessageFaultKind::SendTransient,
+        "send_permanent" => MessageFaultKind::SendPermanent,
+        "send_unknown" => MessageFaultKind::SendUnknown,
+        "slow_send" => MessageFaultKind::SlowSend,
+        "duplicate_incoming" => MessageFaultKind::DuplicateIncoming,
+        "reorder_receipts" => MessageFaultKind::ReorderReceipts,
+        "garble_incoming" => MessageFaultKind::GarbleIncoming,
         _ => return None,
     })
 }
 
-/// Without `count` and `durationMs` it strikes once.
-fn mishap(
-    kind: Kind,
+/// Triggers once if there is neither `count` nor `durationMs`.
+fn message_fault(
+    kind: MessageFaultKind,
     fields: &Fields<'_>,
     count: Option<u64>,
     duration: Option<Duration>,
-) -> Result<Mishap, Refusal> {
-    let manner = match (kind, fields.value("value")) {
-        (Kind::SlowSend, _) => {
+) -> Result<MessageFault, Refusal> {
+    let effect = match (kind, fields.value("value")) {
+        (MessageFaultKind::SlowSend, _) => {
             let given = fields.integer("value", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
-            Manner::Delay(given.or(duration).unwrap_or(Duration::from_millis(DEFAULT_SLOW_MS)))
+            FaultEffect::Delay(given.or(duration).unwrap_or(Duration::from_millis(DEFAULT_SLOW_MS)))
         }
-        (_, None) => Manner::Usual,
-        (Kind::SendUnknown, Some(Value::String(word))) if word == "lost" => Manner::Lost,
-        (Kind::SendTransient | Kind::SendPermanent, Some(_)) => {
+        (_, None) => FaultEffect::Usual,
+        (MessageFaultKind::SendUnknown, Some(Value::String(word))) if word == "lost" => FaultEffect::Lost,
+        (MessageFaultKind::SendTransient | MessageFaultKind::SendPermanent, Some(_)) => {
             let code = fields.integer("value", 400..=599)?.and_then(|code| u16::try_from(code).ok());
-            code.map_or(Manner::Usual, Manner::Code)
+            code.map_or(FaultEffect::Usual, FaultEffect::Code)
         }
-        (Kind::SendUnknown, Some(_)) => return Err(fields.wrong("value", "must be \"lost\" or absent")),
-        (_, Some(_)) => return Err(fields.wrong("value", "is not taken by this kind")),
+        (MessageFaultKind::SendUnknown, Some(_)) => {
+            return Err(fields.wrong("value", "must be \"lost\" or absent"));
+        }
+        (_, Some(_)) => return Err(fields.wrong("value", "is not allowed for this kind")),
     };
-    // Without a `value` the duration of a slow send is the delay, not how long it is armed.
-    let lasts = if kind == Kind::SlowSend && fields.value("value").is_none() { None } else { duration };
+    // Without `value`, `durationMs` is the delay of a slow send.
+    let lasts =
+        if kind == MessageFaultKind::SlowSend && fields.value("value").is_none() { None } else { duration };
     let left = if lasts.is_some() { count } else { Some(count.unwrap_or(1)) };
-    Ok(Mishap { kind, manner, left, until: lasts.map(|lasts| Instant::now() + lasts) })
+    Ok(MessageFault { kind, effect, left, until: lasts.map(|lasts| Instant::now() + lasts) })
 }

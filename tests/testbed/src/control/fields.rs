@@ -1,4 +1,4 @@
-//! Reads the fields of a JSON object and names the one that is wrong, in the words of Wharf's simulator.
+//! Reads the fields of a JSON object; errors name the field, with the sentences of Wharf's simulator.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,21 +8,21 @@ use serde_json::{Map, Value};
 use super::Refusal;
 use crate::id::Id;
 
-/// How much of an unknown field's name is repeated in an error.
+/// Characters of an unknown field's name that an error repeats.
 const NAME_SHOWN: usize = 64;
-/// A message id's length in bytes.
+/// Maximum length of a message id in bytes.
 const MAX_ID: usize = 1_024;
 /// The last millisecond of the year 9999.
 const MAX_TIME: u64 = 253_402_300_799_999;
 
 /// The fields of one object.
 pub(crate) struct Fields<'a> {
-    /// Where the object stands; empty at the top of a request.
+    /// The object's path; empty at the top of a request.
     path: String,
     map: &'a Map<String, Value>,
 }
 
-/// A message as Wharf names it: `true_15550100001@c.us_3EB0…`, in a group of others with the member at the end.
+/// A message id as Wharf writes it: `true_15550100001@c.us_3EB0…`, with the author at the end in groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MessageId {
     pub(crate) from_me: bool,
@@ -32,29 +32,29 @@ pub(crate) struct MessageId {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `map`, which may have no other than the `known` ones.
+    /// Rejects fields that are not in `allowed`.
     pub(crate) fn new(
         path: impl Into<String>,
         map: &'a Map<String, Value>,
-        known: &[&str],
+        allowed: &[&str],
     ) -> Result<Self, Refusal> {
         let fields = Self { path: path.into(), map };
-        let Some(name) = map.keys().find(|name| !known.contains(&name.as_str())) else {
+        let Some(name) = map.keys().find(|name| !allowed.contains(&name.as_str())) else {
             return Ok(fields);
         };
         let shown: String = name.chars().take(NAME_SHOWN).collect();
-        Err(fields.wrong(&shown, format!("is not known; there are {}", known.join(", "))))
+        Err(fields.wrong(&shown, format!("is not known; there are {}", allowed.join(", "))))
     }
 
-    /// The fields of an object that stands in a list or another object.
-    pub(crate) fn nested(path: String, value: &'a Value, known: &[&str]) -> Result<Self, Refusal> {
+    /// The fields of an object inside a list or another object.
+    pub(crate) fn nested(path: String, value: &'a Value, allowed: &[&str]) -> Result<Self, Refusal> {
         let Value::Object(map) = value else {
             return Err(Refusal::Invalid { field: path, message: "must be an object".to_owned() });
         };
-        Self::new(path, map, known)
+        Self::new(path, map, allowed)
     }
 
-    /// That `name` is wrong, and what is right.
+    /// An error for the field `name`.
     pub(crate) fn wrong(&self, name: &str, message: impl Into<String>) -> Refusal {
         Refusal::Invalid { field: self.path_of(name), message: message.into() }
     }
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// A field that is there and not `null`.
+    /// A field that is present and not `null`.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name).filter(|value| !value.is_null())
     }
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A yes or no.
+    /// A boolean.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.value(name) {
             None => Ok(None),
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// One of these words.
+    /// One of `words`.
     pub(crate) fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Refusal> {
         let Some(text) = self.text(name, NAME_SHOWN)? else {
             return Ok(None);
@@ -175,12 +175,12 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A moment, in milliseconds since the Unix epoch.
+    /// A time in milliseconds since the Unix epoch.
     pub(crate) fn time(&self, name: &str) -> Result<Option<u64>, Refusal> {
         self.integer(name, 0..=MAX_TIME)
     }
 
-    /// What a field must be there for.
+    /// An error if the value is absent.
     pub(crate) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, Refusal> {
         value.ok_or_else(|| self.wrong(name, "is required"))
     }

@@ -1,4 +1,4 @@
-//! Files that somebody sends: given as base64, or made up to a size.
+//! Files of incoming messages, given as base64 or generated to a size.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,17 +8,17 @@ use wacore::download::MediaType;
 use super::fields::Fields;
 use super::{MAX_BODY, Refusal};
 use crate::media::cipher;
-use crate::phone::spoken::{Content, File, FileKind};
+use crate::phone::outbound::{Content, File, FileKind};
 use crate::server::World;
 
-/// The largest file that is made up.
+/// The largest generated file.
 const MAX_FILE: u64 = 128 << 20;
 const MAX_DATA: usize = 8 << 20;
 const MAX_NAME: usize = 255;
 const KNOWN: [&str; 8] =
     ["data", "mimetype", "filename", "caption", "asVoice", "asSticker", "asDocument", "sizeBytes"];
 
-/// Reads `media`, encrypts what it describes and puts it into the media store.
+/// Parses `media`, encrypts the file and stores it in the media store.
 pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<Content, Refusal> {
     let fields = Fields::nested("media".to_owned(), value, &KNOWN)?;
     fields.text("caption", MAX_BODY)?;
@@ -28,10 +28,12 @@ pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<
     let bytes = match (size, fields.text("data", MAX_DATA)?) {
         (Some(_), Some(_)) => return Err(fields.wrong("sizeBytes", "is for files without data")),
         (None, None) => return Err(fields.wrong("data", "is required, or sizeBytes in its place")),
-        (Some(size), None) => made_up(mimetype.unwrap_or_default(), usize::try_from(size).unwrap_or(0)),
+        (Some(size), None) => {
+            generated_file(mimetype.unwrap_or_default(), usize::try_from(size).unwrap_or(0))
+        }
         (None, Some(data)) => STANDARD.decode(data).map_err(|_| fields.wrong("data", "must be base64"))?,
     };
-    let mimetype = mimetype.unwrap_or_else(|| looks_like(&bytes)).to_owned();
+    let mimetype = mimetype.unwrap_or_else(|| detect_mimetype(&bytes)).to_owned();
     let kind = as_what(&fields, kind)?.unwrap_or_else(|| of_mimetype(&mimetype));
     let sealed = cipher::seal(&world.media, &bytes, type_of(kind));
     let sealed = sealed.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
@@ -48,7 +50,7 @@ pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<
     })))
 }
 
-/// As what the file is sent, where the type or a flag says so.
+/// The kind that the type or a flag requests.
 fn as_what(fields: &Fields<'_>, kind: Option<&str>) -> Result<Option<FileKind>, Refusal> {
     let mut found = match kind {
         None => None,
@@ -85,8 +87,8 @@ fn of_mimetype(mimetype: &str) -> FileKind {
     }
 }
 
-/// The type that a file's beginning shows, as a phone finds it that was told none.
-fn looks_like(bytes: &[u8]) -> &'static str {
+/// The MIME type that a file's first bytes show.
+fn detect_mimetype(bytes: &[u8]) -> &'static str {
     let shown: [(&[u8], &str); 6] = [
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"GIF8", "image/gif"),
@@ -112,10 +114,10 @@ fn type_of(kind: FileKind) -> MediaType {
     }
 }
 
-/// The file of `size` bytes of which a call of `incoming` says no more than that: a beginning that shows the type,
-/// then bytes that repeat only after a while. The same for the same type and size.
+/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a long
+/// period. Depends on type and size only.
 #[must_use]
-pub fn made_up(mimetype: &str, size: usize) -> Vec<u8> {
+pub fn generated_file(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {
         "image/png" => b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89",
         "image/gif" => b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff",

@@ -1,13 +1,13 @@
-//! Somebody else changes a group, or brings the account into one.
+//! Changes groups as another member, or adds the account to one.
 
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::{Answer, Call, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::scene::Circle;
-use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
-use crate::server::groups::{Found, Happened, tell_all};
+use crate::scene::SimulatedGroup;
+use crate::scene::group_rules::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
+use crate::server::groups::{GroupError, GroupEvent, notify_members};
 
 const KNOWN: [&str; 7] = ["groupId", "change", "participants", "subject", "description", "author", "unheard"];
 const CHANGES: [&str; 10] = [
@@ -24,8 +24,8 @@ const CHANGES: [&str; 10] = [
 ];
 
 impl Call {
-    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; `unheard`: the network does
-    /// not get to tell it.
+    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the network
+    /// does not send a notification.
     pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &KNOWN)?;
         let group = fields.required("groupId", fields.id("groupId")?)?;
@@ -36,30 +36,30 @@ impl Call {
         let people = self.people(&fields, change)?;
         let author = self.changer(&fields)?;
         self.linked()?;
-        let (circle, happened) = if change == "created" {
-            (self.made(&fields, &group, author.as_deref(), &people)?, Happened::Created)
+        let (group_state, event) = if change == "created" {
+            (self.made(&fields, &group, author.as_deref(), &people)?, GroupEvent::Created)
         } else {
             self.changed(&fields, &group, change, &people)?
         };
         let me = self.account.number.as_str();
         if fields.flag("unheard")?.unwrap_or(false) {
-            return Ok(json!({ "group": self.shown(&circle) }));
+            return Ok(json!({ "group": self.shown(&group_state) }));
         }
-        match &happened {
-            // Each goes by themselves.
-            Happened::Left(people) => {
+        match &event {
+            // Each member leaves separately.
+            GroupEvent::Left(people) => {
                 for person in people {
-                    let left = Happened::Left(vec![person.clone()]);
-                    let told = tell_all(&self.world, me, &circle, &left, Some(person)).await;
-                    confirmed(told, WAIT).await?;
+                    let left = GroupEvent::Left(vec![person.clone()]);
+                    let receivers = notify_members(&self.world, me, &group_state, &left, Some(person)).await;
+                    confirmed(receivers, WAIT).await?;
                 }
             }
-            happened => {
-                let told = tell_all(&self.world, me, &circle, happened, author.as_deref()).await;
-                confirmed(told, WAIT).await?;
+            event => {
+                let receivers = notify_members(&self.world, me, &group_state, event, author.as_deref()).await;
+                confirmed(receivers, WAIT).await?;
             }
         }
-        Ok(json!({ "group": self.shown(&circle) }))
+        Ok(json!({ "group": self.shown(&group_state) }))
     }
 
     fn people(&self, fields: &Fields<'_>, change: &str) -> Result<Vec<String>, Refusal> {
@@ -70,9 +70,9 @@ impl Call {
             return Err(fields.wrong("participants", message));
         }
         let number = |(at, id): (usize, &Id)| match id {
-            // Nobody's numbers are refused by the group's rules.
+            // The group's rules reject unregistered numbers.
             Id::Number(number) => Ok(number.clone()),
-            other => Ok(self.somebody(&format!("participants[{at}]"), other)?.0.number.clone()),
+            other => Ok(self.account_of(&format!("participants[{at}]"), other)?.0.number.clone()),
         };
         ids.iter().enumerate().map(number).collect()
     }
@@ -80,29 +80,29 @@ impl Call {
     fn changer(&self, fields: &Fields<'_>) -> Result<Option<String>, Refusal> {
         match fields.id("author")? {
             None => Ok(None),
-            Some(author) => Ok(Some(self.somebody("author", &author)?.0.number.clone())),
+            Some(author) => Ok(Some(self.account_of("author", &author)?.0.number.clone())),
         }
     }
 
-    /// A group that somebody made, with the account in it.
+    /// A group that another member created with the account in it.
     fn made(
         &self,
         fields: &Fields<'_>,
         group: &Id,
         author: Option<&str>,
         people: &[String],
-    ) -> Result<Circle, Refusal> {
+    ) -> Result<SimulatedGroup, Refusal> {
         let subject = fields.required("subject", fields.text("subject", MAX_SUBJECT)?)?;
         let me = self.account.number.as_str();
-        let mut circle = Circle::made(&group.to_string(), subject, author.unwrap_or(me), now());
+        let mut group_state = SimulatedGroup::made(&group.to_string(), subject, author.unwrap_or(me), now());
         if author.is_none_or(|author| author == me) {
-            circle.owner = None;
-            circle.members = vec![Member { number: me.to_owned(), role: Role::Member }];
+            group_state.owner = None;
+            group_state.members = vec![Member { number: me.to_owned(), role: Role::Member }];
         }
-        circle.meet(me);
-        circle.change(Change::Add, people);
-        self.world.groups.put(me, circle.clone()).map_err(|_| full())?;
-        Ok(circle)
+        group_state.meet(me);
+        group_state.change(Change::Add, people);
+        self.world.groups.put(me, group_state.clone()).map_err(|_| full())?;
+        Ok(group_state)
     }
 
     fn changed(
@@ -111,31 +111,31 @@ impl Call {
         group: &Id,
         change: &str,
         people: &[String],
-    ) -> Result<(Circle, Happened), Refusal> {
+    ) -> Result<(SimulatedGroup, GroupEvent), Refusal> {
         let subject = fields.text("subject", MAX_SUBJECT)?.map(str::to_owned);
         let description = fields.text_or_empty("description", MAX_DESCRIPTION)?.map(str::to_owned);
-        let members = |change| Happened::Members(change, people.to_vec());
-        let happened = match change {
+        let members = |change| GroupEvent::Members(change, people.to_vec());
+        let event = match change {
             "add" => members(Change::Add),
             "remove" => members(Change::Remove),
             "promote" => members(Change::Promote),
             "demote" => members(Change::Demote),
-            "leave" => Happened::Left(people.to_vec()),
+            "leave" => GroupEvent::Left(people.to_vec()),
             "subject" => {
                 fields.required("subject", subject.as_ref())?;
-                Happened::Subject
+                GroupEvent::Subject
             }
             "description" => {
                 fields.required("description", description.as_ref())?;
-                Happened::Description
+                GroupEvent::Description
             }
-            "picture" => Happened::Picture,
-            _ => Happened::Revoked,
+            "picture" => GroupEvent::Picture,
+            _ => GroupEvent::Revoked,
         };
-        let apply = |circle: &mut Circle| -> Result<(), Refusal> {
-            match &happened {
-                Happened::Members(change, people) => {
-                    let outcomes = circle.change(*change, people);
+        let apply = |group_state: &mut SimulatedGroup| -> Result<(), Refusal> {
+            match &event {
+                GroupEvent::Members(change, people) => {
+                    let outcomes = group_state.change(*change, people);
                     for (at, (_, became)) in outcomes.iter().enumerate() {
                         if let Err(refusal) = became {
                             let message = format!("cannot: {}", refusal.as_str());
@@ -143,44 +143,46 @@ impl Call {
                         }
                     }
                 }
-                Happened::Left(people) => people.iter().for_each(|number| circle.leave(number)),
-                Happened::Subject => circle.subject = subject.unwrap_or_default(),
-                Happened::Description => {
+                GroupEvent::Left(people) => people.iter().for_each(|number| group_state.leave(number)),
+                GroupEvent::Subject => group_state.subject = subject.unwrap_or_default(),
+                GroupEvent::Description => {
                     let text = description.filter(|text| !text.is_empty());
-                    circle.description = text.map(|text| (crate::server::messages::new_id(), text));
+                    group_state.description = text.map(|text| (crate::server::messages::new_id(), text));
                 }
-                Happened::Revoked => circle.invite = None,
-                Happened::Created | Happened::Picture => {}
+                GroupEvent::Revoked => group_state.invite = None,
+                GroupEvent::Created | GroupEvent::Picture => {}
             }
             Ok(())
         };
         let changed = self.world.groups.change(&self.account.number, &group.to_string(), apply);
         match changed {
-            Ok((circle, ())) => Ok((circle, happened)),
-            Err(Found::Refused(refusal)) => Err(refusal),
-            Err(Found::TooMany) => Err(full()),
-            Err(Found::Unknown) => Err(Refusal::impossible("group_unknown", "the network has no such group")),
+            Ok((group_state, ())) => Ok((group_state, event)),
+            Err(GroupError::Refused(refusal)) => Err(refusal),
+            Err(GroupError::TooMany) => Err(full()),
+            Err(GroupError::Unknown) => {
+                Err(Refusal::impossible("group_unknown", "the network has no such group"))
+            }
         }
     }
 
-    /// A group in the control API's words.
-    fn shown(&self, circle: &Circle) -> Value {
+    /// A group as the control API writes it.
+    fn shown(&self, group_state: &SimulatedGroup) -> Value {
         let id = |number: &str| {
             let hidden = self.account.lock().hides(number);
             let person = self.world.directory.find(number).filter(|_| hidden);
             person.map_or_else(|| format!("{number}@c.us"), |person| format!("{}@lid", person.lid))
         };
-        let participants: Vec<Value> = circle
+        let participants: Vec<Value> = group_state
             .members
             .iter()
             .map(|member| json!({ "id": id(&member.number), "role": member.role.as_str() }))
             .collect();
         json!({
-            "id": circle.id,
-            "subject": circle.subject,
-            "description": circle.description.as_ref().map(|(_, text)| text),
-            "owner": circle.owner.as_deref().map(id),
-            "createdAt": circle.created.map(|seconds| seconds * 1_000),
+            "id": group_state.id,
+            "subject": group_state.subject,
+            "description": group_state.description.as_ref().map(|(_, text)| text),
+            "owner": group_state.owner.as_deref().map(id),
+            "createdAt": group_state.created.map(|seconds| seconds * 1_000),
             "participants": participants,
         })
     }

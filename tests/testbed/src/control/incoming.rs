@@ -1,4 +1,4 @@
-//! Somebody writes to the account, or the account does on its phone.
+//! Writes messages to the account, or from the account on its phone.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::content::content;
 use super::fields::Fields;
 use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::phone::spoken::{Content, Quote, Words};
-use crate::server::letters::{self, Letter, Naming, Place};
-use crate::server::memory::Written;
+use crate::phone::outbound::{Content, OutboundMessage, Quote};
+use crate::server::message_store::RecentMessage;
 use crate::server::messages;
+use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage};
 use crate::server::state::Account;
 
 const KNOWN: [&str; 21] = [
@@ -42,18 +42,18 @@ const MAX_ID: usize = 256;
 const MAX_NAME: usize = 100;
 const MAX_MENTIONS: usize = 1_024;
 
-/// Where somebody writes, and who.
+/// The author and chat of a message.
 pub(super) struct Writer {
     pub(super) author: Arc<Account>,
-    pub(super) naming: Naming,
-    pub(super) place: Place,
-    /// The chat and the author as the account knows them.
+    pub(super) addressing: Addressing,
+    pub(super) place: Destination,
+    /// Chat and author as the account sees them.
     pub(super) chat: Id,
     pub(super) who: Id,
 }
 
 impl Call {
-    /// See the module.
+    /// Writes a message; see the module.
     pub(super) async fn incoming(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &KNOWN)?;
         let content = content(&fields, &self.world)?;
@@ -63,9 +63,9 @@ impl Call {
         let words = self.words(&fields, content, &writer.chat)?;
         let id = fields.text("networkId", MAX_ID)?.map_or_else(messages::new_id, str::to_owned);
         let at = fields.time("timestamp")?.and_then(|ms| i64::try_from(ms / 1_000).ok());
-        let letter = Letter {
+        let phone_message = PhoneMessage {
             author: Arc::clone(&writer.author),
-            naming: writer.naming,
+            addressing: writer.addressing,
             place: writer.place.clone(),
             id: id.clone(),
             at: at.unwrap_or_else(wacore::time::now_secs),
@@ -77,16 +77,16 @@ impl Call {
             Content::File(file) => file.length,
             _ => 0,
         };
-        self.written(letter, size).await?;
+        self.written(phone_message, size).await?;
         let member = (writer.chat.is_group() && !from_me).then(|| format!("_{}", writer.who));
         let message_id = format!("{from_me}_{}_{id}{}", writer.chat, member.unwrap_or_default());
         Ok(json!({ "messageId": message_id }))
     }
 
-    /// Writes a letter and waits until the companions have it; the larger its file, the longer.
-    pub(super) async fn written(&self, letter: Letter, bytes: u64) -> Result<(), Refusal> {
-        let receivers = letters::write(&self.account, letter).await.map_err(|error| {
-            tracing::debug!(error = format!("{error:#}"), "a letter was not written");
+    /// Writes a message and waits until the companions have confirmed it; longer for a large file.
+    pub(super) async fn written(&self, phone_message: PhoneMessage, bytes: u64) -> Result<(), Refusal> {
+        let receivers = phone_messages::write(&self.account, phone_message).await.map_err(|error| {
+            tracing::debug!(error = format!("{error:#}"), "could not write a message");
             let message = "as many messages wait for this device as may; connect it first";
             Refusal::impossible("network_full", message)
         })?;
@@ -94,10 +94,9 @@ impl Call {
         confirmed(receivers, wait).await
     }
 
-    /// The chat that somebody else writes in.
+    /// The chat and author of a message to the account.
     ///
-    /// A group is named by `groupId`, or by `from`; the member is then `author`, or `from` where that is a
-    /// person.
+    /// A group is `groupId` or `from`; the author is then `author`, or `from` if that is a person.
     pub(super) fn writer(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
         let from = fields.required("from", fields.id("from")?)?;
         let author = fields.id("author")?;
@@ -116,39 +115,39 @@ impl Call {
             }
             (None, false) => (None, from, "from"),
         };
-        let (author, usual) = self.somebody(field, &who)?;
-        let naming = match fields.word("naming", &NAMINGS)? {
-            Some("number") => Naming::Number,
-            Some("lid") => Naming::Lid,
-            Some(_) => Naming::LidAlone,
+        let (author, usual) = self.account_of(field, &who)?;
+        let addressing = match fields.word("naming", &NAMINGS)? {
+            Some("number") => Addressing::Number,
+            Some("lid") => Addressing::Lid,
+            Some(_) => Addressing::LidOnly,
             None => usual,
         };
-        let who = self.told(&author, naming);
-        let naming = match &group {
-            None => naming,
+        let who = self.visible_id(&author, addressing);
+        let addressing = match &group {
+            None => addressing,
             Some(group) => {
                 let group = group.to_string();
                 self.world.groups.meet(&self.account.number, &group, &author.number);
-                letters::naming(&self.world, &self.account, &author, Some(&group))
+                phone_messages::addressing(&self.world, &self.account, &author, Some(&group))
             }
         };
-        let place = group.as_ref().map_or(Place::Direct, |group| Place::Group(group.jid()));
+        let place = group.as_ref().map_or(Destination::Direct, |group| Destination::Group(group.jid()));
         let chat = group.unwrap_or_else(|| who.clone());
-        Ok(Writer { author, naming, place, chat, who })
+        Ok(Writer { author, addressing, place, chat, who })
     }
 
-    /// The account learns whatever the wire says of somebody. What it calls them then.
-    fn told(&self, person: &Account, naming: Naming) -> Id {
-        let strangers = &mut self.account.lock().strangers;
-        if naming == Naming::LidAlone {
-            strangers.insert(person.number.clone());
+    /// Records whether the account may see the author's number; returns the visible id.
+    fn visible_id(&self, person: &Account, addressing: Addressing) -> Id {
+        let hidden_numbers = &mut self.account.lock().hidden_numbers;
+        if addressing == Addressing::LidOnly {
+            hidden_numbers.insert(person.number.clone());
             return Id::Lid(person.lid.clone());
         }
-        strangers.remove(&person.number);
+        hidden_numbers.remove(&person.number);
         Id::Number(person.number.clone())
     }
 
-    /// The chat that the account writes in on its phone.
+    /// The chat in which the account writes on its phone.
     fn own(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
         if fields.value("author").is_some() {
             return Err(fields.wrong("author", "is for messages of others"));
@@ -158,16 +157,16 @@ impl Call {
             None => fields.required("from", fields.id("from")?)?,
         };
         let place = if chat.is_group() {
-            Place::Group(chat.jid())
+            Destination::Group(chat.jid())
         } else {
-            self.somebody("from", &chat)?;
-            Place::Own(chat.jid())
+            self.account_of("from", &chat)?;
+            Destination::Own(chat.jid())
         };
         let who = Id::Number(self.account.number.clone());
-        Ok(Writer { author: Arc::clone(&self.account), naming: Naming::Number, place, chat, who })
+        Ok(Writer { author: Arc::clone(&self.account), addressing: Addressing::Number, place, chat, who })
     }
 
-    fn words(&self, fields: &Fields<'_>, content: Content, chat: &Id) -> Result<Words, Refusal> {
+    fn words(&self, fields: &Fields<'_>, content: Content, chat: &Id) -> Result<OutboundMessage, Refusal> {
         let caption = fields.value("media").and_then(|media| media["caption"].as_str());
         let body = match fields.text_or_empty("body", MAX_BODY)? {
             Some(_) if caption.is_some() => {
@@ -179,7 +178,7 @@ impl Call {
             given => given.or(caption).unwrap_or_default().to_owned(),
         };
         let mentions = fields.ids("mentions", MAX_MENTIONS)?;
-        Ok(Words {
+        Ok(OutboundMessage {
             body,
             content,
             quote: self.quote(fields, chat)?,
@@ -202,12 +201,12 @@ impl Call {
         }
         let given = fields.text_or_empty("quotedBody", MAX_BODY)?.map(str::to_owned);
         let from_me = fields.flag("quotedFromMe")?;
-        let known = self.known(chat, id);
+        let recent = self.recent(chat, id);
         let fits = |(author, _): &(Id, String)| {
             from_me.is_none_or(|from_me| from_me == self.is_me(author))
                 && participant.as_ref().is_none_or(|participant| participant == author)
         };
-        let (author, body) = match known.filter(fits) {
+        let (author, body) = match recent.filter(fits) {
             Some((author, body)) => (author, given.unwrap_or(body)),
             None => {
                 let author = match (from_me.unwrap_or(false), participant) {
@@ -225,29 +224,29 @@ impl Call {
         Ok(Some(Quote { id: id.to_owned(), author: author.jid(), body }))
     }
 
-    /// Who wrote a message and what it said, as far as the network remembers.
-    fn known(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
+    /// Author and text of a recent message.
+    fn recent(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
         let state = self.account.lock();
-        if let Some(body) = state.seen.body_of(chat, id) {
+        if let Some(body) = state.network_view.body_of(chat, id) {
             return Some((Id::Number(self.account.number.clone()), body.to_owned()));
         }
-        state.letters.find(chat, id).map(|written| (written.author.clone(), written.body.clone()))
+        state.recent_messages.find(chat, id).map(|written| (written.author.clone(), written.body.clone()))
     }
 
     fn is_me(&self, id: &Id) -> bool {
         *id == Id::Number(self.account.number.clone())
     }
 
-    fn remember(&self, writer: &Writer, id: &str, words: &Words) {
-        let written = Written {
+    fn remember(&self, writer: &Writer, id: &str, words: &OutboundMessage) {
+        let written = RecentMessage {
             id: id.to_owned(),
             chat: writer.chat.clone(),
             author: writer.who.clone(),
             body: words.body.clone(),
         };
         let mut state = self.account.lock();
-        state.letters.remember(written);
-        if let Content::Question(_) = &words.content {
+        state.recent_messages.remember(written);
+        if let Content::Poll(_) = &words.content {
             let message = words.message();
             state.remember(id, &message, &writer.author.number, &writer.author.lid);
         }

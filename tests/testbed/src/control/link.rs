@@ -1,4 +1,4 @@
-//! A phone scans a code, or has one typed on it.
+//! Links a device by scanning a code or typing one on the phone.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use crate::scene::Settings;
 use crate::server::World;
 use crate::server::behaviour::Behaviour;
 use crate::server::pairing::{LinkError, Linked};
-use crate::server::scenes;
+use crate::server::scene_setup;
 
 const MAX_QR: usize = 1_024;
 const MAX_CODE: usize = 32;
 const MAX_NAME: usize = 100;
-/// What a phone is called that was given no name.
+/// The default name of a phone.
 const CLIENT_NAME: &str = "Simulated phone";
 
-/// A phone with this number scans the code that a client shows.
+/// The phone with this number scans the code that a client shows.
 pub(super) async fn scan(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
     let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world", "deviceId"])?;
     let qr = fields.text("qr", MAX_QR)?;
     let number = number(&fields)?;
-    let name = begin(world, &fields, &number)?;
+    let name = prepare(world, &fields, &number)?;
     let qr = qr.ok_or_else(|| Refusal::impossible("no_qr", "the device shows no QR code now"))?;
     linked(world, &fields, world.scan(qr, &number).await, &name)
 }
@@ -36,7 +36,7 @@ pub(super) async fn pair(world: &Arc<World>, map: &Map<String, Value>) -> Answer
     let code = fields.required("code", fields.text("code", MAX_CODE)?)?;
     fields.required("phoneNumber", fields.value("phoneNumber"))?;
     let number = number(&fields)?;
-    let name = begin(world, &fields, &number)?;
+    let name = prepare(world, &fields, &number)?;
     linked(world, &fields, world.type_code(&number, code).await, &name)
 }
 
@@ -51,29 +51,29 @@ fn number(fields: &Fields<'_>) -> Result<String, Refusal> {
     }
 }
 
-/// Before the link: the first login is told the phone's name.
-fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
+/// Prepares the phone before the link, because the first login receives its name.
+fn prepare(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
     let name = fields.text("clientName", MAX_NAME)?;
-    let account = world.directory.somebody(number);
-    let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is nobody's number"))?;
+    let account = world.directory.get_or_create(number);
+    let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is not a registered number"))?;
     let before = account.lock().push_name.clone();
     let usual = if before.is_empty() { CLIENT_NAME } else { &before };
     let name = name.unwrap_or(usual).to_owned();
     let begun = match fields.value("world") {
-        None => scenes::rename(&account, &name),
+        None => scene_setup::rename(&account, &name),
         Some(described) => {
             let settings = Settings::parse(described)
-                .map_err(|error| fields.wrong("world", format!("is not right: {error:#}")))?;
+                .map_err(|error| fields.wrong("world", format!("is invalid: {error:#}")))?;
             account.lock().behaviour = Behaviour::of(described);
-            scenes::begin(world, &account, settings, &name)
+            scene_setup::apply(world, &account, settings, &name)
         }
     };
-    let begun = begun.and_then(|()| scenes::used_before(&account));
+    let begun = begun.and_then(|()| scene_setup::seed_collections(&account));
     begun.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
     Ok(name)
 }
 
-/// The answer; from now on the client's own name for the device stands for the number in calls, too.
+/// The answer. From now on calls accept the client's own device name instead of the number.
 fn linked(world: &World, fields: &Fields<'_>, linked: Result<Linked, LinkError>, name: &str) -> Answer {
     match linked {
         Ok(Linked { number, lid, device, .. }) => {

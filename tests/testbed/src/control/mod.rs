@@ -1,9 +1,8 @@
-//! The control API, under `/control`: what phones and people do, at a test's word.
+//! The control API under `/control`, with which tests act as phones and people.
 //!
-//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` does everything else, a
-//! file for each group of verbs. Bodies and answers are those of Wharf's simulator, and are checked to the
-//! letter: an unknown field is an error that names it. A call that tells a companion something answers once
-//! the companion has confirmed it.
+//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` does everything else, with one
+//! file for each group of verbs. Bodies and answers are those of Wharf's simulator and are checked strictly: an error
+//! names an unknown field. A call that sends something to companions answers once they have confirmed it.
 
 mod content;
 mod fault;
@@ -12,9 +11,9 @@ pub mod files;
 mod groups;
 mod incoming;
 mod link;
+mod message_actions;
 mod people;
 mod state;
-mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,33 +31,33 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::id::Id;
 use crate::server::World;
-use crate::server::letters::Naming;
+use crate::server::phone_messages::Addressing;
 use crate::server::state::Account;
 
-/// The largest body of a call.
+/// The largest body of a call, in bytes.
 const LARGEST: usize = 16 << 20;
 /// The longest text in bytes.
 const MAX_BODY: usize = 65_536;
 /// How long a call waits for the companion's confirmation.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Why a call was not done.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no such verb.
+    /// Unknown verb.
     NotFound,
-    /// A field is wrong.
+    /// Invalid field.
     Invalid {
-        /// Which.
+        /// The field's path.
         field: String,
-        /// What is right.
+        /// A sentence with the valid values.
         message: String,
     },
-    /// Understood, but impossible now.
+    /// Valid, but not possible now.
     Impossible {
-        /// Stable, `snake_case`.
+        /// A stable code in `snake_case`.
         code: &'static str,
-        /// For people.
+        /// A sentence for people.
         message: String,
     },
 }
@@ -180,12 +179,12 @@ impl Call {
         if method == Method::GET {
             let state = self.account.lock();
             let waiting: usize = state.companions.values().map(|companion| companion.queue.len()).sum();
-            let mut view = state.seen.view();
+            let mut view = state.network_view.view();
             view["waiting"] = json!(waiting);
             return Ok(view);
         }
         if method == Method::DELETE {
-            self.account.lock().seen = crate::server::seen::Seen::default();
+            self.account.lock().network_view = crate::server::network_view::NetworkView::default();
             return Ok(json!({}));
         }
         Err(Refusal::NotFound)
@@ -195,7 +194,7 @@ impl Call {
         if self.account.devices().is_empty() { Err(Refusal::not_linked()) } else { Ok(()) }
     }
 
-    /// That a companion is connected: for what is not kept for those who are not.
+    /// Requires a connected companion, for stanzas that are not queued.
     fn online(&self) -> Result<(), Refusal> {
         if self.account.lock().companions.values().any(|companion| companion.active) {
             return Ok(());
@@ -203,29 +202,31 @@ impl Call {
         Err(Refusal::impossible("not_connected", "the device is not connected to its network"))
     }
 
-    /// The account of somebody, and how the wire names them.
-    fn somebody(&self, field: &str, who: &Id) -> Result<(Arc<Account>, Naming), Refusal> {
-        let nobody =
+    /// The account of a person, and how the wire names it.
+    fn account_of(&self, field: &str, who: &Id) -> Result<(Arc<Account>, Addressing), Refusal> {
+        let invalid =
             |message: &str| Refusal::Invalid { field: field.to_owned(), message: message.to_owned() };
         match who {
             Id::Number(number) => {
-                let found = self.world.directory.somebody(number);
-                let naming = match found.as_ref().map(|found| &found.number) {
-                    Some(number) if self.account.lock().strangers.contains(number) => Naming::LidAlone,
-                    _ => Naming::Number,
+                let found = self.world.directory.get_or_create(number);
+                let addressing = match found.as_ref().map(|found| &found.number) {
+                    Some(number) if self.account.lock().hidden_numbers.contains(number) => {
+                        Addressing::LidOnly
+                    }
+                    _ => Addressing::Number,
                 };
-                found.map(|found| (found, naming)).ok_or_else(|| nobody("is nobody's number"))
+                found.map(|found| (found, addressing)).ok_or_else(|| invalid("is not a registered number"))
             }
             Id::Lid(lid) => {
-                let found = self.world.directory.stranger(lid);
-                found.map(|found| (found, Naming::LidAlone)).ok_or_else(|| nobody("is no LID"))
+                let found = self.world.directory.get_or_create_by_lid(lid);
+                found.map(|found| (found, Addressing::LidOnly)).ok_or_else(|| invalid("is not a LID"))
             }
-            Id::Group(_) => Err(nobody("must be a person")),
+            Id::Group(_) => Err(invalid("must be a person")),
         }
     }
 }
 
-/// Waits until everybody has confirmed.
+/// Waits until all companions have confirmed.
 async fn confirmed(receivers: Vec<oneshot::Receiver<()>>, wait: Duration) -> Result<(), Refusal> {
     let until = Instant::now() + wait;
     for receiver in receivers {

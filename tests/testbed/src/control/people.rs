@@ -1,4 +1,4 @@
-//! What is heard of people while the companion is connected: typing, presence, calls.
+//! Typing, presence, contacts and calls of people.
 
 use serde_json::{Map, Value, json};
 use wacore_binary::Node;
@@ -7,18 +7,18 @@ use wacore_binary::builder::NodeBuilder;
 use super::fields::Fields;
 use super::{Answer, Call, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::phone::app_state::Deed;
-use crate::server::app_state::done_on_phone;
-use crate::server::letters::Place;
+use crate::phone::app_state::PhoneAction;
+use crate::server::app_state::apply_on_phone;
 use crate::server::messages;
 use crate::server::offline;
+use crate::server::phone_messages::Destination;
 use crate::server::presence::{self, Presence};
 
 const MAX_CALL_ID: usize = 128;
 const MAX_NAME: usize = 100;
 
 impl Call {
-    /// Somebody types, or stops.
+    /// A person starts or stops typing.
     pub(super) async fn typing(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["from", "kind", "on", "groupId", "author"])?;
         let writer = self.writer(&fields)?;
@@ -31,29 +31,30 @@ impl Call {
             (true, _) => NodeBuilder::new("composing").build(),
             (false, _) => NodeBuilder::new("paused").build(),
         };
-        let who = writer.naming.jid(&writer.author);
+        let who = writer.addressing.jid(&writer.author);
         let stanza = match &writer.place {
-            Place::Group(group) => NodeBuilder::new("chatstate").attr("from", group).attr("participant", who),
+            Destination::Group(group) => {
+                NodeBuilder::new("chatstate").attr("from", group).attr("participant", who)
+            }
             _ => NodeBuilder::new("chatstate").attr("from", who),
         };
-        self.live(stanza.children([state]).build()).await
+        self.send_live(stanza.children([state]).build()).await
     }
 
-    /// Somebody is online, or went.
+    /// A person goes online or offline.
     pub(super) async fn presence(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["from", "online", "lastSeen"])?;
         let from = fields.person("from")?;
         let online = fields.flag("online")?.unwrap_or(true);
         let last_seen = fields.time("lastSeen")?;
-        let (person, _) = self.somebody("from", &from)?;
+        let (person, _) = self.account_of("from", &from)?;
         self.online()?;
         let last_seen = last_seen.and_then(|ms| i64::try_from(ms / 1_000).ok());
-        presence::tell_presence(&self.account, &person, Presence { online, last_seen }).await;
+        presence::send_presence(&self.account, &person, Presence { online, last_seen }).await;
         Ok(json!({}))
     }
 
-    /// The phone's owner gives somebody a name in the address book, which also says who is behind a LID; or the
-    /// person takes a name.
+    /// Sets a contact's name in the address book, and the number behind a LID; or the person's own name.
     pub(super) async fn contact(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["id", "lid", "name", "pushname"])?;
         let id = fields.person("id")?;
@@ -63,21 +64,22 @@ impl Call {
         }
         let name = fields.text("name", MAX_NAME)?;
         let pushname = fields.text("pushname", MAX_NAME)?;
-        let (person, _) = self.somebody("id", &id)?;
+        let (person, _) = self.account_of("id", &id)?;
         self.linked()?;
         if let Some(pushname) = pushname {
             pushname.clone_into(&mut person.lock().push_name);
         }
-        let known = person.lock().push_name.clone();
-        let name = name.or(pushname).unwrap_or(&known).to_owned();
-        let deed = Deed::Contact { jid: id.jid(), lid: lid.map(|lid| lid.jid()), name };
-        let told = done_on_phone(&self.account, &[deed]).await;
-        let told = told.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
-        confirmed(told, WAIT).await?;
+        let own_name = person.lock().push_name.clone();
+        let name = name.or(pushname).unwrap_or(&own_name).to_owned();
+        let phone_action = PhoneAction::Contact { jid: id.jid(), lid: lid.map(|lid| lid.jid()), name };
+        let receivers = apply_on_phone(&self.account, &[phone_action]).await;
+        let receivers =
+            receivers.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
+        confirmed(receivers, WAIT).await?;
         Ok(json!({}))
     }
 
-    /// Somebody calls, or the call is over.
+    /// A person calls, or the call ends.
     pub(super) async fn call(&self, map: &Map<String, Value>) -> Answer {
         const STATUSES: [&str; 5] = ["ringing", "accepted", "rejected", "missed", "ended"];
         let fields = Fields::new("", map, &["from", "video", "status", "callId"])?;
@@ -86,8 +88,8 @@ impl Call {
         let status = fields.word("status", &STATUSES)?.unwrap_or("ringing");
         let given = fields.text("callId", MAX_CALL_ID)?;
         let id = given.map_or_else(messages::new_id, str::to_owned);
-        let (person, naming) = self.somebody("from", &from)?;
-        let who = naming.jid(&person);
+        let (person, addressing) = self.account_of("from", &from)?;
+        let who = addressing.jid(&person);
         let signal =
             |tag: &'static str| NodeBuilder::new(tag).attr("call-id", id.as_str()).attr("call-creator", &who);
         let child = match status {
@@ -107,13 +109,13 @@ impl Call {
             .attr("id", messages::new_id())
             .attr("t", wacore::time::now_secs());
         self.online()?;
-        let told = offline::post(&self.account, &stanza.children([child]).build(), true).await;
-        confirmed(told, WAIT).await?;
+        let receivers = offline::post(&self.account, &stanza.children([child]).build(), true).await;
+        confirmed(receivers, WAIT).await?;
         Ok(json!({ "callId": id }))
     }
 
-    /// Tells the companions that are connected.
-    async fn live(&self, stanza: Node) -> Answer {
+    /// Sends a stanza to all connected companions.
+    async fn send_live(&self, stanza: Node) -> Answer {
         self.online()?;
         for link in self.account.links() {
             link.send(stanza.clone()).await;

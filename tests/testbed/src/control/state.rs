@@ -1,4 +1,4 @@
-//! What is done to chats and messages on the account's own phone.
+//! Actions on chats and messages on the account's own phone.
 
 use serde_json::{Map, Value, json};
 use wacore_binary::Jid;
@@ -6,19 +6,19 @@ use wacore_binary::Jid;
 use super::fields::Fields;
 use super::{Answer, Call, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::phone::app_state::{Deed, MessageRef};
-use crate::server::app_state::done_on_phone;
+use crate::phone::app_state::{MessageRef, PhoneAction};
+use crate::server::app_state::apply_on_phone;
 
 const CHANGES: [&str; 5] = ["archive", "pin", "mute", "clear", "delete"];
-/// Messages that are read at once.
+/// Messages that one call can mark as read.
 const MAX_READ: usize = 1_000;
 const MAX_ID: usize = 256;
 
 impl Call {
     /// `{ chatId, archive | pin | mute | clear | delete }`.
     pub(super) async fn chat(&self, map: &Map<String, Value>) -> Answer {
-        let known = ["chatId", "archive", "pin", "mute", "clear", "delete"];
-        let fields = Fields::new("", map, &known)?;
+        let allowed = ["chatId", "archive", "pin", "mute", "clear", "delete"];
+        let fields = Fields::new("", map, &allowed)?;
         let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
         let mut given = CHANGES.into_iter().filter(|name| fields.value(name).is_some());
         let one = || format!("give one of {}", CHANGES.join(", "));
@@ -26,48 +26,49 @@ impl Call {
         if let Some(second) = given.next() {
             return Err(fields.wrong(second, one()));
         }
-        let deed = match name {
-            "archive" => Deed::Archive(chat, on(&fields, name)?),
-            "pin" => Deed::Pin(chat, on(&fields, name)?),
-            "mute" => Deed::Mute(chat, mute(&fields)?),
-            "clear" => really(&fields, name, Deed::Clear(chat))?,
-            _ => really(&fields, name, Deed::Delete(chat))?,
+        let phone_action = match name {
+            "archive" => PhoneAction::Archive(chat, on(&fields, name)?),
+            "pin" => PhoneAction::Pin(chat, on(&fields, name)?),
+            "mute" => PhoneAction::Mute(chat, mute(&fields)?),
+            "clear" => confirmed_action(&fields, name, PhoneAction::Clear(chat))?,
+            _ => confirmed_action(&fields, name, PhoneAction::Delete(chat))?,
         };
-        self.does(deed).await
+        self.perform(phone_action).await
     }
 
-    /// Stars a message, or not any more.
+    /// Stars a message or removes its star.
     pub(super) async fn star(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "on"])?;
         let message = self.message(&fields)?;
-        self.does(Deed::Star(message, fields.flag("on")?.unwrap_or(true))).await
+        self.perform(PhoneAction::Star(message, fields.flag("on")?.unwrap_or(true))).await
     }
 
-    /// Removes a message on the account's own devices.
+    /// Deletes a message for the account only.
     pub(super) async fn delete(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId"])?;
-        self.does(Deed::DeleteForMe(self.message(&fields)?)).await
+        self.perform(PhoneAction::DeleteForMe(self.message(&fields)?)).await
     }
 
-    /// Reads a chat, up to now or only some messages.
+    /// Marks a chat as read, or only some of its messages.
     pub(super) async fn read(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["chatId", "networkIds"])?;
         let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
         let ids = fields.texts("networkIds", MAX_READ, MAX_ID)?;
         if ids.is_empty() {
-            return self.does(Deed::Read(chat, true)).await;
+            return self.perform(PhoneAction::Read(chat, true)).await;
         }
         self.linked()?;
-        let told = crate::server::receipts::read_on_phone(&self.account, &chat, &ids).await;
-        confirmed(told, WAIT).await?;
+        let receivers = crate::server::receipts::read_on_phone(&self.account, &chat, &ids).await;
+        confirmed(receivers, WAIT).await?;
         Ok(json!({}))
     }
 
-    async fn does(&self, deed: Deed) -> Answer {
+    async fn perform(&self, phone_action: PhoneAction) -> Answer {
         self.linked()?;
-        let told = done_on_phone(&self.account, &[deed]).await;
-        let told = told.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
-        confirmed(told, WAIT).await?;
+        let receivers = apply_on_phone(&self.account, &[phone_action]).await;
+        let receivers =
+            receivers.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
+        confirmed(receivers, WAIT).await?;
         Ok(json!({}))
     }
 
@@ -77,12 +78,12 @@ impl Call {
         Ok(MessageRef { chat: self.jid(&id.chat)?, id: id.id, from_me: id.from_me, participant })
     }
 
-    /// How the account's devices name a chat.
+    /// A chat's JID as the account's devices see it.
     fn jid(&self, id: &Id) -> Result<Jid, Refusal> {
         match id {
             Id::Group(_) => Ok(id.jid()),
             person => {
-                let (account, _) = self.somebody("chatId", person)?;
+                let (account, _) = self.account_of("chatId", person)?;
                 let hidden = self.account.lock().hides(&account.number);
                 Ok(if hidden { account.lid_jid(0) } else { account.jid(0) })
             }
@@ -94,7 +95,7 @@ fn on(fields: &Fields<'_>, name: &str) -> Result<bool, Refusal> {
     fields.required(name, fields.flag(name)?)
 }
 
-/// `true`: for ever; `false`: not any more; a moment: until then.
+/// `true` mutes forever, `false` unmutes, a time mutes until then.
 fn mute(fields: &Fields<'_>) -> Result<Option<Option<i64>>, Refusal> {
     match fields.value("mute") {
         Some(Value::Bool(on)) => Ok(on.then_some(None)),
@@ -105,6 +106,10 @@ fn mute(fields: &Fields<'_>) -> Result<Option<Option<i64>>, Refusal> {
     }
 }
 
-fn really(fields: &Fields<'_>, name: &str, deed: Deed) -> Result<Deed, Refusal> {
-    if on(fields, name)? { Ok(deed) } else { Err(fields.wrong(name, "can only be true")) }
+fn confirmed_action(
+    fields: &Fields<'_>,
+    name: &str,
+    phone_action: PhoneAction,
+) -> Result<PhoneAction, Refusal> {
+    if on(fields, name)? { Ok(phone_action) } else { Err(fields.wrong(name, "can only be true")) }
 }

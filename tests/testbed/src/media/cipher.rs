@@ -1,4 +1,4 @@
-//! What a phone does to files before they go up, and after they came down.
+//! Encrypts files before an upload and decrypts them after a download, like a phone.
 
 use std::io::Cursor;
 
@@ -10,25 +10,25 @@ use wacore::upload::encrypt_media;
 
 use super::MediaStore;
 
-/// A file in the store, with what a message must say of it for others to read it.
+/// An encrypted file in the store, with the fields of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Where it lies on any host of the store.
+    /// The path on any host of the store.
     pub direct_path: String,
-    /// What its keys are derived from.
+    /// The key from which its keys are derived.
     pub media_key: Vec<u8>,
     /// The hash of the file.
     pub file_sha256: Vec<u8>,
-    /// The hash of what was uploaded.
+    /// The hash of the encrypted bytes.
     pub file_enc_sha256: Vec<u8>,
     /// The file's size in bytes.
     pub file_length: u64,
 }
 
-/// Encrypts a file and uploads it.
+/// Encrypts and uploads a file.
 ///
 /// # Errors
-/// When the file is too large for the store.
+/// If the file is too large for the store.
 pub fn seal(store: &MediaStore, plain: &[u8], kind: MediaType) -> anyhow::Result<Sealed> {
     let sealed = encrypt_media(plain, kind)?;
     let token = store.put(Bytes::from(sealed.data_to_upload))?;
@@ -41,10 +41,10 @@ pub fn seal(store: &MediaStore, plain: &[u8], kind: MediaType) -> anyhow::Result
     })
 }
 
-/// Downloads a file that a message describes, checks everything that the message says of it, and decrypts it.
+/// Downloads, verifies and decrypts a file that a message describes.
 ///
 /// # Errors
-/// When it is not in the store, or not what the message says.
+/// If it is not in the store, or differs from the description.
 pub fn open(store: &MediaStore, file: &Sealed, kind: MediaType) -> anyhow::Result<Vec<u8>> {
     let token = token_in(&file.direct_path).context("the direct path names no file of this store")?;
     let bytes = store.get(token).context("the store has no such file")?;
@@ -57,7 +57,7 @@ pub fn open(store: &MediaStore, file: &Sealed, kind: MediaType) -> anyhow::Resul
     Ok(plain)
 }
 
-/// Where a file lies on any host of the store.
+/// The path of a file on any host of the store.
 #[must_use]
 pub fn path_of(kind: &str, token: &str) -> String {
     format!("/media/{kind}/{token}")
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_file_opens_to_the_same_bytes() {
+    fn encrypted_file_round_trips() {
         let store = MediaStore::new("secret");
         for len in [0, 1, 15, 16, 17, 100_000] {
             let plain: Vec<u8> = (0..len).map(|at: usize| at.to_le_bytes()[0]).collect();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_opens_only_as_what_the_message_says() {
+    fn file_must_match_its_message() {
         let store = MediaStore::new("secret");
         let sealed = seal(&store, b"a picture", MediaType::Image).unwrap();
         assert!(open(&store, &sealed, MediaType::Video).is_err());

@@ -1,4 +1,4 @@
-//! The store's HTTP: `POST /mms/{kind}/{token}` and `GET /media/{kind}/{token}`, as clients of the network ask.
+//! The store's HTTP interface: `POST /mms/{kind}/{token}` and `GET /media/{kind}/{token}`.
 
 use std::ops::Range;
 
@@ -16,14 +16,14 @@ use serde_json::json;
 use super::cipher::path_of;
 use super::{MAX_FILE, MediaStore, Progress, StoreError};
 
-/// What an upload's address says besides its name.
+/// The query of an upload.
 #[derive(Debug, Deserialize)]
 struct Upload {
     auth: Option<String>,
     token: Option<String>,
-    /// Asks how far an earlier try came.
+    /// Asks for the size of an interrupted upload.
     resume: Option<String>,
-    /// Where this try goes on.
+    /// The offset at which this request continues.
     file_offset: Option<usize>,
 }
 
@@ -56,14 +56,14 @@ async fn upload(
                     .into_response()
             }
             Progress::Begun(len) => Json(json!({ "resume": len.to_string() })).into_response(),
-            Progress::None => refused(StatusCode::NOT_FOUND, "nothing came of such a file yet"),
+            Progress::None => refused(StatusCode::NOT_FOUND, "no upload of this file was started"),
         };
     }
     let begun = match asked.file_offset {
         None => Vec::new(),
         Some(offset) => match store.resume(&token, offset) {
             Some(begun) => begun,
-            None => return refused(StatusCode::BAD_REQUEST, "there is no such beginning to go on from"),
+            None => return refused(StatusCode::BAD_REQUEST, "no interrupted upload reaches this offset"),
         },
     };
     match read(begun, body).await {
@@ -79,10 +79,10 @@ async fn upload(
     }
 }
 
-/// Why a body did not come whole.
+/// Why a body is incomplete.
 enum Broken {
     TooLarge,
-    /// The link broke; what had come.
+    /// The link broke after these bytes.
     Off(Vec<u8>),
 }
 
@@ -103,7 +103,7 @@ async fn download(
     Path((kind, token)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    store.let_go().await;
+    store.wait_until_resumed().await;
     let (found, mimetype) = match kind.as_str() {
         "pictures" => (store.picture(&token), "image/jpeg"),
         _ => (store.get(&token), "application/octet-stream"),
@@ -129,7 +129,7 @@ async fn download(
     }
 }
 
-/// The part that `bytes=…` asks for; `None` when there is no such part.
+/// The range of a `bytes=…` header; `None` if it is invalid.
 fn range(asked: &str, len: usize) -> Option<Range<usize>> {
     let (from, to) = asked.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (from, to) {
@@ -140,7 +140,7 @@ fn range(asked: &str, len: usize) -> Option<Range<usize>> {
     (range.start < range.end).then_some(range)
 }
 
-/// The address and the path of a stored file.
+/// The URL and path of a stored file.
 fn stored_at(headers: &HeaderMap, kind: &str, token: &str) -> (String, String) {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let path = path_of(kind, token);
@@ -164,7 +164,7 @@ mod tests {
     use super::range;
 
     #[test]
-    fn ranges_are_read_as_http_has_them() {
+    fn http_ranges_are_parsed() {
         assert_eq!(range("bytes=0-3", 10), Some(0..4));
         assert_eq!(range("bytes=4-", 10), Some(4..10));
         assert_eq!(range("bytes=-3", 10), Some(7..10));

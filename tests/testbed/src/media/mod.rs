@@ -1,8 +1,8 @@
-//! The media store: encrypted files go up, and come down whole or in part, over the HTTP that clients speak.
+//! The media store: encrypted files are uploaded and downloaded, whole or in part, over the network's HTTP interface.
+//! Clients get its address with `w:m`: [`answer`].
 //!
-//! Invariants: a file is stored under the SHA-256 of its encrypted bytes, and only when they have that hash;
-//! the store has a bound in files and in bytes, and gives up the oldest.
-//! Clients learn of it by `w:m`: [`answer`].
+//! A file is stored under the SHA-256 of its encrypted bytes, which is verified. The number of files and bytes is
+//! bounded; the oldest are evicted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,52 +24,52 @@ use crate::phone::keys;
 use crate::server::dispatch::Session;
 use crate::server::iq::Answer;
 
-/// How many files are kept.
+/// The most files in the store.
 pub const MAX_FILES: usize = 4_096;
-/// How many bytes they have in all.
+/// The most bytes of all files.
 pub const MAX_BYTES: usize = 1 << 30;
 /// The largest single file in bytes.
 pub const MAX_FILE: usize = 256 << 20;
-/// How long clients may use what [`answer`] says, in seconds.
+/// How long clients may use an answer of [`answer`], in seconds.
 const TTL: u32 = 3_600;
-/// Uploads that broke off, of which the beginning is kept.
+/// Interrupted uploads whose first bytes are stored.
 const MAX_BEGINNINGS: usize = 16;
 
 /// Why bytes were not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The bytes are not what their name says.
+    /// The bytes do not match their token.
     #[error("the SHA-256 of these bytes is not the token they were uploaded under")]
     WrongHash,
-    /// There are too many.
-    #[error("the file is larger than the store takes")]
+    /// The file is too large.
+    #[error("the file is too large for the store")]
     TooLarge,
 }
 
-/// What is there of an upload.
+/// The progress of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing.
+    /// No bytes.
     None,
-    /// So many bytes from its start.
+    /// This many bytes from the start.
     Begun(usize),
-    /// All of it.
+    /// The whole file.
     Complete,
 }
 
-/// See the module. Cheap to clone: all clones are the same store.
+/// The media store; clones share it.
 #[derive(Debug, Clone)]
 pub struct MediaStore {
     auth: Arc<str>,
-    kept: Arc<Mutex<Kept>>,
-    /// Whether who asks for a file waits.
+    entries: Arc<Mutex<StoredFiles>>,
+    /// Whether downloads wait.
     held: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredFiles {
     files: HashMap<String, Bytes>,
-    /// From the oldest to the newest.
+    /// Tokens, oldest first.
     order: VecDeque<String>,
     bytes: usize,
     beginnings: VecDeque<(String, Vec<u8>)>,
@@ -80,7 +80,7 @@ impl MediaStore {
     /// An empty store; `auth` is the token that uploads must carry.
     #[must_use]
     pub fn new(auth: &str) -> Self {
-        Self { auth: Arc::from(auth), kept: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
+        Self { auth: Arc::from(auth), entries: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
     }
 
     /// The token that uploads must carry.
@@ -89,31 +89,31 @@ impl MediaStore {
         &self.auth
     }
 
-    /// Lets everybody wait who asks for a file, until it is let go.
+    /// Makes downloads wait, or lets them continue.
     pub fn hold(&self, on: bool) {
         self.held.send_replace(on);
     }
 
-    /// Waits until files are let go.
-    async fn let_go(&self) {
-        // The sender is this store's own.
+    /// Waits until downloads may continue.
+    async fn wait_until_resumed(&self) {
+        // The sender is part of this store.
         let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
 
-    /// Stores encrypted bytes under their own hash, which it gives back as a name.
+    /// Stores encrypted bytes under their hash and returns it.
     ///
     /// # Errors
-    /// When the file is larger than [`MAX_FILE`].
+    /// If the file is larger than [`MAX_FILE`].
     pub fn put(&self, bytes: Bytes) -> Result<String, StoreError> {
         let token = token_of(&bytes);
         self.put_as(&token, bytes)?;
         Ok(token)
     }
 
-    /// Stores encrypted bytes under the name that they were uploaded as.
+    /// Stores encrypted bytes under the token of their upload.
     ///
     /// # Errors
-    /// When it is not their hash, or the file is larger than [`MAX_FILE`].
+    /// If it is not their hash, or the file is larger than [`MAX_FILE`].
     pub fn put_as(&self, token: &str, bytes: Bytes) -> Result<(), StoreError> {
         if bytes.len() > MAX_FILE {
             return Err(StoreError::TooLarge);
@@ -121,26 +121,26 @@ impl MediaStore {
         if token_of(&bytes) != token {
             return Err(StoreError::WrongHash);
         }
-        self.kept().add(token, bytes);
+        self.entries().add(token, bytes);
         Ok(())
     }
 
-    /// The encrypted bytes of a name.
+    /// The encrypted bytes of a token.
     #[must_use]
     pub fn get(&self, token: &str) -> Option<Bytes> {
-        self.kept().files.get(token).cloned()
+        self.entries().files.get(token).cloned()
     }
 
-    /// Forgets a file, as the network does after some weeks; whether there was one.
+    /// Removes a file, as the network does after some weeks; `true` if it existed.
     #[must_use]
     pub fn expire(&self, token: &str) -> bool {
-        self.kept().remove(token)
+        self.entries().remove(token)
     }
 
     /// How many files there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept().files.len()
+        self.entries().files.len()
     }
 
     /// Whether there are none.
@@ -149,59 +149,59 @@ impl MediaStore {
         self.len() == 0
     }
 
-    /// How far an upload came.
+    /// The progress of an upload.
     #[must_use]
     pub fn progress(&self, token: &str) -> Progress {
-        let kept = self.kept();
-        if kept.files.contains_key(token) {
+        let entries = self.entries();
+        if entries.files.contains_key(token) {
             return Progress::Complete;
         }
-        let begun = kept.beginnings.iter().find(|(name, _)| name == token);
+        let begun = entries.beginnings.iter().find(|(name, _)| name == token);
         begun.map_or(Progress::None, |(_, bytes)| Progress::Begun(bytes.len()))
     }
 
-    /// Keeps what came of an upload that broke off.
+    /// Stores the first bytes of an interrupted upload.
     pub fn begin(&self, token: &str, bytes: Vec<u8>) {
-        let mut kept = self.kept();
-        kept.beginnings.retain(|(name, _)| name != token);
-        kept.beginnings.push_back((token.to_owned(), bytes));
-        if kept.beginnings.len() > MAX_BEGINNINGS {
-            kept.beginnings.pop_front();
+        let mut entries = self.entries();
+        entries.beginnings.retain(|(name, _)| name != token);
+        entries.beginnings.push_back((token.to_owned(), bytes));
+        if entries.beginnings.len() > MAX_BEGINNINGS {
+            entries.beginnings.pop_front();
         }
     }
 
-    /// Takes the first `len` bytes of an upload that broke off, to go on from there.
+    /// Removes and returns the first `len` bytes of an interrupted upload.
     #[must_use]
     pub fn resume(&self, token: &str, len: usize) -> Option<Vec<u8>> {
-        let mut kept = self.kept();
-        let at = kept.beginnings.iter().position(|(name, bytes)| name == token && bytes.len() >= len)?;
-        let (_, mut bytes) = kept.beginnings.remove(at)?;
+        let mut entries = self.entries();
+        let at = entries.beginnings.iter().position(|(name, bytes)| name == token && bytes.len() >= len)?;
+        let (_, mut bytes) = entries.beginnings.remove(at)?;
         bytes.truncate(len);
         Some(bytes)
     }
 
-    /// Keeps a picture that everybody may see, under `id`.
+    /// Stores a public picture under `id`.
     pub fn put_picture(&self, id: &str, bytes: Bytes) {
-        let mut kept = self.kept();
-        kept.pictures.retain(|(name, _)| name != id);
-        kept.pictures.push_back((id.to_owned(), bytes));
-        if kept.pictures.len() > MAX_FILES {
-            kept.pictures.pop_front();
+        let mut entries = self.entries();
+        entries.pictures.retain(|(name, _)| name != id);
+        entries.pictures.push_back((id.to_owned(), bytes));
+        if entries.pictures.len() > MAX_FILES {
+            entries.pictures.pop_front();
         }
     }
 
-    /// A picture.
+    /// A public picture.
     #[must_use]
     pub fn picture(&self, id: &str) -> Option<Bytes> {
-        self.kept().pictures.iter().find(|(name, _)| name == id).map(|(_, bytes)| bytes.clone())
+        self.entries().pictures.iter().find(|(name, _)| name == id).map(|(_, bytes)| bytes.clone())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, StoredFiles> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl StoredFiles {
     fn add(&mut self, token: &str, bytes: Bytes) {
         self.remove(token);
         self.beginnings.retain(|(name, _)| name != token);
@@ -228,7 +228,7 @@ impl Default for MediaStore {
     }
 }
 
-/// Answers `w:m`: the testbed's own address, and the token that uploads carry.
+/// Answers `w:m` with the testbed's address and the token for uploads.
 pub async fn answer(session: &Session, _iq: &Node) -> Answer {
     let host = NodeBuilder::new("host")
         .attr("hostname", session.world.address.to_string())
@@ -243,7 +243,7 @@ pub async fn answer(session: &Session, _iq: &Node) -> Answer {
     Answer::Result(vec![connection.build()])
 }
 
-/// The name of encrypted bytes: their SHA-256, as clients write it into addresses.
+/// The token of encrypted bytes: their SHA-256, as in clients' URLs.
 #[must_use]
 pub fn token_of(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_stored_only_under_their_own_hash() {
+    fn bytes_are_stored_under_their_hash_only() {
         let store = MediaStore::new("secret");
         let bytes = Bytes::from_static(b"some encrypted bytes");
         assert_eq!(store.put_as("something-else", bytes.clone()), Err(StoreError::WrongHash));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_file_makes_room_for_the_newest() {
+    fn full_store_evicts_oldest_file() {
         let store = MediaStore::new("secret");
         let first = store.put(Bytes::from_static(b"first")).unwrap();
         for at in 0..MAX_FILES {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_that_broke_off_goes_on_where_it_stopped() {
+    fn interrupted_upload_resumes() {
         let store = MediaStore::new("secret");
         assert_eq!(store.progress("name"), Progress::None);
         store.begin("name", vec![1, 2, 3]);

@@ -1,6 +1,5 @@
-//! How a phone vouches for a companion, and how the companion's counter-signature is verified.
-//!
-//! Prefixes, order and wrapping are those of `wacore::pair`, which is the other side.
+//! Signs a companion's identity with the phone's key and verifies the companion's counter-signature. Prefixes, order
+//! and wrapping are those of `wacore::pair`, the other side.
 
 use anyhow::{Context as _, Result, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,23 +10,23 @@ use waproto::whatsapp::{ADVDeviceIdentity, ADVSignedDeviceIdentity, ADVSignedDev
 
 use super::{Phone, keys};
 
-/// Before what the phone signs.
+/// Prefix of what the phone signs.
 const ACCOUNT: &[u8] = &[6, 0];
-/// Before what the companion signs.
+/// Prefix of what the companion signs.
 const DEVICE: &[u8] = &[6, 1];
 
-/// A companion that a phone vouched for.
+/// A signed companion identity.
 pub struct Vouched {
-    /// The `ADVSignedDeviceIdentityHMAC`, as `<pair-success>` carries it.
+    /// The `ADVSignedDeviceIdentityHMAC` of `<pair-success>`.
     pub container: Vec<u8>,
     /// The `ADVDeviceIdentity` inside.
     pub details: Vec<u8>,
 }
 
-/// Signs a companion's identity, sealed with the secret of its QR or typed code.
+/// Signs a companion's identity, with a MAC by the secret of its QR or pairing code.
 ///
 /// # Errors
-/// When the phone's key cannot sign.
+/// If the phone's key cannot sign.
 pub fn vouch(phone: &Phone, companion: &[u8; 32], secret: &[u8; 32], index: u32) -> Result<Vouched> {
     let details = ADVDeviceIdentity {
         raw_id: Some(phone.raw_id),
@@ -54,10 +53,10 @@ pub fn vouch(phone: &Phone, companion: &[u8; 32], secret: &[u8; 32], index: u32)
     Ok(Vouched { container, details })
 }
 
-/// Verifies what the companion returns: the same details and account signature, and its own.
+/// Verifies the companion's answer: the same details and phone signature, and its own signature.
 ///
 /// # Errors
-/// When anything of it is missing, changed, or not signed by the companion.
+/// If a part is missing, changed or wrongly signed.
 pub fn verify(answer: &[u8], phone: &Phone, companion: &[u8; 32], details: &[u8]) -> Result<()> {
     let signed = codec::adv_signed_device_identity_decode(answer).context("the signed identity")?;
     ensure!(signed.details.as_deref() == Some(details), "the details were changed");
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_companion_accepts_the_phones_word_and_the_phone_the_companions() {
+    fn phone_and_companion_accept_each_other() {
         let (phone, device) = (Phone::generate().expect("a phone"), companion());
         let identity = keys::public(&device.identity_key);
         let vouched = vouch(&phone, &identity, &device.adv_secret_key, 3).expect("vouched");
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn another_companions_signature_is_refused() {
+    fn foreign_companion_signature_is_rejected() {
         let (phone, device) = (Phone::generate().expect("a phone"), companion());
         let identity = keys::public(&device.identity_key);
         let vouched = vouch(&phone, &identity, &device.adv_secret_key, 3).expect("vouched");
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_companion_refuses_another_secrets_seal() {
+    fn companion_rejects_wrong_secret() {
         let (phone, device) = (Phone::generate().expect("a phone"), companion());
         let identity = keys::public(&device.identity_key);
         let vouched = vouch(&phone, &identity, &keys::bytes(), 3).expect("vouched");

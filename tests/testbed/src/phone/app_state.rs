@@ -1,5 +1,5 @@
-//! What is done on a phone besides writing: chats are pinned and muted, contacts get names. Its changes go to
-//! all devices as encrypted patches; what other devices do comes to it the same way.
+//! Actions on a phone besides writing, such as pinning chats and naming contacts. They reach all devices as encrypted
+//! patches; changes of other devices reach the phone in the same way.
 
 use std::sync::Arc;
 
@@ -20,93 +20,93 @@ use waproto::whatsapp::syncd_mutation::SyncdOperation;
 use crate::server::collections::Collection;
 use crate::server::state::Account;
 
-/// Muted for ever, as the wire has it.
+/// The wire's value of muting forever.
 const FOR_EVER: i64 = -1;
 
-/// The key of the collections, which the phone made and shares with its devices.
+/// The key of the collections, which the phone creates and shares with its devices.
 #[derive(Debug, Clone)]
 pub struct SyncKey {
-    /// Names it.
+    /// The key's id.
     pub id: Vec<u8>,
     expanded: Arc<ExpandedAppStateKeys>,
 }
 
-/// Which message.
+/// A reference to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRef {
-    /// The chat that it is in.
+    /// The message's chat.
     pub chat: Jid,
-    /// Its id.
+    /// The network id.
     pub id: String,
-    /// Whether the account wrote it.
+    /// Whether the account is the author.
     pub from_me: bool,
-    /// Who wrote it, in a group and not the account.
+    /// The author, in a group, unless it is the account.
     pub participant: Option<Jid>,
 }
 
-/// What the phone's owner does.
+/// An action of the phone's owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
-    /// Chooses the name that others see.
+pub enum PhoneAction {
+    /// Sets the profile name.
     PushName(String),
-    /// Gives somebody a name in the address book.
+    /// Names a contact in the address book.
     Contact {
-        /// Who.
+        /// The contact.
         jid: Jid,
-        /// The same person by LID.
+        /// The contact's LID.
         lid: Option<Jid>,
-        /// What they are called.
+        /// The name in the address book.
         name: String,
     },
-    /// Chooses no favourites.
+    /// Writes empty favourites.
     Favorites,
-    /// Locks no chats.
+    /// Writes empty chat locks.
     ChatLock,
-    /// Puts a chat on top, or back.
+    /// Pins or unpins a chat.
     Pin(Jid, bool),
-    /// Puts a chat away, or back.
+    /// Archives or unarchives a chat.
     Archive(Jid, bool),
-    /// Mutes: until a time in milliseconds, for ever (`Some(None)`), or not any more.
+    /// Mutes until a time in milliseconds, forever (`Some(None)`), or unmutes.
     Mute(Jid, Option<Option<i64>>),
-    /// Marks a chat as read, or unread.
+    /// Marks a chat as read or unread.
     Read(Jid, bool),
-    /// Removes what was written in a chat.
+    /// Clears a chat.
     Clear(Jid),
-    /// Removes a chat.
+    /// Deletes a chat.
     Delete(Jid),
-    /// Stars a message, or not any more.
+    /// Stars a message or removes its star.
     Star(MessageRef, bool),
-    /// Removes a message on the account's own devices.
+    /// Deletes a message for the account only.
     DeleteForMe(MessageRef),
 }
 
 impl SyncKey {
-    /// The key of an account, which its phone shares.
+    /// The key of an account.
     #[must_use]
     pub fn of(account: &Account) -> Self {
         let key = &account.phone.state_key;
         Self::new(key.id.to_vec(), &key.data)
     }
 
-    /// The key of these 32 bytes.
+    /// The key with this id and these 32 bytes.
     #[must_use]
     pub fn new(id: Vec<u8>, data: &[u8]) -> Self {
         Self { id, expanded: Arc::new(expand_app_state_keys(data)) }
     }
 
-    /// The patch that makes these changes to a collection as it is now, and the hash that it leads to.
+    /// The patch that applies these actions to a collection, and the resulting hash.
     ///
     /// # Errors
-    /// When the collection's records are not what its hash says.
+    /// If the collection's records do not match its hash.
     pub fn patch(
         &self,
         name: &str,
         collection: &Collection,
-        deeds: &[Deed],
+        actions: &[PhoneAction],
         now_ms: i64,
     ) -> Result<(wa::SyncdPatch, HashState)> {
         let mutations: Vec<wa::SyncdMutation> =
-            deeds.iter().map(|deed| self.mutation(deed, now_ms)).collect();
+            actions.iter().map(|phone_action| self.mutation(phone_action, now_ms)).collect();
         let mut state = collection.hash().clone();
         let (_, done) = state.update_hash(&mutations, |index, _| Ok(collection.value_mac(index)));
         done?;
@@ -122,10 +122,10 @@ impl SyncKey {
         Ok((patch, state))
     }
 
-    /// Decrypts a device's patch on top of a collection as it is now; every hash and MAC in it must be right.
+    /// Decrypts a device's patch for a collection and verifies each hash and MAC.
     ///
     /// # Errors
-    /// When one is not, or the patch was made with another key.
+    /// If one is wrong, or the patch was made with another key.
     pub fn read(
         &self,
         name: &str,
@@ -149,8 +149,8 @@ impl SyncKey {
         Ok((read.mutations, read.state))
     }
 
-    fn mutation(&self, deed: &Deed, now_ms: i64) -> wa::SyncdMutation {
-        let (schema, parts, value) = deed.on_wire();
+    fn mutation(&self, phone_action: &PhoneAction, now_ms: i64) -> wa::SyncdMutation {
+        let (schema, parts, value) = phone_action.on_wire();
         let index: Vec<String> = std::iter::once(schema.name.to_owned()).chain(parts).collect();
         let index = serde_json::Value::from(index).to_string();
         let value = wa::SyncActionValue { timestamp: Some(now_ms), ..value };
@@ -161,8 +161,8 @@ impl SyncKey {
     }
 }
 
-impl Deed {
-    /// The collection that it changes.
+impl PhoneAction {
+    /// The collection that the action changes.
     #[must_use]
     pub fn collection(&self) -> &'static str {
         self.on_wire().0.collection.as_str()
@@ -277,23 +277,23 @@ mod tests {
     }
 
     fn pinned(collection: &mut Collection, on: bool) -> wa::SyncdPatch {
-        let (patch, hash) = key().patch(NAME, collection, &[Deed::Pin(chat(), on)], 1).unwrap();
+        let (patch, hash) = key().patch(NAME, collection, &[PhoneAction::Pin(chat(), on)], 1).unwrap();
         collection.take(patch.clone(), collection.version(), hash).unwrap();
         patch
     }
 
     #[test]
-    fn a_patch_reads_as_what_was_done() {
+    fn patch_decrypts_to_its_action() {
         let empty = Collection::default();
-        let (patch, _) = key().patch(NAME, &empty, &[Deed::Pin(chat(), true)], 1).unwrap();
+        let (patch, _) = key().patch(NAME, &empty, &[PhoneAction::Pin(chat(), true)], 1).unwrap();
         let (mutations, _) = key().read(NAME, &empty, &patch).unwrap();
         assert_eq!(mutations[0].index, ["pin_v1", "15550110001@s.whatsapp.net"]);
     }
 
     #[test]
-    fn a_patch_with_another_key_or_for_other_records_is_refused() {
+    fn patch_with_wrong_key_or_records_is_rejected() {
         let mut collection = Collection::default();
-        let (patch, _) = key().patch(NAME, &collection, &[Deed::Pin(chat(), true)], 1).unwrap();
+        let (patch, _) = key().patch(NAME, &collection, &[PhoneAction::Pin(chat(), true)], 1).unwrap();
         assert!(SyncKey::new(vec![0, 0, 0, 1], &[8; 32]).read(NAME, &collection, &patch).is_err());
         assert!(key().read("regular_high", &collection, &patch).is_err());
         pinned(&mut collection, true);
@@ -301,17 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn who_is_too_late_is_told_what_was_faster() {
+    fn late_patch_conflicts_and_gets_newer_patches() {
         let mut collection = Collection::default();
         pinned(&mut collection, true);
-        let (late, hash) = key().patch(NAME, &Collection::default(), &[Deed::Pin(chat(), false)], 2).unwrap();
+        let (late, hash) =
+            key().patch(NAME, &Collection::default(), &[PhoneAction::Pin(chat(), false)], 2).unwrap();
         assert_eq!(collection.take(late, 0, hash), Err(PatchError::Conflict));
         let Behind::Patches(missing) = collection.since(0, false) else { panic!("one patch is not many") };
         assert_eq!(missing.len(), 1);
     }
 
     #[test]
-    fn a_snapshot_stands_for_all_patches() {
+    fn snapshot_replaces_all_patches() {
         let mut collection = Collection::default();
         for on in [true, false, true, false, true, false, true, false, true] {
             pinned(&mut collection, on);

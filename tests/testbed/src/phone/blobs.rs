@@ -1,4 +1,4 @@
-//! Blobs of history: protobuf, deflated, encrypted, in the media store, each announced by a message.
+//! History blobs: protobuf, deflated, encrypted, stored in the media store, and each announced by a message.
 
 use std::io::Write as _;
 
@@ -13,10 +13,10 @@ use waproto::whatsapp::message::protocol_message::Type;
 
 use crate::media::{MediaStore, cipher};
 
-/// Uploads a blob; the message that announces it.
+/// Uploads a blob; returns the message that announces it.
 ///
 /// # Errors
-/// When it is too large for the store.
+/// If the blob is too large for the store.
 pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Message> {
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
     deflate.write_all(&blob.encode_to_vec())?;
@@ -45,19 +45,19 @@ pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Messag
     Ok(wa::Message { protocol_message, ..wa::Message::default() })
 }
 
-/// Reads an announced blob back, as a device does.
+/// Downloads an announced blob, like a device.
 ///
 /// # Errors
-/// When the store has it no more, or it is no blob.
+/// If the store no longer has it, or it cannot be parsed.
 pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
-    let told = announced.protocol_message.as_option().context("announces nothing")?;
-    let told = told.history_sync_notification.as_option().context("announces no history")?;
+    let notification = announced.protocol_message.as_option().context("announces nothing")?;
+    let notification = notification.history_sync_notification.as_option().context("announces no history")?;
     let sealed = cipher::Sealed {
-        direct_path: told.direct_path.clone().unwrap_or_default(),
-        media_key: told.media_key.clone().unwrap_or_default(),
-        file_sha256: told.file_sha256.clone().unwrap_or_default(),
-        file_enc_sha256: told.file_enc_sha256.clone().unwrap_or_default(),
-        file_length: told.file_length.unwrap_or_default(),
+        direct_path: notification.direct_path.clone().unwrap_or_default(),
+        media_key: notification.media_key.clone().unwrap_or_default(),
+        file_sha256: notification.file_sha256.clone().unwrap_or_default(),
+        file_enc_sha256: notification.file_enc_sha256.clone().unwrap_or_default(),
+        file_length: notification.file_length.unwrap_or_default(),
     };
     let deflated = cipher::open(store, &sealed, MediaType::History)?;
     let mut inflate = flate2::write::ZlibDecoder::new(Vec::new());

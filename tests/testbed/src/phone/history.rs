@@ -1,7 +1,7 @@
-//! What a phone tells a device that was just linked: the chats, what was written in them, and what people
-//! call themselves. Pure; `blobs` uploads it.
+//! Builds the history that a phone sends to a newly linked device: chats, messages and profile names. Pure; `blobs`
+//! uploads it.
 //!
-//! The same settings give the same texts, ids and order as the daemon's simulated network.
+//! The same settings give the same texts, ids and order as Wharf's simulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,46 +10,46 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType;
 
-use crate::scene::circle::Role;
-use crate::scene::{Circle, Scene};
+use crate::scene::group_rules::Role;
+use crate::scene::{Scene, SimulatedGroup};
 
-/// Between two messages, in seconds.
+/// Seconds between two messages.
 const STEP: i64 = 60;
-/// How far back a message quotes.
+/// Messages between a quote and its target, at most.
 const REACH: usize = 60;
-/// Shorter histories have no reaction.
+/// Minimum length of a history with a reaction.
 const REACTION_FROM: usize = 10;
-/// The newest so many messages come first, with all chats.
+/// Newest messages, in the first blob together with all chats.
 const BOOTSTRAP: usize = 50;
-/// The others come in blobs of so many.
+/// Messages in each further blob.
 const CHUNK: usize = 500;
 
-/// What is told, and of whom.
-pub struct Past<'a> {
+/// The input of a history.
+pub struct HistoryBuilder<'a> {
     /// The scene around the account.
     pub scene: &'a Scene,
-    /// The groups that it is in.
-    pub groups: &'a [Circle],
-    /// The account's own number.
+    /// The account's groups.
+    pub groups: &'a [SimulatedGroup],
+    /// The account's number.
     pub me: &'a str,
-    /// What its owner is called.
+    /// The account's profile name.
     pub push_name: &'a str,
-    /// Finds the LID of a number.
+    /// Returns the LID of a number.
     pub lid: &'a dyn Fn(&str) -> Option<Jid>,
-    /// The people whose number the account has not been told.
+    /// Contacts who hide their number.
     pub hidden: &'a BTreeSet<String>,
     /// The time in seconds.
     pub now: i64,
 }
 
-/// A message, and the chat that it stands in.
-struct Said {
+/// A message and its chat.
+struct HistoryMessage {
     chat: Jid,
     message: wa::WebMessageInfo,
 }
 
-impl Past<'_> {
-    /// All blobs, in the order in which a phone sends them; none when there is nothing to tell.
+impl HistoryBuilder<'_> {
+    /// All blobs in sending order; none if the scene is empty.
     #[must_use]
     pub fn blobs(&self) -> Vec<wa::HistorySync> {
         let total = self.scene.settings.history;
@@ -92,30 +92,30 @@ impl Past<'_> {
         blobs
     }
 
-    /// The chats with these messages, the newest first; with `all`, also those with none.
+    /// The chats of these messages, newest message first; with `all`, also chats without messages.
     fn conversations(&self, messages: std::ops::Range<usize>, all: bool) -> Vec<wa::Conversation> {
         let mut chats: BTreeMap<String, wa::Conversation> = BTreeMap::new();
         if all {
             let people = self.scene.contacts.iter().map(|contact| self.person(&contact.number));
-            let groups = self.groups.iter().filter_map(|circle| circle.id.parse().ok());
+            let groups = self.groups.iter().filter_map(|group_state| group_state.id.parse().ok());
             for jid in people.chain(groups) {
                 chats.insert(jid.to_string(), self.chat(&jid));
             }
         }
-        for said in messages.rev().filter_map(|at| self.said(at)) {
-            let chat = chats.entry(said.chat.to_string()).or_insert_with(|| self.chat(&said.chat));
-            let last = chat.last_msg_timestamp.max(said.message.message_timestamp);
+        for entry in messages.rev().filter_map(|at| self.message_at(at)) {
+            let chat = chats.entry(entry.chat.to_string()).or_insert_with(|| self.chat(&entry.chat));
+            let last = chat.last_msg_timestamp.max(entry.message.message_timestamp);
             (chat.last_msg_timestamp, chat.conversation_timestamp) = (last, last);
-            let order = said.message.message_timestamp;
-            chat.messages.push(wa::HistorySyncMsg { message: said.message.into(), msg_order_id: order });
+            let order = entry.message.message_timestamp;
+            chat.messages.push(wa::HistorySyncMsg { message: entry.message.into(), msg_order_id: order });
         }
         chats.into_values().collect()
     }
 
     fn chat(&self, jid: &Jid) -> wa::Conversation {
         let id = jid.to_string();
-        if let Some(circle) = self.groups.iter().find(|circle| circle.id == id) {
-            let participant = circle.members.iter().map(|member| wa::GroupParticipant {
+        if let Some(group_state) = self.groups.iter().find(|group_state| group_state.id == id) {
+            let participant = group_state.members.iter().map(|member| wa::GroupParticipant {
                 user_jid: self.person(&member.number).to_string(),
                 rank: Some(match member.role {
                     Role::Member => wa::group_participant::Rank::REGULAR,
@@ -124,7 +124,7 @@ impl Past<'_> {
                 }),
                 ..wa::GroupParticipant::default()
             });
-            let (name, participant) = (Some(circle.subject.clone()), participant.collect());
+            let (name, participant) = (Some(group_state.subject.clone()), participant.collect());
             return wa::Conversation { id, name, participant, ..wa::Conversation::default() };
         }
         let contact = self.scene.contacts.iter().find(|contact| self.person(&contact.number) == *jid);
@@ -134,7 +134,8 @@ impl Past<'_> {
     }
 
     fn mappings(&self) -> Vec<wa::PhoneNumberToLIDMapping> {
-        let members = self.groups.iter().flat_map(|circle| circle.members.iter().map(|m| m.number.as_str()));
+        let members =
+            self.groups.iter().flat_map(|group_state| group_state.members.iter().map(|m| m.number.as_str()));
         let writers = (0..self.scene.settings.history.min(3)).filter_map(|at| self.scene.writer(at));
         let mut numbers: Vec<String> = self.scene.contacts.iter().map(|c| c.number.clone()).collect();
         numbers.extend(members.map(str::to_owned).chain(writers.map(|writer| writer.number)));
@@ -148,26 +149,26 @@ impl Past<'_> {
         shown.filter_map(mapping).collect()
     }
 
-    /// Message number `at`, the oldest first. Its id depends on the seed and its place only.
-    fn said(&self, at: usize) -> Option<Said> {
-        let mut said = self.text(at)?;
+    /// Message number `at`, the oldest first. Its id depends only on the seed and the number.
+    fn message_at(&self, at: usize) -> Option<HistoryMessage> {
+        let mut entry = self.text(at)?;
         match at % 10 {
-            4 => said.message.message = MessageField::some(place(at)),
-            7 => self.quote(at, &mut said),
+            4 => entry.message.message = MessageField::some(place(at)),
+            7 => self.quote(at, &mut entry),
             _ => {}
         }
         if self.reacted_to() == Some(at) {
-            said.message.reactions.extend(self.reaction());
+            entry.message.reactions.extend(self.reaction());
         }
-        Some(said)
+        Some(entry)
     }
 
-    fn text(&self, at: usize) -> Option<Said> {
+    fn text(&self, at: usize) -> Option<HistoryMessage> {
         let writer = self.scene.writer(at)?;
         let person = self.person(&writer.number);
         let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0)).filter(|_| at % 3 == 2);
         let chat = match group {
-            Some(circle) => circle.id.parse().ok()?,
+            Some(group_state) => group_state.id.parse().ok()?,
             None => person.clone(),
         };
         let from_me = at % 2 == 1;
@@ -190,13 +191,13 @@ impl Past<'_> {
             participant,
             ..wa::WebMessageInfo::default()
         };
-        Some(Said { chat, message })
+        Some(HistoryMessage { chat, message })
     }
 
-    /// It answers the last text before in the same chat.
-    fn quote(&self, at: usize, said: &mut Said) {
+    /// Quotes the previous text of the same chat.
+    fn quote(&self, at: usize, entry: &mut HistoryMessage) {
         let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
-        let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == said.chat) else {
+        let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == entry.chat) else {
             return;
         };
         let key = &earlier.message.key;
@@ -212,16 +213,16 @@ impl Past<'_> {
             ..wa::ContextInfo::default()
         };
         let text = wa::message::ExtendedTextMessage {
-            text: said.message.message.conversation.clone(),
+            text: entry.message.message.conversation.clone(),
             context_info: MessageField::some(context),
             ..wa::message::ExtendedTextMessage::default()
         };
         let extended_text_message = MessageField::some(text);
-        said.message.message =
+        entry.message.message =
             MessageField::some(wa::Message { extended_text_message, ..wa::Message::default() });
     }
 
-    /// The message that somebody reacted to: what the account wrote last.
+    /// The message with a reaction: the account's last one.
     fn reacted_to(&self) -> Option<usize> {
         let total = self.scene.settings.history;
         (total >= REACTION_FROM).then(|| (total - 1) - (total % 2))
@@ -245,7 +246,7 @@ impl Past<'_> {
         })
     }
 
-    /// A person as the account knows them: by number, or by LID where that is all it has been told.
+    /// A person's visible id: the LID if the number is hidden.
     fn person(&self, number: &str) -> Jid {
         let hidden = (self.lid)(number).filter(|_| self.hidden.contains(number));
         hidden.unwrap_or_else(|| Jid::pn(number))
@@ -261,7 +262,7 @@ fn progress(done: usize, total: usize) -> u32 {
     u32::try_from((done * 100).checked_div(total).unwrap_or(100)).unwrap_or(100)
 }
 
-/// Somewhere in the middle of an ocean.
+/// A location in the middle of an ocean.
 fn place(at: usize) -> wa::Message {
     let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
     let location_message = MessageField::some(wa::message::LocationMessage {
@@ -280,24 +281,32 @@ mod tests {
     use super::*;
     use crate::media::MediaStore;
     use crate::phone::blobs::{announce, fetch};
-    use crate::scene::{Settings, Who};
+    use crate::scene::{PersonRef, Settings};
 
     const ME: &str = "15550100001";
 
-    fn number(who: &Who) -> Option<String> {
+    fn number(who: &PersonRef) -> Option<String> {
         match who {
-            Who::Number(number) => Some(number.clone()),
-            Who::Lid(_) => None,
+            PersonRef::Number(number) => Some(number.clone()),
+            PersonRef::Lid(_) => None,
         }
     }
 
-    fn told(settings: &serde_json::Value) -> Vec<wa::HistorySync> {
+    fn blobs_of(settings: &serde_json::Value) -> Vec<wa::HistorySync> {
         let scene = Scene::new(Settings::parse(settings).unwrap(), number);
         let groups = scene.groups(ME, number);
         let lid = |number: &str| Some(Jid::lid(format!("9{number}")));
         let (hidden, now) = (&scene.hidden, 1_700_000_000);
-        let past = Past { scene: &scene, groups: &groups, me: ME, push_name: "Me", lid: &lid, hidden, now };
-        past.blobs()
+        let history = HistoryBuilder {
+            scene: &scene,
+            groups: &groups,
+            me: ME,
+            push_name: "Me",
+            lid: &lid,
+            hidden,
+            now,
+        };
+        history.blobs()
     }
 
     fn messages(blobs: &[wa::HistorySync]) -> Vec<wa::WebMessageInfo> {
@@ -309,8 +318,8 @@ mod tests {
     }
 
     #[test]
-    fn every_message_is_told_once_whatever_the_number_of_blobs() {
-        let blobs = told(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
+    fn blobs_contain_every_message_once() {
+        let blobs = blobs_of(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
         let types: Vec<_> = blobs.iter().map(|blob| blob.sync_type).collect();
         let recent = HistorySyncType::RECENT;
         let first = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::PUSH_NAME];
@@ -326,8 +335,8 @@ mod tests {
     }
 
     #[test]
-    fn some_are_places_some_answers_and_one_has_a_reaction() {
-        let messages = messages(&told(&json!({ "contacts": 1, "history": 20 })));
+    fn history_has_locations_quotes_and_one_reaction() {
+        let messages = messages(&blobs_of(&json!({ "contacts": 1, "history": 20 })));
         assert!(messages[4].message.location_message.is_set());
         let answer = &messages[7].message.extended_text_message;
         assert_eq!(answer.context_info.stanza_id, messages[6].key.id);
@@ -336,8 +345,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_blob_names_all_chats_and_the_numbers_behind_lids_but_not_the_hidden_ones() {
-        let blobs = told(&json!({
+    fn first_blob_has_all_chats_and_visible_numbers() {
+        let blobs = blobs_of(&json!({
             "contacts": [{ "number": "15550110001", "name": "Open" }, { "number": "15550110002", "lidOnly": true }],
         }));
         let chats: Vec<_> = blobs[0].conversations.iter().map(|chat| chat.id.as_str()).collect();
@@ -347,14 +356,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_where_there_is_nothing() {
-        assert!(told(&json!({})).is_empty());
+    fn empty_scene_has_no_history() {
+        assert!(blobs_of(&json!({})).is_empty());
     }
 
     #[test]
-    fn an_announced_blob_is_read_back_as_it_was() {
+    fn announced_blob_round_trips() {
         let store = MediaStore::new("secret");
-        for blob in told(&json!({ "contacts": 2, "history": 60 })) {
+        for blob in blobs_of(&json!({ "contacts": 2, "history": 60 })) {
             let announced = announce(&store, &blob).unwrap();
             assert_eq!(fetch(&store, &announced).unwrap(), blob);
         }

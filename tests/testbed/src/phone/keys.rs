@@ -1,14 +1,14 @@
-//! Makes keys and signatures.
+//! Generates keys and signatures.
 
 use anyhow::Result;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
-/// Signal's greatest registration id.
+/// Signal's largest registration id.
 const GREATEST_REGISTRATION_ID: u32 = 16_380;
 
-/// Random numbers fit for keys.
+/// A random number generator that is suitable for keys.
 #[must_use]
 pub fn random() -> StdRng {
     rand::make_rng()
@@ -36,7 +36,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A registration id as phones choose it.
+/// A registration id in the phones' range.
 #[must_use]
 pub fn registration_id() -> u32 {
     random().random_range(1..=GREATEST_REGISTRATION_ID)
@@ -45,12 +45,12 @@ pub fn registration_id() -> u32 {
 /// The XEdDSA signature of a message.
 ///
 /// # Errors
-/// When the key cannot sign.
+/// If the key cannot sign.
 pub fn sign(by: &KeyPair, message: &[u8]) -> Result<Vec<u8>> {
     Ok(by.private_key.calculate_signature(message, &mut random())?.to_vec())
 }
 
-/// Whether the owner of this public key signed the message.
+/// Whether this public key's owner signed the message.
 #[must_use]
 pub fn signed_by(key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
     PublicKey::from_djb_public_key_bytes(key).is_ok_and(|key| key.verify_signature(message, signature))

@@ -1,64 +1,61 @@
-//! A phone: the keys of an account's primary device, and what only a phone does.
+//! A phone: the keys and actions of an account's primary device. `keys` generates keys, `adv` signs companions.
 //!
-//! `keys` makes keys, `adv` vouches for companions. **Entry points for what a phone does besides:**
-//! [`Phone`] is part of [`crate::server::state::Account`], so fields added to it (Signal sessions,
-//! sender keys, app-state keys; behind locks of their own) live as long as the account;
-//! [`linked`] is called once a companion is linked, [`prekeys_uploaded`] each time a companion has
-//! uploaded prekeys (send it the APP_STATE_SYNC_KEY_SHARE then).
+//! [`Phone`] is part of [`crate::server::state::Account`], so that its Signal sessions, sender keys and app-state
+//! keys, each behind its own lock, live as long as the account. [`prekeys_uploaded`] is called after each upload of
+//! prekeys; the phone then shares its app-state key and its history.
 
 pub mod adv;
 pub mod app_state;
 pub mod blobs;
-pub mod heard;
 pub mod history;
+mod history_sync;
+pub mod inbound;
 pub mod keys;
-mod past;
+pub mod outbound;
 pub mod signal;
-pub mod spoken;
 pub mod state_key;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wacore_libsignal::protocol::KeyPair;
 
 use crate::server::dispatch::Session;
-use crate::server::state::Account;
 use signal::Signal;
 use state_key::StateKey;
 
-/// The id of every phone's signed prekey.
+/// The id of the signed prekey, the same on all phones.
 const SIGNED_PREKEY: u32 = 1;
 
 /// The primary device of an account.
 pub struct Phone {
-    /// Its identity, which vouches for the companions.
+    /// Its identity, which signs the companions.
     pub identity: KeyPair,
-    /// Names it in Signal sessions.
+    /// Its id in Signal sessions.
     pub registration_id: u32,
-    /// What others begin a Signal session with.
+    /// The signed prekey with which others start a session.
     pub signed_prekey: SignedPrekeyPair,
-    /// Marks the identity in the lists of devices (`raw_id`).
+    /// Identifies the phone in device lists (`raw_id`).
     pub raw_id: u32,
-    /// What the account's collections are encrypted with.
+    /// The key of the account's collections.
     pub state_key: StateKey,
     signal: Mutex<Signal>,
 }
 
-/// A signed prekey with its private half.
+/// A signed prekey with its private key.
 pub struct SignedPrekeyPair {
     /// Its id.
     pub id: u32,
-    /// Both halves.
+    /// The key pair.
     pub pair: KeyPair,
-    /// The identity's signature over the public half.
+    /// The identity's signature of the public key.
     pub signature: Vec<u8>,
 }
 
 impl Phone {
-    /// A new phone with keys of its own.
+    /// A phone with new keys.
     ///
     /// # Errors
-    /// When the random numbers fail a signature.
+    /// If the key cannot sign.
     pub fn generate() -> anyhow::Result<Self> {
         let identity = keys::pair();
         let pair = keys::pair();
@@ -76,24 +73,21 @@ impl Phone {
         })
     }
 
-    /// Its sessions and chains. Taken before an account's own lock, never the other way round.
+    /// Its sessions and chains. Locked before an account's own lock, never after it.
     pub fn signal(&self) -> MutexGuard<'_, Signal> {
         self.signal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The public half of its identity.
+    /// The public key of its identity.
     #[must_use]
     pub fn public_identity(&self) -> [u8; 32] {
         keys::public(&self.identity)
     }
 }
 
-/// Called once a companion is linked, before it logs in for the first time.
-pub fn linked(_account: &Arc<Account>, _device: u16) {}
-
-/// Called each time a companion has uploaded prekeys.
+/// Called after a companion uploaded prekeys.
 pub async fn prekeys_uploaded(session: &Session) {
     if state_key::share(session).await {
-        past::tell(session).await;
+        history_sync::send(session).await;
     }
 }

@@ -1,18 +1,15 @@
-//! The key of the account's collections, which the phone shares with a device that was just linked.
+//! The key of the account's collections, which the phone shares with newly linked devices.
 
-use std::sync::Arc;
-
-use super::{keys, spoken};
+use super::{keys, outbound};
 use crate::server::dispatch::Session;
-use crate::server::letters::{self, Letter, Naming, Place};
-use crate::server::messages;
+use crate::server::phone_messages::{self, PhoneMessage};
 
-/// A key of an account's collections.
+/// A key of the collections.
 #[derive(Clone)]
 pub struct StateKey {
-    /// Names it: the device that made it and a number.
+    /// The key's id: a device and a number.
     pub id: [u8; 6],
-    /// The key.
+    /// The key's bytes.
     pub data: [u8; 32],
 }
 
@@ -22,7 +19,7 @@ impl StateKey {
     }
 }
 
-/// Sends it to a companion that has uploaded prekeys for the first time; whether it is the first time.
+/// Shares the key after a companion's first upload of prekeys; `true` if it was the first.
 pub async fn share(session: &Session) -> bool {
     let (account, device) = (&session.account, session.device);
     let first = account.with(device, |companion| !std::mem::replace(&mut companion.has_state_key, true));
@@ -30,17 +27,10 @@ pub async fn share(session: &Session) -> bool {
         return false;
     }
     let key = &account.phone.state_key;
-    let letter = Letter {
-        author: Arc::clone(account),
-        naming: Naming::Number,
-        place: Place::Peer,
-        id: messages::new_id(),
-        at: wacore::time::now_secs(),
-        notify: None,
-        message: spoken::state_key(&key.id, &key.data, wacore::time::now_millis()),
-    };
-    if let Err(error) = letters::write_to(account, device, letter).await {
-        tracing::warn!(error = format!("{error:#}"), "the key of the collections was not shared");
+    let message = outbound::state_key(&key.id, &key.data, wacore::time::now_millis());
+    let phone_message = PhoneMessage::peer(account, message);
+    if let Err(error) = phone_messages::write_to(account, device, phone_message).await {
+        tracing::warn!(error = format!("{error:#}"), "could not share the key of the collections");
     }
     true
 }

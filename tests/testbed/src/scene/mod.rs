@@ -1,62 +1,60 @@
-//! The scene around one account: the people that its phone knows, the groups that it is in from the start,
-//! and what was written before.
+//! The scene around one account: the contacts of its phone, its groups, and its history. Pure.
 //!
-//! The same settings give the same names, ids and numbers as the daemon's simulated network, so that a test
-//! may run on either. Numbers are fictitious: made-up contacts are `1555011xxxx`, and `1555019xxxx` are
-//! nobody's. Pure: nothing here knows of connections.
+//! The same settings give the same names, ids and numbers as Wharf's simulator, so that tests run on either. Numbers
+//! are fictitious: generated contacts are `1555011xxxx`, and `1555019xxxx` are unregistered.
 
 use std::collections::{BTreeSet, HashMap};
 
-pub mod circle;
+pub mod group_rules;
 pub mod people;
 pub mod settings;
 
-pub use circle::{Circle, Role};
-pub use people::Who;
+pub use group_rules::{Role, SimulatedGroup};
+pub use people::PersonRef;
 pub use settings::Settings;
 
 use settings::{Contacts, Groups};
 
-/// People who write, and sit in groups, when the settings have no contacts.
+/// Authors and group members if the settings have no contacts.
 const EXTRAS: usize = 3;
-/// How many groups an account is in at most.
+/// The most groups of an account.
 pub const MAX_GROUPS: usize = 1_000;
 
-/// See the module.
+/// The scene of an account.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
-    /// How everybody behaves.
+    /// The settings it was made from.
     pub settings: Settings,
-    /// The name that the phone has told its devices.
+    /// The phone's name that its devices have received.
     pub push_name: String,
     /// The address book.
     pub contacts: Vec<Contact>,
-    /// What the account says about itself.
+    /// The account's status text.
     pub status: String,
-    /// The people whose number the account is not told at first.
+    /// Contacts who hide their number at first.
     pub hidden: BTreeSet<String>,
-    /// Pictures that were set since, by number or group id; `None`: taken away.
+    /// Pictures that were set later, by number or group id; `None` if removed.
     pictures: HashMap<String, Option<String>>,
 }
 
-/// Somebody in the address book, or who could be.
+/// A contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Digits only.
+    /// The phone number, digits only.
     pub number: String,
-    /// What the address book calls them.
+    /// The name in the address book.
     pub name: Option<String>,
-    /// The address of their picture.
+    /// The URL of the picture.
     pub picture: Option<String>,
 }
 
 impl Scene {
-    /// What the settings describe; `number` finds the number of whoever they name.
+    /// The scene that the settings describe; `number` resolves a person.
     #[must_use]
-    pub fn new(settings: Settings, number: impl Fn(&Who) -> Option<String>) -> Self {
+    pub fn new(settings: Settings, number: impl Fn(&PersonRef) -> Option<String>) -> Self {
         let mut scene = Self::default();
         match &settings.contacts {
-            Contacts::Count(count) => scene.contacts = (0..*count).map(made_up).collect(),
+            Contacts::Count(count) => scene.contacts = (0..*count).map(generated_contact).collect(),
             Contacts::Listed(listed) => {
                 for contact in listed {
                     let Some(number) = number(&contact.id) else { continue };
@@ -72,22 +70,22 @@ impl Scene {
         scene
     }
 
-    /// The groups that the settings describe, for the account with the number `me`.
+    /// The groups that the settings describe, for the account `me`.
     #[must_use]
-    pub fn groups(&self, me: &str, number: impl Fn(&Who) -> Option<String>) -> Vec<Circle> {
+    pub fn groups(&self, me: &str, number: impl Fn(&PersonRef) -> Option<String>) -> Vec<SimulatedGroup> {
         match &self.settings.groups {
-            Groups::Count(count) => (0..*count).map(|at| self.made_up_group(at, me)).collect(),
+            Groups::Count(count) => (0..*count).map(|at| self.generated_group(at, me)).collect(),
             Groups::Listed(listed) => listed
                 .iter()
                 .map(|group| {
                     let others = group.participants.iter().filter_map(&number).collect();
-                    Circle::described(&group.id, &group.subject, others, me, group.admin)
+                    SimulatedGroup::described(&group.id, &group.subject, others, me, group.admin)
                 })
                 .collect(),
         }
     }
 
-    fn made_up_group(&self, at: usize, me: &str) -> Circle {
+    fn generated_group(&self, at: usize, me: &str) -> SimulatedGroup {
         let extras = (0..EXTRAS).filter_map(|at| self.writer(at)).map(|writer| writer.number);
         let mut others: Vec<String> = Vec::new();
         for number in extras {
@@ -96,25 +94,25 @@ impl Scene {
             }
         }
         let id = format!("1203630000{:08}@g.us", at + 1);
-        Circle::described(&id, &format!("Group {}", at + 1), others, me, true)
+        SimulatedGroup::described(&id, &format!("Group {}", at + 1), others, me, true)
     }
 
-    /// Somebody who writes: a contact, or an extra where there are none.
+    /// The author of message `at`: a contact, or a generated person.
     #[must_use]
     pub fn writer(&self, at: usize) -> Option<Contact> {
         match self.contacts.len() {
-            0 => Some(made_up(at % EXTRAS)),
+            0 => Some(generated_contact(at % EXTRAS)),
             number => self.contacts.get(at % number).cloned(),
         }
     }
 
-    /// What a person calls themselves, where the scene has a name for them.
+    /// A contact's name.
     #[must_use]
     pub fn name_of(&self, number: &str) -> Option<&str> {
         self.contacts.iter().find(|contact| contact.number == number)?.name.as_deref()
     }
 
-    /// The phone gives somebody a name, who is in its address book from now on.
+    /// Sets a contact's name; adds the contact if needed.
     pub fn rename(&mut self, number: &str, name: &str) {
         let name = Some(name.to_owned());
         match self.contacts.iter_mut().find(|contact| contact.number == number) {
@@ -123,26 +121,26 @@ impl Scene {
         }
     }
 
-    /// The address of a person's picture that the settings give, unless it changed since.
+    /// The picture's URL in the settings, unless it was changed.
     #[must_use]
     pub fn picture_address(&self, number: &str) -> Option<&str> {
         let contact = self.contacts.iter().find(|contact| contact.number == number)?;
         contact.picture.as_deref().filter(|_| !self.pictures.contains_key(number))
     }
 
-    /// The id of the picture that a person or group was given since.
+    /// The id of a picture that was set later.
     #[must_use]
-    pub fn picture_id(&self, whose: &str) -> Option<&str> {
-        self.pictures.get(whose)?.as_deref()
+    pub fn picture_id(&self, owner: &str) -> Option<&str> {
+        self.pictures.get(owner)?.as_deref()
     }
 
-    /// A person's or group's picture changes; `None`: it is taken away.
-    pub fn set_picture(&mut self, whose: &str, id: Option<String>) {
-        self.pictures.insert(whose.to_owned(), id);
+    /// Sets a picture; `None` removes it.
+    pub fn set_picture(&mut self, owner: &str, id: Option<String>) {
+        self.pictures.insert(owner.to_owned(), id);
     }
 }
 
-fn made_up(at: usize) -> Contact {
+fn generated_contact(at: usize) -> Contact {
     Contact {
         number: format!("1555011{:04}", at + 1),
         name: Some(format!("Contact {}", at + 1)),
@@ -158,10 +156,10 @@ mod tests {
 
     const ME: &str = "15550100001";
 
-    fn number(who: &Who) -> Option<String> {
+    fn number(who: &PersonRef) -> Option<String> {
         match who {
-            Who::Number(number) => Some(number.clone()),
-            Who::Lid(_) => Some("15550120001".to_owned()),
+            PersonRef::Number(number) => Some(number.clone()),
+            PersonRef::Lid(_) => Some("15550120001".to_owned()),
         }
     }
 
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_contacts_and_groups_are_named_as_in_the_simulator() {
+    fn counted_contacts_and_groups_match_simulator() {
         let scene = scene(&json!({ "contacts": 2, "groups": 1 }));
         let contacts: Vec<_> =
             scene.contacts.iter().map(|c| (c.number.as_str(), c.name.as_deref())).collect();
@@ -185,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn without_contacts_three_strangers_write() {
+    fn without_contacts_three_generated_people_write() {
         let scene = scene(&json!({}));
         assert!(scene.contacts.is_empty());
         assert_eq!(scene.writer(4).unwrap().number, "15550110002");
     }
 
     #[test]
-    fn a_listed_contact_may_hide_its_number() {
+    fn listed_contact_may_hide_number() {
         let scene = scene(&json!({
             "contacts": [{ "number": "+1 555 011 0001", "lidOnly": true }, { "id": "123456@lid" }]
         }));

@@ -1,22 +1,22 @@
-//! How people are named: by phone number, or by the LID that hides it.
+//! References to people, by phone number or by the LID that hides it.
 
 use anyhow::bail;
 use wacore_binary::{Jid, Server};
 
-/// A name of somebody, digits only.
+/// A reference to a person, digits only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Who {
+pub enum PersonRef {
     /// A phone number.
     Number(String),
-    /// The user part of a LID: the number is theirs to keep.
+    /// The user part of a LID.
     Lid(String),
 }
 
-impl Who {
-    /// Reads a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`, `…@s.whatsapp.net`, `…@lid`.
+impl PersonRef {
+    /// Parses a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`, `…@s.whatsapp.net`, `…@lid`.
     ///
     /// # Errors
-    /// When it is none.
+    /// If it is neither.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let (user, server) = text.split_once('@').unwrap_or((text, "c.us"));
         let user = user.split(':').next().unwrap_or_default();
@@ -34,7 +34,7 @@ impl Who {
         }
     }
 
-    /// The person that a JID names, whatever their device.
+    /// The person of a JID, without the device.
     #[must_use]
     pub fn of_jid(jid: &Jid) -> Option<Self> {
         match jid.server {
@@ -50,17 +50,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_in_any_spelling() {
+    fn numbers_are_parsed_in_any_spelling() {
         for text in ["15550100001", "+1 (555) 010-0001", "15550100001@c.us", "15550100001:3@s.whatsapp.net"] {
-            assert_eq!(Who::parse(text).unwrap(), Who::Number("15550100001".to_owned()), "{text}");
+            assert_eq!(
+                PersonRef::parse(text).unwrap(),
+                PersonRef::Number("15550100001".to_owned()),
+                "{text}"
+            );
         }
         for text in ["", "12", "hello", "1@g.us", "x@lid", "@lid", "status@broadcast"] {
-            assert!(Who::parse(text).is_err(), "{text}");
+            assert!(PersonRef::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_lid_is_no_number() {
-        assert_eq!(Who::parse("123456789012345@lid").unwrap(), Who::Lid("123456789012345".to_owned()));
+    fn lid_is_not_a_number() {
+        assert_eq!(
+            PersonRef::parse("123456789012345@lid").unwrap(),
+            PersonRef::Lid("123456789012345".to_owned())
+        );
     }
 }

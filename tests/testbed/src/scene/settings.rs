@@ -1,42 +1,42 @@
-//! What a scan says of the world, as `settings.simulator` of the daemon's simulator has it.
+//! Settings of the world in a scan, equal to Wharf's `settings.simulator`.
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::MAX_GROUPS;
-use super::people::Who;
+use super::people::PersonRef;
 
-/// No delay is longer than a day.
+/// The longest delay: a day.
 const MAX_DELAY_MS: u64 = 86_400_000;
 const MAX_CONTACTS: usize = 5_000;
 const MAX_HISTORY: usize = 10_000;
 const MAX_NAME: usize = 100;
 const MAX_ADDRESS: usize = 2_048;
 
-/// How the people around one account behave. Delays are in milliseconds.
+/// The settings; delays are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// The phone scans by itself after so long; here for the simulator's sake.
+    /// Accepted for compatibility with the simulator; not used.
     pub auto_scan_ms: Option<u64>,
-    /// From a copy's arrival until the network says that it has it; `None`: it never says so.
+    /// From arrival to the server's ack; `None` disables it.
     pub ack_server_ms: Option<u64>,
-    /// From a copy's arrival to the receipt of the recipient's device; `None`: it is off.
+    /// From arrival to the delivery receipt; `None` disables it.
     pub ack_device_ms: Option<u64>,
-    /// From a copy's arrival until it is read; `None`: never.
+    /// From arrival to the read receipt; `None` disables it.
     pub ack_read_ms: Option<u64>,
-    /// Contacts answer what they are sent.
+    /// Whether contacts repeat what they receive.
     pub echo: bool,
     /// The phone's address book.
     pub contacts: Contacts,
-    /// The groups that the account is in.
+    /// The account's groups.
     pub groups: Groups,
-    /// Messages from before the link.
+    /// The number of messages before the link.
     pub history: usize,
-    /// Messages that contacts write by themselves.
+    /// Messages that contacts write each minute.
     pub traffic_per_minute: u64,
-    /// What everything generated is derived from.
+    /// The seed of everything generated.
     pub seed: u64,
 }
 
@@ -44,9 +44,9 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Contacts {
-    /// So many made-up ones.
+    /// This many generated contacts.
     Count(usize),
-    /// These.
+    /// These contacts.
     Listed(Vec<ContactSetting>),
 }
 
@@ -54,23 +54,23 @@ pub enum Contacts {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContactSetting {
-    /// Who; `number` is another name of it.
+    /// The person; `number` is an alias.
     #[serde(alias = "number", deserialize_with = "person")]
-    pub id: Who,
-    /// What the address book calls them.
+    pub id: PersonRef,
+    /// The name in the address book.
     pub name: Option<String>,
-    /// The address of their picture.
+    /// The URL of the picture.
     pub picture: Option<String>,
-    /// Whether they hide their number until it is revealed.
+    /// Whether the contact hides its number at first.
     #[serde(default)]
     pub lid_only: bool,
 }
 
 impl ContactSetting {
-    /// Whether they hide their number.
+    /// Whether the contact hides its number.
     #[must_use]
     pub fn hidden(&self) -> bool {
-        self.lid_only || matches!(self.id, Who::Lid(_))
+        self.lid_only || matches!(self.id, PersonRef::Lid(_))
     }
 }
 
@@ -78,9 +78,9 @@ impl ContactSetting {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Groups {
-    /// So many made-up ones.
+    /// This many generated groups.
     Count(usize),
-    /// These.
+    /// These groups.
     Listed(Vec<GroupSetting>),
 }
 
@@ -88,14 +88,14 @@ pub enum Groups {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GroupSetting {
-    /// Which, `…@g.us`.
+    /// The group's id, `…@g.us`.
     pub id: String,
-    /// Its name.
+    /// The group's name.
     pub subject: String,
-    /// Who is in it besides the account.
+    /// The members besides the account.
     #[serde(deserialize_with = "persons")]
-    pub participants: Vec<Who>,
-    /// Whether the account is an admin of it.
+    pub participants: Vec<PersonRef>,
+    /// Whether the account is an admin.
     pub admin: bool,
 }
 
@@ -123,15 +123,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings; what is not there has its default.
+    /// Parses the settings; absent fields have defaults.
     ///
     /// # Errors
-    /// When something in it is not known, or out of bounds; the sentence names it.
+    /// If a field is unknown or out of range.
     pub fn parse(value: &Value) -> anyhow::Result<Self> {
         if value.is_null() {
             return Ok(Self::default());
         }
-        let settings = Self::deserialize(value).context("world cannot be read")?;
+        let settings = Self::deserialize(value).context("world is invalid")?;
         let delays = [
             ("autoScanMs", settings.auto_scan_ms),
             ("ackServerMs", settings.ack_server_ms),
@@ -185,14 +185,14 @@ impl Groups {
     }
 }
 
-fn person<'de, D: Deserializer<'de>>(input: D) -> Result<Who, D::Error> {
+fn person<'de, D: Deserializer<'de>>(input: D) -> Result<PersonRef, D::Error> {
     let text = String::deserialize(input)?;
-    Who::parse(&text).map_err(serde::de::Error::custom)
+    PersonRef::parse(&text).map_err(serde::de::Error::custom)
 }
 
-fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Who>, D::Error> {
+fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PersonRef>, D::Error> {
     let texts = Vec::<String>::deserialize(input)?;
-    texts.iter().map(|text| Who::parse(text).map_err(serde::de::Error::custom)).collect()
+    texts.iter().map(|text| PersonRef::parse(text).map_err(serde::de::Error::custom)).collect()
 }
 
 #[cfg(test)]
@@ -202,27 +202,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_has_the_simulators_defaults_and_null_is_never() {
+    fn absent_settings_have_defaults_and_null_disables() {
         let settings = Settings::parse(&json!({ "ackReadMs": null, "history": 12 })).unwrap();
         assert_eq!(settings, Settings { ack_read_ms: None, history: 12, ..Settings::default() });
         assert_eq!(Settings::parse(&Value::Null).unwrap(), Settings::default());
     }
 
     #[test]
-    fn contacts_and_groups_may_be_listed() {
+    fn contacts_and_groups_can_be_listed() {
         let settings = Settings::parse(&json!({
             "contacts": [{ "id": "15550110009@c.us", "name": "Nine" }],
             "groups": [{ "id": "1@g.us", "subject": "Mine", "participants": ["15550110009"], "admin": false }],
         }))
         .unwrap();
         let Contacts::Listed(contacts) = settings.contacts else { panic!("a list was given") };
-        assert_eq!(contacts[0].id, Who::Number("15550110009".to_owned()));
+        assert_eq!(contacts[0].id, PersonRef::Number("15550110009".to_owned()));
         let Groups::Listed(groups) = settings.groups else { panic!("a list was given") };
         assert!(!groups[0].admin);
     }
 
     #[test]
-    fn what_is_wrong_is_refused() {
+    fn invalid_settings_are_rejected() {
         let wrong = [
             json!({ "unheardOf": 1 }),
             json!({ "ackDeviceMs": 86_400_001_u64 }),

@@ -14,11 +14,11 @@ use waproto::whatsapp as wa;
 use super::collections::{Behind, NAMES, PatchError};
 use super::dispatch::Session;
 use super::iq::Answer;
-use super::notices;
+use super::notifications;
 use super::state::Account;
 use super::state_changes;
 use crate::media::{MediaStore, cipher};
-use crate::phone::app_state::{Deed, SyncKey};
+use crate::phone::app_state::{PhoneAction, SyncKey};
 use crate::wire::nodes;
 
 /// Answers the IQ.
@@ -43,26 +43,26 @@ async fn collection(session: &Session, asked: &Node) -> Node {
     };
     match take(&session.account, &name, nodes::bytes(patch), version) {
         Ok(Taken::Yes(version, mutations)) => {
-            state_changes::note(session, &mutations);
-            tell(&session.account, &name, version, Some(session.device)).await;
+            state_changes::record(session, &mutations);
+            announce(&session.account, &name, version, Some(session.device)).await;
             found(&name, version, Vec::new())
         }
         Ok(Taken::TooLate(missing)) => refused(&name, 409, "conflict", missing),
         Err(error) => {
-            tracing::warn!(collection = name, %error, "a patch that cannot be taken");
+            tracing::warn!(collection = name, %error, "rejected a patch");
             refused(&name, 400, "bad-request", Vec::new())
         }
     }
 }
 
 enum Taken {
-    /// At this version, with what the patch says.
+    /// The new version, and the mutations of the patch.
     Yes(u64, Vec<Mutation>),
-    /// What was faster.
+    /// The patches that were applied first.
     TooLate(Vec<Node>),
 }
 
-/// Verifies a companion's patch with the key that the phone shared, and takes it.
+/// Verifies and applies a companion's patch.
 fn take(account: &Account, name: &str, bytes: &[u8], base: u64) -> Result<Taken> {
     let patch = wa::SyncdPatch::decode_from_slice(bytes)?;
     let key = SyncKey::of(account);
@@ -93,14 +93,14 @@ fn behind(session: &Session, name: &str, version: u64, snapshot: bool) -> Node {
         Behind::Snapshot(all) => match uploaded(&session.world.media, &all) {
             Ok(reference) => found(name, newest, vec![nodes::holding("snapshot", reference)]),
             Err(error) => {
-                tracing::warn!(collection = name, %error, "a snapshot that cannot be stored");
+                tracing::warn!(collection = name, %error, "could not store a snapshot");
                 refused(name, 500, "internal-server-error", Vec::new())
             }
         },
     }
 }
 
-/// Snapshots lie in the media store; this says where.
+/// Stores a snapshot in the media store; returns its reference.
 fn uploaded(store: &MediaStore, snapshot: &wa::SyncdSnapshot) -> Result<Vec<u8>> {
     let sealed = cipher::seal(store, &snapshot.encode_to_vec(), MediaType::AppState)?;
     let reference = wa::ExternalBlobReference {
@@ -139,40 +139,44 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
         .build()
 }
 
-/// The phone's owner does something: a patch, and all companions hear that there is one. For each there is a
-/// receiver that hears when it has confirmed that.
+/// Applies actions of the phone's owner and announces the patches to all companions. Each returned receiver completes
+/// when a companion has confirmed.
 ///
 /// # Errors
-/// When the collection is full.
-pub async fn done_on_phone(account: &Arc<Account>, deeds: &[Deed]) -> Result<Vec<oneshot::Receiver<()>>> {
-    let mut told = Vec::new();
-    for (name, version) in write(account, deeds)? {
-        told.extend(tell(account, name, version, None).await);
+/// If the collection is full.
+pub async fn apply_on_phone(
+    account: &Arc<Account>,
+    actions: &[PhoneAction],
+) -> Result<Vec<oneshot::Receiver<()>>> {
+    let mut receivers = Vec::new();
+    for (name, version) in write(account, actions)? {
+        receivers.extend(announce(account, name, version, None).await);
     }
-    Ok(told)
+    Ok(receivers)
 }
 
-/// Writes what the phone's owner did, a patch for each collection; which versions they have then.
+/// Writes a patch for each collection that the actions change; returns the new versions.
 ///
 /// # Errors
-/// When a collection is full.
-pub fn write(account: &Account, deeds: &[Deed]) -> Result<Vec<(&'static str, u64)>> {
+/// If a collection is full.
+pub fn write(account: &Account, actions: &[PhoneAction]) -> Result<Vec<(&'static str, u64)>> {
     let key = SyncKey::of(account);
     let mut state = account.lock();
     let mut versions = Vec::new();
     for name in NAMES {
-        let deeds: Vec<Deed> = deeds.iter().filter(|deed| deed.collection() == name).cloned().collect();
-        if deeds.is_empty() {
+        let actions: Vec<PhoneAction> =
+            actions.iter().filter(|phone_action| phone_action.collection() == name).cloned().collect();
+        if actions.is_empty() {
             continue;
         }
         let collection = state.collections.entry(name.to_owned()).or_default();
-        let (patch, hash) = key.patch(name, collection, &deeds, wacore::time::now_millis())?;
+        let (patch, hash) = key.patch(name, collection, &actions, wacore::time::now_millis())?;
         versions.push((name, collection.take(patch, collection.version(), hash)?));
     }
     Ok(versions)
 }
 
-async fn tell(
+async fn announce(
     account: &Arc<Account>,
     name: &str,
     version: u64,
@@ -180,6 +184,6 @@ async fn tell(
 ) -> Vec<oneshot::Receiver<()>> {
     let about = NodeBuilder::new("collection").attr("name", name).attr("version", version).build();
     let from: Jid = account.jid(0);
-    let told = notices::notification("server_sync", &from, about).build();
-    notices::tell(account, &told, but_for).await
+    let receivers = notifications::notification("server_sync", &from, about).build();
+    notifications::send(account, &receivers, but_for).await
 }

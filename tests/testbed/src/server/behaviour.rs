@@ -1,17 +1,17 @@
-//! How the people around an account behave: the part of a scan's `world` that concerns messages.
+//! How the people around an account react to messages: a part of a scan's `world`.
 
 use serde_json::Value;
 
-/// Delays are in milliseconds, from a message's arrival; `None`: never.
+/// Delays are in milliseconds from a message's arrival; `None` means never.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour {
-    /// Until the server says that it has it.
+    /// Until the server's ack.
     pub ack_server_ms: Option<u64>,
-    /// Until the recipient's device has it.
+    /// Until the delivery receipt.
     pub ack_device_ms: Option<u64>,
-    /// Until it is read.
+    /// Until the read receipt.
     pub ack_read_ms: Option<u64>,
-    /// Whether people answer what they are sent.
+    /// Whether people repeat what they receive.
     pub echo: bool,
 }
 
@@ -22,7 +22,7 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// Reads what concerns it; what is not there has its default.
+    /// Reads the fields of a world; absent fields have defaults.
     #[must_use]
     pub fn of(world: &Value) -> Self {
         let default = Self::default();
@@ -43,7 +43,7 @@ mod tests {
     use super::Behaviour;
 
     #[test]
-    fn null_means_never_and_nothing_means_the_default() {
+    fn null_means_never_and_absent_means_default() {
         let read = Behaviour::of(&json!({ "ackReadMs": null, "echo": true }));
         assert_eq!(read, Behaviour { ack_read_ms: None, echo: true, ..Behaviour::default() });
     }

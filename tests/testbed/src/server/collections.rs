@@ -1,10 +1,9 @@
-//! What all devices of an account share: collections of encrypted records, and the patches that made them.
+//! Collections of encrypted records that all devices of an account share, with the patches that made them. The server
+//! cannot read them.
 //!
-//! The server reads none of it. It keeps the order: a patch is taken only on top of the version that it was
-//! built on, and whoever comes too late gets the patches that were faster.
-//!
-//! Invariants: versions grow by one; the records are what the patches made, one for each index; of patches,
-//! at most [`MAX_PATCHES`] are kept, and who is further behind gets a snapshot.
+//! A patch is accepted only for the version it was built on; a device that is late gets the newer patches. Versions
+//! grow by one; there is one record for each index. At most [`MAX_PATCHES`] patches are stored, and a device that is
+//! further behind gets a snapshot.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,27 +12,27 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
-/// How many patches of a collection are kept.
+/// The most patches of a collection.
 const MAX_PATCHES: usize = 100;
-/// From so many patches on, a new device gets a snapshot in place of them.
+/// A new device gets a snapshot if there are at least this many patches.
 const SNAPSHOT_FROM: usize = 8;
-/// How many records a collection has at most.
+/// The most records of a collection.
 const MAX_RECORDS: usize = 20_000;
-/// The bytes of a record's own MAC, at the end of its value.
+/// The size of the MAC at the end of a record's value.
 const MAC: usize = 32;
 
 /// The names of all collections.
 pub const NAMES: [&str; 5] =
     ["critical_block", "critical_unblock_low", "regular_high", "regular_low", "regular"];
 
-/// Why a patch was not taken.
+/// Why a patch was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// Another device was faster.
-    #[error("the patch is built on another version than the newest")]
+    /// The patch was built on another version.
+    #[error("the patch was built on an outdated version")]
     Conflict,
-    /// The collection has as many records as may be.
-    #[error("the collection has as many records as may be")]
+    /// The collection is full.
+    #[error("the collection is full")]
     Full,
 }
 
@@ -47,10 +46,10 @@ pub struct Collection {
     patches: VecDeque<wa::SyncdPatch>,
 }
 
-/// What a device at some version has to be given.
+/// What a device at some version is missing.
 #[derive(Debug, Clone)]
 pub enum Behind {
-    /// These patches; none when it is up to date.
+    /// These patches; none if it is up to date.
     Patches(Vec<wa::SyncdPatch>),
     /// All records.
     Snapshot(Box<wa::SyncdSnapshot>),
@@ -63,34 +62,28 @@ impl Collection {
         self.version
     }
 
-    /// The running hash over all records at that version, as patches are checked against.
+    /// The running hash over all records, against which patches are checked.
     #[must_use]
     pub fn hash(&self) -> &HashState {
         &self.hash
     }
 
-    /// The MAC of the record that an index has now.
+    /// The number of records.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The MAC of the record with this index.
     #[must_use]
     pub fn value_mac(&self, index_mac: &[u8]) -> Option<Vec<u8>> {
         self.records.get(index_mac).and_then(mac_of)
     }
 
-    /// How many records there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Takes a patch that was built on version `base`, with the hash that it leads to.
+    /// Applies a patch that was built on version `base`, with the resulting hash.
     ///
     /// # Errors
-    /// When the base is not the newest version, or there are too many records.
+    /// If `base` is not the current version, or there are too many records.
     pub fn take(&mut self, mut patch: wa::SyncdPatch, base: u64, hash: HashState) -> Result<u64, PatchError> {
         if base != self.version {
             return Err(PatchError::Conflict);
@@ -117,19 +110,19 @@ impl Collection {
         Ok(self.version)
     }
 
-    /// What a device at `version` lacks. One that has nothing, and asks for a snapshot, gets it where that is
-    /// shorter; one that is too far behind gets it in any case.
+    /// What a device at `version` is missing. A new device that accepts a snapshot gets one if that is shorter; a
+    /// device that is too far behind always gets one.
     #[must_use]
     pub fn since(&self, version: u64, snapshot: bool) -> Behind {
         let missing = usize::try_from(self.version.saturating_sub(version)).unwrap_or(usize::MAX);
-        let wanted = snapshot && version == 0 && missing >= SNAPSHOT_FROM;
-        if missing > self.patches.len() || wanted {
+        let use_snapshot = snapshot && version == 0 && missing >= SNAPSHOT_FROM;
+        if missing > self.patches.len() || use_snapshot {
             return Behind::Snapshot(Box::new(self.snapshot()));
         }
         Behind::Patches(self.patches.iter().skip(self.patches.len() - missing).cloned().collect())
     }
 
-    /// All records. Its MAC is the one that the newest patch says of all records after it.
+    /// All records, with the snapshot MAC of the newest patch.
     fn snapshot(&self) -> wa::SyncdSnapshot {
         let last = self.patches.back();
         wa::SyncdSnapshot {

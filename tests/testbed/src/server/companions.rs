@@ -1,4 +1,4 @@
-//! `md`: a companion that unlinks itself.
+//! `md`: a companion unlinks itself.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use crate::wire::nodes;
 
-/// How long a companion that has unlinked itself may take to hang up.
+/// How long an unlinked companion may take to close its connection.
 const HANG_UP: Duration = Duration::from_secs(1);
 
-/// Answers the IQ. Only one's own device may be removed.
+/// Answers the IQ; a companion can remove only itself.
 pub async fn answer(session: &Session, iq: &Node) -> Answer {
     let Some(removal) = iq.get_optional_child("remove-companion-device") else {
         return Answer::empty();
@@ -19,7 +19,7 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     if names_itself(session, removal) { Answer::empty() } else { Answer::Error(403, "forbidden") }
 }
 
-/// Unlinks the companion once it was told that it is. It hangs up by itself.
+/// Unlinks the companion after its answer was sent.
 pub async fn removed(session: &Session, iq: &Node) {
     let Some(removal) = iq.get_optional_child("remove-companion-device") else { return };
     if names_itself(session, removal) && session.account.forget(session.device).is_some() {

@@ -1,6 +1,5 @@
-//! Finds accounts by phone number, LID or JID, and makes those that nobody asked for before.
-//!
-//! Every number is somebody's, except those that begin with [`NOBODY`].
+//! Finds accounts by phone number, LID or JID, and creates those that do not exist yet. All numbers are registered,
+//! except those that start with [`UNREGISTERED_PREFIX`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,11 +9,11 @@ use wacore_binary::Jid;
 
 use super::state::Account;
 use crate::phone::Phone;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 
-/// Numbers that begin so are not on WhatsApp.
-pub const NOBODY: &str = "1555019";
-/// Numbers that begin so belong to people who were first known by a LID.
+/// Prefix of numbers that are not on WhatsApp.
+pub const UNREGISTERED_PREFIX: &str = "1555019";
+/// Prefix of generated numbers of people who were first named by a LID.
 const STRANGERS: &str = "888";
 /// LIDs have fifteen digits and begin with 1.
 const LID_BASE: u64 = 100_000_000_000_000;
@@ -29,58 +28,61 @@ pub struct Directory {
 struct People {
     by_number: HashMap<String, Arc<Account>>,
     by_lid: HashMap<String, Arc<Account>>,
-    /// By what a client calls the device that it linked.
+    /// By the id that a client gave to its device.
     by_device: HashMap<String, Arc<Account>>,
 }
 
 impl Directory {
-    /// The account of a number, made if it is absent; none when the number is nobody's or is none.
+    /// The account of a number, created if needed; `None` if the number is invalid or unregistered.
     #[must_use]
-    pub fn somebody(&self, number: &str) -> Option<Arc<Account>> {
+    pub fn get_or_create(&self, number: &str) -> Option<Arc<Account>> {
         if let Some(account) = self.find(number) {
             return Some(account);
         }
-        if number.is_empty() || number.starts_with(NOBODY) || !number.bytes().all(|b| b.is_ascii_digit()) {
+        if number.is_empty()
+            || number.starts_with(UNREGISTERED_PREFIX)
+            || !number.bytes().all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let account = Account::new(number.to_owned(), lid_of(number), Phone::generate().ok()?);
         let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
-        // Another task may have been faster.
+        // Another task may have created it meanwhile.
         let account = Arc::clone(people.by_number.entry(number.to_owned()).or_insert(account));
         people.by_lid.entry(account.lid.clone()).or_insert_with(|| Arc::clone(&account));
         Some(account)
     }
 
-    /// The account of a number that was asked for before.
+    /// The account of a number, if it exists.
     #[must_use]
     pub fn find(&self, number: &str) -> Option<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_number.get(number).map(Arc::clone)
     }
 
-    /// The account that was linked last by a client that calls its device so.
+    /// The account that was linked last for a client's device id.
     #[must_use]
     pub fn linked_as(&self, device: &str) -> Option<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_device.get(device).map(Arc::clone)
     }
 
-    /// A client that calls its device so linked this account.
+    /// Records that this account was linked for a client's device id.
     pub fn link_as(&self, device: &str, account: &Arc<Account>) {
         let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
         people.by_device.insert(device.to_owned(), Arc::clone(account));
     }
 
-    /// The account of a LID's user part. A LID is only known once its number was asked for.
+    /// The account of a LID's user part, if it exists.
     #[must_use]
     pub fn by_lid(&self, lid: &str) -> Option<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_lid.get(lid).map(Arc::clone)
     }
 
-    /// The account of a LID's user part; a person is made up for a LID that is nobody's yet.
+    /// The account of a LID's user part, created with a generated number if needed.
     #[must_use]
-    pub fn stranger(&self, lid: &str) -> Option<Arc<Account>> {
+    pub fn get_or_create_by_lid(&self, lid: &str) -> Option<Arc<Account>> {
         if let Some(account) = self.by_lid(lid) {
             return Some(account);
         }
@@ -93,25 +95,25 @@ impl Directory {
         Some(account)
     }
 
-    /// The account of whoever is named, made if it is absent.
+    /// The account of a person, created if needed.
     #[must_use]
-    pub fn who(&self, who: &Who) -> Option<Arc<Account>> {
+    pub fn resolve(&self, who: &PersonRef) -> Option<Arc<Account>> {
         match who {
-            Who::Number(number) => self.somebody(number),
-            Who::Lid(lid) => self.stranger(lid),
+            PersonRef::Number(number) => self.get_or_create(number),
+            PersonRef::Lid(lid) => self.get_or_create_by_lid(lid),
         }
     }
 
-    /// The account that a JID of a person or a device names, made if it is absent.
+    /// The account of a person's or device's JID, created if needed.
     #[must_use]
     pub fn of(&self, jid: &Jid) -> Option<Arc<Account>> {
         if jid.is_lid() {
             return self.by_lid(jid.user_base());
         }
-        if jid.is_pn() { self.somebody(jid.user_base()) } else { None }
+        if jid.is_pn() { self.get_or_create(jid.user_base()) } else { None }
     }
 
-    /// Everybody.
+    /// All accounts.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +121,7 @@ impl Directory {
     }
 }
 
-/// The LID of a number, the same in every testbed.
+/// The LID of a number, equal in all testbeds.
 fn lid_of(number: &str) -> String {
     let digest = Sha256::digest(number.as_bytes());
     let hash = digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
@@ -131,19 +133,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_the_same_by_number_lid_and_jid() {
+    fn account_is_found_by_number_lid_and_jid() {
         let directory = Directory::default();
-        let account = directory.somebody("15550100001").expect("somebody");
-        assert!(Arc::ptr_eq(&account, &directory.by_lid(&account.lid).expect("known by LID")));
-        assert!(Arc::ptr_eq(&account, &directory.of(&account.jid(3)).expect("known by JID")));
-        assert!(Arc::ptr_eq(&account, &directory.of(&account.lid_jid(3)).expect("known by LID's JID")));
+        let account = directory.get_or_create("15550100001").expect("an account");
+        assert!(Arc::ptr_eq(&account, &directory.by_lid(&account.lid).expect("found by LID")));
+        assert!(Arc::ptr_eq(&account, &directory.of(&account.jid(3)).expect("found by JID")));
+        assert!(Arc::ptr_eq(&account, &directory.of(&account.lid_jid(3)).expect("found by the LID's JID")));
     }
 
     #[test]
-    fn the_numbers_of_nobody_have_no_account() {
+    fn unregistered_numbers_have_no_account() {
         let directory = Directory::default();
-        assert!(directory.somebody("15550190001").is_none());
-        assert!(directory.somebody("").is_none());
-        assert!(directory.somebody("not-a-number").is_none());
+        assert!(directory.get_or_create("15550190001").is_none());
+        assert!(directory.get_or_create("").is_none());
+        assert!(directory.get_or_create("not-a-number").is_none());
     }
 }

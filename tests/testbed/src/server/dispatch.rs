@@ -1,8 +1,5 @@
-//! From a stanza to the file that handles it.
-//!
-//! A handler is an async function of the [`Session`] that the stanza came in on, and the stanza. The
-//! session's stanzas are handled one after the other, in their order; what takes time belongs in a
-//! task of the world's ([`World::spawn`]).
+//! Passes stanzas to their handlers. A handler is an async function of the [`Session`] and the stanza; a session's
+//! stanzas are handled one after the other, so slow work is spawned ([`World::spawn`]).
 
 use std::sync::Arc;
 
@@ -12,34 +9,33 @@ use super::state::Account;
 use super::{World, iq, messages, offline, presence, receipts};
 use crate::wire::connection::Link;
 
-/// One companion that is logged in.
+/// A companion that is logged in.
 #[derive(Clone)]
 pub struct Session {
-    /// Everything.
+    /// The state of the testbed.
     pub world: Arc<World>,
-    /// Whose companion it is.
+    /// The companion's account.
     pub account: Arc<Account>,
-    /// Which of them.
+    /// The companion's device number.
     pub device: u16,
     /// Its connection.
     pub link: Link,
 }
 
 impl Session {
-    /// Its JID with a phone number.
+    /// Its JID by phone number.
     #[must_use]
     pub fn jid(&self) -> Jid {
         self.account.jid(self.device)
     }
 
-    /// Its JID with a LID.
+    /// Its JID by LID.
     #[must_use]
     pub fn lid_jid(&self) -> Jid {
         self.account.lid_jid(self.device)
     }
 
-    /// Sends it a node on this very connection. What must survive the connection goes through
-    /// [`offline`].
+    /// Sends a node on this connection only. Nodes that must survive the connection go through [`offline`].
     pub async fn send(&self, node: Node) -> bool {
         self.link.send(node).await
     }
@@ -55,6 +51,6 @@ pub async fn dispatch(session: &Session, stanza: &Node) {
         "presence" => presence::handle(session, stanza).await,
         "chatstate" => presence::chat_state(session, stanza).await,
         "ib" => offline::ib(session, stanza).await,
-        tag => tracing::debug!(tag, "a stanza that the testbed does not know"),
+        tag => tracing::debug!(tag, "ignored an unsupported stanza"),
     }
 }

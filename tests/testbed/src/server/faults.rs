@@ -1,6 +1,4 @@
-//! What goes wrong for an account, at a test's word.
-//!
-//! A fault that ends connections also decides what their next attempts meet.
+//! Faults of an account's connections, which tests arm. A fault that ends connections also affects later logins.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +9,24 @@ use super::state::{Account, Companion};
 use super::streams::{self, Refusal};
 use crate::wire::connection::Link;
 
-/// What the next logins of an account meet.
+/// The armed faults.
 #[derive(Default)]
 pub struct Faults {
-    /// This many are ended without a word.
+    /// Logins to close without an answer.
     refuse: u32,
-    /// All are ended without a word before.
+    /// All logins before this time are closed without an answer.
     refuse_until: Option<Instant>,
-    /// This many are told that the server cannot.
+    /// Logins to refuse with 503.
     unavailable: u32,
-    /// All are told that their client is too old.
+    /// All logins are refused because of the client's version.
     outdated: bool,
-    /// All are told so.
+    /// All logins are refused with this ban.
     ban: Option<Ban>,
-    /// Waited before each node that a link writes.
+    /// The delay before each node.
     delay: Duration,
-    /// The phones of the others are off until then.
+    /// The phones of others are offline until this time.
     phones_back: Option<Instant>,
-    /// The next client that is linked loses its connection before its signature arrives.
+    /// The next link breaks before the client's signature arrives.
     lose_signature: bool,
 }
 
@@ -38,101 +36,100 @@ enum Ban {
     Permanent,
 }
 
-/// What a login meets.
+/// The effect of the faults on a login.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Met {
-    /// Nothing: go on, with this delay before each node.
+pub enum LoginFault {
+    /// Accepts, with this delay before each node.
     Nothing(Duration),
-    /// The connection ends without a word.
+    /// Closes without an answer.
     Closed,
-    /// It is refused.
+    /// Refuses.
     Refused(Refusal),
 }
 
 impl Faults {
-    /// Whether the phones of the others are off.
+    /// Whether the phones of others are offline.
     #[must_use]
     pub fn are_phones_off(&self) -> bool {
         self.phones_back().is_some()
     }
 
-    /// When the phones of the others are back, if they are off now.
+    /// When the phones of others are online again, if they are offline.
     #[must_use]
     pub fn phones_back(&self) -> Option<Instant> {
         self.phones_back.filter(|back| *back > Instant::now())
     }
 
-    /// What a login meets now. Counted faults count down.
-    pub fn meet(&mut self, now: Instant) -> Met {
+    /// The effect on a login now; decrements counters.
+    pub fn next_login_fault(&mut self, now: Instant) -> LoginFault {
         if self.refuse > 0 {
             self.refuse -= 1;
-            return Met::Closed;
+            return LoginFault::Closed;
         }
         if self.refuse_until.is_some_and(|until| now < until) {
-            return Met::Closed;
+            return LoginFault::Closed;
         }
         match self.ban {
-            Some(Ban::Permanent) => return Met::Refused(Refusal::Banned),
+            Some(Ban::Permanent) => return LoginFault::Refused(Refusal::Banned),
             Some(Ban::Temporary { code, until }) if now < until => {
-                return Met::Refused(Refusal::TemporaryBan { code, remaining: until - now });
+                return LoginFault::Refused(Refusal::TemporaryBan { code, remaining: until - now });
             }
             _ => self.ban = None,
         }
         if self.outdated {
-            return Met::Refused(Refusal::ClientOutdated);
+            return LoginFault::Refused(Refusal::ClientOutdated);
         }
         if self.unavailable > 0 {
             self.unavailable -= 1;
-            return Met::Refused(Refusal::Unavailable);
+            return LoginFault::Refused(Refusal::Unavailable);
         }
-        Met::Nothing(self.delay)
+        LoginFault::Nothing(self.delay)
     }
 }
 
 impl Account {
-    /// The phones of the others take nothing for this long; what is sent to them waits in the server.
+    /// The phones of others receive nothing for this time; messages wait in the server.
     pub fn phones_offline(&self, duration: Duration) {
         self.lock().faults.phones_back = Some(Instant::now() + duration);
     }
 
-    /// The next client that is linked signs the link, and its connection ends before that arrives.
+    /// The next link breaks after the client has signed it, before the signature arrives.
     pub fn lose_signature(&self) {
         self.lock().faults.lose_signature = true;
     }
 
-    /// Whether the signature that just came is to be lost.
+    /// Whether the signature that just arrived must be lost.
     pub(super) fn loses_signature(&self) -> bool {
         std::mem::take(&mut self.lock().faults.lose_signature)
     }
 
-    /// Ends all connections without a word.
+    /// Closes all connections.
     pub fn drop_links(&self) {
         for link in self.links() {
             link.drop_now();
         }
     }
 
-    /// Ends all connections, and refuses this many of the next without a word.
+    /// Closes all connections and this many of the next.
     pub fn refuse_connections(&self, count: u32) {
         self.lock().faults.refuse = count;
         self.drop_links();
     }
 
-    /// Ends all connections, and refuses those that come within this time without a word.
+    /// Closes all connections and those that arrive within this time.
     pub fn refuse_connections_for(&self, duration: Duration) {
         self.lock().faults.refuse_until = Some(Instant::now() + duration);
         self.drop_links();
     }
 
-    /// Leaves all connections open, and silent for this long.
+    /// Keeps all connections open but silent for this time.
     pub fn stall(&self, duration: Duration) {
         for link in self.links() {
             link.stall(duration);
         }
     }
 
-    /// Waits this long before each node that is sent to its companions, now and after they connect
-    /// again; zero ends it.
+    /// Delays each node to the companions by this time, also on later connections; zero ends it.
     pub fn slow_link(&self, delay: Duration) {
         self.lock().faults.delay = delay;
         for link in self.links() {
@@ -140,7 +137,7 @@ impl Account {
         }
     }
 
-    /// Tells all connections, and this many of the next, that the server cannot (503).
+    /// Ends all connections, and this many of the next, with 503.
     pub async fn unavailable(&self, count: u32) {
         self.lock().faults.unavailable = count;
         for link in self.links() {
@@ -148,26 +145,26 @@ impl Account {
         }
     }
 
-    /// Tells all connections that the same companion has connected elsewhere.
+    /// Ends all connections as replaced by another one.
     pub async fn replace_streams(&self) {
         for link in self.links() {
             link.finish(streams::replaced()).await;
         }
     }
 
-    /// Ends all connections; the next are told of a ban, with its code, that ends after this time.
+    /// Closes all connections; refuses logins with a temporary ban of this code and length.
     pub fn ban_temporarily(&self, code: u16, duration: Duration) {
         self.lock().faults.ban = Some(Ban::Temporary { code, until: Instant::now() + duration });
         self.drop_links();
     }
 
-    /// Ends all connections; the next are told of a ban for good.
+    /// Closes all connections; refuses logins with a permanent ban.
     pub fn ban(&self) {
         self.lock().faults.ban = Some(Ban::Permanent);
         self.drop_links();
     }
 
-    /// Ends all connections; the next are told that their client is too old, until this is undone.
+    /// Refuses logins because of the client's version, until disabled; closes all connections.
     pub fn client_outdated(&self, outdated: bool) {
         self.lock().faults.outdated = outdated;
         if outdated {
@@ -175,8 +172,8 @@ impl Account {
         }
     }
 
-    /// Nothing goes wrong any more.
-    pub fn heal(&self) {
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
         self.lock().faults = Faults::default();
         for link in self.links() {
             link.stall(Duration::ZERO);
@@ -184,8 +181,7 @@ impl Account {
         }
     }
 
-    /// Unlinks a companion from the phone: it is told if it is online, and not let in again. False
-    /// when it was not linked.
+    /// Unlinks a companion and ends its connection; `false` if it was not linked.
     pub async fn unlink(&self, device: u16) -> bool {
         let Some(companion) = self.forget(device) else { return false };
         if let Some(link) = companion.link {
@@ -194,7 +190,7 @@ impl Account {
         true
     }
 
-    /// Unlinks all companions from the phone. How many there were.
+    /// Unlinks all companions; returns their number.
     pub async fn unlink_all(self: &Arc<Self>) -> usize {
         let devices = self.devices();
         for device in &devices {
@@ -203,24 +199,24 @@ impl Account {
         devices.len()
     }
 
-    /// Takes a companion out of the account.
+    /// Removes a companion from the account.
     pub(super) fn forget(&self, device: u16) -> Option<Companion> {
         self.lock().companions.remove(&device)
     }
 }
 
-/// Ends a connection that meets something else than nothing; true when it may go on.
-pub(super) async fn passes(link: &Link, met: Met) -> bool {
+/// Applies the effect to a connection; `true` if the login may continue.
+pub(super) async fn apply(link: &Link, met: LoginFault) -> bool {
     match met {
-        Met::Nothing(delay) => {
+        LoginFault::Nothing(delay) => {
             link.slow(delay);
             true
         }
-        Met::Closed => {
+        LoginFault::Closed => {
             link.drop_now();
             false
         }
-        Met::Refused(refusal) => {
+        LoginFault::Refused(refusal) => {
             link.finish(refusal.node()).await;
             false
         }
@@ -232,21 +228,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_temporary_ban_names_what_remains_of_it_and_ends() {
+    fn temporary_ban_has_remaining_time_and_ends() {
         let (now, minute) = (Instant::now(), Duration::from_secs(60));
         let ban = Ban::Temporary { code: 101, until: now + minute };
         let mut faults = Faults { ban: Some(ban), ..Faults::default() };
         let remaining = Duration::from_secs(40);
-        let met = faults.meet(now + Duration::from_secs(20));
-        assert_eq!(met, Met::Refused(Refusal::TemporaryBan { code: 101, remaining }));
-        assert_eq!(faults.meet(now + minute), Met::Nothing(Duration::ZERO));
+        let met = faults.next_login_fault(now + Duration::from_secs(20));
+        assert_eq!(met, LoginFault::Refused(Refusal::TemporaryBan { code: 101, remaining }));
+        assert_eq!(faults.next_login_fault(now + minute), LoginFault::Nothing(Duration::ZERO));
     }
 
     #[test]
-    fn refused_connections_are_counted_down() {
+    fn refused_connections_are_counted() {
         let now = Instant::now();
         let mut faults = Faults { refuse: 2, ..Faults::default() };
-        let met: Vec<_> = std::iter::repeat_with(|| faults.meet(now)).take(3).collect();
-        assert_eq!(met, [Met::Closed, Met::Closed, Met::Nothing(Duration::ZERO)]);
+        let met: Vec<_> = std::iter::repeat_with(|| faults.next_login_fault(now)).take(3).collect();
+        assert_eq!(met, [LoginFault::Closed, LoginFault::Closed, LoginFault::Nothing(Duration::ZERO)]);
     }
 }

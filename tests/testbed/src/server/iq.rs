@@ -1,5 +1,5 @@
-//! From an IQ's namespace to the file that answers it. A namespace that nobody answers gets an empty
-//! result, as most of a client's reports and clean-ups expect.
+//! Passes IQs to their handlers by namespace. Other namespaces get an empty result, which most of a client's reports
+//! expect.
 
 use anyhow::Result;
 use wacore_binary::Node;
@@ -13,27 +13,27 @@ use crate::wire::nodes;
 pub enum Answer {
     /// A result with these children.
     Result(Vec<Node>),
-    /// A refusal.
+    /// An error.
     Error(u16, &'static str),
-    /// A whole stanza, when a result needs attributes of its own.
+    /// A complete stanza, if the result needs attributes of its own.
     Whole(Node),
-    /// None now: the handler has answered, or will.
+    /// No answer here; the handler sends it.
     Silent,
 }
 
 impl Answer {
-    /// A result with nothing in it.
+    /// An empty result.
     #[must_use]
     pub fn empty() -> Self {
         Self::Result(Vec::new())
     }
 
-    /// A result, or 400 when the request was not as it should be.
+    /// A result, or 400 if the request was invalid.
     #[must_use]
     pub fn of(answer: Result<Vec<Node>>) -> Self {
         answer.map_or_else(
             |error| {
-                tracing::debug!(%error, "a request that cannot be understood");
+                tracing::debug!(%error, "rejected an invalid request");
                 Self::Error(400, "bad-request")
             },
             Self::Result,
@@ -41,7 +41,7 @@ impl Answer {
     }
 }
 
-/// Answers an IQ, and does what follows from it.
+/// Answers an IQ and runs its follow-up.
 pub async fn handle(session: &Session, iq: &Node) {
     let kind = nodes::attr(iq, "type");
     if kind == "result" || kind == "error" {
@@ -68,7 +68,7 @@ pub async fn handle(session: &Session, iq: &Node) {
     after(session, iq).await;
 }
 
-/// What an IQ sets off once its answer is sent.
+/// The follow-up after the answer was sent.
 async fn after(session: &Session, iq: &Node) {
     match nodes::attr(iq, "xmlns").as_str() {
         "passive" => {

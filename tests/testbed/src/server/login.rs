@@ -1,5 +1,5 @@
-//! Logging in: who it is, whether its key is the right one, `<success>` or `<failure>`, and then one
-//! stanza after the other.
+//! Logs companions in: checks device and key, answers `<success>` or `<failure>`, then handles one stanza after the
+//! other.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{World, faults, presence};
 use crate::wire::connection::{Arrival, Inbound, Link};
 use crate::wire::noise::Pattern;
 
-/// Lets a companion in, and serves it until its connection ends.
+/// Logs a companion in and serves it until its connection ends.
 pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
     let Arrival { client_key, pattern, payload, link, inbound } = arrival;
     let number = payload.username.unwrap_or_default().to_string();
@@ -23,8 +23,8 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
         link.finish(Refusal::LoggedOut.node()).await;
         return;
     };
-    let met = account.lock().faults.meet(Instant::now());
-    if !faults::passes(&link, met).await {
+    let met = account.lock().faults.next_login_fault(Instant::now());
+    if !faults::apply(&link, met).await {
         return;
     }
     let Some(former) = enter(&account, device, &client_key, pattern, &link) else {
@@ -37,11 +37,10 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
     let session = Session { world: Arc::clone(world), account, device, link };
     serve(&session, inbound).await;
     leave(&session);
-    presence::went(&session).await;
+    presence::disconnected(&session).await;
 }
 
-/// Makes the link the companion's, and returns the one it had. None when it is not linked, or its
-/// key is another's.
+/// Sets the companion's link and returns the previous one; `None` if the companion is not linked or has another key.
 fn enter(
     account: &Account,
     device: u16,
@@ -59,7 +58,7 @@ fn enter(
     Some(companion.link.replace(link.clone()))
 }
 
-/// The companion is offline, unless it has connected again.
+/// Marks the companion as offline, unless it has connected again.
 fn leave(session: &Session) {
     session.account.with(session.device, |companion| {
         if companion.link.as_ref().is_some_and(|link| link.id() == session.link.id()) {
@@ -71,7 +70,6 @@ fn leave(session: &Session) {
 
 async fn serve(session: &Session, mut inbound: Inbound) {
     session.send(success(session)).await;
-    presence::came(session).await;
     while let Some(stanza) = inbound.next().await {
         dispatch::dispatch(session, &stanza).await;
     }

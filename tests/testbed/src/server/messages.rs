@@ -1,5 +1,4 @@
-//! `<message>`: what companions send, and what becomes of it: the server's ack, decryption by the phones it
-//! is for, their receipts and answers.
+//! Handles `<message>`: the server's ack, decryption by the recipients' phones, their receipts and replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,57 +9,58 @@ use waproto::whatsapp as wa;
 
 use super::World;
 use super::dispatch::Session;
-use super::letters::{self, Letter, Naming, Place};
-use super::mishaps::{Kind, Manner};
-use super::offline::{self, Entry};
-use super::opening::{self, Opened};
+use super::message_faults::{FaultEffect, MessageFaultKind};
+use super::offline::{self, QueuedStanza};
+use super::phone_delivery::{self, DecryptedMessage};
+use super::phone_messages::{self, Addressing, Destination, PhoneMessage};
 use super::receipts::{self, Level};
 use super::state::Account;
 use crate::id::Id;
-use crate::phone::spoken::Words;
+use crate::phone::outbound::OutboundMessage;
 use crate::wire::nodes;
 
-/// The server's codes, unless a mishap names another: not now, and never (the recipient wants to be known first).
+/// The default error codes: unavailable, and not allowed (the recipient has never written to the account).
 const UNAVAILABLE: u16 = 503;
 const NOT_ALLOWED: u16 = 463;
-/// After the message was read, or arrived where nothing is read, until somebody answers it.
+/// The delay of a reply, after the message was read or, if nothing is read, after it arrived.
 const ECHO_AFTER_READ_MS: u64 = 100;
 const ECHO_UNREAD_MS: u64 = 300;
 
 /// A message on its way through the server.
 #[derive(Clone)]
-pub(super) struct Passing {
+pub(super) struct MessageInTransit {
     pub(super) session: Session,
     pub(super) stanza: Arc<Node>,
-    /// As the companion addressed it.
+    /// As addressed by the companion.
     pub(super) to: Jid,
-    /// The chat it stands in, from the account's side.
+    /// The chat as the account sees it.
     pub(super) chat: Id,
     pub(super) id: String,
 }
 
-/// Takes a message.
+/// Handles a message.
 pub async fn handle(session: &Session, message: &Node) {
     let Some(to) = nodes::jid(message, "to") else { return };
-    let Some(chat) = session.world.directory.named_to(&session.account, &to) else { return };
+    let Some(chat) = session.world.directory.id_for(&session.account, &to) else { return };
     let id = nodes::attr(message, "id");
-    let passing = Passing { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
+    let in_transit =
+        MessageInTransit { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
     if nodes::attr(message, "category") == "peer" {
-        opening::peer(&passing);
-        session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+        phone_delivery::peer(&in_transit);
+        session.send(receipts::ack(&in_transit.to, &in_transit.id, None)).await;
         return;
     }
-    let slow = session.account.lock().mishaps.strike(Kind::SlowSend);
+    let slow = session.account.lock().message_faults.trigger(MessageFaultKind::SlowSend);
     match slow {
-        Some(Manner::Delay(delay)) => session.world.spawn(async move {
+        Some(FaultEffect::Delay(delay)) => session.world.spawn(async move {
             tokio::time::sleep(delay).await;
-            passing.arrive().await;
+            in_transit.arrive().await;
         }),
-        _ => passing.arrive().await,
+        _ => in_transit.arrive().await,
     }
 }
 
-/// Delivers what waited, in order, until nothing does.
+/// Delivers queued messages, in order, until the queue is empty.
 async fn deliver_to_phones(account: Arc<Account>) {
     loop {
         let back = account.lock().faults.phones_back();
@@ -72,18 +72,18 @@ async fn deliver_to_phones(account: Arc<Account>) {
         first.reach_phones().await;
         let mut state = account.lock();
         state.for_phones.pop_front();
-        // Whoever adds to an empty queue begins anew.
+        // A new entry in an empty queue starts another task.
         if state.for_phones.is_empty() {
             return;
         }
     }
 }
 
-impl Passing {
+impl MessageInTransit {
     async fn arrive(&self) {
         let account = &self.session.account;
-        let unknown = account.lock().mishaps.strike(Kind::SendUnknown);
-        if unknown == Some(Manner::Lost) {
+        let unknown = account.lock().message_faults.trigger(MessageFaultKind::SendUnknown);
+        if unknown == Some(FaultEffect::Lost) {
             self.session.link.drop_now();
             return;
         }
@@ -93,7 +93,7 @@ impl Passing {
             self.session.send(receipts::ack(&self.to, &self.id, Some(code))).await;
             return;
         }
-        account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
+        account.lock().network_view.arrived(&self.chat, &self.id, wacore::time::now_millis());
         if !self.waits_for_phones() {
             self.reach_phones().await;
         }
@@ -105,7 +105,7 @@ impl Passing {
         self.confirm();
     }
 
-    /// Whether the message goes on when the phones are back: also when others are still before it.
+    /// Queues the message if phones are offline, or if earlier messages are still queued.
     fn waits_for_phones(&self) -> bool {
         let mut state = self.session.account.lock();
         let empty = state.for_phones.is_empty();
@@ -121,36 +121,41 @@ impl Passing {
     }
 
     async fn reach_phones(&self) {
-        let opened = opening::open(self).await;
-        self.session.account.lock().seen.tried(&self.chat, &self.id);
+        let opened = phone_delivery::decrypt_all(self).await;
+        self.session.account.lock().network_view.tried(&self.chat, &self.id);
         for opened in opened {
             self.shown(opened);
         }
     }
 
     fn refused(&self) -> Option<u16> {
-        let mishaps = &mut self.session.account.lock().mishaps;
-        let code = |manner: Manner, usual| if let Manner::Code(code) = manner { code } else { usual };
-        let transient = mishaps.strike(Kind::SendTransient).map(|manner| code(manner, UNAVAILABLE));
-        transient.or_else(|| mishaps.strike(Kind::SendPermanent).map(|manner| code(manner, NOT_ALLOWED)))
+        let message_faults = &mut self.session.account.lock().message_faults;
+        let code =
+            |effect: FaultEffect, usual| if let FaultEffect::Code(code) = effect { code } else { usual };
+        let transient =
+            message_faults.trigger(MessageFaultKind::SendTransient).map(|effect| code(effect, UNAVAILABLE));
+        transient.or_else(|| {
+            message_faults.trigger(MessageFaultKind::SendPermanent).map(|effect| code(effect, NOT_ALLOWED))
+        })
     }
 
-    /// The server's own word, on this connection alone: whoever reconnects sends again.
+    /// Sends the server's ack on this connection only; a client that reconnects sends again.
     fn confirm(&self) {
         let Some(delay) = self.session.account.lock().behaviour.ack_server_ms else { return };
-        let passing = self.clone();
+        let in_transit = self.clone();
         self.session.world.spawn(async move {
             tokio::time::sleep(Duration::from_millis(delay)).await;
-            passing.session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+            in_transit.session.send(receipts::ack(&in_transit.to, &in_transit.id, None)).await;
         });
     }
 
-    /// Somebody sees the message for the first time: receipts follow, and perhaps an answer.
-    fn shown(&self, opened: Opened) {
+    /// A person sees the message for the first time: sends receipts, and perhaps a reply.
+    fn shown(&self, opened: DecryptedMessage) {
         let account = &self.session.account;
         let (behaviour, reordered) = {
             let mut state = account.lock();
-            let reordered = opened.first && state.mishaps.strike(Kind::ReorderReceipts).is_some();
+            let reordered =
+                opened.first && state.message_faults.trigger(MessageFaultKind::ReorderReceipts).is_some();
             (state.behaviour.clone(), reordered)
         };
         let mut levels = [(Level::Delivered, behaviour.ack_device_ms), (Level::Read, behaviour.ack_read_ms)];
@@ -161,8 +166,8 @@ impl Passing {
         {
             std::mem::swap(delivered, read);
         }
-        let naming = self.naming(&opened.by);
-        let participant = self.chat.is_group().then(|| naming.jid(&opened.by));
+        let addressing = self.addressing(&opened.by);
+        let participant = self.chat.is_group().then(|| addressing.jid(&opened.by));
         for (level, delay) in levels {
             let Some(delay) = delay else { continue };
             let receipt = receipts::receipt(&self.to.to_non_ad(), &self.id, level, participant.as_ref());
@@ -174,42 +179,42 @@ impl Passing {
         }
     }
 
-    fn naming(&self, person: &Account) -> Naming {
+    fn addressing(&self, person: &Account) -> Addressing {
         let group = self.chat.is_group().then(|| self.chat.to_string());
-        letters::naming(&self.session.world, &self.session.account, person, group.as_deref())
+        phone_messages::addressing(&self.session.world, &self.session.account, person, group.as_deref())
     }
 
-    fn echo(&self, opened: Opened, after: Duration) {
+    fn echo(&self, opened: DecryptedMessage, after: Duration) {
         let group = self.chat.is_group().then(|| self.to.clone());
         let account = Arc::clone(&self.session.account);
-        let naming = self.naming(&opened.by);
+        let addressing = self.addressing(&opened.by);
         self.session.world.spawn(async move {
             tokio::time::sleep(after).await;
-            let words = Words::text(format!("echo: {}", opened.gist));
-            let letter = Letter {
+            let words = OutboundMessage::text(format!("echo: {}", opened.gist));
+            let phone_message = PhoneMessage {
                 author: opened.by,
-                naming,
-                place: group.map_or(Place::Direct, Place::Group),
+                addressing,
+                place: group.map_or(Destination::Direct, Destination::Group),
                 id: new_id(),
                 at: wacore::time::now_secs(),
                 notify: None,
                 message: words.message(),
             };
-            if let Err(error) = letters::write(&account, letter).await {
-                tracing::warn!(%error, "an answer could not be written");
+            if let Err(error) = phone_messages::write(&account, phone_message).await {
+                tracing::warn!(%error, "could not write a reply");
             }
         });
     }
 
-    /// What is for other companions goes on to them as it is.
+    /// Passes the parts for other companions on unchanged.
     async fn relay(&self) {
         let sender = &self.session.account;
         let identity = self.stanza.get_optional_child("device-identity");
         let skmsg = self.stanza.get_children_by_tag("enc").find(|enc| nodes::attr(enc, "type") == "skmsg");
-        let own: Vec<(Jid, Node)> = opening::addressed(self);
+        let own: Vec<(Jid, Node)> = phone_delivery::addressed(self);
         let mut targets: Vec<(Arc<Account>, u16, Vec<Node>)> = Vec::new();
         if let Some(skmsg) = skmsg {
-            for member in opening::members(&self.session, &self.chat) {
+            for member in phone_delivery::members(&self.session, &self.chat) {
                 for device in member.devices() {
                     if !(Arc::ptr_eq(&member, sender) && device == self.session.device) {
                         targets.push((Arc::clone(&member), device, vec![skmsg.clone()]));
@@ -232,7 +237,7 @@ impl Passing {
                 parts.extend(identity.cloned());
             }
             let stanza = self.envelope(&account).children(parts).build();
-            if offline::queue(&account, device, Entry::new(stanza)).is_some() {
+            if offline::queue(&account, device, QueuedStanza::new(stanza)).is_some() {
                 offline::flush(&account, device).await;
             }
         }
@@ -265,17 +270,17 @@ impl Passing {
     }
 }
 
-/// An id as phones choose them.
+/// A network id in the phones' format.
 #[must_use]
 pub fn new_id() -> String {
     let bytes: [u8; 9] = crate::phone::keys::bytes();
     bytes.iter().fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
 }
 
-/// What a contact repeats of a message: its text, else what it is.
+/// The text of a message, or its kind, for replies.
 pub(super) fn gist(world: &World, message: &wa::Message) -> String {
-    use crate::phone::heard::{Heard, heard};
-    let Heard::Said(body, rich) = heard(message, &|id| world.directory.by_number(id)) else {
+    use crate::phone::inbound::{Received, parse};
+    let Received::Message(body, rich) = parse(message, &|id| world.directory.by_number(id)) else {
         return String::new();
     };
     if !body.is_empty() {

@@ -1,43 +1,42 @@
-//! The server: who has an account, who is connected, and what answers what.
+//! The server: accounts, connections, and the answers to stanzas.
 //!
-//! - `state`, `directory`: accounts, companions, and how they are found
-//! - `door`: where a connection comes in; `lobby`, `pairing` and `typed_codes`
-//!   link it, `login` logs it in
-//! - `dispatch`, `iq`: from a stanza to the file that handles it
-//! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
-//! - `streams`: how connections end; `faults`: what goes wrong at a test's word
-//! - `letters`: what phones write to companions; `seen`: what the network saw of an account;
-//!   `mishaps`: what goes wrong with messages
-//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
-//!   their names say
+//! - `state`, `directory`: accounts and companions, and finding them
+//! - `accept`: new connections; `pending_links`, `pairing` and `typed_codes` link them, `login` logs them in
+//! - `dispatch`, `iq`: from a stanza to its handler
+//! - `prekeys`, `settings`, `companions`: the IQs about keys, preferences and devices
+//! - `streams`: how connections end; `faults`, `message_faults`: faults that tests arm
+//! - `phone_messages`: messages from phones to companions; `phone_delivery`: from companions to phones;
+//!   `network_view`: the record behind `network` of the control API
+//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: services of the
+//!   network
 
+pub mod accept;
 pub mod app_state;
 pub mod behaviour;
 pub mod collections;
 pub mod companions;
 pub mod directory;
 pub mod dispatch;
-pub mod door;
 pub mod faults;
 pub mod groups;
+pub mod id_format;
 pub mod iq;
-pub mod letters;
-pub mod lobby;
 pub mod login;
-pub mod memory;
+pub mod message_faults;
+pub mod message_store;
 pub mod messages;
-pub mod mishaps;
-pub mod names;
-pub mod notices;
+pub mod network_view;
+pub mod notifications;
 pub mod offline;
-pub mod opening;
 pub mod pairing;
+pub mod pending_links;
+pub mod phone_delivery;
+pub mod phone_messages;
 pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
-pub mod scenes;
-pub mod seen;
+pub mod scene_setup;
 pub mod settings;
 pub mod state;
 mod state_changes;
@@ -53,38 +52,38 @@ use tokio_util::task::TaskTracker;
 use crate::media::MediaStore;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
-use groups::Groups;
-use lobby::Lobby;
+use groups::GroupStore;
+use pending_links::PendingLinks;
 
-/// All of the testbed's state. Each part has locks of its own.
+/// All state of the testbed; each part has its own lock.
 pub struct World {
     /// The server's noise key and certificate.
     pub keys: ServerKeys,
     /// The accounts.
     pub directory: Directory,
-    /// Clients that wait to be linked.
-    pub lobby: Lobby,
+    /// Clients that are not linked yet.
+    pub pending_links: PendingLinks,
     /// The groups.
-    pub groups: Groups,
+    pub groups: GroupStore,
     /// The files.
     pub media: MediaStore,
-    /// Where the testbed listens.
+    /// The address that the testbed listens on.
     pub address: SocketAddr,
-    /// Everything that runs beside a connection's own task is spawned here, and ends with the world.
+    /// Tasks besides those of connections; they end with the world.
     pub tasks: TaskTracker,
-    /// Ends all of it.
+    /// Stops the world.
     pub stop: CancellationToken,
 }
 
 impl World {
-    /// An empty world, served at this address.
+    /// An empty world with this address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self {
             keys: ServerKeys::generate(),
             directory: Directory::default(),
-            lobby: Lobby::default(),
-            groups: Groups::default(),
+            pending_links: PendingLinks::default(),
+            groups: GroupStore::default(),
             media: MediaStore::default(),
             address,
             tasks: TaskTracker::new(),
@@ -92,7 +91,7 @@ impl World {
         }
     }
 
-    /// Starts a task that is dropped at its next await once the world ends.
+    /// Spawns a task that ends at its next await once the world stops.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {

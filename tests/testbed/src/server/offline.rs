@@ -1,8 +1,8 @@
-//! What waits for a companion until it confirms it, and `<ib>`.
+//! Queues stanzas for a companion until it confirms them, and handles `<ib>`.
 //!
-//! Called at [`active`] when a companion says that it takes messages. Invariants: the stanzas of a queue
-//! leave in their order; each leaves once on each connection; it stays until the companion has confirmed it
-//! (or, where nothing confirms it, until it left); a queue holds at most [`MOST`].
+//! Stanzas leave in order, once on each connection, after the companion declared itself active ([`active`]). A stanza
+//! stays until the companion has confirmed it or, if it needs no confirmation, until it left. A queue has at most
+//! [`MOST`] entries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,101 +12,108 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::dispatch::Session;
-use super::letters::Letter;
+use super::phone_messages::PhoneMessage;
 use super::state::Account;
 use crate::wire::connection::Link;
 use crate::wire::nodes;
 
-/// Stanzas that wait for one companion at most.
+/// The most queued stanzas of one companion.
 const MOST: usize = 20_000;
 
-/// Stanzas that a companion has not confirmed, the oldest first.
+/// Unconfirmed stanzas of a companion, oldest first.
 #[derive(Default)]
 pub struct Queue {
-    entries: VecDeque<Entry>,
-    /// Held by whoever is sending.
-    gate: Arc<Mutex<()>>,
+    entries: VecDeque<QueuedStanza>,
+    /// Held while stanzas are sent.
+    send_lock: Arc<Mutex<()>>,
 }
 
 impl Queue {
-    /// How much waits, or was sent and not confirmed.
+    /// The number of unconfirmed stanzas.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nothing does.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// A stanza that waits.
-pub struct Entry {
-    /// The stanza.
+/// A queued stanza.
+pub struct QueuedStanza {
     stanza: Node,
-    /// What it says, where a phone can seal it again.
-    letter: Option<Arc<Letter>>,
-    /// Whom to tell that it was confirmed.
+    /// The message in it, if a phone can encrypt it again.
+    phone_message: Option<Arc<PhoneMessage>>,
+    /// Completed on confirmation.
     done: Option<oneshot::Sender<()>>,
     /// Whether it stays until it is confirmed.
     confirmed: bool,
-    /// The last connection that it left on.
+    /// The last connection that it was sent on.
     sent_on: Option<u64>,
-    /// Acks that belong to an earlier sealing of it.
+    /// Acks that belong to an earlier encryption of it.
     spare_acks: u32,
-    /// Whether it could not leave at once.
+    /// Whether it could not be sent at once.
     late: bool,
 }
 
-impl Entry {
+impl QueuedStanza {
     /// A stanza that stays until it is confirmed.
     #[must_use]
     pub fn new(stanza: Node) -> Self {
-        Self { stanza, letter: None, done: None, confirmed: true, sent_on: None, spare_acks: 0, late: false }
+        Self {
+            stanza,
+            phone_message: None,
+            done: None,
+            confirmed: true,
+            sent_on: None,
+            spare_acks: 0,
+            late: false,
+        }
     }
 
-    /// The same, leaving for good once it left: nobody confirms it.
+    /// The same without confirmation.
     #[must_use]
     pub fn unconfirmed(mut self) -> Self {
         self.confirmed = false;
         self
     }
 
-    /// The same, as a letter that can be sealed again.
+    /// The same with the message in it, so that it can be encrypted again.
     #[must_use]
-    pub fn of(mut self, letter: Arc<Letter>) -> Self {
-        self.letter = Some(letter);
+    pub fn of(mut self, phone_message: Arc<PhoneMessage>) -> Self {
+        self.phone_message = Some(phone_message);
         self
     }
 
-    /// The same, with somebody to tell that it was confirmed.
+    /// The same with a notification of its confirmation.
     #[must_use]
-    pub fn telling(mut self, done: Option<oneshot::Sender<()>>) -> Self {
+    pub fn notifying(mut self, done: Option<oneshot::Sender<()>>) -> Self {
         self.done = done;
         self
     }
 }
 
-/// What a companion confirms.
+/// The stanza that a companion confirms.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmation<'a> {
-    /// The tag of the stanza: `message`, `receipt`, …
+    /// Its tag: `message`, `receipt` and others.
     pub tag: &'a str,
     /// Its id.
     pub id: &'a str,
-    /// Whom it came from, as the companion repeats it.
+    /// Its sender, as the companion repeats it.
     pub from: &'a str,
-    /// The `type` that it repeats.
+    /// Its `type`, as the companion repeats it.
     pub kind: Option<&'a str>,
-    /// Whether it is a bare `<ack>`.
+    /// Whether the confirmation is a bare `<ack>`.
     pub bare: bool,
 }
 
-/// Puts a stanza at the end of a companion's queue; none when the queue is full or the companion unlinked.
+/// Queues a stanza for a companion; `None` if the queue is full or the companion was unlinked.
 #[must_use]
-pub fn queue(account: &Account, device: u16, mut entry: Entry) -> Option<()> {
+pub fn queue(account: &Account, device: u16, mut entry: QueuedStanza) -> Option<()> {
     let mut state = account.lock();
     let companion = state.companions.get_mut(&device)?;
     if companion.queue.entries.len() >= MOST {
@@ -117,12 +124,12 @@ pub fn queue(account: &Account, device: u16, mut entry: Entry) -> Option<()> {
     Some(())
 }
 
-/// Queues a stanza for all companions of an account, and sends it to those that are there.
+/// Queues a stanza for all companions of an account and sends it to those online.
 pub async fn post(account: &Arc<Account>, stanza: &Node, confirmed: bool) -> Vec<oneshot::Receiver<()>> {
     let mut receivers = Vec::new();
     for device in account.devices() {
         let (done, receiver) = oneshot::channel();
-        let entry = Entry::new(stanza.clone()).telling(Some(done));
+        let entry = QueuedStanza::new(stanza.clone()).notifying(Some(done));
         let entry = if confirmed { entry } else { entry.unconfirmed() };
         if queue(account, device, entry).is_some() {
             receivers.push(receiver);
@@ -132,10 +139,12 @@ pub async fn post(account: &Arc<Account>, stanza: &Node, confirmed: bool) -> Vec
     receivers
 }
 
-/// Sends what has not left on the companion's connection, if it takes messages. How much left.
+/// Sends queued stanzas on the companion's connection, if it is active; returns their number.
 pub async fn flush(account: &Arc<Account>, device: u16) -> usize {
-    let Some(gate) = account.with(device, |companion| Arc::clone(&companion.queue.gate)) else { return 0 };
-    let _gate = gate.lock().await;
+    let Some(send_lock) = account.with(device, |companion| Arc::clone(&companion.queue.send_lock)) else {
+        return 0;
+    };
+    let _gate = send_lock.lock().await;
     let mut left = 0;
     while let Some((link, stanza)) = next(account, device) {
         if !link.send(stanza).await {
@@ -158,7 +167,7 @@ fn next(account: &Account, device: u16) -> Option<(Link, Node)> {
     entry.sent_on = Some(link.id());
     if !entry.confirmed {
         let done = entries.remove(at).and_then(|entry| entry.done);
-        // Nobody may wait for it.
+        // The waiting call may be gone.
         done.map(|done| done.send(()));
     } else if offline {
         stanza.attrs.push("offline", "1");
@@ -166,7 +175,7 @@ fn next(account: &Account, device: u16) -> Option<(Link, Node)> {
     Some((link, stanza))
 }
 
-/// A companion takes messages now: it is told how much waits, is sent that, and then told that this was all.
+/// Marks a companion as active: announces the number of queued stanzas, sends them, and reports the end.
 pub async fn active(session: &Session) {
     let waiting = session.account.with(session.device, |companion| {
         let link = session.link.id();
@@ -193,13 +202,13 @@ pub async fn active(session: &Session) {
     session.send(NodeBuilder::new("ib").children([offline]).build()).await;
 }
 
-/// Takes an `<ib>` of a companion (`<offline_batch>`, `<unified_session>`): all that waits has left already.
+/// Handles `<ib>` of a companion (`<offline_batch>`, `<unified_session>`), for which everything was sent already.
 pub async fn ib(session: &Session, _ib: &Node) {
     flush(&session.account, session.device).await;
 }
 
-/// A companion confirms a stanza: it no longer waits. Its letter, where it was one.
-pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option<Option<Arc<Letter>>> {
+/// Removes a confirmed stanza; returns the message in it.
+pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option<Option<Arc<PhoneMessage>>> {
     let mut state = account.lock();
     let entries = &mut state.companions.get_mut(&device)?.queue.entries;
     let at = place(entries, what)?;
@@ -209,21 +218,21 @@ pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option
         return None;
     }
     let entry = entries.remove(at)?;
-    // Nobody may wait for it any more.
+    // The waiting call may be gone.
     entry.done.map(|done| done.send(()));
-    Some(entry.letter)
+    Some(entry.phone_message)
 }
 
-/// The letter that a companion could not open, if it still waits.
+/// A queued message that a companion could not decrypt.
 #[must_use]
-pub fn waiting(account: &Account, device: u16, id: &str, from: &str) -> Option<Arc<Letter>> {
+pub fn waiting(account: &Account, device: u16, id: &str, from: &str) -> Option<Arc<PhoneMessage>> {
     let state = account.lock();
     let entries = &state.companions.get(&device)?.queue.entries;
     let what = Confirmation { tag: "message", id, from, kind: None, bare: false };
-    entries.get(place(entries, what)?)?.letter.clone()
+    entries.get(place(entries, what)?)?.phone_message.clone()
 }
 
-/// A letter was sealed again: the new stanza takes the place of the old one. It is not sent yet.
+/// Replaces a stanza by one that was encrypted again; it is not sent yet.
 pub fn replace(account: &Account, device: u16, id: &str, from: &str, stanza: Node) {
     let mut state = account.lock();
     let Some(companion) = state.companions.get_mut(&device) else { return };
@@ -233,19 +242,19 @@ pub fn replace(account: &Account, device: u16, id: &str, from: &str, stanza: Nod
     entry.stanza = stanza;
     entry.sent_on = None;
     entry.late = false;
-    // The companion acks what it could not open, besides asking for it.
+    // The companion also acks what it could not decrypt.
     entry.spare_acks += 1;
 }
 
-/// The first that left and fits; by its sender where that is repeated, else by its id alone.
-fn place(entries: &VecDeque<Entry>, what: Confirmation<'_>) -> Option<usize> {
-    let fits = |entry: &Entry| {
+/// The first sent stanza that matches; by its sender if that matches, else by its id only.
+fn place(entries: &VecDeque<QueuedStanza>, what: Confirmation<'_>) -> Option<usize> {
+    let fits = |entry: &QueuedStanza| {
         entry.sent_on.is_some()
             && entry.stanza.tag == what.tag
             && nodes::attr(&entry.stanza, "id") == what.id
             && (matches!(what.tag, "message" | "call")
                 || nodes::attr(&entry.stanza, "type") == what.kind.unwrap_or_default())
     };
-    let exactly = |entry: &Entry| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
+    let exactly = |entry: &QueuedStanza| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
     entries.iter().position(exactly).or_else(|| entries.iter().position(fits))
 }

@@ -1,7 +1,5 @@
-//! Linking: a client that is nobody's yet is given six references, shows them as QR codes, and waits
-//! in the lobby until a phone scans one, or has its code typed in.
-//!
-//! Invariant: a companion is only added to an account once all keys and signatures were verified, both ways.
+//! Links clients. A new client gets six references, shows them as QR codes, and waits until a phone scans one or
+//! types its code. A companion is added to an account only after all keys and signatures of both sides were verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +10,15 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
 
-use super::lobby::Applicant;
+use super::pending_links::PendingLink;
 use super::state::Account;
 use super::streams::{self, Refusal};
 use super::{World, typed_codes};
-use crate::phone::{self, adv, keys};
+use crate::phone::{adv, keys};
 use crate::wire::connection::{Arrival, Inbound};
 use crate::wire::nodes::{self, holding};
 
-/// Before 515: a client that is told at once drops its next connection by mistake.
+/// Delay before 515; an immediate one makes the client drop its next connection.
 const BEFORE_RECONNECT: Duration = Duration::from_millis(60);
 
 /// Why linking failed.
@@ -29,31 +27,31 @@ pub enum LinkError {
     /// No client shows this code.
     #[error("no client shows this QR code: scan the one that is shown now")]
     UnknownQr,
-    /// The code was current once.
+    /// The code was replaced by a newer one.
     #[error("this QR code has expired: scan the one that is shown now")]
     ExpiredQr,
-    /// Nobody asked for a code for this number.
+    /// No client requested a code for this number.
     #[error("no client waits for a code from this number: ask for one first")]
     UnknownCode,
-    /// The typed code is not the one the client shows.
+    /// The typed code is wrong.
     #[error("the code is not the one that the client shows")]
     WrongCode,
-    /// The number is nobody's.
-    #[error("this number is not on WhatsApp: numbers are digits, and those from {nobody} on are nobody's", nobody = super::directory::NOBODY)]
+    /// The number is not registered.
+    #[error("this number is not on WhatsApp: numbers are digits, and those that start with {prefix} are unregistered", prefix = super::directory::UNREGISTERED_PREFIX)]
     Nobody,
-    /// The client did not accept the phone's word.
+    /// The client rejected the phone's signatures.
     #[error("the client refused the phone's signatures: {0}")]
     Refused(String),
-    /// The client's keys or signatures are not right.
+    /// The client's keys or signatures are wrong.
     #[error("the client's keys or signatures are wrong")]
     Forged(#[source] anyhow::Error),
-    /// The client went away, or did not answer.
+    /// The client closed the connection or did not answer.
     #[error("the client did not answer in time")]
     NoAnswer,
 }
 
 impl LinkError {
-    /// A stable name for it.
+    /// A stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -69,98 +67,96 @@ impl LinkError {
     }
 }
 
-/// A companion that was just linked.
+/// A newly linked companion.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Linked {
-    /// To whose phone.
+    /// The phone's number.
     pub number: String,
     /// The user part of its LID.
     pub lid: String,
-    /// The companion's number in the account's JIDs.
+    /// The companion's device number.
     pub device: u16,
-    /// What the client calls itself.
+    /// The client's name.
     pub client_name: String,
 }
 
-/// Keeps a client in the lobby until its connection ends.
+/// Registers a client until its connection ends.
 pub async fn register(world: &Arc<World>, arrival: Arrival) {
     let Arrival { client_key, payload, link, inbound, .. } = arrival;
-    let applicant = payload
+    let pending = payload
         .device_pairing_data
         .into_option()
         .context("neither a username nor pairing data")
-        .and_then(|data| Applicant::read(&data, client_key, link.clone()));
-    let applicant = match applicant {
-        Ok(applicant) => Arc::new(applicant),
+        .and_then(|data| PendingLink::read(&data, client_key, link.clone()));
+    let pending = match pending {
+        Ok(pending) => Arc::new(pending),
         Err(error) => {
-            tracing::debug!(%error, "a registration that cannot be accepted");
+            tracing::debug!(%error, "rejected a registration");
             link.finish(Refusal::BadRequest.node()).await;
             return;
         }
     };
-    world.lobby.enter(&applicant);
-    applicant.link.send(pair_device(&applicant)).await;
-    wait(world, &applicant, inbound).await;
-    world.lobby.leave(&applicant);
+    world.pending_links.add(&pending);
+    pending.link.send(pair_device(&pending)).await;
+    wait(world, &pending, inbound).await;
+    world.pending_links.remove(&pending);
 }
 
-async fn wait(world: &Arc<World>, applicant: &Arc<Applicant>, mut inbound: Inbound) {
+async fn wait(world: &Arc<World>, pending: &Arc<PendingLink>, mut inbound: Inbound) {
     while let Some(stanza) = inbound.next().await {
         if stanza.tag.as_ref() != "iq" {
             continue;
         }
         match nodes::attr(&stanza, "type").as_str() {
-            "result" | "error" => applicant.answered(stanza),
+            "result" | "error" => pending.resolve(stanza),
             _ => {
-                let answer = typed_codes::answer(world, applicant, &stanza);
-                applicant.link.send(answer).await;
+                let answer = typed_codes::answer(world, pending, &stanza);
+                pending.link.send(answer).await;
             }
         }
     }
 }
 
 impl World {
-    /// A phone scans a QR code. The phone is made if it is absent.
+    /// Scans a QR code with the phone of this number, which is created if needed.
     ///
     /// # Errors
-    /// When the code is not the current one of a client, or the client and the phone do not accept
-    /// each other.
+    /// If the code is not current, or client and phone do not accept each other.
     pub async fn scan(self: &Arc<Self>, qr: &str, number: &str) -> Result<Linked, LinkError> {
         let scanned = Scanned::read(qr).ok_or(LinkError::UnknownQr)?;
-        let applicant = self.lobby.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
-        if applicant.noise_key != scanned.noise_key || applicant.identity != scanned.identity {
+        let pending = self.pending_links.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
+        if pending.noise_key != scanned.noise_key || pending.identity != scanned.identity {
             return Err(LinkError::UnknownQr);
         }
-        if !applicant.shows(&scanned.reference) {
+        if !pending.is_current(&scanned.reference) {
             return Err(LinkError::ExpiredQr);
         }
-        self.link(&applicant, number, &scanned.secret).await
+        self.link(&pending, number, &scanned.secret).await
     }
 
-    /// Links a client whose secret the phone has learnt.
+    /// Links a client by the secret of its code.
     pub(super) async fn link(
         self: &Arc<Self>,
-        applicant: &Arc<Applicant>,
+        pending: &Arc<PendingLink>,
         number: &str,
         secret: &[u8; 32],
     ) -> Result<Linked, LinkError> {
-        let account = self.directory.somebody(number).ok_or(LinkError::Nobody)?;
+        let account = self.directory.get_or_create(number).ok_or(LinkError::Nobody)?;
         let device = account.reserve_device();
         let index = u32::from(device);
         let vouched =
-            adv::vouch(&account.phone, &applicant.identity, secret, index).map_err(LinkError::Forged)?;
-        let answer = applicant.ask(pair_success(&account, device, vouched.container)).await?;
+            adv::vouch(&account.phone, &pending.identity, secret, index).map_err(LinkError::Forged)?;
+        let answer = pending.request(pair_success(&account, device, vouched.container)).await?;
         if account.loses_signature() {
-            applicant.link.drop_now();
+            pending.link.drop_now();
             return Err(LinkError::NoAnswer);
         }
         let signed = signed_identity(&answer, index)?;
-        adv::verify(&signed, &account.phone, &applicant.identity, &vouched.details)
+        adv::verify(&signed, &account.phone, &pending.identity, &vouched.details)
             .map_err(LinkError::Forged)?;
-        account.lock().companions.insert(device, applicant.companion(device, signed));
-        self.lobby.leave(applicant);
-        phone::linked(&account, device);
-        let link = applicant.link.clone();
+        account.lock().companions.insert(device, pending.companion(device, signed));
+        self.pending_links.remove(pending);
+        let link = pending.link.clone();
         self.spawn(async move {
             tokio::time::sleep(BEFORE_RECONNECT).await;
             link.finish(streams::error(515)).await;
@@ -169,12 +165,12 @@ impl World {
             number: account.number.clone(),
             lid: account.lid.clone(),
             device,
-            client_name: applicant.client_name.clone(),
+            client_name: pending.client_name.clone(),
         })
     }
 }
 
-/// What a QR code says.
+/// The content of a QR code.
 struct Scanned {
     reference: String,
     noise_key: [u8; 32],
@@ -198,8 +194,8 @@ fn key(field: &str) -> Option<[u8; 32]> {
     BASE64.decode(field).ok()?.try_into().ok()
 }
 
-fn pair_device(applicant: &Applicant) -> Node {
-    let references = applicant.references().iter().map(|reference| holding("ref", reference.as_bytes()));
+fn pair_device(pending: &PendingLink) -> Node {
+    let references = pending.references().iter().map(|reference| holding("ref", reference.as_bytes()));
     request("md", NodeBuilder::new("pair-device").children(references).build()).1
 }
 
@@ -216,7 +212,7 @@ fn pair_success(account: &Account, device: u16, container: Vec<u8>) -> (String, 
     request("md", NodeBuilder::new("pair-success").children(children).build())
 }
 
-/// What the client returned under `<pair-device-sign>`.
+/// The client's answer in `<pair-device-sign>`.
 fn signed_identity(answer: &Node, index: u32) -> Result<Vec<u8>, LinkError> {
     if let Some(error) = answer.get_optional_child("error") {
         return Err(LinkError::Refused(nodes::attr(error, "text")));
@@ -229,7 +225,7 @@ fn signed_identity(answer: &Node, index: u32) -> Result<Vec<u8>, LinkError> {
     read().map_err(LinkError::Forged)
 }
 
-/// A request of the server's, and its id.
+/// An IQ of the server, and its id.
 fn request(namespace: &'static str, child: Node) -> (String, Node) {
     let id = format!("tb-{:016x}", u64::from_be_bytes(keys::bytes()));
     let node = NodeBuilder::new("iq")

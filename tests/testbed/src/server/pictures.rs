@@ -1,5 +1,4 @@
-//! Answers `w:profile:picture`: pictures of people and groups, as the settings of the scene give them or as
-//! they were set since.
+//! Answers `w:profile:picture`: pictures of people and groups, from the scene's settings or set later.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -8,14 +7,14 @@ use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
 use super::iq::Answer;
-use super::notices;
+use super::notifications;
 use crate::media::cipher::path_of;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes;
 
 /// The largest picture in bytes.
 const MAX_PICTURE: usize = 1 << 20;
-/// Where pictures lie in the media store.
+/// The kind of pictures in the media store.
 const KIND: &str = "pictures";
 
 /// Answers the IQ.
@@ -25,17 +24,17 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
 }
 
 fn get(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
-    let whose = target.and_then(|jid| name_of(session, &jid)).unwrap_or_default();
-    let Some(id) = id_of(session, &whose) else {
+    let owner = target.and_then(|jid| name_of(session, &jid)).unwrap_or_default();
+    let Some(id) = id_of(session, &owner) else {
         let error = NodeBuilder::new("error").attr("code", 404_u32).attr("text", "item-not-found").build();
         return Answer::Result(vec![NodeBuilder::new("picture").children([error]).build()]);
     };
-    let known = iq.get_optional_child("picture").map(|picture| nodes::attr(picture, "id"));
+    let cached = iq.get_optional_child("picture").map(|picture| nodes::attr(picture, "id"));
     let picture = NodeBuilder::new("picture").attr("id", id.clone());
-    if known.as_ref() == Some(&id) {
+    if cached.as_ref() == Some(&id) {
         return Answer::Result(vec![picture.build()]);
     }
-    let given = session.account.lock().scene.picture_address(&whose).map(str::to_owned);
+    let given = session.account.lock().scene.picture_address(&owner).map(str::to_owned);
     let path = path_of(KIND, &id);
     let url = given.unwrap_or_else(|| format!("http://{}{path}", session.world.address));
     Answer::Result(vec![picture.attr("url", url).attr("direct_path", path).attr("type", "image").build()])
@@ -43,16 +42,16 @@ fn get(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
 
 async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
     let target = target.unwrap_or_else(|| session.account.jid(0));
-    let Some(whose) = name_of(session, &target) else { return Answer::Error(404, "item-not-found") };
-    let group = whose.ends_with("@g.us");
+    let Some(owner) = name_of(session, &target) else { return Answer::Error(404, "item-not-found") };
+    let group = owner.ends_with("@g.us");
     let allowed = if group {
         session
             .world
             .groups
-            .find(&session.account.number, &whose)
-            .is_some_and(|circle| circle.is_admin(&session.account.number))
+            .find(&session.account.number, &owner)
+            .is_some_and(|group_state| group_state.is_admin(&session.account.number))
     } else {
-        whose == session.account.number
+        owner == session.account.number
     };
     if !allowed {
         return Answer::Error(403, "forbidden");
@@ -65,36 +64,37 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
     if let Some(id) = &id {
         session.world.media.put_picture(id, Bytes::copy_from_slice(bytes));
     }
-    session.account.lock().scene.set_picture(&whose, id.clone());
+    session.account.lock().scene.set_picture(&owner, id.clone());
     let author = session.account.jid(0);
     let about = match &id {
         Some(id) => NodeBuilder::new("set").attr("jid", target.clone()).attr("id", id.clone()),
         None => NodeBuilder::new("delete").attr("jid", target.clone()),
     };
-    let told = notices::notification("picture", &target, about.attr("author", author).build()).build();
-    notices::tell(&session.account, &told, Some(session.device)).await;
+    let notification =
+        notifications::notification("picture", &target, about.attr("author", author).build()).build();
+    notifications::send(&session.account, &notification, Some(session.device)).await;
     Answer::Result(id.map(|id| NodeBuilder::new("picture").attr("id", id).build()).into_iter().collect())
 }
 
-/// The id of the picture that a person (by number) or a group has now, as this account sees it.
+/// The picture id of a person (by number) or group, as the account sees it.
 #[must_use]
-pub fn id_of(session: &Session, whose: &str) -> Option<String> {
+pub fn id_of(session: &Session, owner: &str) -> Option<String> {
     let state = session.account.lock();
-    if let Some(id) = state.scene.picture_id(whose) {
+    if let Some(id) = state.scene.picture_id(owner) {
         return Some(id.to_owned());
     }
-    state.scene.picture_address(whose).map(|address| number_of(address.as_bytes()))
+    state.scene.picture_address(owner).map(|address| number_of(address.as_bytes()))
 }
 
 fn name_of(session: &Session, jid: &Jid) -> Option<String> {
     if jid.to_string().ends_with("@g.us") {
         return Some(jid.to_string());
     }
-    let account = session.world.directory.who(&Who::of_jid(jid)?)?;
+    let account = session.world.directory.resolve(&PersonRef::of_jid(jid)?)?;
     Some(account.number.clone())
 }
 
-/// Ids of pictures are numbers.
+/// Picture ids are numbers.
 fn number_of(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().take(4).fold(1_u64, |sum, byte| sum << 8 | u64::from(*byte)).to_string()

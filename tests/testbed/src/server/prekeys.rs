@@ -1,5 +1,4 @@
-//! `encrypt`: a companion's prekeys go up, are counted and compared, and come down for whoever wants
-//! to write to it.
+//! `encrypt`: uploads, counts, compares and downloads prekeys.
 
 use anyhow::{Context as _, Result, ensure};
 use sha1::{Digest as _, Sha1};
@@ -10,12 +9,12 @@ use super::World;
 use super::dispatch::Session;
 use super::iq::Answer;
 use super::state::{Account, Companion, Prekey, SignedPrekey};
-use crate::phone::keys;
+use crate::phone::{Phone, keys};
 use crate::wire::nodes::{self, holding};
 
-/// The one kind of keys there is, Curve25519.
+/// Curve25519, the only key type.
 const KEY_TYPE: u8 = 5;
-/// Prekeys that are kept for a companion at most.
+/// The most prekeys of a companion.
 const MOST: usize = 5_000;
 
 /// Answers the IQ.
@@ -30,7 +29,7 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     })
 }
 
-/// Whether a companion uploads prekeys with it.
+/// Whether the IQ uploads prekeys.
 #[must_use]
 pub fn is_upload(iq: &Node) -> bool {
     nodes::attr(iq, "type") == "set" && iq.get_optional_child("list").is_some()
@@ -112,7 +111,7 @@ fn unknown(jid: &Jid) -> Node {
     NodeBuilder::new("user").attr("jid", jid).children([error]).build()
 }
 
-/// What to begin a session with a device with. Uses up one of a companion's prekeys.
+/// The keys for starting a session with a device; uses up a prekey of a companion.
 fn bundle(world: &World, jid: &Jid) -> Option<Node> {
     let account = world.directory.of(jid)?;
     let parts =
@@ -123,18 +122,23 @@ fn bundle(world: &World, jid: &Jid) -> Option<Node> {
 }
 
 fn phone_parts(account: &Account) -> Vec<Node> {
-    let phone = &account.phone;
+    let registration = holding("registration", account.phone.registration_id.to_be_bytes());
+    std::iter::once(registration).chain(phone_keys(&account.phone)).collect()
+}
+
+/// The keys with which a session with a phone is started: its identity, signed prekey, and a new one-time key.
+pub(super) fn phone_keys(phone: &Phone) -> [Node; 4] {
     let (one_time, public) = phone.signal().one_time_key();
-    vec![
-        NodeBuilder::new("key").children([holding("id", id(one_time)), holding("value", public)]).build(),
-        holding("registration", phone.registration_id.to_be_bytes()),
+    let signed = &phone.signed_prekey;
+    [
         holding("type", [KEY_TYPE]),
         holding("identity", phone.public_identity()),
+        NodeBuilder::new("key").children([holding("id", id(one_time)), holding("value", public)]).build(),
         NodeBuilder::new("skey")
             .children([
-                holding("id", id(phone.signed_prekey.id)),
-                holding("value", keys::public(&phone.signed_prekey.pair)),
-                holding("signature", phone.signed_prekey.signature.clone()),
+                holding("id", id(signed.id)),
+                holding("value", keys::public(&signed.pair)),
+                holding("signature", signed.signature.clone()),
             ])
             .build(),
     ]
@@ -177,10 +181,10 @@ fn read_signed(key: &Node, identity: &[u8; 32]) -> Result<SignedPrekey> {
     signed_prekey(id, nodes::exactly(key, "value")?, nodes::exactly(key, "signature")?, identity)
 }
 
-/// A signed prekey whose signature was verified.
+/// A signed prekey with a verified signature.
 ///
 /// # Errors
-/// When the identity did not sign it.
+/// If the identity did not sign it.
 pub fn signed_prekey(
     id: u32,
     public: [u8; 32],

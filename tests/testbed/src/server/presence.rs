@@ -1,6 +1,4 @@
-//! `<presence>` and `<chatstate>`: who is there, and who types.
-//!
-//! Called at [`came`] and [`went`] when a companion connects and when its connection has ended.
+//! `<presence>` and `<chatstate>`; a companion whose connection has ended is unavailable ([`disconnected`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,35 +8,35 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
-use super::seen::List;
+use super::network_view::ViewList;
 use super::state::Account;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes;
 
-/// How many people an account watches at most.
+/// The most people whose presence an account follows.
 const MAX_WATCHED: usize = 5_000;
 
-/// What an account knows of who is there.
+/// The presence state of an account.
 #[derive(Default)]
 pub struct Presences {
-    /// The numbers of the people that it watches.
+    /// The numbers of people whose presence it follows.
     pub watched: HashSet<String>,
-    /// What was last heard of people, by number.
-    pub known: HashMap<String, Presence>,
-    /// Its companions that say that they are there.
+    /// The last presence of people, by number.
+    pub last: HashMap<String, Presence>,
+    /// Its companions that declared themselves available.
     available: HashSet<u16>,
 }
 
-/// Whether somebody is there.
+/// A person's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    /// Now.
+    /// Whether the person is online.
     pub online: bool,
-    /// When they last were, in seconds.
+    /// The last time online, in seconds.
     pub last_seen: Option<i64>,
 }
 
-/// Takes a presence or a subscription.
+/// Handles a presence or subscription.
 pub async fn handle(session: &Session, presence: &Node) {
     match nodes::attr(presence, "type").as_str() {
         "subscribe" => subscribe(session, presence).await,
@@ -54,21 +52,21 @@ pub async fn handle(session: &Session, presence: &Node) {
 
 async fn subscribe(session: &Session, presence: &Node) {
     let Some(watched) = named(session, presence) else { return };
-    let known = {
+    let last = {
         let mut state = session.account.lock();
         if state.presence.watched.len() < MAX_WATCHED {
             state.presence.watched.insert(watched.number.clone());
         }
-        state.presence.known.get(&watched.number).copied()
+        state.presence.last.get(&watched.number).copied()
     };
     let there = !watched.lock().presence.available.is_empty();
-    let known = known.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
-    if let Some(known) = known {
-        session.send(heard_of(&session.account, &watched, known)).await;
+    let last = last.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
+    if let Some(last) = last {
+        session.send(presence_node(&session.account, &watched, last)).await;
     }
 }
 
-/// A companion says whether it is there; those who watch its account hear of it.
+/// Updates a companion's availability and informs the account's followers.
 async fn available(session: &Session, on: bool) {
     let (before, after) = {
         let available = &mut session.account.lock().presence.available;
@@ -87,7 +85,7 @@ async fn available(session: &Session, on: bool) {
     let now = Presence { online: after, last_seen };
     for watcher in session.world.directory.all() {
         if watcher.lock().presence.watched.contains(&session.account.number) {
-            let node = heard_of(&watcher, &session.account, now);
+            let node = presence_node(&watcher, &session.account, now);
             for link in watcher.links() {
                 link.send(node.clone()).await;
             }
@@ -95,31 +93,33 @@ async fn available(session: &Session, on: bool) {
     }
 }
 
-/// Takes a chat state: it is noted, and told to the account that it is for, if it has companions.
+/// Records a chat state and passes it on to the companions of its recipient.
 pub async fn chat_state(session: &Session, state: &Node) {
     let Some(to) = nodes::jid(state, "to") else { return };
     let Some(what) = state.children().and_then(<[Node]>::first) else { return };
     let (audio, on) = (nodes::attr(what, "media") == "audio", what.tag.as_ref() == "composing");
-    if let Some(chat) = session.world.directory.named_to(&session.account, &to) {
+    if let Some(chat) = session.world.directory.id_for(&session.account, &to) {
         let kind = if audio { "audio" } else { "text" };
         let at = wacore::time::now_millis();
         let entry = json!({ "to": chat.to_string(), "kind": kind, "on": on, "at": at });
-        session.account.lock().seen.note(List::Typing, entry);
+        session.account.lock().network_view.record(ViewList::Typing, entry);
     }
-    let Some(account) = Who::of_jid(&to).and_then(|who| session.world.directory.who(&who)) else { return };
+    let Some(account) = PersonRef::of_jid(&to).and_then(|who| session.world.directory.resolve(&who)) else {
+        return;
+    };
     if account.number != session.account.number {
-        tell_typing(&account, &session.account, None, audio, on).await;
+        send_typing(&account, &session.account, None, audio, on).await;
     }
 }
 
-/// Tells an account's companions that somebody types to it, or in a group; whether there was one to tell.
-pub async fn tell_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
+/// Sends a chat state to an account's companions; `true` if one is online.
+pub async fn send_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
     let mut what = NodeBuilder::new(if on { "composing" } else { "paused" });
     if on && audio {
         what = what.attr("media", "audio");
     }
     let node = NodeBuilder::new("chatstate").children([what.build()]);
-    let person = known_as(me, from);
+    let person = visible_jid(me, from);
     let node = match group {
         Some(group) => node.attr("from", group.clone()).attr("participant", person).build(),
         None => node.attr("from", person).build(),
@@ -127,22 +127,22 @@ pub async fn tell_typing(me: &Account, from: &Account, group: Option<&Jid>, audi
     to_all(me, &node).await
 }
 
-/// Tells an account's companions that somebody is there, or went; whether there was one to tell.
-pub async fn tell_presence(me: &Account, from: &Account, now: Presence) -> bool {
-    me.lock().presence.known.insert(from.number.clone(), now);
-    to_all(me, &heard_of(me, from, now)).await
+/// Sends a presence to an account's companions; `true` if one is online.
+pub async fn send_presence(me: &Account, from: &Account, now: Presence) -> bool {
+    me.lock().presence.last.insert(from.number.clone(), now);
+    to_all(me, &presence_node(me, from, now)).await
 }
 
 async fn to_all(me: &Account, node: &Node) -> bool {
-    let mut told = false;
+    let mut sent = false;
     for link in me.links() {
-        told |= link.send(node.clone()).await;
+        sent |= link.send(node.clone()).await;
     }
-    told
+    sent
 }
 
-fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
-    let node = NodeBuilder::new("presence").attr("from", known_as(me, from));
+fn presence_node(me: &Account, from: &Account, now: Presence) -> Node {
+    let node = NodeBuilder::new("presence").attr("from", visible_jid(me, from));
     if now.online {
         return node.build();
     }
@@ -150,21 +150,18 @@ fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
     node.attr("type", "unavailable").attr("last", last).build()
 }
 
-/// Somebody's id as an account knows them.
+/// A person's JID as an account sees it.
 #[must_use]
-pub fn known_as(me: &Account, them: &Account) -> Jid {
+pub fn visible_jid(me: &Account, them: &Account) -> Jid {
     if me.lock().hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }
 }
 
 fn named(session: &Session, presence: &Node) -> Option<Arc<Account>> {
-    let who = Who::of_jid(&nodes::jid(presence, "to")?)?;
-    session.world.directory.who(&who)
+    let who = PersonRef::of_jid(&nodes::jid(presence, "to")?)?;
+    session.world.directory.resolve(&who)
 }
 
-/// A companion has logged in.
-pub async fn came(_session: &Session) {}
-
 /// A companion's connection has ended.
-pub async fn went(session: &Session) {
+pub async fn disconnected(session: &Session) {
     available(session, false).await;
 }

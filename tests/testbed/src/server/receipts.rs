@@ -1,5 +1,4 @@
-//! `<receipt>` and `<ack>`: what companions say about what they were sent, and what is said to them about
-//! what they sent.
+//! `<receipt>` and `<ack>` in both directions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +10,22 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
+use super::network_view::ViewList;
 use super::offline::{self, Confirmation};
-use super::seen::List;
 use super::state::{Account, Prekey, SignedPrekey};
-use super::{World, letters};
+use super::{World, phone_messages};
 use crate::id::Id;
 use crate::phone::signal::Bundle;
 use crate::wire::nodes;
 
-/// How far a message came.
+/// The level of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// On the recipient's device.
+    /// Delivered to the recipient's device.
     Delivered,
-    /// Seen.
+    /// Read.
     Read,
-    /// Listened to, or watched.
+    /// Played.
     Played,
 }
 
@@ -40,7 +39,7 @@ impl Level {
     }
 }
 
-/// The server's word that it has a message, or with an error that it refuses it.
+/// The server's ack for a message, or a refusal.
 #[must_use]
 pub fn ack(chat: &Jid, id: &str, error: Option<u16>) -> Node {
     let ack = NodeBuilder::new("ack")
@@ -54,7 +53,7 @@ pub fn ack(chat: &Jid, id: &str, error: Option<u16>) -> Node {
     }
 }
 
-/// A person's word on how far a message came.
+/// A person's receipt.
 #[must_use]
 pub fn receipt(chat: &Jid, id: &str, level: Level, participant: Option<&Jid>) -> Node {
     let mut receipt =
@@ -68,8 +67,8 @@ pub fn receipt(chat: &Jid, id: &str, level: Level, participant: Option<&Jid>) ->
     receipt.build()
 }
 
-/// Tells all companions of an account what its owner read on the phone. For each there is a receiver that hears
-/// when it has confirmed.
+/// Sends the companions what the account's owner read on the phone. Each returned receiver completes when a companion
+/// has confirmed.
 pub async fn read_on_phone(account: &Arc<Account>, chat: &Jid, ids: &[String]) -> Vec<oneshot::Receiver<()>> {
     let Some((first, others)) = ids.split_first() else { return Vec::new() };
     let mut receipt = NodeBuilder::new("receipt")
@@ -84,7 +83,7 @@ pub async fn read_on_phone(account: &Arc<Account>, chat: &Jid, ids: &[String]) -
     offline::post(account, &receipt.build(), true).await
 }
 
-/// Sends a receipt to all companions of an account after a while.
+/// Sends a receipt to all companions of an account after a delay.
 pub fn later(world: &World, account: &Arc<Account>, receipt: Node, after: Duration) {
     let account = Arc::clone(account);
     world.spawn(async move {
@@ -93,14 +92,14 @@ pub fn later(world: &World, account: &Arc<Account>, receipt: Node, after: Durati
     });
 }
 
-/// Takes a receipt.
+/// Handles a receipt.
 pub async fn handle(session: &Session, receipt: &Node) {
     let (to, kind) = (nodes::attr(receipt, "to"), nodes::attr(receipt, "type"));
     let ids = ids(receipt);
-    note(session, receipt, &kind, &ids);
+    record(session, receipt, &kind, &ids);
     if kind == "retry" {
         if let Err(error) = retry(session, receipt, &to).await {
-            tracing::warn!(%error, "a message that was asked for again is not there");
+            tracing::warn!(%error, "a requested message is not available");
         }
         return;
     }
@@ -112,7 +111,7 @@ pub async fn handle(session: &Session, receipt: &Node) {
     relay(session, receipt).await;
 }
 
-/// Takes an ack of something that the server sent.
+/// Handles an ack for a stanza of the server.
 pub async fn acknowledged(session: &Session, ack: &Node) {
     let (tag, id) = (nodes::attr(ack, "class"), nodes::attr(ack, "id"));
     let (from, kind) = (nodes::attr(ack, "to"), nodes::attr(ack, "type"));
@@ -121,9 +120,11 @@ pub async fn acknowledged(session: &Session, ack: &Node) {
 }
 
 fn confirmed(session: &Session, what: Confirmation<'_>) {
-    let letter = offline::confirm(&session.account, session.device, what).flatten();
-    if let Some(letter) = letter.filter(|letter| letter.place != letters::Place::Peer) {
-        session.account.lock().seen.confirmed(&letter.id);
+    let phone_message = offline::confirm(&session.account, session.device, what).flatten();
+    if let Some(phone_message) =
+        phone_message.filter(|phone_message| phone_message.place != phone_messages::Destination::Peer)
+    {
+        session.account.lock().network_view.confirmed(&phone_message.id);
     }
 }
 
@@ -135,22 +136,24 @@ fn ids(receipt: &Node) -> Vec<String> {
     ids
 }
 
-/// What a companion read, and whatever else it says.
-fn note(session: &Session, receipt: &Node, kind: &str, ids: &[String]) {
+/// Records receipts and read messages.
+fn record(session: &Session, receipt: &Node, kind: &str, ids: &[String]) {
     let named = |name| {
-        nodes::jid(receipt, name).and_then(|jid| session.world.directory.named_to(&session.account, &jid))
+        nodes::jid(receipt, name).and_then(|jid| session.world.directory.id_for(&session.account, &jid))
     };
     let Some(chat) = named("to") else { return };
     let participant = named("participant");
     let at = wacore::time::now_millis();
     let mut state = session.account.lock();
     let said = if kind.is_empty() { "delivered" } else { kind };
-    state.seen.note(List::Receipts, json!({ "chat": chat.to_string(), "type": said, "ids": ids, "at": at }));
+    state
+        .network_view
+        .record(ViewList::Receipts, json!({ "chat": chat.to_string(), "type": said, "ids": ids, "at": at }));
     if matches!(kind, "read" | "read-self") {
         let message_ids: Vec<String> =
             ids.iter().map(|id| message_id(&chat, id, participant.as_ref())).collect();
         let entry = json!({ "chat": chat.to_string(), "messageIds": message_ids, "at": at });
-        state.seen.note(List::Read, entry);
+        state.network_view.record(ViewList::Read, entry);
     }
 }
 
@@ -161,7 +164,7 @@ fn message_id(chat: &Id, id: &str, participant: Option<&Id>) -> String {
     }
 }
 
-/// The server confirms every receipt.
+/// Acknowledges a receipt.
 async fn answer(session: &Session, receipt: &Node) {
     let mut ack = NodeBuilder::new("ack")
         .attr("class", "receipt")
@@ -176,10 +179,10 @@ async fn answer(session: &Session, receipt: &Node) {
     session.send(ack.build()).await;
 }
 
-/// Receipts of a companion also reach the companions of whom it wrote with.
+/// Passes a companion's receipt on to the author's companions.
 async fn relay(session: &Session, receipt: &Node) {
-    let whose = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
-    let Some(to) = whose.and_then(|jid| session.world.directory.of(&jid)) else { return };
+    let author = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
+    let Some(to) = author.and_then(|jid| session.world.directory.of(&jid)) else { return };
     let kind = nodes::attr(receipt, "type");
     if Arc::ptr_eq(&to, &session.account) || !matches!(kind.as_str(), "" | "read" | "played") {
         return;
@@ -201,7 +204,7 @@ async fn relay(session: &Session, receipt: &Node) {
     offline::post(&to, &relayed.build(), true).await;
 }
 
-/// A companion could not open a message: it is sealed again and takes the place of the first sealing.
+/// Encrypts a message again that a companion could not decrypt; it replaces the queued stanza.
 async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
     let id = nodes::attr(receipt, "id");
     let count = receipt
@@ -209,21 +212,21 @@ async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
         .and_then(|retry| nodes::attr(retry, "count").parse().ok())
         .unwrap_or(1);
     let (account, device) = (&session.account, session.device);
-    let Some(letter) = offline::waiting(account, device, &id, to) else {
+    let Some(phone_message) = offline::waiting(account, device, &id, to) else {
         return relay_retry(session, receipt).await;
     };
-    let stanza = letters::again(&letter, account, device, bundle(receipt)?, count)?;
+    let stanza = phone_messages::again(&phone_message, account, device, bundle(receipt)?, count)?;
     offline::replace(account, device, &id, to, stanza);
     answer(session, receipt).await;
     offline::flush(account, device).await;
     Ok(())
 }
 
-/// What another companion wrote is asked of that companion.
+/// Passes a request on to the companion that wrote the message.
 async fn relay_retry(session: &Session, receipt: &Node) -> Result<()> {
     let asked = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
     let asked = asked.filter(|asked| asked.device > 0).context("the message was confirmed before")?;
-    let account = session.world.directory.of(&asked).context("nobody wrote it")?;
+    let account = session.world.directory.of(&asked).context("the author does not exist")?;
     let mut relayed = receipt.clone();
     relayed.attrs.0.retain(|(name, _)| name != "to");
     match nodes::jid(receipt, "to").filter(Id::is_group_jid) {
@@ -236,12 +239,13 @@ async fn relay_retry(session: &Session, receipt: &Node) -> Result<()> {
     }
     relayed.attrs.push("t", wacore::time::now_secs().to_string());
     answer(session, receipt).await;
-    offline::queue(&account, asked.device, offline::Entry::new(relayed)).context("its queue is full")?;
+    offline::queue(&account, asked.device, offline::QueuedStanza::new(relayed))
+        .context("its queue is full")?;
     offline::flush(&account, asked.device).await;
     Ok(())
 }
 
-/// The keys that came along.
+/// The keys in the request.
 fn bundle(receipt: &Node) -> Result<Option<Bundle>> {
     let Some(keys) = receipt.get_optional_child("keys") else { return Ok(None) };
     let signed = nodes::child(keys, "skey")?;

@@ -1,4 +1,4 @@
-//! `abt`, `privacy`, `blocklist`: preferences, all of them as a new account has them.
+//! `abt`, `privacy`, `blocklist`: preferences, with a new account's defaults.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
@@ -7,7 +7,7 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use crate::wire::nodes;
 
-/// Who may see what, in an account that never chose.
+/// The default privacy settings.
 const PRIVACY: &[(&str, &str)] = &[
     ("readreceipts", "all"),
     ("last", "contacts"),

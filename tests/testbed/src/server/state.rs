@@ -1,7 +1,5 @@
-//! An account: a phone and its companions.
-//!
-//! Invariants: an account's phone and names never change; everything else is behind the account's own
-//! lock, which is never held over an await (take what is needed, let go, then send).
+//! An account: a phone and its companions. Phone, number and LID of an account never change; everything else is
+//! behind the account's lock, which is never held over an await.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +9,18 @@ use wacore_binary::Jid;
 use super::behaviour::Behaviour;
 use super::collections::Collection;
 use super::faults::Faults;
-use super::memory::{Letters, Polls};
-use super::messages::Passing;
-use super::mishaps::Mishaps;
+use super::message_faults::MessageFaults;
+use super::message_store::{Polls, RecentMessages};
+use super::messages::MessageInTransit;
+use super::network_view::NetworkView;
 use super::offline::Queue;
 use super::presence::Presences;
-use super::seen::Seen;
 use crate::phone::Phone;
 use crate::scene::Scene;
 use crate::wire::connection::Link;
 use crate::wire::noise::Pattern;
 
-/// One phone number and all devices that speak for it.
+/// A phone number and all its devices.
 pub struct Account {
     /// The number, digits only.
     pub number: String,
@@ -33,86 +31,86 @@ pub struct Account {
     state: Mutex<AccountState>,
 }
 
-/// What changes of an account.
+/// The changing state of an account.
 #[derive(Default)]
 pub struct AccountState {
-    /// The name that its person chose, empty until one is.
+    /// The profile name; empty until it is set.
     pub push_name: String,
-    /// The linked devices by their number, which begins at 1.
+    /// The linked devices by device number, from 1.
     pub companions: BTreeMap<u16, Companion>,
-    /// What goes wrong for it.
+    /// The armed faults of its connections.
     pub faults: Faults,
-    /// The people around it.
+    /// The people and groups around it.
     pub scene: Scene,
-    /// What all its devices share, by name.
+    /// The collections that its devices share, by name.
     pub collections: BTreeMap<String, Collection>,
-    /// Who is there, and who types.
+    /// The presence of its companions and of people.
     pub presence: Presences,
-    /// What goes wrong with its messages.
-    pub mishaps: Mishaps,
-    /// How the people around it behave.
+    /// The armed faults of its messages.
+    pub message_faults: MessageFaults,
+    /// How the people around it react to messages.
     pub behaviour: Behaviour,
-    /// What the network saw of it.
-    pub seen: Seen,
-    /// People whose number it was never told, by number.
-    pub strangers: BTreeSet<String>,
-    /// What was written to it lately.
-    pub letters: Letters,
-    /// The polls that its phone saw.
+    /// The record for `network` of the control API.
+    pub network_view: NetworkView,
+    /// The numbers of people who hide them from the account.
+    pub hidden_numbers: BTreeSet<String>,
+    /// Recent messages to it.
+    pub recent_messages: RecentMessages,
+    /// The polls that its phone received.
     pub polls: Polls,
-    /// What waits for phones that are off, in order; the first may be on its way.
-    pub(super) for_phones: VecDeque<Passing>,
-    /// The last device number that was given away.
+    /// Messages that wait for phones, in order; the first may be in delivery.
+    pub(super) for_phones: VecDeque<MessageInTransit>,
+    /// The last device number in use.
     last_device: u16,
 }
 
 /// A linked device.
 pub struct Companion {
-    /// Its number in the account's JIDs.
+    /// The device number in the account's JIDs.
     pub device: u16,
     /// Its index in the list that the phone signs.
     pub key_index: u32,
-    /// What it may log in with.
+    /// The key it logs in with.
     pub noise_key: [u8; 32],
     /// Its Signal identity.
     pub identity: [u8; 32],
-    /// Names it in Signal sessions.
+    /// Its id in Signal sessions.
     pub registration_id: u32,
-    /// What others begin a session with.
+    /// The signed prekey with which others start a session.
     pub signed_prekey: SignedPrekey,
-    /// What each session uses up one of.
+    /// One-time keys; each new session uses up one.
     pub prekeys: VecDeque<Prekey>,
     /// The `ADVSignedDeviceIdentity`, signed by the phone and by itself.
     pub device_identity: Vec<u8>,
-    /// What it calls itself.
+    /// The client's name.
     pub client_name: String,
     /// Its connection, while it is online.
     pub link: Option<Link>,
-    /// Whether it takes messages now (`<active/>`).
+    /// Whether it receives messages now (`<active/>`).
     pub active: bool,
-    /// Whether the phone has shared the key of the account's collections with it.
+    /// Whether the phone has shared the key of the collections with it.
     pub has_state_key: bool,
-    /// What it has not confirmed.
+    /// Stanzas that it has not confirmed.
     pub queue: Queue,
-    /// Which handshake each of its logins made, the newest last, at most [`LOGINS`].
+    /// The handshake pattern of its last [`LOGINS`] logins, newest last.
     pub logins: VecDeque<Pattern>,
 }
 
-/// How many logins of a companion are remembered.
+/// The most recorded logins of a companion.
 const LOGINS: usize = 100;
 
-/// The public half of a signed prekey.
+/// The public part of a signed prekey.
 #[derive(Clone)]
 pub struct SignedPrekey {
     /// Its id.
     pub id: u32,
     /// The public key.
     pub public: [u8; 32],
-    /// The identity's signature over it.
+    /// The identity's signature of the public key.
     pub signature: [u8; 64],
 }
 
-/// The public half of a prekey.
+/// The public part of a prekey.
 #[derive(Clone, Copy)]
 pub struct Prekey {
     /// Its id.
@@ -122,21 +120,21 @@ pub struct Prekey {
 }
 
 impl AccountState {
-    /// Whether somebody hides their number from the account.
+    /// Whether a person hides their number from the account.
     #[must_use]
     pub fn hides(&self, number: &str) -> bool {
-        self.strangers.contains(number)
+        self.hidden_numbers.contains(number)
     }
 }
 
 impl Account {
-    /// An account with a phone and no companions.
+    /// An account with a phone and without companions.
     #[must_use]
     pub fn new(number: String, lid: String, phone: Phone) -> Arc<Self> {
         Arc::new(Self { number, lid, phone, state: Mutex::default() })
     }
 
-    /// What changes of it. Never hold it over an await.
+    /// The changing state; never hold it over an await.
     pub fn lock(&self) -> MutexGuard<'_, AccountState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,13 +163,13 @@ impl Account {
         self.lock().companions.values().filter_map(|companion| companion.link.clone()).collect()
     }
 
-    /// The numbers of its companions, which do not include the phone's 0.
+    /// The device numbers of its companions, without the phone's 0.
     #[must_use]
     pub fn devices(&self) -> Vec<u16> {
         self.lock().companions.keys().copied().collect()
     }
 
-    /// A device number that was never used before.
+    /// A device number that was never used.
     #[must_use]
     pub fn reserve_device(&self) -> u16 {
         let mut state = self.lock();
@@ -179,14 +177,14 @@ impl Account {
         state.last_device
     }
 
-    /// Changes a companion; none when it is not linked (any more).
+    /// Changes a companion; `None` if it is not linked.
     pub fn with<T>(&self, device: u16, change: impl FnOnce(&mut Companion) -> T) -> Option<T> {
         self.lock().companions.get_mut(&device).map(change)
     }
 }
 
 impl Companion {
-    /// Remembers how it logged in.
+    /// Records the handshake of a login.
     pub fn logged_in_with(&mut self, pattern: Pattern) {
         if self.logins.len() == LOGINS {
             self.logins.pop_front();

@@ -1,4 +1,4 @@
-//! What a companion did to chats and messages, as `network` of the control API shows it.
+//! Records a companion's changes to chats and messages, for `network` of the control API.
 
 use serde_json::{Value, json};
 use wacore_appstate::decode::Mutation;
@@ -6,14 +6,14 @@ use wacore_binary::Jid;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
 use super::dispatch::Session;
-use super::seen::List;
+use super::network_view::ViewList;
 use crate::id::Id;
 
-/// Notes what a patch of a companion says.
-pub(super) fn note(session: &Session, mutations: &[Mutation]) {
+/// Records the mutations of a companion's patch.
+pub(super) fn record(session: &Session, mutations: &[Mutation]) {
     for mutation in mutations {
         if let Some(entry) = entry(session, mutation) {
-            session.account.lock().seen.note(List::Changes, entry);
+            session.account.lock().network_view.record(ViewList::Changes, entry);
         }
     }
 }
@@ -24,7 +24,7 @@ fn entry(session: &Session, mutation: &Mutation) -> Option<Value> {
     }
     let named = |at: usize| -> Option<Id> {
         let jid: Jid = mutation.index.get(at)?.parse().ok()?;
-        session.world.directory.named_to(&session.account, &jid)
+        session.world.directory.id_for(&session.account, &jid)
     };
     let value = mutation.action_value.as_ref()?;
     let chat = named(1)?;

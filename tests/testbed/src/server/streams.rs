@@ -1,4 +1,4 @@
-//! How a connection ends: refusals instead of `<success>`, and stream errors after it.
+//! The ends of connections: refusals instead of `<success>`, and stream errors after it.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use wacore_binary::builder::NodeBuilder;
 /// Why a login is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// The device is not linked, or its key is another's.
+    /// The device is not linked, or has another key.
     LoggedOut,
-    /// The account is banned for a while.
+    /// The account is banned for a time.
     TemporaryBan {
-        /// Why: 101 to 104, or 106.
+        /// The reason: 101 to 104, or 106.
         code: u16,
-        /// How long it lasts yet.
+        /// The remaining time.
         remaining: Duration,
     },
     /// The account is banned for good.
     Banned,
     /// The client is too old.
     ClientOutdated,
-    /// The server cannot, just now.
+    /// The server is temporarily unavailable.
     Unavailable,
-    /// The client did not say who it is.
+    /// The client's payload is invalid.
     BadRequest,
 }
 
@@ -36,7 +36,7 @@ impl Refusal {
             Self::BadRequest => failure.attr("reason", 400_u16),
             Self::LoggedOut => failure.attr("reason", 401_u16),
             Self::TemporaryBan { code, remaining } => {
-                // Rounded up, so that a client which waits as told is not too early.
+                // Rounded up, so that a client which waits this long is not too early.
                 let seconds = remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0);
                 failure.attr("reason", 402_u16).attr("code", code).attr("expire", seconds)
             }
@@ -48,7 +48,7 @@ impl Refusal {
     }
 }
 
-/// A stream error of this code and nothing else: 515 asks to connect again, 503 says not now.
+/// A stream error with this code: 515 requests a reconnect, 503 means unavailable.
 #[must_use]
 pub fn error(code: u16) -> Node {
     NodeBuilder::new("stream:error").attr("code", code).build()

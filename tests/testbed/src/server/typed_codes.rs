@@ -1,8 +1,8 @@
-//! Linking by a code that is typed on the phone (`link_code_companion_reg`).
+//! Links by a code that is typed on the phone (`link_code_companion_reg`).
 //!
-//! The client shows the code and sends its ephemeral key enciphered with it; the phone deciphers that
-//! with what was typed, answers with its own, and the client returns a bundle that only the right
-//! code opens. The secret both then know seals `<pair-success>` as a QR's does.
+//! The client shows the code and sends its ephemeral key, encrypted with the code. The phone decrypts it with the
+//! typed code and answers with its own key. The client returns a bundle that only the right code decrypts. The
+//! resulting shared secret protects `<pair-success>` like that of a QR code.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,21 +18,21 @@ use wacore_libsignal::crypto::aes_256_gcm_decrypt;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
 use super::World;
-use super::lobby::Applicant;
 use super::pairing::{LinkError, Linked};
+use super::pending_links::PendingLink;
 use crate::phone::{Phone, keys};
 use crate::wire::nodes::{self, holding};
 
-/// How long a code holds.
+/// How long a code is valid.
 const VALID: Duration = Duration::from_secs(180);
-/// How long the client is given to answer the phone.
+/// How long the client may take to answer the phone.
 const ANSWER: Duration = Duration::from_secs(30);
 const BUNDLE_INFO: &[u8] = b"link_code_pairing_key_bundle_encryption_key";
 const SECRET_INFO: &[u8] = b"adv_secret";
 
-/// What a client that asked for a code waits for.
+/// The state of a client's pairing code.
 #[derive(Default)]
-pub struct Typed {
+pub struct PairingCodeState {
     hello: Mutex<Option<Hello>>,
     finish: Mutex<Option<oneshot::Sender<Finish>>>,
 }
@@ -41,7 +41,7 @@ pub struct Typed {
 struct Hello {
     reference: [u8; 32],
     number: String,
-    /// The client's ephemeral key, enciphered with the code.
+    /// The client's ephemeral key, encrypted with the code.
     wrapped: [u8; 80],
     since: Instant,
 }
@@ -52,29 +52,29 @@ struct Finish {
 }
 
 /// Answers an IQ of a client that is not linked yet.
-pub(super) fn answer(world: &Arc<World>, applicant: &Arc<Applicant>, iq: &Node) -> Node {
+pub(super) fn answer(world: &Arc<World>, pending: &Arc<PendingLink>, iq: &Node) -> Node {
     let Some(registration) = iq.get_optional_child("link_code_companion_reg") else {
         return nodes::result(iq, Vec::new());
     };
     let answer = match nodes::attr(registration, "stage").as_str() {
-        "companion_hello" => hello(world, applicant, registration),
-        "companion_finish" => finish(applicant, registration),
+        "companion_hello" => hello(world, pending, registration),
+        "companion_finish" => finish(pending, registration),
         _ => Err(anyhow::anyhow!("an unknown stage")),
     };
     match answer {
         Ok(children) => nodes::result(iq, children),
         Err(error) => {
-            tracing::debug!(%error, "a request for a typed code that cannot be understood");
+            tracing::debug!(%error, "rejected an invalid request for a pairing code");
             nodes::error(iq, 400, "bad-request")
         }
     }
 }
 
-fn hello(world: &World, applicant: &Arc<Applicant>, registration: &Node) -> Result<Vec<Node>> {
+fn hello(world: &World, pending: &Arc<PendingLink>, registration: &Node) -> Result<Vec<Node>> {
     let key: [u8; 32] = nodes::exactly(registration, "companion_server_auth_key_pub")?;
-    ensure!(key == applicant.noise_key, "another noise key than the connection's");
+    ensure!(key == pending.noise_key, "another noise key than the connection's");
     let number = nodes::jid(registration, "jid").context("no jid")?.user_base().to_owned();
-    world.directory.somebody(&number).context("the number is nobody's")?;
+    world.directory.get_or_create(&number).context("the number is not registered")?;
     let hello = Hello {
         reference: keys::bytes(),
         number: number.clone(),
@@ -82,8 +82,8 @@ fn hello(world: &World, applicant: &Arc<Applicant>, registration: &Node) -> Resu
         since: Instant::now(),
     };
     let reference = holding("link_code_pairing_ref", hello.reference);
-    *applicant.typed.hello.lock().unwrap_or_else(PoisonError::into_inner) = Some(hello);
-    world.lobby.expects(number, applicant);
+    *pending.typed.hello.lock().unwrap_or_else(PoisonError::into_inner) = Some(hello);
+    world.pending_links.set_number(number, pending);
     Ok(vec![
         NodeBuilder::new("link_code_companion_reg")
             .attr("stage", "companion_hello")
@@ -92,23 +92,23 @@ fn hello(world: &World, applicant: &Arc<Applicant>, registration: &Node) -> Resu
     ])
 }
 
-fn finish(applicant: &Applicant, registration: &Node) -> Result<Vec<Node>> {
-    let hello = applicant.typed.hello().context("no code was asked for")?;
+fn finish(pending: &PendingLink, registration: &Node) -> Result<Vec<Node>> {
+    let hello = pending.typed.hello().context("no code was asked for")?;
     let reference: [u8; 32] = nodes::exactly(registration, "link_code_pairing_ref")?;
     ensure!(reference == hello.reference, "another reference");
     let finish = Finish {
         bundle: nodes::bytes(nodes::child(registration, "link_code_pairing_wrapped_key_bundle")?).to_vec(),
         identity: nodes::exactly(registration, "companion_identity_public")?,
     };
-    let waiting = applicant.typed.finish.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let waiting = pending.typed.finish.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(waiting) = waiting {
-        // Nobody waits when the phone gave up.
+        // The phone may have given up.
         let _ = waiting.send(finish);
     }
     Ok(Vec::new())
 }
 
-impl Typed {
+impl PairingCodeState {
     fn hello(&self) -> Option<Hello> {
         self.hello.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -121,39 +121,38 @@ impl Typed {
 }
 
 impl World {
-    /// A code is typed on the phone of this number.
+    /// Types a code on the phone of this number.
     ///
     /// # Errors
-    /// When no client waits for a code from this number, the code is not the one it shows, or the
-    /// client and the phone do not accept each other.
+    /// If no client waits for a code of this number, the code is wrong, or client and phone do not accept each other.
     pub async fn type_code(self: &Arc<Self>, number: &str, code: &str) -> Result<Linked, LinkError> {
-        let applicant = self.lobby.by_number(number).ok_or(LinkError::UnknownCode)?;
+        let pending = self.pending_links.by_number(number).ok_or(LinkError::UnknownCode)?;
         let hello =
-            applicant.typed.hello().filter(|hello| hello.number == number && hello.since.elapsed() < VALID);
+            pending.typed.hello().filter(|hello| hello.number == number && hello.since.elapsed() < VALID);
         let hello = hello.ok_or(LinkError::UnknownCode)?;
-        let account = self.directory.somebody(number).ok_or(LinkError::Nobody)?;
+        let account = self.directory.get_or_create(number).ok_or(LinkError::Nobody)?;
         let code: String =
             code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
         let ephemeral = keys::pair();
         let (client, wrapped) = exchange(hello.wrapped, keys::public(&ephemeral), code).await?;
-        let answer = applicant.typed.expect();
-        applicant.link.send(primary_hello(&hello.reference, wrapped, &account.phone)).await;
+        let answer = pending.typed.expect();
+        pending.link.send(primary_hello(&hello.reference, wrapped, &account.phone)).await;
         let finish = tokio::select! {
-            () = applicant.link.closed() => return Err(LinkError::NoAnswer),
+            () = pending.link.closed() => return Err(LinkError::NoAnswer),
             finish = tokio::time::timeout(ANSWER, answer) => finish.ok().and_then(Result::ok),
         };
         let finish = finish.ok_or(LinkError::NoAnswer)?;
-        if finish.identity != applicant.identity {
+        if finish.identity != pending.identity {
             return Err(LinkError::Forged(anyhow::anyhow!("another identity than the registration's")));
         }
-        // A bundle that does not open is what a wrong code looks like from the phone.
+        // With a wrong code the bundle cannot be decrypted.
         let secret = open(&finish, &client, &ephemeral, &account.phone).map_err(|_| LinkError::WrongCode)?;
-        self.link(&applicant, number, &secret).await
+        self.link(&pending, number, &secret).await
     }
 }
 
-/// Deciphers the client's ephemeral key and enciphers the phone's, both with the code: slow on
-/// purpose, so on a thread of its own.
+/// Decrypts the client's ephemeral key and encrypts the phone's, both with the code. Deliberately slow, so it runs on
+/// its own thread.
 async fn exchange(
     client: [u8; 80],
     phone: [u8; 32],
@@ -184,7 +183,7 @@ fn primary_hello(reference: &[u8], wrapped: [u8; 80], phone: &Phone) -> Node {
         .build()
 }
 
-/// Opens the bundle (salt, nonce, ciphertext) and derives the secret.
+/// Decrypts the bundle (salt, nonce, ciphertext) and derives the secret.
 fn open(finish: &Finish, client: &[u8; 32], ephemeral: &KeyPair, phone: &Phone) -> Result<[u8; 32]> {
     let client = PublicKey::from_djb_public_key_bytes(client)?;
     let identity = PublicKey::from_djb_public_key_bytes(&finish.identity)?;

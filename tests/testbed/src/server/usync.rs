@@ -1,4 +1,4 @@
-//! Answers `usync`: who is on the network, by which ids, with which devices.
+//! Answers `usync`: whether people are on the network, with which ids and devices.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use super::state::Account;
 use crate::phone::keys;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes::{self, child};
 
-/// What the phone's signature over its list of devices begins with.
+/// Prefix of the signed device list.
 const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
-/// How many people are asked for at once at most.
+/// The most people of one query.
 const MAX_USERS: usize = 2_000;
 
 /// Answers the IQ.
@@ -41,28 +41,30 @@ fn look_up(session: &Session, iq: &Node) -> Result<Vec<Node>> {
     Ok(vec![answer.build()])
 }
 
-/// What is said of one person; nothing of a LID that is nobody's.
+/// The answer about one person; none for an unregistered LID.
 fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     let typed = user.get_optional_child("contact").and_then(Node::content_as_string);
     let by_jid = nodes::jid(user, "jid").or_else(|| nodes::jid(user, "pn_jid"));
     let who = match (&typed, &by_jid) {
-        (Some(typed), _) => Who::parse(typed).ok()?,
-        (None, Some(jid)) => Who::of_jid(jid)?,
+        (Some(typed), _) => PersonRef::parse(typed).ok()?,
+        (None, Some(jid)) => PersonRef::of_jid(jid)?,
         (None, None) => return None,
     };
     let account = match &who {
-        Who::Number(number) => session.world.directory.somebody(number),
-        Who::Lid(lid) => session.world.directory.by_lid(lid),
+        PersonRef::Number(number) => session.world.directory.get_or_create(number),
+        PersonRef::Lid(lid) => session.world.directory.by_lid(lid),
     };
     let Some(account) = account else { return absent(&who, protocols) };
     let node = NodeBuilder::new("user");
     let node = match &who {
-        Who::Number(_) => node.attr("jid", account.jid(0)),
-        // A number that its person hides is not told.
-        Who::Lid(_) if session.account.lock().hides(&account.number) => node.attr("jid", account.lid_jid(0)),
-        Who::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
+        PersonRef::Number(_) => node.attr("jid", account.jid(0)),
+        // A hidden number is omitted.
+        PersonRef::Lid(_) if session.account.lock().hides(&account.number) => {
+            node.attr("jid", account.lid_jid(0))
+        }
+        PersonRef::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
     };
-    let told = protocols.iter().filter_map(|protocol| match *protocol {
+    let parts = protocols.iter().filter_map(|protocol| match *protocol {
         "contact" => Some(contact("in", typed.as_deref())),
         "lid" => Some(NodeBuilder::new("lid").attr("val", account.lid_jid(0)).build()),
         "devices" => devices(&account).ok(),
@@ -70,15 +72,15 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
         "picture" => picture(session, &account),
         _ => None,
     });
-    Some(node.children(told).build())
+    Some(node.children(parts).build())
 }
 
-/// A number that is nobody's.
-fn absent(who: &Who, protocols: &[&str]) -> Option<Node> {
-    let Who::Number(number) = who else { return None };
-    let told = protocols.iter().filter(|protocol| **protocol == "contact");
-    let told = told.map(|_| contact("out", Some(number)));
-    Some(NodeBuilder::new("user").attr("jid", Jid::pn(number.as_str())).children(told).build())
+/// An unregistered number.
+fn absent(who: &PersonRef, protocols: &[&str]) -> Option<Node> {
+    let PersonRef::Number(number) = who else { return None };
+    let parts = protocols.iter().filter(|protocol| **protocol == "contact");
+    let parts = parts.map(|_| contact("out", Some(number)));
+    Some(NodeBuilder::new("user").attr("jid", Jid::pn(number.as_str())).children(parts).build())
 }
 
 fn contact(kind: &'static str, typed: Option<&str>) -> Node {

@@ -1,9 +1,8 @@
 //! One connection: a reader of nodes and a bounded queue of nodes to write.
 //!
-//! [`Link`] is the handle that everybody keeps; [`Inbound`] belongs to the one task that reads. The
-//! writer is a task of its own. Invariants: nodes leave in the order they were queued in; a link that
-//! was closed sends nothing more; a queue that stays full for [`PATIENCE`] closes its link, as a
-//! server gives up a client that does not read.
+//! [`Link`] is the shared handle; [`Inbound`] belongs to the one task that reads; a separate task writes. Nodes leave
+//! in the order in which they were queued, and a closed link sends nothing more. A queue that stays full for
+//! [`PATIENCE`] closes its link, because the client does not read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +24,17 @@ use wacore_noise::framing::encode_frame;
 use super::framing::Frames;
 use super::noise::{Agreed, ServerKeys, Step};
 
-/// Nodes that may wait to be written.
+/// Nodes that may be queued.
 const QUEUE: usize = 256;
-/// How long a full queue is waited for.
+/// How long a full queue may stay full.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// Numbers the links of this process, so that an old one is told from its successor.
+/// Numbers the links of this process, to tell a new link from an earlier one.
 static LINKS: AtomicU64 = AtomicU64::new(1);
 
-/// A handle to a client's connection. Clones are the same.
+/// A handle to a client's connection; clones share it.
 #[derive(Clone)]
 pub struct Link {
     inner: Arc<Inner>,
@@ -48,12 +47,12 @@ struct Inner {
     pace: Mutex<Pace>,
 }
 
-/// How slowly a link moves.
+/// The delays of a link.
 #[derive(Clone, Copy, Default)]
 struct Pace {
-    /// Nothing is read or written before.
+    /// Nothing is read or written before this time.
     silent_until: Option<Instant>,
-    /// Waited before each node that is written.
+    /// The delay before each node that is written.
     delay: Duration,
 }
 
@@ -62,7 +61,7 @@ enum Outgoing {
     Close,
 }
 
-/// What a client sends, deciphered.
+/// The decrypted nodes of a client.
 pub struct Inbound {
     stream: SplitStream<WebSocket>,
     frames: Frames,
@@ -71,28 +70,28 @@ pub struct Inbound {
     link: Link,
 }
 
-/// A client whose handshake succeeded.
+/// A client after the handshake.
 pub struct Arrival {
-    /// What was agreed, without the ciphers' use.
+    /// The client's noise key.
     pub client_key: [u8; 32],
-    /// How.
+    /// The handshake pattern.
     pub pattern: super::noise::Pattern,
-    /// Who it says it is.
+    /// The client's login or registration data.
     pub payload: waproto::whatsapp::ClientPayload,
-    /// To write to it.
+    /// The writing half.
     pub link: Link,
-    /// To read from it.
+    /// The reading half.
     pub inbound: Inbound,
 }
 
-/// Makes the handshake and starts the writer.
+/// Performs the handshake and starts the writer.
 ///
 /// # Errors
-/// When the client does not make the handshake, or not in time.
+/// If the client does not complete the handshake in time.
 pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -> Result<Arrival> {
     let (mut sink, mut stream) = socket.split();
     let mut frames = Frames::default();
-    let agreed = tokio::time::timeout(HANDSHAKE, shake(&mut sink, &mut stream, &mut frames, keys))
+    let agreed = tokio::time::timeout(HANDSHAKE, handshake(&mut sink, &mut stream, &mut frames, keys))
         .await
         .context("the handshake took too long")??;
     let Agreed { pattern, client_key, payload, read, write } = agreed;
@@ -110,7 +109,7 @@ pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -
     Ok(Arrival { client_key, pattern, payload, link, inbound })
 }
 
-async fn shake(
+async fn handshake(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
     frames: &mut Frames,
@@ -129,7 +128,7 @@ async fn shake(
     finishing.finish(&last)
 }
 
-/// The next frame; none when the client is gone.
+/// The next frame; `None` once the client has closed.
 async fn next_frame(stream: &mut SplitStream<WebSocket>, frames: &mut Frames) -> Result<Option<BytesMut>> {
     loop {
         if let Some(frame) = frames.take() {
@@ -157,7 +156,7 @@ async fn write_all(
     let mut counter = 0;
     let writing = async {
         while let Some(Outgoing::Node(node)) = queue.recv().await {
-            link.hold().await;
+            link.wait_for_pace().await;
             let message = enciphered(&node, &cipher, counter)?;
             counter += 1;
             sink.send(message).await?;
@@ -180,18 +179,18 @@ fn enciphered(node: &Node, cipher: &NoiseCipher, counter: u32) -> Result<Message
 }
 
 impl Link {
-    /// Tells this link from the one before it.
+    /// A number that no other link has.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.inner.id
     }
 
-    /// Queues a node, waiting while the queue is full. False when the link is closed.
+    /// Queues a node, waiting while the queue is full; `false` if the link is closed.
     pub async fn send(&self, node: Node) -> bool {
         self.queue(Outgoing::Node(node)).await
     }
 
-    /// Queues a node without waiting. A full queue closes the link. False when it is closed.
+    /// Queues a node without waiting; a full queue closes the link. `false` if it is closed.
     pub fn push(&self, node: Node) -> bool {
         let sent = !self.is_closed() && self.inner.writer.try_send(Outgoing::Node(node)).is_ok();
         if !sent {
@@ -200,42 +199,42 @@ impl Link {
         sent
     }
 
-    /// Queues a last node; the link closes in order once it is written.
+    /// Queues a last node and closes the link after writing it.
     pub async fn finish(&self, last: Node) {
         if self.send(last).await {
             self.queue(Outgoing::Close).await;
         }
     }
 
-    /// Ends the link at once, without a word.
+    /// Closes the link at once.
     pub fn drop_now(&self) {
         self.inner.closed.cancel();
     }
 
-    /// The reader is done: what is queued is still written, and then the link closes.
+    /// Writes the queued nodes, then closes the link; called by the reader at its end.
     pub(crate) fn reader_gone(&self) {
         if self.inner.writer.try_send(Outgoing::Close).is_err() {
             self.drop_now();
         }
     }
 
-    /// Whether it has ended.
+    /// Whether the link is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.closed.is_cancelled()
     }
 
-    /// Waits for its end.
+    /// Waits until the link is closed.
     pub async fn closed(&self) {
         self.inner.closed.cancelled().await;
     }
 
-    /// Reads and writes nothing for this long, and then goes on where it was.
+    /// Reads and writes nothing for this time, then continues.
     pub fn stall(&self, duration: Duration) {
         self.pace().silent_until = Some(Instant::now() + duration);
     }
 
-    /// Waits this long before each node that is written, from now on.
+    /// Delays each node by this time from now on.
     pub fn slow(&self, delay: Duration) {
         self.pace().delay = delay;
     }
@@ -251,17 +250,17 @@ impl Link {
         sent
     }
 
-    /// Waits as long as the pace asks for, before a node is written.
-    async fn hold(&self) {
+    /// Waits for the configured delays before a node is written.
+    async fn wait_for_pace(&self) {
         let delay = self.pace().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        self.silence().await;
+        self.wait_while_silent().await;
     }
 
-    /// Waits until the link may speak and listen.
-    async fn silence(&self) {
+    /// Waits while the link is silent.
+    async fn wait_while_silent(&self) {
         loop {
             let until = self.pace().silent_until;
             match until {
@@ -277,7 +276,7 @@ impl Link {
 }
 
 impl Inbound {
-    /// The next node; none once the client or the link is gone, or what came does not decipher.
+    /// The next node; `None` once the link is closed or a frame cannot be decrypted.
     pub async fn next(&mut self) -> Option<Node> {
         let link = self.link.clone();
         tokio::select! {
@@ -295,11 +294,11 @@ impl Inbound {
     }
 
     async fn read(&mut self) -> Result<Option<Node>> {
-        self.link.silence().await;
+        self.link.wait_while_silent().await;
         let Some(mut frame) = next_frame(&mut self.stream, &mut self.frames).await? else {
             return Ok(None);
         };
-        self.link.silence().await;
+        self.link.wait_while_silent().await;
         self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
         self.counter += 1;
         let plain = wacore_binary::util::unpack_bytes(frame)?;

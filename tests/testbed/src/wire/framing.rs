@@ -1,20 +1,20 @@
-//! Cuts a client's bytes into frames: an optional edge-routing intro, the header `WA 06 03`, then
-//! frames of a 3-byte length and its payload.
+//! Splits a client's bytes into frames: an optional edge-routing intro, the header `WA 06 03`, then frames with a
+//! 3-byte length.
 
 use anyhow::{Result, bail};
 use bytes::{Buf, BytesMut};
 use wacore_binary::consts::WA_CONN_HEADER;
 use wacore_noise::framing::FrameDecoder;
 
-/// Begins the intro that names an edge: then follow a 3-byte length and its data.
+/// Starts the edge-routing intro, before its 3-byte length and data.
 const EDGE_INTRO: [u8; 4] = [b'E', b'D', 0, 1];
-/// An intro is the length prefix and this much before its data.
+/// The bytes of an intro before its data.
 const EDGE_HEAD: usize = EDGE_INTRO.len() + 3;
 
-/// The bytes of one connection on their way to frames.
+/// The frame decoder of one connection.
 pub struct Frames {
     decoder: FrameDecoder,
-    /// What came before the header was whole; `None` once it was.
+    /// The bytes before the end of the header; `None` after it.
     intro: Option<BytesMut>,
 }
 
@@ -25,10 +25,10 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Takes what arrived.
+    /// Adds received bytes.
     ///
     /// # Errors
-    /// When the stream does not begin as WhatsApp's does.
+    /// If the stream does not start like WhatsApp's.
     pub fn feed(&mut self, data: &[u8]) -> Result<()> {
         let Some(intro) = &mut self.intro else {
             self.decoder.feed(data);
@@ -43,13 +43,13 @@ impl Frames {
         Ok(())
     }
 
-    /// The next whole frame.
+    /// The next complete frame.
     pub fn take(&mut self) -> Option<BytesMut> {
         self.decoder.decode_frame()
     }
 }
 
-/// Removes the intro and the header; false when they have not wholly arrived.
+/// Removes intro and header; `false` while they are incomplete.
 fn strip(bytes: &mut BytesMut) -> Result<bool> {
     if bytes.starts_with(&EDGE_INTRO) {
         let Some(length) = bytes.get(EDGE_INTRO.len()..EDGE_HEAD) else { return Ok(false) };
@@ -86,12 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn the_header_and_each_length_are_taken_off() {
+    fn header_and_lengths_are_removed() {
         assert_eq!(frames_of(&[b"WA\x06\x03\0\0\x02ab\0\0\x01c"]), [b"ab".to_vec(), b"c".to_vec()]);
     }
 
     #[test]
-    fn an_edge_intro_before_the_header_is_skipped_however_it_is_cut() {
+    fn edge_intro_is_skipped_in_any_chunks() {
         let whole = b"ED\0\x01\0\0\x03xyzWA\x06\x03\0\0\x02ab";
         for cut in 1..whole.len() {
             assert_eq!(frames_of(&[&whole[..cut], &whole[cut..]]), [b"ab".to_vec()], "cut at {cut}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn another_protocol_is_refused() {
+    fn other_protocol_is_rejected() {
         assert!(Frames::default().feed(b"GET / HTTP/1.1").is_err());
     }
 }

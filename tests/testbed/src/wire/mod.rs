@@ -1,7 +1,5 @@
-//! What is on the wire: frames, the noise handshake, and the encrypted stream of nodes.
-//!
-//! `framing` cuts the bytes of a WebSocket into frames, `noise` agrees the keys, `connection` reads
-//! and writes nodes with them.
+//! The wire format: `framing` splits a WebSocket's bytes into frames, `noise` performs the handshake, `connection`
+//! reads and writes encrypted nodes.
 
 pub mod connection;
 pub mod framing;

@@ -1,10 +1,10 @@
-//! Small readers and builders of nodes that every stanza needs.
+//! Readers and builders of nodes that all stanzas need.
 
 use anyhow::{Context as _, Result};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, SERVER_JID};
 
-/// The text of an attribute, empty when it is absent.
+/// The text of an attribute; empty if it is absent.
 #[must_use]
 pub fn attr(node: &Node, name: &str) -> String {
     node.attrs.get(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
@@ -19,12 +19,12 @@ pub fn jid(node: &Node, name: &str) -> Option<Jid> {
 /// The first child with this tag.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub fn child<'n>(node: &'n Node, tag: &str) -> Result<&'n Node> {
     node.get_optional_child(tag).with_context(|| format!("<{}> has no <{tag}>", node.tag))
 }
 
-/// The bytes that a node holds, none when it holds no bytes.
+/// The bytes in a node; empty if it has none.
 #[must_use]
 pub fn bytes(node: &Node) -> &[u8] {
     match &node.content {
@@ -33,10 +33,10 @@ pub fn bytes(node: &Node) -> &[u8] {
     }
 }
 
-/// The bytes of a child, of this exact number.
+/// The bytes of a child, of this exact length.
 ///
 /// # Errors
-/// When there is no such child, or it holds another number of bytes.
+/// If there is no such child, or its length differs.
 pub fn exactly<const N: usize>(node: &Node, tag: &str) -> Result<[u8; N]> {
     let found = bytes(child(node, tag)?);
     found.try_into().with_context(|| format!("<{tag}> has {} bytes, not {N}", found.len()))
@@ -48,7 +48,7 @@ pub fn number(node: &Node) -> u32 {
     bytes(node).iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
-/// A node that holds bytes.
+/// A node with bytes.
 #[must_use]
 pub fn holding(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
@@ -62,7 +62,7 @@ pub fn result(iq: &Node, children: Vec<Node>) -> Node {
     if children.is_empty() { answer.build() } else { answer.children(children).build() }
 }
 
-/// The refusal of an IQ.
+/// An error answer to an IQ.
 #[must_use]
 pub fn error(iq: &Node, code: u16, text: &str) -> Node {
     NodeBuilder::new("iq")

@@ -1,7 +1,5 @@
-//! The server's side of the noise handshake: XX, IK, and XXfallback when the client's remembered
-//! server key is not ours.
-//!
-//! Pure: bytes in, bytes out. The order of each step is that of `wacore_noise`'s initiator.
+//! The server's side of the noise handshake: XX, IK, and XXfallback if the client has another server key. Pure; the
+//! order of each step is that of `wacore_noise`'s initiator.
 
 use anyhow::{Context as _, Result, bail};
 use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER};
@@ -16,50 +14,50 @@ use waproto::whatsapp::{CertChain, ClientPayload, HandshakeMessage};
 
 use crate::phone::keys;
 
-/// From when on and until when the server's certificates hold: IK is only tried between them.
+/// The validity of the server's certificates; clients use IK only within it.
 const CERTIFICATE_FROM: u64 = 1_700_000_000;
 const CERTIFICATE_UNTIL: u64 = 4_000_000_000;
 
-/// The server's long-lived key and the certificate that names it.
+/// The server's long-lived key and its certificate.
 pub struct ServerKeys {
     key: KeyPair,
     certificate: Vec<u8>,
 }
 
-/// Which handshake a client made.
+/// A handshake pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pattern {
-    /// The whole handshake, of a client that knows no server key.
+    /// The full handshake, of a client without a server key.
     Xx,
-    /// The short one, of a client that remembered ours.
+    /// The short handshake, of a client with our server key.
     Ik,
-    /// One that began as IK, with a server key that is not ours.
+    /// Started as IK with another server key.
     XxFallback,
 }
 
-/// A handshake that succeeded.
+/// A completed handshake.
 pub struct Agreed {
-    /// How it was made.
+    /// The pattern that was used.
     pub pattern: Pattern,
     /// The client's long-lived noise key.
     pub client_key: [u8; 32],
-    /// Who it says it is.
+    /// The client's login or registration data.
     pub payload: ClientPayload,
-    /// Deciphers what the client sends.
+    /// Decrypts what the client sends.
     pub read: NoiseCipher,
-    /// Enciphers what the server sends.
+    /// Encrypts what the server sends.
     pub write: NoiseCipher,
 }
 
-/// What follows the client's first message.
+/// The step after the client's first message.
 pub enum Step {
-    /// Answer with these bytes, and wait for the client's last message.
+    /// Send these bytes, then wait for the client's last message.
     Continue(Box<Finishing>, Vec<u8>),
-    /// Answer with these bytes, and all is agreed.
+    /// Send these bytes; the handshake is complete.
     Done(Box<Agreed>, Vec<u8>),
 }
 
-/// An XX handshake that waits for the client's last message.
+/// An XX handshake before the client's last message.
 pub struct Finishing {
     noise: NoiseHandshake,
     pattern: Pattern,
@@ -67,7 +65,7 @@ pub struct Finishing {
 }
 
 impl ServerKeys {
-    /// New keys, with a certificate for them that nobody signed.
+    /// New keys with an unsigned certificate.
     #[must_use]
     pub fn generate() -> Self {
         let key = keys::pair();
@@ -75,10 +73,10 @@ impl ServerKeys {
         Self { key, certificate }
     }
 
-    /// Reads the client's first message and makes the answer.
+    /// Reads the client's first message and builds the answer.
     ///
     /// # Errors
-    /// When the message is not a client hello, or does not decipher.
+    /// If it is not a client hello, or cannot be decrypted.
     pub fn answer(&self, first: &[u8]) -> Result<Step> {
         let message = codec::handshake_message_decode(first).context("the first message")?;
         let hello = message.client_hello.into_option().context("no client hello")?;
@@ -127,7 +125,7 @@ impl Finishing {
     /// Reads the client's last message.
     ///
     /// # Errors
-    /// When it is no client finish, or does not decipher.
+    /// If it is not a client finish, or cannot be decrypted.
     pub fn finish(mut self, last: &[u8]) -> Result<Agreed> {
         let message = codec::handshake_message_decode(last).context("the last message")?;
         let Some(finish) = message.client_finish.into_option() else { bail!("no client finish") };
@@ -141,7 +139,7 @@ impl Finishing {
 fn agreed(noise: NoiseHandshake, pattern: Pattern, client_key: &[u8], payload: &[u8]) -> Result<Agreed> {
     let payload = ClientPayload::decode_from_slice(payload).context("the client's payload")?;
     let client_key = client_key.try_into().context("a noise key is 32 bytes")?;
-    // The first key is the initiator's to write with.
+    // The initiator writes with the first key.
     let (read, write) = noise.finish()?;
     Ok(Agreed { pattern, client_key, payload, read, write })
 }
@@ -160,13 +158,13 @@ fn reply(ephemeral: &KeyPair, sealed: Option<Vec<u8>>, certificate: Vec<u8>) -> 
 
 fn certificate(server: &[u8]) -> Vec<u8> {
     CertChain {
-        intermediate: MessageField::some(signed_by_nobody(1, 0, &[0; 32])),
-        leaf: MessageField::some(signed_by_nobody(2, 1, server)),
+        intermediate: MessageField::some(unsigned_certificate(1, 0, &[0; 32])),
+        leaf: MessageField::some(unsigned_certificate(2, 1, server)),
     }
     .encode_to_vec()
 }
 
-fn signed_by_nobody(serial: u32, issuer: u32, key: &[u8]) -> NoiseCertificate {
+fn unsigned_certificate(serial: u32, issuer: u32, key: &[u8]) -> NoiseCertificate {
     let details = Details {
         serial: Some(serial),
         issuer_serial: Some(issuer),
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_knows_no_server_key_makes_the_full_handshake() {
+    fn client_without_server_key_uses_xx() {
         let server = ServerKeys::generate();
         let mut client = XxHandshakeState::new(keys::pair(), payload(), &WA_CONN_HEADER).expect("a client");
         let hello = client.build_client_hello().expect("a hello");
@@ -212,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_remembers_the_server_key_makes_the_short_one() {
+    fn client_with_server_key_uses_ik() {
         let server = ServerKeys::generate();
-        let known = server.key.public_key.public_key_bytes().try_into().expect("32 bytes");
+        let server_key = server.key.public_key.public_key_bytes().try_into().expect("32 bytes");
         let mut client =
-            IkHandshakeState::new(keys::pair(), known, payload(), &WA_CONN_HEADER).expect("a client");
+            IkHandshakeState::new(keys::pair(), server_key, payload(), &WA_CONN_HEADER).expect("a client");
         let hello = client.build_client_hello().expect("a hello");
         let Step::Done(agreed, reply) = server.answer(&hello).expect("an answer") else {
             panic!("IK takes two messages")
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_remembers_another_servers_key_falls_back_to_the_full_one() {
+    fn client_with_stale_server_key_falls_back_to_xx() {
         let server = ServerKeys::generate();
         let stale = keys::pair().public_key.public_key_bytes().try_into().expect("32 bytes");
         let mut client =

@@ -1,4 +1,4 @@
-//! What is said in groups.
+//! Messages in groups.
 
 use serde_json::json;
 use wacore::types::presence::ReceiptType;
@@ -6,38 +6,40 @@ use wacore::types::presence::ReceiptType;
 use crate::support::{ANNA, BEN, GROUP, Linkage, of};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_members_write_in_a_group_and_each_again_with_the_same_chain() {
+async fn group_members_reuse_their_chains() {
     let mut link = Linkage::new().await;
     for (who, text) in [(ANNA, "one"), (BEN, "two"), (ANNA, "three"), (BEN, "four")] {
         let body = json!({ "from": who, "groupId": GROUP, "body": text, "networkId": format!("ID{text}") });
-        let answer = link.does("incoming", body).await.unwrap();
+        let answer = link.call_verb("incoming", body).await.unwrap();
         assert_eq!(answer["messageId"], format!("false_{GROUP}_ID{text}_{who}@c.us"));
-        let got = link.hears().await;
+        let got = link.receive().await;
         assert_eq!((got.text.as_str(), got.chat.as_str(), got.sender), (text, GROUP, of(who)));
     }
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_device_writes_in_a_group_is_opened_by_both_members() {
+async fn group_message_is_decrypted_by_all_members() {
     let mut link = Linkage::with(json!({
         "groups": [{ "id": GROUP, "subject": "Two", "participants": [ANNA, BEN] }],
     }))
     .await;
     for who in [ANNA, BEN] {
         let body = json!({ "from": who, "groupId": GROUP, "body": "hello" });
-        link.does("incoming", body).await.unwrap();
-        link.hears().await;
+        link.call_verb("incoming", body).await.unwrap();
+        link.receive().await;
     }
     for (at, text) in ["to all", "and again"].into_iter().enumerate() {
-        link.says(GROUP, text).await;
+        link.send(GROUP, text).await;
         let seen = link.network_when("both members", |seen| seen["sent"][at]["shownTo"] == 2).await;
         assert_eq!((&seen["sent"][at]["body"], &seen["sent"][at]["to"]), (&json!(text), &json!(GROUP)));
         assert_eq!(seen["undecryptable"], json!([]));
     }
-    let mut members =
-        [link.is_told_of(&ReceiptType::Delivered).await, link.is_told_of(&ReceiptType::Delivered).await]
-            .map(|receipt| receipt.source.sender.to_string());
+    let mut members = [
+        link.next_receipt_of(&ReceiptType::Delivered).await,
+        link.next_receipt_of(&ReceiptType::Delivered).await,
+    ]
+    .map(|receipt| receipt.source.sender.to_string());
     members.sort();
     assert_eq!(members, [of(ANNA), of(BEN)]);
     link.testbed.stop().await;

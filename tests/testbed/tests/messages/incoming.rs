@@ -1,4 +1,4 @@
-//! What people say to the device.
+//! Messages that the device receives.
 
 use serde_json::json;
 use wacore::types::events::Event;
@@ -7,36 +7,36 @@ use crate::device::Device;
 use crate::support::{ANNA, Linkage, ME, of};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_reaches_the_device_and_is_acknowledged() {
+async fn text_is_received_and_acknowledged() {
     let mut link = Linkage::new().await;
     let body = json!({ "from": ANNA, "body": "hello", "networkId": "3EB001", "notifyName": "Anna" });
-    let answer = link.does("incoming", body).await.unwrap();
+    let answer = link.call_verb("incoming", body).await.unwrap();
     assert_eq!(answer["messageId"], format!("false_{ANNA}@c.us_3EB001"));
-    let got = link.hears().await;
+    let got = link.receive().await;
     assert_eq!((got.text.as_str(), got.sender.as_str()), ("hello", of(ANNA).as_str()));
     assert_eq!(link.network().await["acknowledged"], json!(["3EB001"]));
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_texts_reach_the_device_in_order() {
+async fn hundred_received_texts_keep_order() {
     let mut link = Linkage::new().await;
     for at in 0..100 {
-        link.does("incoming", json!({ "from": ANNA, "body": format!("number {at}") })).await.unwrap();
+        link.call_verb("incoming", json!({ "from": ANNA, "body": format!("number {at}") })).await.unwrap();
     }
-    let texts: Vec<String> = link.hears_all(100).await.into_iter().map(|got| got.text).collect();
+    let texts: Vec<String> = link.receive_all(100).await.into_iter().map(|got| got.text).collect();
     let expected: Vec<String> = (0..100).map(|at| format!("number {at}")).collect();
     assert_eq!(texts, expected);
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_sides_write_in_one_session() {
+async fn both_sides_share_one_session() {
     let mut link = Linkage::new().await;
     for at in 0..5 {
-        link.does("incoming", json!({ "from": ANNA, "body": format!("in {at}") })).await.unwrap();
-        assert_eq!(link.hears().await.text, format!("in {at}"));
-        link.says(&of(ANNA), &format!("out {at}")).await;
+        link.call_verb("incoming", json!({ "from": ANNA, "body": format!("in {at}") })).await.unwrap();
+        assert_eq!(link.receive().await.text, format!("in {at}"));
+        link.send(&of(ANNA), &format!("out {at}")).await;
         let seen =
             link.network_when("the answer", |seen| seen["sent"].as_array().unwrap().len() == at + 1).await;
         assert_eq!(seen["sent"][at]["body"], format!("out {at}"));
@@ -46,7 +46,7 @@ async fn both_sides_write_in_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_written_while_the_device_was_off_comes_when_it_is_back() {
+async fn offline_messages_arrive_after_reconnect() {
     let link = Linkage::new().await;
     let Linkage { testbed, device, kept, linked } = link;
     device.stop().await;
@@ -60,7 +60,7 @@ async fn what_was_written_while_the_device_was_off_comes_when_it_is_back() {
                 json!({ "from": ANNA, "body": format!("late {at}"), "networkId": format!("LATE{at}") });
             let (testbed, path) = (&link.testbed, format!("/control/accounts/{ME}/incoming"));
             let asked = crate::support::post(testbed, &path, &body);
-            // Nobody acknowledges it yet.
+            // The device does not acknowledge yet.
             let _ = tokio::time::timeout(std::time::Duration::from_millis(100), asked).await;
         }
     };
@@ -69,7 +69,7 @@ async fn what_was_written_while_the_device_was_off_comes_when_it_is_back() {
     device.stop().await;
     let device = Device::start(&testbed, &kept).await;
     let mut link = Linkage { testbed, device, kept, linked };
-    let late = link.hears_all(3).await;
+    let late = link.receive_all(3).await;
     let texts: Vec<&str> = late.iter().map(|got| got.text.as_str()).collect();
     assert_eq!(texts, ["late 0", "late 1", "late 2"]);
     assert!(late.iter().all(|got| got.offline), "they waited in the network");
@@ -79,73 +79,77 @@ async fn what_was_written_while_the_device_was_off_comes_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_opened_is_asked_for_again_and_sealed_anew() {
+async fn undecryptable_message_is_requested_again() {
     let mut link = Linkage::new().await;
-    link.does("incoming", json!({ "from": ANNA, "body": "first" })).await.unwrap();
-    assert_eq!(link.hears().await.text, "first");
-    link.does("fault", json!({ "kind": "garble_incoming" })).await.unwrap();
-    link.does("incoming", json!({ "from": ANNA, "body": "second", "networkId": "GARBLED" })).await.unwrap();
-    let got = link.hears().await;
+    link.call_verb("incoming", json!({ "from": ANNA, "body": "first" })).await.unwrap();
+    assert_eq!(link.receive().await.text, "first");
+    link.call_verb("fault", json!({ "kind": "garble_incoming" })).await.unwrap();
+    link.call_verb("incoming", json!({ "from": ANNA, "body": "second", "networkId": "GARBLED" }))
+        .await
+        .unwrap();
+    let got = link.receive().await;
     assert_eq!((got.text.as_str(), got.id.as_str()), ("second", "GARBLED"));
-    link.does("incoming", json!({ "from": ANNA, "body": "third" })).await.unwrap();
-    assert_eq!(link.hears().await.text, "third");
+    link.call_verb("incoming", json!({ "from": ANNA, "body": "third" })).await.unwrap();
+    assert_eq!(link.receive().await.text, "third");
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_comes_twice_is_acknowledged_twice() {
+async fn duplicate_message_is_acknowledged_twice() {
     let mut link = Linkage::new().await;
-    link.does("fault", json!({ "kind": "duplicate_incoming" })).await.unwrap();
-    link.does("incoming", json!({ "from": ANNA, "body": "again", "networkId": "TWICE" })).await.unwrap();
-    let both = link.hears_all(2).await;
+    link.call_verb("fault", json!({ "kind": "duplicate_incoming" })).await.unwrap();
+    link.call_verb("incoming", json!({ "from": ANNA, "body": "again", "networkId": "TWICE" })).await.unwrap();
+    let both = link.receive_all(2).await;
     assert!(both.iter().all(|got| got.id == "TWICE" && got.text == "again"), "{both:?}");
     assert_eq!(link.network().await["acknowledged"], json!(["TWICE"]));
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_account_writes_on_its_phone_reaches_the_device() {
+async fn message_written_on_phone_reaches_device() {
     let mut link = Linkage::new().await;
     let body = json!({ "from": ANNA, "fromMe": true, "body": "from my phone", "networkId": "OWN" });
-    let answer = link.does("incoming", body).await.unwrap();
+    let answer = link.call_verb("incoming", body).await.unwrap();
     assert_eq!(answer["messageId"], format!("true_{ANNA}@c.us_OWN"));
-    let got = link.hears().await;
+    let got = link.receive().await;
     assert_eq!((got.text.as_str(), got.chat), ("from my phone", of(ANNA)));
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_may_be_known_by_their_hidden_id_alone() {
+async fn person_may_have_hidden_id_only() {
     let mut link = Linkage::new().await;
-    let lid = link.testbed.world().directory.somebody(ANNA).unwrap().lid.clone();
-    let answer = link.does("incoming", json!({ "from": format!("{lid}@lid"), "body": "who am I?" })).await;
+    let lid = link.testbed.world().directory.get_or_create(ANNA).unwrap().lid.clone();
+    let answer =
+        link.call_verb("incoming", json!({ "from": format!("{lid}@lid"), "body": "who am I?" })).await;
     assert!(answer.unwrap()["messageId"].as_str().unwrap().starts_with(&format!("false_{lid}@lid_")));
-    let got = link.hears().await;
+    let got = link.receive().await;
     assert_eq!(got.chat, format!("{lid}@lid"));
-    link.says(&got.chat, "I do not know").await;
+    link.send(&got.chat, "I do not know").await;
     let seen = link.network_when("the answer", |seen| seen["sent"][0]["shown"] == 1).await;
     assert_eq!(seen["sent"][0]["to"], format!("{lid}@lid"));
     let body = json!({ "from": ANNA, "body": "it is me", "naming": "lid" });
-    link.does("incoming", body).await.unwrap();
-    assert_eq!(link.hears().await.text, "it is me");
-    link.says(&of(ANNA), "I see").await;
+    link.call_verb("incoming", body).await.unwrap();
+    assert_eq!(link.receive().await.text, "it is me");
+    link.send(&of(ANNA), "I see").await;
     let seen = link.network_when("the next", |seen| seen["sent"][1]["shown"] == 1).await;
     assert_eq!(seen["sent"][1]["to"], format!("{ANNA}@c.us"));
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_messages_reach_the_device_and_come_from_it() {
+async fn message_changes_work_in_both_directions() {
     let mut link = Linkage::new().await;
-    let answer = link.does("incoming", json!({ "from": ANNA, "body": "hello", "networkId": "M1" })).await;
+    let answer =
+        link.call_verb("incoming", json!({ "from": ANNA, "body": "hello", "networkId": "M1" })).await;
     let id = answer.unwrap()["messageId"].clone();
-    link.hears().await;
+    link.receive().await;
     for (verb, body) in [
         ("reaction", json!({ "messageId": id, "from": ANNA, "emoji": "👍" })),
         ("edit", json!({ "messageId": id, "body": "hello again" })),
         ("revoke", json!({ "messageId": id })),
     ] {
-        link.does(verb, body).await.unwrap();
+        link.call_verb(verb, body).await.unwrap();
         let same = link
             .device
             .next("change", |event| match event {
@@ -160,7 +164,7 @@ async fn changes_of_messages_reach_the_device_and_come_from_it() {
             .await;
         assert_eq!(same.as_deref(), Some("M1"), "{verb}");
     }
-    let sent = link.says(&of(ANNA), "mine").await;
+    let sent = link.send(&of(ANNA), "mine").await;
     let to: wacore_binary::Jid = of(ANNA).parse().unwrap();
     let kind = whatsapp_rust::RevokeType::Sender;
     link.device.client().revoke_message(to, sent.clone(), kind).await.unwrap();
@@ -172,22 +176,22 @@ async fn changes_of_messages_reach_the_device_and_come_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_call_is_refused_with_the_field_that_is_wrong() {
+async fn invalid_call_names_its_field() {
     let link = Linkage::new().await;
     for body in
         [json!({ "body": "x" }), json!({ "from": "no", "body": "x" }), json!({ "from": ANNA, "what": 1 })]
     {
-        assert_eq!(link.does("incoming", body).await.unwrap_err(), "invalid_field");
+        assert_eq!(link.call_verb("incoming", body).await.unwrap_err(), "invalid_field");
     }
-    assert_eq!(link.does("unheard_of", json!({})).await.unwrap_err(), "not_found");
+    assert_eq!(link.call_verb("unheard_of", json!({})).await.unwrap_err(), "not_found");
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_comes_with_what_is_needed_to_open_it() {
+async fn file_message_has_decryption_key() {
     let mut link = Linkage::new().await;
     let media = json!({ "sizeBytes": 5_000, "mimetype": "image/png", "caption": "look" });
-    link.does("incoming", json!({ "from": ANNA, "media": media })).await.unwrap();
+    link.call_verb("incoming", json!({ "from": ANNA, "media": media })).await.unwrap();
     let picture = link
         .device
         .next("picture", |event| match event {
@@ -212,12 +216,12 @@ async fn a_file_comes_with_what_is_needed_to_open_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_quotes_what_was_said() {
+async fn reply_quotes_message() {
     let mut link = Linkage::new().await;
-    link.does("incoming", json!({ "from": ANNA, "body": "what?", "networkId": "Q1" })).await.unwrap();
-    link.hears().await;
+    link.call_verb("incoming", json!({ "from": ANNA, "body": "what?", "networkId": "Q1" })).await.unwrap();
+    link.receive().await;
     let body = json!({ "from": ANNA, "body": "that", "quotedNetworkId": "Q1", "mentions": [ME] });
-    link.does("incoming", body).await.unwrap();
+    link.call_verb("incoming", body).await.unwrap();
     let context = link
         .device
         .next("quote", |event| match event {

@@ -1,5 +1,4 @@
-//! What people say to each other over the testbed: a real client on one side, phones on the other, and the
-//! control API in between.
+//! Messages over the testbed, between a real client, phones, and the control API.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

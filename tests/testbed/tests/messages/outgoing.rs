@@ -1,4 +1,4 @@
-//! What the device says, and how far it comes.
+//! Messages that the device sends, and their receipts.
 
 use serde_json::{Value, json};
 use wacore::types::events::Event;
@@ -11,9 +11,9 @@ fn sent(seen: &Value) -> &[Value] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_decrypted_by_the_one_it_is_for_and_shown_once() {
+async fn sent_text_is_decrypted_and_shown_once() {
     let link = Linkage::new().await;
-    let id = link.says(&of(ANNA), "hello").await;
+    let id = link.send(&of(ANNA), "hello").await;
     let seen = link.network_when("a message", |seen| seen["sent"][0]["onOwnPhone"] == true).await;
     let message = &sent(&seen)[0];
     assert_eq!(message["networkId"], id);
@@ -25,10 +25,10 @@ async fn a_text_is_decrypted_by_the_one_it_is_for_and_shown_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_texts_arrive_in_order() {
+async fn hundred_sent_texts_keep_order() {
     let link = Linkage::new().await;
     for at in 0..100 {
-        link.says(&of(ANNA), &format!("number {at}")).await;
+        link.send(&of(ANNA), &format!("number {at}")).await;
     }
     let seen = link.network_when("a hundred messages", |seen| sent(seen).len() == 100).await;
     let bodies: Vec<&str> = sent(&seen).iter().map(|message| message["body"].as_str().unwrap()).collect();
@@ -39,9 +39,9 @@ async fn a_hundred_texts_arrive_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_confirms_the_recipients_device_has_it_and_it_is_read() {
+async fn sent_message_is_acked_delivered_and_read() {
     let mut link = Linkage::with(json!({ "ackServerMs": 0, "ackDeviceMs": 30, "ackReadMs": 90 })).await;
-    let id = link.says(&of(ANNA), "hello").await;
+    let id = link.send(&of(ANNA), "hello").await;
     let (acked, error) = link
         .device
         .next("ack", |event| match event {
@@ -53,33 +53,33 @@ async fn the_server_confirms_the_recipients_device_has_it_and_it_is_read() {
         .await;
     assert_eq!((acked, error), (id.clone(), None));
     for kind in [ReceiptType::Delivered, ReceiptType::Read] {
-        let receipt = link.is_told().await;
+        let receipt = link.next_receipt().await;
         assert_eq!((receipt.r#type, receipt.message_ids), (kind, vec![id.clone()]));
     }
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_come_in_whatever_order_a_test_likes() {
+async fn receipts_can_arrive_in_any_order() {
     let mut link =
         Linkage::with(json!({ "ackServerMs": null, "ackDeviceMs": null, "ackReadMs": null })).await;
-    let id = link.says(&of(ANNA), "hello").await;
+    let id = link.send(&of(ANNA), "hello").await;
     let message_id = format!("true_{ANNA}@c.us_{id}");
     let kinds = [(4, ReceiptType::Played), (3, ReceiptType::Read), (2, ReceiptType::Delivered)];
     for (ack, kind) in kinds {
-        link.does("receipt", json!({ "messageId": message_id, "ack": ack })).await.unwrap();
-        assert_eq!(link.is_told().await.r#type, kind);
+        link.call_verb("receipt", json!({ "messageId": message_id, "ack": ack })).await.unwrap();
+        assert_eq!(link.next_receipt().await.r#type, kind);
     }
-    link.does("receipt", json!({ "messageId": message_id, "ack": 1 })).await.unwrap();
+    link.call_verb("receipt", json!({ "messageId": message_id, "ack": 1 })).await.unwrap();
     link.device.next("ack", |event| matches!(event, Event::ServerAck(_)).then_some(())).await;
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_message_is_told_with_its_code_and_nobody_sees_it() {
+async fn refused_message_has_code_and_is_not_shown() {
     let mut link = Linkage::new().await;
-    link.does("fault", json!({ "kind": "send_permanent", "value": 463 })).await.unwrap();
-    let id = link.says(&of(ANNA), "to a stranger").await;
+    link.call_verb("fault", json!({ "kind": "send_permanent", "value": 463 })).await.unwrap();
+    let id = link.send(&of(ANNA), "to a stranger").await;
     let (acked, error) = link
         .device
         .next("refusal", |event| match event {
@@ -93,7 +93,7 @@ async fn a_refused_message_is_told_with_its_code_and_nobody_sees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_id_twice_arrives_twice_and_is_shown_once() {
+async fn duplicate_id_is_shown_once() {
     let mut link = Linkage::new().await;
     let options = || whatsapp_rust::SendOptions::default().with_message_id("3EB0AAAA");
     let text = || waproto::whatsapp::Message { conversation: Some("once".to_owned()), ..Default::default() };
@@ -103,15 +103,15 @@ async fn the_same_id_twice_arrives_twice_and_is_shown_once() {
     }
     let seen = link.network_when("both copies", |seen| seen["sent"][0]["arrivals"] == 2).await;
     assert_eq!((sent(&seen).len(), &seen["sent"][0]["shown"]), (1, &json!(1)));
-    link.is_told_of(&ReceiptType::Delivered).await;
+    link.next_receipt_of(&ReceiptType::Delivered).await;
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_ends_with_a_message_has_carried_it() {
+async fn message_before_link_end_arrives() {
     let link = Linkage::new().await;
-    link.does("fault", json!({ "kind": "send_unknown" })).await.unwrap();
-    link.says(&of(ANNA), "did it arrive?").await;
+    link.call_verb("fault", json!({ "kind": "send_unknown" })).await.unwrap();
+    link.send(&of(ANNA), "did it arrive?").await;
     let seen = link.network_when("the message", |seen| seen["sent"][0]["shown"] == 1).await;
     assert_eq!(seen["sent"][0]["body"], "did it arrive?");
     link.device.online(&link.testbed, &link.linked).await;
@@ -119,20 +119,20 @@ async fn a_link_that_ends_with_a_message_has_carried_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_answer_what_they_are_sent() {
+async fn people_echo_messages() {
     let mut link = Linkage::with(json!({ "echo": true, "ackReadMs": 20 })).await;
-    link.says(&of(BEN), "ping").await;
-    let answer = link.hears().await;
+    link.send(&of(BEN), "ping").await;
+    let answer = link.receive().await;
     assert_eq!((answer.text.as_str(), answer.sender), ("echo: ping", of(BEN)));
     link.testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_accounts_write_to_each_other() {
+async fn two_accounts_exchange_messages() {
     let link = Linkage::new().await;
     let kept = crate::device::storage();
     let (mut anna, _) = crate::device::Device::linked(&link.testbed, &kept, ANNA).await;
-    link.says(&of(ANNA), "are you there?").await;
+    link.send(&of(ANNA), "are you there?").await;
     let text = anna
         .next("message", |event| match event {
             Event::Messages(batch) => batch.iter().find_map(|one| one.message.conversation.clone()),

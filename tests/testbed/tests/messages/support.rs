@@ -13,7 +13,7 @@ use crate::device::{Device, SOON, Storage, storage};
 
 /// The account's own number.
 pub const ME: &str = "15550100001";
-/// Two people.
+/// Two contacts.
 pub const ANNA: &str = "15550100011";
 pub const BEN: &str = "15550100012";
 /// A group.
@@ -27,7 +27,7 @@ pub struct Linkage {
     pub linked: Linked,
 }
 
-/// What came of a message.
+/// A received message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Got {
     pub id: String,
@@ -38,7 +38,7 @@ pub struct Got {
 }
 
 impl Linkage {
-    /// Links a device whose world is this.
+    /// Links a device in this world.
     pub async fn with(world: Value) -> Self {
         let testbed = Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let kept = storage();
@@ -57,27 +57,27 @@ impl Linkage {
         Self { testbed, device, kept, linked }
     }
 
-    /// The same with the usual world.
+    /// Links a device in the default world.
     pub async fn new() -> Self {
         Self::with(json!({})).await
     }
 
-    /// Calls a verb; the code of a refusal.
-    pub async fn does(&self, verb: &str, body: Value) -> Result<Value, String> {
+    /// Calls a verb; the error is the code of a refusal.
+    pub async fn call_verb(&self, verb: &str, body: Value) -> Result<Value, String> {
         post(&self.testbed, &format!("/control/accounts/{ME}/{verb}"), &body).await
     }
 
-    /// What the network saw.
+    /// The network's record of the account.
     pub async fn network(&self) -> Value {
         call(&self.testbed, "GET", &format!("/control/accounts/{ME}/network"), "").await.unwrap()
     }
 
-    /// What the network saw, once it is as wanted.
-    pub async fn network_when(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    /// The network's record, once it fulfils a condition.
+    pub async fn network_when(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let waiting = async {
             loop {
                 let seen = self.network().await;
-                if wanted(&seen) {
+                if condition(&seen) {
                     return seen;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -89,22 +89,22 @@ impl Linkage {
         }
     }
 
-    /// Sends a text; its id.
-    pub async fn says(&self, to: &str, text: &str) -> String {
+    /// Sends a text; returns its id.
+    pub async fn send(&self, to: &str, text: &str) -> String {
         let message = wa::Message { conversation: Some(text.to_owned()), ..Default::default() };
         let to: wacore_binary::Jid = to.parse().unwrap();
         self.device.client().send_message(to, message).await.unwrap().message_id.clone()
     }
 
-    /// The next message that the device has.
-    pub async fn hears(&mut self) -> Got {
-        self.hears_all(1).await.remove(0)
+    /// The next message that the device receives.
+    pub async fn receive(&mut self) -> Got {
+        self.receive_all(1).await.remove(0)
     }
 
-    /// The next messages that the device has.
-    pub async fn hears_all(&mut self, count: usize) -> Vec<Got> {
-        let mut heard = Vec::new();
-        while heard.len() < count {
+    /// The next messages that the device receives.
+    pub async fn receive_all(&mut self, count: usize) -> Vec<Got> {
+        let mut received = Vec::new();
+        while received.len() < count {
             let more = self
                 .device
                 .next("message", |event| match event {
@@ -116,13 +116,13 @@ impl Linkage {
                     _ => None,
                 })
                 .await;
-            heard.extend(more);
+            received.extend(more);
         }
-        heard
+        received
     }
 
     /// The next receipt.
-    pub async fn is_told(&mut self) -> Receipt {
+    pub async fn next_receipt(&mut self) -> Receipt {
         self.device
             .next("receipt", |event| match event {
                 Event::Receipt(receipt) => Some(receipt.clone()),
@@ -132,9 +132,9 @@ impl Linkage {
     }
 
     /// The next receipt of this kind.
-    pub async fn is_told_of(&mut self, kind: &ReceiptType) -> Receipt {
+    pub async fn next_receipt_of(&mut self, kind: &ReceiptType) -> Receipt {
         loop {
-            let receipt = self.is_told().await;
+            let receipt = self.next_receipt().await;
             if receipt.r#type == *kind {
                 return receipt;
             }
@@ -154,7 +154,7 @@ fn got(message: &wacore::types::events::InboundMessage) -> Option<Got> {
     })
 }
 
-/// A jid of somebody.
+/// A person's id.
 pub fn of(number: &str) -> String {
     format!("{number}@s.whatsapp.net")
 }
@@ -164,7 +164,7 @@ pub async fn post(testbed: &Testbed, path: &str, body: &Value) -> Result<Value, 
     call(testbed, "POST", path, &body.to_string()).await
 }
 
-/// One HTTP request, by hand: the test needs no client of its own for it.
+/// One HTTP request without a client library.
 async fn call(testbed: &Testbed, method: &str, path: &str, body: &str) -> Result<Value, String> {
     let mut stream = TcpStream::connect(testbed.address()).await.unwrap();
     let head = format!(

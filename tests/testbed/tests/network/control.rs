@@ -1,4 +1,4 @@
-//! The control API's verbs for groups, chats and files, as Wharf's simulator has them.
+//! The control API's verbs for groups, chats and files, as in Wharf's simulator.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::{PHONE, account, testbed};
 
 const ANNE: &str = "15550110001@c.us";
 
-/// Calls a verb; the status and the answer.
+/// Calls a verb; returns status and answer.
 async fn call(testbed: &Testbed, verb: &str, body: Value) -> (u16, Value) {
     let url = format!("http://{}/control/accounts/{PHONE}/{verb}", testbed.address());
     let headers = HashMap::from([("content-type".to_owned(), "application/json".to_owned())]);
@@ -22,7 +22,7 @@ async fn call(testbed: &Testbed, verb: &str, body: Value) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_makes_a_group_and_changes_it() {
+async fn other_member_creates_and_changes_group() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;
@@ -50,7 +50,7 @@ async fn somebody_makes_a_group_and_changes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chats_are_muted_and_messages_starred_on_the_phone() {
+async fn phone_mutes_chats_and_stars_messages() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;
@@ -70,7 +70,7 @@ async fn chats_are_muted_and_messages_starred_on_the_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_somebody_sends_comes_byte_for_byte() {
+async fn received_file_is_byte_identical() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;

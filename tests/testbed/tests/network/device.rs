@@ -17,21 +17,21 @@ use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::http::Http;
 
-/// How long anything is waited for.
+/// The timeout of all waits.
 pub const SOON: Duration = Duration::from_secs(20);
-/// Any version: given, none is fetched.
+/// A fixed version, so that none is fetched.
 const VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// A client that is running.
+/// A running client.
 pub struct Device {
     bot: BotHandle,
     events: mpsc::UnboundedReceiver<Arc<Event>>,
-    /// What came before the device was connected.
+    /// Events received before the device was connected.
     early: VecDeque<Arc<Event>>,
 }
 
 impl Device {
-    /// Starts a client and links it to the account's phone, which shares its key.
+    /// Starts a client and links it to the account's phone.
     pub async fn linked(testbed: &Testbed, account: &Account) -> Self {
         let (sender, mut events) = mpsc::unbounded_channel();
         let backend: Arc<dyn Backend> = Arc::new(InMemoryBackend::new());
@@ -71,26 +71,25 @@ impl Device {
         device
     }
 
-    /// The client itself.
     pub fn client(&self) -> Arc<Client> {
         self.bot.client()
     }
 
-    /// The next event that this makes something of; the others are skipped.
-    pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    /// The next event that matches; others are skipped.
+    pub async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         while let Some(event) = self.early.pop_front() {
-            if let Some(found) = wanted(&event) {
+            if let Some(found) = pick(&event) {
                 return found;
             }
         }
-        next(&mut self.events, what, wanted).await
+        next(&mut self.events, what, pick).await
     }
 }
 
-/// The library passes over what is announced while it reads the same collection, and says so.
+/// Reads collections again that the library skipped because it was reading them.
 async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
-    let Event::AppStateSyncFailed(told) = event else { return };
-    for name in told.skipped.iter().filter_map(|name| name.parse().ok()) {
+    let Event::AppStateSyncFailed(failure) = event else { return };
+    for name in failure.skipped.iter().filter_map(|name| name.parse().ok()) {
         client.process_sync_task(MajorSyncTask::AppStateSync { name, full_sync: false }).await;
     }
 }
@@ -98,12 +97,12 @@ async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
 async fn next<T>(
     events: &mut mpsc::UnboundedReceiver<Arc<Event>>,
     what: &str,
-    mut wanted: impl FnMut(&Event) -> Option<T>,
+    mut pick: impl FnMut(&Event) -> Option<T>,
 ) -> T {
     let found = tokio::time::timeout(SOON, async {
         loop {
             let event = events.recv().await.expect("the client runs");
-            if let Some(found) = wanted(&event) {
+            if let Some(found) = pick(&event) {
                 return found;
             }
         }
@@ -111,7 +110,7 @@ async fn next<T>(
     found.await.unwrap_or_else(|_| panic!("no {what} came in time"))
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! Groups: made, looked at, changed, left; everybody in them hears of it.
+//! Groups: creation, queries, changes and leaving, with notifications to all members.
 
 use serde_json::json;
 use testbed::scene::Role;
@@ -16,7 +16,7 @@ const NOBODY: &str = "15550190001";
 const OTHER_PHONE: &str = "15550100002";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_groups_of_the_settings_are_there() {
+async fn groups_of_settings_exist() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({ "groups": 2, "contacts": 3 }));
     let device = Device::linked(&testbed, &account).await;
@@ -28,7 +28,7 @@ async fn the_groups_of_the_settings_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_is_made_changed_and_left() {
+async fn device_creates_changes_and_leaves_group() {
     let testbed = testbed().await;
     let me = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &me).await;
@@ -37,7 +37,7 @@ async fn a_group_is_made_changed_and_left() {
     let options = GroupCreateOptions::new("Sailing").with_participants(people.to_vec());
     let made = client.groups().create_group(options).await.unwrap();
     let group = made.metadata.id.clone();
-    assert_eq!(made.metadata.participants.len(), 2, "nobody is left out");
+    assert_eq!(made.metadata.participants.len(), 2, "both are members");
     device.next("word of the group", |event| change(event, "create")).await;
 
     let outcomes = client.groups().add_participants(&group, &[Jid::pn(BEN), Jid::pn(ANNE)]).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_group_is_made_changed_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_an_admin_changes_nothing() {
+async fn only_admins_can_change_group() {
     let testbed = testbed().await;
     let groups = json!({ "groups": [{ "id": "1@g.us", "subject": "Theirs", "participants": [ANNE], "admin": false }] });
     let account = account(&testbed, PHONE, &groups);
@@ -75,7 +75,7 @@ async fn who_is_not_an_admin_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_accounts_share_the_group_that_one_of_them_makes() {
+async fn created_group_is_shared_by_accounts() {
     let testbed = testbed().await;
     let (one, two) = (account(&testbed, PHONE, &json!({})), account(&testbed, OTHER_PHONE, &json!({})));
     let first = Device::linked(&testbed, &one).await;
@@ -90,7 +90,7 @@ async fn two_accounts_share_the_group_that_one_of_them_makes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_with_somebody_who_hides_their_number_is_addressed_by_lid() {
+async fn group_with_hidden_number_uses_lids() {
     let testbed = testbed().await;
     let settings =
         json!({ "groups": 1, "contacts": [{ "number": ANNE, "lidOnly": true }, { "number": BEN }] });
@@ -99,13 +99,13 @@ async fn a_group_with_somebody_who_hides_their_number_is_addressed_by_lid() {
     let groups = device.client().groups().get_participating().await.unwrap();
     let members: Vec<_> = groups.values().flat_map(|group| group.participants.clone()).collect();
     assert!(members.iter().all(|member| member.jid.is_lid()));
-    let hidden = testbed.world().directory.somebody(ANNE).unwrap().lid_jid(0);
+    let hidden = testbed.world().directory.get_or_create(ANNE).unwrap().lid_jid(0);
     let anne = members.iter().find(|member| member.jid == hidden).unwrap();
     assert_eq!(anne.phone_number, None);
     testbed.stop().await;
 }
 
-fn change(event: &Event, wanted: &str) -> Option<()> {
+fn change(event: &Event, expected: &str) -> Option<()> {
     let Event::GroupUpdate(update) = event else { return None };
     let tag = match &update.action {
         GroupNotificationAction::Create { .. } => "create",
@@ -114,5 +114,5 @@ fn change(event: &Event, wanted: &str) -> Option<()> {
         GroupNotificationAction::Subject { .. } => "subject",
         _ => "another",
     };
-    (tag == wanted).then_some(())
+    (tag == expected).then_some(())
 }

@@ -1,4 +1,4 @@
-//! What was before the link comes to the device.
+//! The history sync.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_was_just_linked_is_told_the_history() {
+async fn linked_device_receives_history() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({ "contacts": 4, "groups": 1, "history": 700 }));
     let mut device = Device::linked(&testbed, &account).await;
@@ -26,7 +26,7 @@ async fn a_device_that_was_just_linked_is_told_the_history() {
         texts.extend(chats.flat_map(|chat| &chat.messages).filter_map(|said| said.message.key.id.clone()));
         blobs.push(blob.sync_type as i32);
     }
-    // The client fetches several at once.
+    // The client downloads several at once.
     blobs.sort_unstable();
     assert_eq!(blobs, [0, 3, 3, 4], "the newest messages, the older ones, and the names");
     assert!(names.contains("Contact 4"));

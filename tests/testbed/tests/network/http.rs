@@ -1,4 +1,4 @@
-//! HTTP to the testbed as the library asks for it: its addresses say https, the testbed speaks http.
+//! HTTP requests of the library to the testbed, whose URLs have `https` although it has no TLS.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 
-/// One connection for each request.
+/// Opens a connection for each request.
 pub struct Http;
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl HttpClient for Http {
     }
 }
 
-/// Asks; the status and the body of the answer.
+/// Sends a request; returns status and body.
 pub async fn ask(
     method: &str,
     url: &str,

@@ -1,5 +1,4 @@
-//! The network besides messages: the library's client looks people up, keeps groups, moves files, sees who is
-//! there, and shares the state of its chats with its phone.
+//! The network besides messages: queries, groups, files, presence and app state, with the library's client.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use testbed::Testbed;
 use testbed::scene::Settings;
-use testbed::server::scenes;
+use testbed::server::scene_setup;
 use testbed::server::state::Account;
 
 /// The phone's number.
@@ -28,9 +27,9 @@ async fn testbed() -> Testbed {
     Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap()
 }
 
-/// The account of a number, in the scene that these settings describe.
+/// The account of a number, in a scene with these settings.
 fn account(testbed: &Testbed, number: &str, settings: &Value) -> Arc<Account> {
-    let account = testbed.world().directory.somebody(number).unwrap();
-    scenes::begin(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
+    let account = testbed.world().directory.get_or_create(number).unwrap();
+    scene_setup::apply(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
     account
 }

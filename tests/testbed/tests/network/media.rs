@@ -1,4 +1,4 @@
-//! Files go up and come down byte for byte.
+//! Uploads and downloads.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use crate::http::ask;
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_device_uploads_a_phone_reads_byte_for_byte() {
+async fn uploaded_file_is_byte_identical() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
-    // The larger one asks first how far an earlier try came.
+    // For the larger file the client first asks for the progress.
     for len in [1_000_usize, 6_000_000] {
         let file: Vec<u8> = (0..len).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
         let up = device.client().upload(file.clone(), MediaType::Image, Default::default()).await.unwrap();
@@ -34,7 +34,7 @@ async fn what_a_device_uploads_a_phone_reads_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_phone_seals_a_device_downloads_byte_for_byte() {
+async fn downloaded_file_is_byte_identical() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
@@ -53,7 +53,7 @@ async fn what_a_phone_seals_a_device_downloads_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_needs_the_token_and_the_right_hash() {
+async fn upload_requires_token_and_hash() {
     let testbed = testbed().await;
     let (address, auth) = (testbed.address(), testbed.world().media.auth().to_owned());
     let token = token_of(b"some bytes");

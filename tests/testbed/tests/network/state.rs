@@ -1,8 +1,8 @@
-//! The state that an account's devices share: what one does comes to the others.
+//! The app state that an account's devices share.
 
 use serde_json::json;
-use testbed::phone::app_state::Deed;
-use testbed::server::app_state::done_on_phone;
+use testbed::phone::app_state::PhoneAction;
+use testbed::server::app_state::apply_on_phone;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
@@ -12,12 +12,12 @@ use crate::{PHONE, account, testbed};
 const ANNE: &str = "15550110001";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_on_the_phone_comes_to_the_device() {
+async fn pin_on_phone_reaches_device() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;
     for on in [true, false] {
-        done_on_phone(&account, &[Deed::Pin(Jid::pn(ANNE), on)]).await.unwrap();
+        apply_on_phone(&account, &[PhoneAction::Pin(Jid::pn(ANNE), on)]).await.unwrap();
         let pinned = device.next("pin", |event| pinned(event, ANNE)).await;
         assert_eq!(pinned, on);
     }
@@ -25,39 +25,39 @@ async fn a_pin_on_the_phone_comes_to_the_device() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_by_the_device_comes_to_the_phone_and_the_other_devices() {
+async fn pin_by_device_reaches_phone_and_devices() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let one = Device::linked(&testbed, &account).await;
     let mut two = Device::linked(&testbed, &account).await;
     one.client().chat_actions().pin_chat(&Jid::pn(ANNE)).await.unwrap();
     two.next("pin", |event| pinned(event, ANNE)).await;
-    let mut done = account.lock().seen.view()["changes"][0].clone();
+    let mut done = account.lock().network_view.view()["changes"][0].clone();
     done.as_object_mut().unwrap().remove("at");
     assert_eq!(done, json!({ "kind": "pin", "chat": "15550110001@c.us", "on": true }));
     testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_was_too_late_builds_on_what_was_faster() {
+async fn late_patch_is_rebuilt_on_newer_version() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
-    // The device is not told of this one: its next patch is built on an older version.
-    testbed::server::app_state::write(&account, &[Deed::Pin(Jid::pn(ANNE), true)]).unwrap();
+    // Not announced to the device, so its next patch is built on an older version.
+    testbed::server::app_state::write(&account, &[PhoneAction::Pin(Jid::pn(ANNE), true)]).unwrap();
     device.client().chat_actions().archive_chat(&Jid::pn(ANNE), None).await.unwrap();
-    until("both were taken", || account.lock().collections["regular_low"].version() == 2).await;
-    assert_eq!(account.lock().collections["regular_low"].len(), 2);
+    until("both patches to be applied", || account.lock().collections["regular_low"].version() == 2).await;
+    assert_eq!(account.lock().collections["regular_low"].record_count(), 2);
     testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_is_linked_late_gets_a_snapshot_of_all_there_is() {
+async fn late_device_gets_snapshot() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     for at in 0..20 {
         let chat = Jid::pn(format!("155501100{at:02}"));
-        done_on_phone(&account, &[Deed::Pin(chat, true)]).await.unwrap();
+        apply_on_phone(&account, &[PhoneAction::Pin(chat, true)]).await.unwrap();
     }
     let before = testbed.world().media.len();
     let mut device = Device::linked(&testbed, &account).await;
@@ -67,7 +67,7 @@ async fn a_device_that_is_linked_late_gets_a_snapshot_of_all_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn contacts_have_the_names_of_the_address_book() {
+async fn contacts_have_address_book_names() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({ "contacts": 2 }));
     let mut device = Device::linked(&testbed, &account).await;

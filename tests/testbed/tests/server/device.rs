@@ -15,21 +15,21 @@ use whatsapp_rust::Client;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
-/// How long anything is waited for.
+/// The timeout of all waits.
 pub const SOON: Duration = Duration::from_secs(15);
-/// Any version: given, none is fetched.
+/// A fixed version, so that none is fetched.
 const VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// What a device keeps while it is off.
+/// The state of a device while it is off.
 pub type Storage = Arc<dyn Backend>;
 
-/// A client that is running.
+/// A running client.
 pub struct Device {
     bot: BotHandle,
     events: mpsc::UnboundedReceiver<Arc<Event>>,
 }
 
-/// No HTTP at all.
+/// Rejects all HTTP requests.
 struct NoHttp;
 
 #[async_trait]
@@ -64,7 +64,7 @@ impl Device {
         Self { bot: bot.spawn(), events }
     }
 
-    /// Starts a new client and links it by its first QR code.
+    /// Starts a client and links it with its first QR code.
     pub async fn linked(testbed: &Testbed, storage: &Storage, number: &str) -> (Self, Linked) {
         let mut device = Self::start(testbed, storage).await;
         let qr = device.qr().await;
@@ -73,17 +73,16 @@ impl Device {
         (device, linked)
     }
 
-    /// The client itself.
     pub fn client(&self) -> Arc<Client> {
         self.bot.client()
     }
 
-    /// The next event that this makes something of; the others are skipped.
-    pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    /// The next event that matches; others are skipped.
+    pub async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let found = tokio::time::timeout(SOON, async {
             loop {
                 let event = self.events.recv().await.expect("the client runs");
-                if let Some(found) = wanted(&event) {
+                if let Some(found) = pick(&event) {
                     return found;
                 }
             }
@@ -100,7 +99,7 @@ impl Device {
         .await
     }
 
-    /// Waits until the testbed has it online and it takes messages.
+    /// Waits until the device is online and active.
     pub async fn online(&self, testbed: &Testbed, linked: &Linked) {
         let account = testbed.world().directory.find(&linked.number).unwrap();
         until("the device is online", || {
@@ -111,13 +110,13 @@ impl Device {
         .await;
     }
 
-    /// Ends it in order; its storage remains.
+    /// Stops the client; its storage remains.
     pub async fn stop(self) {
         tokio::time::timeout(SOON, self.bot.shutdown()).await.expect("the client stops in time");
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! A device is linked by QR or by a typed code, and only with the right keys.
+//! Linking by QR code or pairing code.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use crate::device::{Device, storage};
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_qr_code_links_a_device_and_the_device_logs_in() {
+async fn qr_code_links_device_which_logs_in() {
     let testbed = testbed().await;
     let mut device = Device::start(&testbed, &storage()).await;
     let qr = device.qr().await;
@@ -29,7 +29,7 @@ async fn a_qr_code_links_a_device_and_the_device_logs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_links_several_devices() {
+async fn phone_links_several_devices() {
     let testbed = testbed().await;
     let (first, one) = Device::linked(&testbed, &storage(), PHONE).await;
     let (second, two) = Device::linked(&testbed, &storage(), PHONE).await;
@@ -40,7 +40,7 @@ async fn a_phone_links_several_devices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_nobody_shows_links_nothing() {
+async fn unknown_code_links_nothing() {
     let testbed = testbed().await;
     let mut device = Device::start(&testbed, &storage()).await;
     let qr = device.qr().await;
@@ -53,7 +53,7 @@ async fn a_code_that_nobody_shows_links_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_that_read_another_secret_is_refused_by_the_device() {
+async fn phone_with_wrong_secret_is_refused() {
     let testbed = testbed().await;
     let mut device = Device::start(&testbed, &storage()).await;
     let qr = device.qr().await;
@@ -62,13 +62,13 @@ async fn a_phone_that_read_another_secret_is_refused_by_the_device() {
     let refused = testbed.world().scan(&fields.join(","), PHONE).await.unwrap_err();
     assert!(matches!(&refused, LinkError::Refused(text) if text == "hmac-mismatch"), "{refused}");
     assert!(account(&testbed, PHONE).devices().is_empty());
-    // The code itself still links.
+    // The code is still valid.
     testbed.world().scan(&qr, PHONE).await.unwrap();
     testbed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_typed_code_links_a_device() {
+async fn typed_code_links_device() {
     let testbed = testbed().await;
     let mut device = Device::start(&testbed, &storage()).await;
     device.qr().await;
@@ -81,7 +81,7 @@ async fn a_typed_code_links_a_device() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_code_links_nothing_and_the_right_one_still_does() {
+async fn wrong_code_fails_and_right_code_still_links() {
     let testbed = testbed().await;
     let mut device = Device::start(&testbed, &storage()).await;
     device.qr().await;

@@ -1,5 +1,4 @@
-//! A linked device logs in again, with the full handshake and then the short one, and only with its
-//! own key.
+//! Logins of a linked device: the full handshake, the short one, and a wrong key.
 
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use crate::device::{Device, storage, until};
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_login_is_xx_and_the_following_ones_are_ik() {
+async fn first_login_uses_xx_and_later_ones_ik() {
     let testbed = testbed().await;
     let kept = storage();
     let (device, linked) = Device::linked(&testbed, &kept, PHONE).await;
     device.stop().await;
     let device = Device::start(&testbed, &kept).await;
     device.online(&testbed, &linked).await;
-    // The first connection may be seen for a moment longer than it lasts.
+    // The first connection may be visible shortly after its end.
     let logins =
         || account(&testbed, PHONE).with(linked.device, |companion| companion.logins.clone()).unwrap();
     for _ in 0..500 {
@@ -32,7 +31,7 @@ async fn the_first_login_is_xx_and_the_following_ones_are_ik() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_drops_is_made_again() {
+async fn dropped_link_is_reconnected() {
     let testbed = testbed().await;
     let (device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     let account = account(&testbed, PHONE);
@@ -44,7 +43,7 @@ async fn a_link_that_drops_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_connections_end_and_the_next_one_is_let_in() {
+async fn refused_connections_are_retried() {
     let testbed = testbed().await;
     let (device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     let account = account(&testbed, PHONE);
@@ -55,7 +54,7 @@ async fn refused_connections_end_and_the_next_one_is_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_link_stays_open_and_silent_and_then_goes_on() {
+async fn stalled_link_resumes() {
     let testbed = testbed().await;
     let (device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     let account = account(&testbed, PHONE);
@@ -69,7 +68,7 @@ async fn a_stalled_link_stays_open_and_silent_and_then_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_link_is_slow_also_after_the_device_comes_back() {
+async fn slow_link_stays_slow_after_reconnect() {
     let testbed = testbed().await;
     let (device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     let account = account(&testbed, PHONE);
@@ -85,7 +84,7 @@ async fn a_slow_link_is_slow_also_after_the_device_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_whose_key_is_another_is_logged_out() {
+async fn device_with_wrong_key_is_logged_out() {
     let testbed = testbed().await;
     let kept = storage();
     let (device, linked) = Device::linked(&testbed, &kept, PHONE).await;

@@ -1,4 +1,4 @@
-//! The account's own keys.
+//! The account's keys.
 
 use wacore::store::Device;
 use wacore::store::traits::{DeviceStore, SignalStore};
@@ -10,7 +10,7 @@ fn as_json(device: &Device) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_account_comes_back_whole_after_a_restart() {
+async fn account_survives_restart() {
     let mut fixture = Fixture::new();
     let mut device = Device::new();
     device.pn = Some("15550100001:3@s.whatsapp.net".parse().unwrap());
@@ -29,7 +29,7 @@ async fn an_account_comes_back_whole_after_a_restart() {
 }
 
 #[tokio::test]
-async fn keys_are_made_once() {
+async fn keys_are_created_once() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     assert!(!backend.exists().await.unwrap());
@@ -42,7 +42,7 @@ async fn keys_are_made_once() {
 }
 
 #[tokio::test]
-async fn forgetting_takes_all_of_this_device_and_nothing_of_others() {
+async fn clear_removes_only_this_devices_library_state() {
     let fixture = Fixture::new();
     let (mine, other) = (&fixture.backend, backend_of(fixture.store(), "other"));
     for backend in [mine, &other] {
@@ -51,7 +51,7 @@ async fn forgetting_takes_all_of_this_device_and_nothing_of_others() {
     }
     mine.vault.put("engine", "notes", Some(b"mine".to_vec())).await.unwrap();
 
-    mine.forget().await.unwrap();
+    mine.clear().await.unwrap();
     assert!(!mine.exists().await.unwrap());
     assert!(!mine.has_signal_state_for_user("15550100002").await.unwrap());
     assert_eq!(mine.vault.get("engine", "notes").await.unwrap().as_deref(), Some(&b"mine"[..]));

@@ -1,4 +1,4 @@
-//! The library's storage over a real store, held against the library's own in memory.
+//! The library's storage on a real store, compared with the library's own in memory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::service::VaultPort;
 use crate::store::{Store, StoreOptions, Synchronous, VaultKey, WriterObserver};
 
 mod account;
+mod concurrency;
 mod model;
 mod operation;
 mod sender_keys;
-mod together;
 
-/// The clock that the library's storage in memory reads.
+/// The clock of the library's storage in memory.
 struct LibraryClock;
 
 impl Clock for LibraryClock {
@@ -49,7 +49,7 @@ impl WriterObserver for Commits {
     fn refused(&self) {}
 }
 
-/// A device whose vault is in a database of its own, encrypted.
+/// A device with an encrypted vault in its own database.
 struct Fixture {
     dir: TempDir,
     store: Option<Store>,
@@ -70,7 +70,7 @@ impl Fixture {
         self.store.as_ref().unwrap()
     }
 
-    /// Ends the store and opens it again, as a restart does.
+    /// Closes the store and opens it again, like a restart.
     async fn reopen(&mut self) {
         let store = self.store.take().unwrap();
         store.close().await;
@@ -101,7 +101,7 @@ fn backend_of(store: &Store, device: &str) -> VaultBackend {
     VaultBackend::new(Arc::new(VaultPort::new(store.clone(), device)), Arc::new(LibraryClock))
 }
 
-/// What stands in a backend's place while there is no store.
+/// A placeholder while the store is closed.
 fn nowhere(_: &Store) -> VaultBackend {
     VaultBackend::new(Arc::new(crate::engine::MemoryVault::default()), Arc::new(LibraryClock))
 }

@@ -1,4 +1,4 @@
-//! Whatever the library asks in whatever order, the vault answers as the library's own storage does.
+//! For any sequence of operations, the vault answers like the library's own storage.
 
 use proptest::prelude::*;
 use wacore::store::InMemoryBackend;

@@ -1,4 +1,4 @@
-//! What the library may ask of its storage, as values, and the answer as text.
+//! Operations of the library's storage as values, and their results as text.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use wacore::store::traits::{
     PendingInboundKey, PendingInboundRow, TcTokenEntry,
 };
 
-/// One question or order. Names and numbers are small, so that they meet.
+/// One operation. Names and numbers are few, so that operations affect the same entries.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Signal(Signal, u8, u8),
     AppSync(AppSync, u8, u8),
     Protocol(Protocol, u8, u8),
-    Kept(Kept, u8, u8),
+    Secrets(Secrets, u8, u8),
     Reopen,
 }
 
@@ -97,7 +97,7 @@ choices!(Protocol {
     GetGroup,
     DeleteGroup,
 });
-choices!(Kept {
+choices!(Secrets {
     PutToken,
     GetToken,
     DeleteToken,
@@ -127,18 +127,18 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         8 => (Signal::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::Signal(what, a, b)),
         5 => (AppSync::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::AppSync(what, a, b)),
         8 => (Protocol::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::Protocol(what, a, b)),
-        8 => (Kept::any(), a, b).prop_map(|(what, a, b)| Operation::Kept(what, a, b)),
+        8 => (Secrets::any(), a, b).prop_map(|(what, a, b)| Operation::Secrets(what, a, b)),
         1 => Just(Operation::Reopen),
     ]
 }
 
-/// What a backend answers.
+/// The result of an operation.
 pub(super) async fn answer(backend: &dyn Backend, operation: &Operation) -> String {
     match *operation {
         Operation::Signal(what, a, b) => signal(backend, what, a, b).await,
         Operation::AppSync(what, a, b) => app_sync(backend, what, a, b).await,
         Operation::Protocol(what, a, b) => protocol(backend, what, a, b).await,
-        Operation::Kept(what, a, b) => kept(backend, what, a, b).await,
+        Operation::Secrets(what, a, b) => secrets(backend, what, a, b).await,
         Operation::Reopen => String::new(),
     }
 }
@@ -153,7 +153,7 @@ fn sorted<T: Debug>(answer: Result<Vec<T>>) -> String {
     all.join("\n")
 }
 
-/// Names in which one begins like another, and that hold what keys are made with.
+/// Names that are prefixes of each other or contain separators of keys.
 fn name(n: u8) -> &'static str {
     ["1555010", "15550100", "1555010|2", "%7C"][usize::from(n)]
 }
@@ -169,7 +169,7 @@ fn records(a: u8, b: u8) -> Vec<(Arc<str>, Bytes)> {
     (0..=a).map(|n| (Arc::from(address(n, b)), Bytes::from(vec![n, b]))).collect()
 }
 
-/// Numbers whose order as text is not their order.
+/// Numbers whose text order differs from their numeric order.
 fn number(n: u8) -> u32 {
     [2, 10, 9, 16_777_215][usize::from(n)]
 }
@@ -240,7 +240,7 @@ async fn app_sync(backend: &dyn Backend, what: AppSync, a: u8, b: u8) -> String 
     }
 }
 
-/// Each LID has numbers of its own here: what happens to a shared one stands in `together`.
+/// Each LID has numbers of its own; `concurrency` tests shared ones.
 fn mapping(a: u8, b: u8) -> LidPnMappingEntry {
     LidPnMappingEntry {
         lid: format!("lid-{a}"),
@@ -297,44 +297,44 @@ fn secret(a: u8, b: u8, expires_at: i64) -> MsgSecretEntry {
     MsgSecretEntry { chat, sender, msg_id, secret: [a ^ b; 32], expires_at, message_ts }
 }
 
-async fn kept(backend: &dyn Backend, what: Kept, a: u8, b: u8) -> String {
+async fn secrets(backend: &dyn Backend, what: Secrets, a: u8, b: u8) -> String {
     let (chat, sender) = (name(a), name(b));
     let time = i64::from(b) * 100;
-    // Before or after all that is stored now.
+    // Before or after everything stored now.
     let cutoff = wacore::time::now_secs() + if a == 0 { 1_000 } else { -1_000 };
     let row = PendingInboundRow { chat, sender, id: "M", message: &[a, b] };
     let key = PendingInboundKey { chat, sender, id: "M" };
     match what {
-        Kept::PutToken => {
+        Secrets::PutToken => {
             let sender_timestamp = (a > 1).then_some(time);
             let entry = TcTokenEntry { token: vec![7; a.into()], token_timestamp: time, sender_timestamp };
             text(backend.put_tc_token(chat, &entry).await)
         }
-        Kept::GetToken => text(backend.get_tc_token(chat).await),
-        Kept::DeleteToken => text(backend.delete_tc_token(chat).await),
-        Kept::AllTokens => sorted(backend.get_all_tc_token_jids().await),
-        Kept::PruneTokens => text(backend.delete_expired_tc_tokens(time, i64::from(a) * 100).await),
-        Kept::TouchToken => text(backend.touch_tc_token_sender_timestamp(chat, time).await),
-        Kept::ReceiveToken => text(backend.store_received_tc_token(chat, &[a, b], time).await),
-        Kept::StoreSent => text(backend.store_sent_message(chat, sender, &[a]).await),
-        Kept::TakeSent => text(backend.take_sent_message(chat, sender).await),
-        Kept::PruneSent => text(backend.delete_expired_sent_messages(cutoff).await),
-        Kept::StorePending => text(backend.store_pending_inbound(chat, sender, "M", &[b]).await),
-        Kept::StoreManyPending => text(backend.store_pending_inbound_batch(&[row, row]).await),
-        // What is not there, and was not taken in, is an error of ours alone.
-        Kept::GetPending => {
+        Secrets::GetToken => text(backend.get_tc_token(chat).await),
+        Secrets::DeleteToken => text(backend.delete_tc_token(chat).await),
+        Secrets::AllTokens => sorted(backend.get_all_tc_token_jids().await),
+        Secrets::PruneTokens => text(backend.delete_expired_tc_tokens(time, i64::from(a) * 100).await),
+        Secrets::TouchToken => text(backend.touch_tc_token_sender_timestamp(chat, time).await),
+        Secrets::ReceiveToken => text(backend.store_received_tc_token(chat, &[a, b], time).await),
+        Secrets::StoreSent => text(backend.store_sent_message(chat, sender, &[a]).await),
+        Secrets::TakeSent => text(backend.take_sent_message(chat, sender).await),
+        Secrets::PruneSent => text(backend.delete_expired_sent_messages(cutoff).await),
+        Secrets::StorePending => text(backend.store_pending_inbound(chat, sender, "M", &[b]).await),
+        Secrets::StoreManyPending => text(backend.store_pending_inbound_batch(&[row, row]).await),
+        // Missing and not ingested is an error only here.
+        Secrets::GetPending => {
             format!("{:?}", backend.get_pending_inbound(chat, sender, "M").await.ok().flatten())
         }
-        Kept::DeletePending => text(backend.delete_pending_inbound(chat, sender, "M").await),
-        Kept::DeleteManyPending => text(backend.delete_pending_inbound_batch(&[key, key]).await),
-        Kept::PrunePending => text(backend.delete_expired_pending_inbound(cutoff).await),
-        Kept::PutSecrets => {
+        Secrets::DeletePending => text(backend.delete_pending_inbound(chat, sender, "M").await),
+        Secrets::DeleteManyPending => text(backend.delete_pending_inbound_batch(&[key, key]).await),
+        Secrets::PrunePending => text(backend.delete_expired_pending_inbound(cutoff).await),
+        Secrets::PutSecrets => {
             let many = vec![secret(a, b, time), secret(b, a, 0), secret(a, b, 200), secret(a, a, 100)];
             text(backend.put_msg_secrets(many).await)
         }
-        Kept::PutSecret => text(backend.put_msg_secret(chat, sender, "M", &[9; 32]).await),
-        Kept::GetSecret => text(backend.get_msg_secret(chat, sender, "M").await),
-        Kept::GetSecretWithTime => text(backend.get_msg_secret_with_ts(chat, sender, "M").await),
-        Kept::PruneSecrets => text(backend.delete_expired_msg_secrets(time).await),
+        Secrets::PutSecret => text(backend.put_msg_secret(chat, sender, "M", &[9; 32]).await),
+        Secrets::GetSecret => text(backend.get_msg_secret(chat, sender, "M").await),
+        Secrets::GetSecretWithTime => text(backend.get_msg_secret_with_ts(chat, sender, "M").await),
+        Secrets::PruneSecrets => text(backend.delete_expired_msg_secrets(time).await),
     }
 }

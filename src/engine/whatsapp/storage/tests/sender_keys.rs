@@ -1,4 +1,4 @@
-//! Who has the key of a group, whatever they are called by.
+//! Recipients of a group's key, by either id.
 
 use wacore::store::traits::{LidPnMappingEntry, ProtocolStore as _};
 
@@ -7,10 +7,10 @@ use super::Fixture;
 const GROUP: &str = "120363000000000001@g.us";
 
 #[tokio::test]
-async fn a_device_that_needs_the_key_needs_it_under_both_of_its_names() {
+async fn lid_needing_key_needs_it_by_number_too() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
-    backend.put_lid_mapping(&known()).await.unwrap();
+    backend.put_lid_mapping(&mapping()).await.unwrap();
     let by_number = [("15550100001@s.whatsapp.net", true), ("15550100001:7@s.whatsapp.net", true)];
     backend.set_sender_key_status(GROUP, &by_number).await.unwrap();
 
@@ -18,19 +18,19 @@ async fn a_device_that_needs_the_key_needs_it_under_both_of_its_names() {
 
     let mut devices = backend.get_sender_key_devices(GROUP).await.unwrap();
     devices.sort();
-    let told = [
+    let expected = [
         ("15550100001:7@s.whatsapp.net", false),
         ("15550100001@s.whatsapp.net", true),
         ("990001:7@lid", false),
     ];
-    assert_eq!(devices, told.map(|(device, has)| (device.to_owned(), has)));
+    assert_eq!(devices, expected.map(|(device, has)| (device.to_owned(), has)));
 }
 
 #[tokio::test]
-async fn a_number_that_needs_the_key_needs_it_where_the_group_goes_by_hidden_ids() {
+async fn number_needing_key_needs_it_by_lid_too() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
-    backend.put_lid_mapping(&known()).await.unwrap();
+    backend.put_lid_mapping(&mapping()).await.unwrap();
     backend.set_sender_key_status(GROUP, &[("990001@lid", true), ("990002@lid", true)]).await.unwrap();
 
     backend.set_sender_key_status(GROUP, &[("15550100001@s.whatsapp.net", false)]).await.unwrap();
@@ -41,7 +41,7 @@ async fn a_number_that_needs_the_key_needs_it_where_the_group_goes_by_hidden_ids
     assert_eq!(has("990002@lid"), Some(true));
 }
 
-fn known() -> LidPnMappingEntry {
+fn mapping() -> LidPnMappingEntry {
     LidPnMappingEntry {
         lid: "990001".into(),
         phone_number: "15550100001".into(),

@@ -1,5 +1,5 @@
-// A client in TypeScript, generated from docs/openapi.json: its types hold what integrations need, and what they say is
-// what the daemon answers.
+// A TypeScript client generated from docs/openapi.json: its types suffice for integrations and match the daemon's
+// answers.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import createClient, { type Client } from 'openapi-fetch';
@@ -19,7 +19,7 @@ before(async () => {
 });
 after(() => daemon.stop());
 
-test('devices are listed with their words for states', async () => {
+test('devices are listed with typed states', async () => {
   const { data, error } = await client.GET('/api/v1/devices');
   assert.equal(error, undefined);
   const found: Device | undefined = data?.data.find(({ id }) => id === device);
@@ -41,7 +41,7 @@ test('a device is created with settings, changed and deleted', async () => {
   assert.equal(deleted.data?.data.deleted, true);
 });
 
-test('a message is sent and looked at', async () => {
+test('a message is sent and read back', async () => {
   const text = daemon.body();
   const params = { path: { id: device }, header: { 'Idempotency-Key': 'generated-1' } };
   const body: Schemas['SendMessage'] = { to: '15550100001', text, priority: 'high' };
@@ -56,7 +56,7 @@ test('a message is sent and looked at', async () => {
   assert.deepEqual([message?.body, message?.ack, message?.type], [text, 3, 'chat']);
 });
 
-test('a list has its page', async () => {
+test('a list has its pagination', async () => {
   const params = { path: { id: device }, query: { filter: 'private', limit: 1 } };
   const { data } = await client.GET('/api/v1/devices/{id}/chats', { params });
   const page: Schemas['Offsets'] | undefined = data?.pagination;
@@ -64,7 +64,7 @@ test('a list has its page', async () => {
   assert.deepEqual([page?.limit, chats?.length], [1, page?.returned]);
 });
 
-test('an error says which field is wrong', async () => {
+test('an error names the invalid field', async () => {
   const params = { path: { id: device }, query: { limit: 1_000 } };
   const { data, error, response } = await client.GET('/api/v1/devices/{id}/chats', { params });
   assert.equal(data, undefined);
@@ -74,7 +74,7 @@ test('an error says which field is wrong', async () => {
   assert.deepEqual([nowhere.response.status, nowhere.error?.code], [404, 'device_not_found']);
 });
 
-test('an image comes as bytes', async () => {
+test('an image is returned as bytes', async () => {
   const created = await client.POST('/api/v1/devices', { body: { name: 'To be scanned' } });
   const id = created.data?.data.id ?? '';
   const image = await until(async () => {
@@ -84,7 +84,7 @@ test('an image comes as bytes', async () => {
   assert.deepEqual([...new Uint8Array(image as ArrayBuffer).slice(1, 4)], [...Buffer.from('PNG')]);
 });
 
-test('what is wrong is seen by the compiler', () => {
+test('the compiler rejects type errors', () => {
   const wrong = () => {
     // @ts-expect-error a text is text
     void client.POST('/api/v1/devices/{id}/messages/send', { params: { path: { id: device } }, body: { to: '1', text: 5 } });

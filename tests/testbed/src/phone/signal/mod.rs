@@ -1,7 +1,5 @@
-//! The Signal part of a phone: one-time keys, ratchets and chains of its own.
-//!
-//! Nothing here knows the server. The Signal code is written for stores that may have to wait; the ones of
-//! a phone never do, so that every call here answers at once.
+//! A phone's Signal state: one-time keys, sessions and sender-key chains; independent of the server. The Signal code
+//! is asynchronous, but a phone's stores never wait, so that each call here returns at once.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -27,15 +25,15 @@ use crate::server::state::{Prekey, SignedPrekey};
 use store::{Chains, Identities, OneTimeKeys, Sessions, SignedKey};
 
 const FIRST_KEY: u32 = 1;
-/// Ids of one-time keys have three bytes.
+/// One-time key ids have three bytes.
 const LAST_KEY: u32 = 0x00ff_ffff;
 
-/// A device in Signal's terms: the account's number, whichever of its ids was used, and the device.
+/// A device in Signal: the account's number, for either of its ids, and the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Device {
     /// The account's phone number, digits only.
     pub number: String,
-    /// 0 is the phone, the linked devices follow.
+    /// 0 is the phone; linked devices follow.
     pub device: u16,
 }
 
@@ -54,29 +52,29 @@ impl Device {
     }
 }
 
-/// An encrypted message: what stands in `<enc v="2">`.
+/// The content of `<enc v="2">`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct Ciphertext {
     /// `pkmsg`, `msg` or `skmsg`.
     pub kind: &'static str,
-    /// The cipher text.
+    /// The encrypted bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The public keys with which others begin a session, as the server hands them out.
+/// The public keys for starting a session, as the server returns them.
 #[derive(Clone)]
 pub struct Bundle {
     /// The device's registration id.
     pub registration: u32,
-    /// Its identity.
+    /// The device's identity key.
     pub identity: [u8; 32],
-    /// Its signed key.
+    /// The device's signed prekey.
     pub signed: SignedPrekey,
-    /// A one-time key; a device that ran out of them has none.
+    /// A one-time key, if the device has one left.
     pub one_time: Option<Prekey>,
 }
 
-/// See the module.
+/// A phone's Signal state.
 pub struct Signal {
     identities: Identities,
     signed: SignedKey,
@@ -84,12 +82,12 @@ pub struct Signal {
     next_key: u32,
     sessions: Sessions,
     chains: Chains,
-    /// Which devices were told the phone's own chain of a group.
-    told: HashMap<String, HashSet<Device>>,
+    /// Devices that have the phone's own chain of a group.
+    chain_recipients: HashMap<String, HashSet<Device>>,
 }
 
 impl Signal {
-    /// Of the phone with these keys.
+    /// The state of the phone with these keys.
     #[must_use]
     pub fn new(identity: &KeyPair, registration: u32, signed: &SignedPrekeyPair) -> Self {
         let own = IdentityKeyPair::new(identity.public_key.into(), identity.private_key.clone());
@@ -102,11 +100,11 @@ impl Signal {
             next_key: FIRST_KEY,
             sessions: Sessions::default(),
             chains: Chains::default(),
-            told: HashMap::new(),
+            chain_recipients: HashMap::new(),
         }
     }
 
-    /// A new key for one more who wants to write to this phone: its id and 32 bytes.
+    /// A new one-time key: its id and 32 bytes.
     pub fn one_time_key(&mut self) -> (u32, [u8; 32]) {
         let key = keys::pair();
         let id = self.next_key;
@@ -115,16 +113,16 @@ impl Signal {
         (id, keys::public(&key))
     }
 
-    /// Whether the phone can encrypt for a device already.
-    pub fn knows(&self, device: &Device) -> bool {
+    /// Whether there is a session with a device.
+    pub fn has_session(&self, device: &Device) -> bool {
         self.sessions.has(&device.address())
     }
 
-    /// Begins a new session with a device, in place of an older one.
+    /// Starts a session with a device; replaces an earlier one.
     ///
     /// # Errors
-    /// When the bundle's keys or its signature are wrong.
-    pub fn meet(&mut self, device: &Device, bundle: &Bundle) -> Result<()> {
+    /// If the bundle's keys or signature are wrong.
+    pub fn establish(&mut self, device: &Device, bundle: &Bundle) -> Result<()> {
         let address = device.address();
         let one_time = match &bundle.one_time {
             Some(key) => Some((key.id.into(), PublicKey::from_djb_public_key_bytes(&key.public)?)),
@@ -139,7 +137,7 @@ impl Signal {
             bundle.signed.signature.to_vec(),
             PublicKey::from_djb_public_key_bytes(&bundle.identity)?.into(),
         )?;
-        at_once(process_prekey_bundle(
+        ready(process_prekey_bundle(
             &address,
             &mut self.sessions,
             &mut self.identities,
@@ -151,60 +149,60 @@ impl Signal {
         Ok(())
     }
 
-    /// Forgets the session with a device, so that the next message has to begin a new one.
+    /// Removes the session with a device, so that the next message starts a new one.
     pub fn forget(&mut self, device: &Device) {
         self.sessions.drop_one(&device.address());
     }
 
-    /// Encrypts for one device, with which there is a session.
+    /// Encrypts for a device.
     ///
     /// # Errors
-    /// When there is no session.
-    pub fn seal(&mut self, device: &Device, message: &wa::Message) -> Result<Sealed> {
+    /// If there is no session.
+    pub fn encrypt(&mut self, device: &Device, message: &wa::Message) -> Result<Ciphertext> {
         let padded = MessageUtils::encode_and_pad(message);
-        let sealed =
-            at_once(message_encrypt(&padded, &device.address(), &mut self.sessions, &mut self.identities))?
+        let ciphertext =
+            ready(message_encrypt(&padded, &device.address(), &mut self.sessions, &mut self.identities))?
                 .context("no session with the device")?;
-        match sealed {
-            CiphertextMessage::SignalMessage(sealed) => {
-                Ok(Sealed { kind: "msg", bytes: sealed.serialized().to_vec() })
+        match ciphertext {
+            CiphertextMessage::SignalMessage(ciphertext) => {
+                Ok(Ciphertext { kind: "msg", bytes: ciphertext.serialized().to_vec() })
             }
-            CiphertextMessage::PreKeySignalMessage(sealed) => {
-                Ok(Sealed { kind: "pkmsg", bytes: sealed.serialized().to_vec() })
+            CiphertextMessage::PreKeySignalMessage(ciphertext) => {
+                Ok(Ciphertext { kind: "pkmsg", bytes: ciphertext.serialized().to_vec() })
             }
-            _ => Err(anyhow!("a session never makes this kind of message")),
+            _ => Err(anyhow!("unexpected message kind of a session")),
         }
     }
 
-    /// Encrypts so that the device cannot decrypt it: in a session that it never heard of.
+    /// Encrypts with a session that the device does not have.
     ///
     /// # Errors
-    /// When the bundle's keys are wrong.
-    pub fn seal_in_vain(
+    /// If the bundle's keys are wrong.
+    pub fn encrypt_undecryptable(
         &mut self,
         device: &Device,
         bundle: &Bundle,
         message: &wa::Message,
-    ) -> Result<Sealed> {
+    ) -> Result<Ciphertext> {
         self.forget(device);
-        self.meet(device, bundle)?;
-        let sealed = self.seal(device, message)?;
-        let sealed = PreKeySignalMessage::try_from(sealed.bytes.as_slice())?;
-        Ok(Sealed { kind: "msg", bytes: sealed.message().serialized().to_vec() })
+        self.establish(device, bundle)?;
+        let ciphertext = self.encrypt(device, message)?;
+        let ciphertext = PreKeySignalMessage::try_from(ciphertext.bytes.as_slice())?;
+        Ok(Ciphertext { kind: "msg", bytes: ciphertext.message().serialized().to_vec() })
     }
 
-    /// Decrypts what a device sent to this phone: `pkmsg` or `msg`.
+    /// Decrypts a `pkmsg` or `msg` from a device.
     ///
     /// # Errors
-    /// When it is not for this phone, was decrypted before or is no message.
-    pub fn open(&mut self, device: &Device, kind: &str, bytes: &[u8]) -> Result<wa::Message> {
-        let sealed = match kind {
+    /// If it is not for this phone, was decrypted before or is not a message.
+    pub fn decrypt(&mut self, device: &Device, kind: &str, bytes: &[u8]) -> Result<wa::Message> {
+        let ciphertext = match kind {
             "pkmsg" => CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes)?),
             "msg" => CiphertextMessage::SignalMessage(SignalMessage::try_from(bytes)?),
-            other => return Err(anyhow!("a phone knows pkmsg and msg, not {other}")),
+            other => return Err(anyhow!("expected pkmsg or msg, not {other}")),
         };
-        let opened = at_once(message_decrypt(
-            &sealed,
+        let decrypted = ready(message_decrypt(
+            &ciphertext,
             &device.address(),
             &mut self.sessions,
             &mut self.identities,
@@ -214,94 +212,94 @@ impl Signal {
             UsePQRatchet::No,
         ))?
         .context("the message cannot be decrypted")?;
-        if let Some(id) = opened.consumed_prekey_id {
+        if let Some(id) = decrypted.consumed_prekey_id {
             self.one_time.spend(id);
         }
-        read(&opened.plaintext)
+        read(&decrypted.plaintext)
     }
 
-    /// The phone's own chain of a group, as it tells each member's devices; made when there is none.
+    /// The phone's own chain of a group, for its members' devices; created if there is none.
     ///
     /// # Errors
-    /// When the chain cannot be made.
+    /// If the chain cannot be created.
     pub fn chain(&mut self, group: &str) -> Result<wa::message::SenderKeyDistributionMessage> {
-        let name = mine(group);
-        let told =
-            at_once(create_sender_key_distribution_message(&name, &mut self.chains, &mut keys::random()))??;
+        let name = own_chain(group);
+        let distribution =
+            ready(create_sender_key_distribution_message(&name, &mut self.chains, &mut keys::random()))??;
         Ok(wa::message::SenderKeyDistributionMessage {
             group_id: Some(group.to_owned()),
-            axolotl_sender_key_distribution_message: Some(told.serialized().to_vec()),
+            axolotl_sender_key_distribution_message: Some(distribution.serialized().to_vec()),
         })
     }
 
-    /// Begins a new chain of a group with the next message: a member left, or somebody could not decrypt.
-    pub fn break_chain(&mut self, group: &str) {
-        self.chains.drop_one(&mine(group));
-        self.told.remove(group);
+    /// Marks a device as having the phone's chain of a group; `true` if it had not.
+    pub fn mark_chain_sent(&mut self, group: &str, device: &Device) -> bool {
+        self.chain_recipients.entry(group.to_owned()).or_default().insert(device.clone())
     }
 
-    /// Whether a device has to be told the phone's chain of a group yet; from now on it counts as told.
-    pub fn tells(&mut self, group: &str, device: &Device) -> bool {
-        self.told.entry(group.to_owned()).or_default().insert(device.clone())
-    }
-
-    /// A device lost the phone's chain of a group: it is told again with the next message.
-    pub fn untell(&mut self, group: &str, device: &Device) {
-        if let Some(told) = self.told.get_mut(group) {
-            told.remove(device);
+    /// Marks a device as lacking the chain; the next message carries it again.
+    pub fn forget_chain_recipient(&mut self, group: &str, device: &Device) {
+        if let Some(chain_recipients) = self.chain_recipients.get_mut(group) {
+            chain_recipients.remove(device);
         }
     }
 
-    /// Encrypts for a group, with the chain that its members were told.
+    /// Encrypts for a group with the phone's chain.
     ///
     /// # Errors
-    /// When there is no chain.
-    pub fn seal_for_group(&mut self, group: &str, message: &wa::Message) -> Result<Sealed> {
-        let name = mine(group);
+    /// If there is no chain.
+    pub fn encrypt_for_group(&mut self, group: &str, message: &wa::Message) -> Result<Ciphertext> {
+        let name = own_chain(group);
         let padded = MessageUtils::encode_and_pad(message);
-        let sealed = at_once(group_encrypt(&mut self.chains, &name, &padded, &mut keys::random()))?
+        let ciphertext = ready(group_encrypt(&mut self.chains, &name, &padded, &mut keys::random()))?
             .context("no chain in the group")?;
-        Ok(Sealed { kind: "skmsg", bytes: sealed.serialized().to_vec() })
+        Ok(Ciphertext { kind: "skmsg", bytes: ciphertext.serialized().to_vec() })
     }
 
-    /// Takes a device's chain of a group, which came in a message of its own.
+    /// Stores a device's chain of a group.
     ///
     /// # Errors
-    /// When it is no chain.
-    pub fn learn_chain(
+    /// If it is not a chain.
+    pub fn store_chain(
         &mut self,
         device: &Device,
-        told: &wa::message::SenderKeyDistributionMessage,
+        distribution: &wa::message::SenderKeyDistributionMessage,
     ) -> Result<()> {
-        let group = told.group_id.as_deref().context("a chain without its group")?;
-        let bytes =
-            told.axolotl_sender_key_distribution_message.as_deref().context("a chain without its key")?;
-        let told = SenderKeyDistributionMessage::try_from(bytes)?;
-        at_once(process_sender_key_distribution_message(&device.chain(group), &told, &mut self.chains))??;
+        let group = distribution.group_id.as_deref().context("a chain without its group")?;
+        let bytes = distribution
+            .axolotl_sender_key_distribution_message
+            .as_deref()
+            .context("a chain without its key")?;
+        let distribution = SenderKeyDistributionMessage::try_from(bytes)?;
+        ready(process_sender_key_distribution_message(
+            &device.chain(group),
+            &distribution,
+            &mut self.chains,
+        ))??;
         Ok(())
     }
 
-    /// Decrypts what a device sent to a group.
+    /// Decrypts a device's message to a group.
     ///
     /// # Errors
-    /// When the device's chain is not known, the message was decrypted before or is none.
-    pub fn open_from_group(&mut self, device: &Device, group: &str, bytes: &[u8]) -> Result<wa::Message> {
-        let opened = at_once(group_decrypt(bytes, &mut self.chains, &device.chain(group)))?
+    /// If there is no chain, the message was decrypted before or is not a message.
+    pub fn decrypt_from_group(&mut self, device: &Device, group: &str, bytes: &[u8]) -> Result<wa::Message> {
+        let decrypted = ready(group_decrypt(bytes, &mut self.chains, &device.chain(group)))?
             .context("the group's message cannot be decrypted")?;
-        read(&opened)
+        read(&decrypted)
     }
 }
 
-/// The name of a phone's own chain.
-fn mine(group: &str) -> SenderKeyName {
+/// The name of the phone's own chain.
+fn own_chain(group: &str) -> SenderKeyName {
     SenderKeyName::from_parts(group, "me")
 }
 
 fn read(padded: &[u8]) -> Result<wa::Message> {
-    wacore::messages::decode_plaintext(padded, 2).context("what was decrypted is no message")
+    wacore::messages::decode_plaintext(padded, 2).context("the decrypted bytes are not a message")
 }
 
-/// The answer of Signal code whose stores never wait.
-fn at_once<T>(answer: impl Future<Output = T>) -> Result<T> {
+/// The result of Signal code, whose stores never wait.
+fn ready<T>(answer: impl Future<Output = T>) -> Result<T> {
     answer.now_or_never().context("a store in memory waited")
 }

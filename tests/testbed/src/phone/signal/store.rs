@@ -1,4 +1,4 @@
-//! What a phone's Signal code remembers, in memory. Every call answers at once.
+//! A phone's Signal stores, in memory; each call returns at once.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use wacore_libsignal::protocol::{
 
 type Result<T> = std::result::Result<T, SignalProtocolError>;
 
-/// The keys of a phone itself and whose identities it saw.
+/// The phone's own keys, and the identities of others.
 pub(super) struct Identities {
     pub(super) own: IdentityKeyPair,
     pub(super) registration: u32,
@@ -24,7 +24,7 @@ impl Identities {
     }
 }
 
-/// The phone's ratchets, one for each device it wrote to or heard of.
+/// The phone's sessions with other devices.
 #[derive(Default)]
 pub(super) struct Sessions(HashMap<ProtocolAddress, SessionRecord>);
 
@@ -38,7 +38,7 @@ impl Sessions {
     }
 }
 
-/// The phone's one-time keys that nobody used yet.
+/// The phone's unused one-time keys.
 #[derive(Default)]
 pub(super) struct OneTimeKeys(HashMap<PreKeyId, PreKeyRecord>);
 
@@ -52,18 +52,12 @@ impl OneTimeKeys {
     }
 }
 
-/// The phone's signed key.
+/// The phone's signed prekey.
 pub(super) struct SignedKey(pub(super) SignedPreKeyRecord);
 
-/// The chains of groups: the phone's own and the ones it was told.
+/// Sender-key chains: the phone's own and received ones.
 #[derive(Default)]
 pub(super) struct Chains(HashMap<SenderKeyName, SenderKeyRecord>);
-
-impl Chains {
-    pub(super) fn drop_one(&mut self, name: &SenderKeyName) {
-        self.0.remove(name);
-    }
-}
 
 #[async_trait]
 impl IdentityKeyStore for Identities {
@@ -84,7 +78,7 @@ impl IdentityKeyStore for Identities {
         Ok(IdentityChange::from_changed(before.is_some_and(|before| before != *identity)))
     }
 
-    /// A device that was linked anew has another identity: phones take it.
+    /// Phones accept a new identity, as after linking again.
     async fn is_trusted_identity(&self, _: &ProtocolAddress, _: &IdentityKey, _: Direction) -> Result<bool> {
         Ok(true)
     }

@@ -1,10 +1,10 @@
-//! Two phones stand in for any two devices: the code is the same.
+//! Two phones stand for any two devices; the code is the same.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use waproto::whatsapp as wa;
 
-use super::{Bundle, Device, Sealed, Signal};
+use super::{Bundle, Ciphertext, Device, Signal};
 use crate::phone::SignedPrekeyPair;
 use crate::phone::keys;
 use crate::server::state::{Prekey, SignedPrekey};
@@ -19,7 +19,7 @@ fn body(message: &wa::Message) -> &str {
     message.conversation.as_deref().unwrap()
 }
 
-/// A phone, and what the server would give out for it.
+/// A phone and its public keys.
 struct Owner {
     signal: Signal,
     is: Device,
@@ -53,54 +53,53 @@ fn two() -> (Owner, Owner) {
 }
 
 #[test]
-fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
+fn session_from_bundle_works_both_ways() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
-    ann.signal.meet(&bob.is, &bundle).unwrap();
-    let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
+    ann.signal.establish(&bob.is, &bundle).unwrap();
+    let first = ann.signal.encrypt(&bob.is, &text("hello")).unwrap();
     assert_eq!(first.kind, "pkmsg");
-    assert_eq!(body(&bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap()), "hello");
-    let answer = bob.signal.seal(&ann.is, &text("hi")).unwrap();
-    assert_eq!(answer.kind, "msg", "whoever was written to has a session");
-    assert_eq!(body(&ann.signal.open(&bob.is, answer.kind, &answer.bytes).unwrap()), "hi");
-    assert_eq!(ann.signal.seal(&bob.is, &text("more")).unwrap().kind, "msg");
+    assert_eq!(body(&bob.signal.decrypt(&ann.is, first.kind, &first.bytes).unwrap()), "hello");
+    let answer = bob.signal.encrypt(&ann.is, &text("hi")).unwrap();
+    assert_eq!(answer.kind, "msg", "the receiver has a session");
+    assert_eq!(body(&ann.signal.decrypt(&bob.is, answer.kind, &answer.bytes).unwrap()), "hi");
+    assert_eq!(ann.signal.encrypt(&bob.is, &text("more")).unwrap().kind, "msg");
 }
 
 #[test]
-fn a_message_opens_once() {
+fn message_decrypts_once() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
-    ann.signal.meet(&bob.is, &bundle).unwrap();
-    let Sealed { kind, bytes } = ann.signal.seal(&bob.is, &text("hello")).unwrap();
-    bob.signal.open(&ann.is, kind, &bytes).unwrap();
-    assert!(bob.signal.open(&ann.is, kind, &bytes).is_err());
+    ann.signal.establish(&bob.is, &bundle).unwrap();
+    let Ciphertext { kind, bytes } = ann.signal.encrypt(&bob.is, &text("hello")).unwrap();
+    bob.signal.decrypt(&ann.is, kind, &bytes).unwrap();
+    assert!(bob.signal.decrypt(&ann.is, kind, &bytes).is_err());
 }
 
 #[test]
-fn a_device_that_lost_its_session_meets_anew() {
+fn lost_session_is_established_again() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
-    ann.signal.meet(&bob.is, &bundle).unwrap();
-    let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
-    bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap();
+    ann.signal.establish(&bob.is, &bundle).unwrap();
+    let first = ann.signal.encrypt(&bob.is, &text("hello")).unwrap();
+    bob.signal.decrypt(&ann.is, first.kind, &first.bytes).unwrap();
     bob.signal.forget(&ann.is);
     let bundle = ann.bundle();
-    bob.signal.meet(&ann.is, &bundle).unwrap();
-    let again = bob.signal.seal(&ann.is, &text("once more")).unwrap();
+    bob.signal.establish(&ann.is, &bundle).unwrap();
+    let again = bob.signal.encrypt(&ann.is, &text("once more")).unwrap();
     assert_eq!(again.kind, "pkmsg");
-    assert_eq!(body(&ann.signal.open(&bob.is, again.kind, &again.bytes).unwrap()), "once more");
+    assert_eq!(body(&ann.signal.decrypt(&bob.is, again.kind, &again.bytes).unwrap()), "once more");
 }
 
 #[test]
-fn a_chain_that_was_told_opens_what_its_owner_writes_to_the_group() {
+fn chain_decrypts_group_messages_of_its_owner() {
     let (mut ann, mut bob) = two();
-    let told = ann.signal.chain(GROUP).unwrap();
-    let sealed = ann.signal.seal_for_group(GROUP, &text("to all")).unwrap();
-    assert!(bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).is_err(), "nobody told the chain");
-    bob.signal.learn_chain(&ann.is, &told).unwrap();
-    assert_eq!(body(&bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).unwrap()), "to all");
-    ann.signal.break_chain(GROUP);
-    ann.signal.chain(GROUP).unwrap();
-    let sealed = ann.signal.seal_for_group(GROUP, &text("without bob")).unwrap();
-    assert!(bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).is_err());
+    let distribution = ann.signal.chain(GROUP).unwrap();
+    let ciphertext = ann.signal.encrypt_for_group(GROUP, &text("to all")).unwrap();
+    assert!(
+        bob.signal.decrypt_from_group(&ann.is, GROUP, &ciphertext.bytes).is_err(),
+        "the chain was not sent"
+    );
+    bob.signal.store_chain(&ann.is, &distribution).unwrap();
+    assert_eq!(body(&bob.signal.decrypt_from_group(&ann.is, GROUP, &ciphertext.bytes).unwrap()), "to all");
 }

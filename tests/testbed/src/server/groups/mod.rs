@@ -1,13 +1,12 @@
-//! Groups: `book` keeps them, `view` writes them as nodes, and `asked` answers `w:g2`.
+//! Groups: `group_store` stores them, `view` writes them as nodes, and `requests` answers `w:g2`.
 //!
-//! The groups that a scan describes, and those that only one account's people are in, belong to that account:
-//! two accounts may have groups of the same id. A group that an account makes while the testbed runs is one
-//! group for all who are in it.
+//! A group that a scan describes, or that has only one account's people, belongs to that account: two accounts may
+//! have groups of the same id. A group that an account creates while the testbed runs is shared by its members.
 
-mod asked;
-mod book;
+mod group_store;
+mod requests;
 mod view;
 
-pub use asked::answer;
-pub use book::{Found, Groups};
-pub use view::{Happened, View, tell_all};
+pub use group_store::{GroupError, GroupStore};
+pub use requests::answer;
+pub use view::{GroupEvent, GroupView, notify_members};

@@ -1,78 +1,78 @@
-//! Groups as nodes: what an account is told of them.
+//! Groups as nodes, from the view of an account.
 
 use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::scene::Circle;
-use crate::scene::circle::{Change, Member};
+use crate::scene::SimulatedGroup;
+use crate::scene::group_rules::{Change, Member};
 use crate::server::state::Account;
-use crate::server::{World, notices};
+use crate::server::{World, notifications};
 
-/// What happened in a group.
+/// An event in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happened {
-    /// Somebody made it.
+pub enum GroupEvent {
+    /// The group was created.
     Created,
-    /// Its members changed: who.
+    /// These members changed.
     Members(Change, Vec<String>),
-    /// Somebody left.
+    /// These members left.
     Left(Vec<String>),
-    /// It has another name.
+    /// The name changed.
     Subject,
-    /// It has another description, or none.
+    /// The description changed or was removed.
     Description,
-    /// Its old invite link no longer leads to it.
+    /// The invite link was revoked.
     Revoked,
-    /// It has another picture.
+    /// The picture changed.
     Picture,
 }
 
-/// One account's view of a group.
-pub struct View<'a> {
-    /// Everything.
+/// An account's view of a group.
+pub struct GroupView<'a> {
+    /// The state of the testbed.
     pub world: &'a World,
-    /// Whose view.
+    /// The viewing account.
     pub account: &'a Account,
-    /// Of which group.
-    pub circle: &'a Circle,
+    /// The group.
+    pub group_state: &'a SimulatedGroup,
 }
 
-impl View<'_> {
-    /// Whether its members call each other by LID: the group is so, or somebody in it hides their number.
+impl GroupView<'_> {
+    /// Whether the group uses LIDs: by its own setting, or because a member hides the number.
     #[must_use]
     pub fn by_lid(&self) -> bool {
         let hides = |member: &Member| self.account.lock().hides(&member.number);
-        self.circle.by_lid || self.circle.members.iter().any(hides)
+        self.group_state.by_lid || self.group_state.members.iter().any(hides)
     }
 
-    /// `<group>` with everything in it.
+    /// The complete `<group>`.
     #[must_use]
     pub fn group(&self) -> Node {
         let by_lid = self.by_lid();
-        let circle = self.circle;
+        let group_state = self.group_state;
         let mode = if by_lid { "lid" } else { "pn" };
-        let id = circle.id.split('@').next().unwrap_or_default();
+        let id = group_state.id.split('@').next().unwrap_or_default();
         let mut node = NodeBuilder::new("group")
             .attr("id", id)
-            .attr("subject", circle.subject.clone())
+            .attr("subject", group_state.subject.clone())
             .attr("addressing_mode", mode)
-            .attr("size", u32::try_from(circle.members.len()).unwrap_or(u32::MAX));
-        if let Some(created) = circle.created {
+            .attr("size", u32::try_from(group_state.members.len()).unwrap_or(u32::MAX));
+        if let Some(created) = group_state.created {
             node = node.attr("creation", created).attr("s_t", created);
         }
-        if let Some(owner) = circle.owner.as_ref().and_then(|owner| self.ids(owner)) {
+        if let Some(owner) = group_state.owner.as_ref().and_then(|owner| self.ids(owner)) {
             node = node.attr("creator", owner.named(by_lid).clone());
             if by_lid && let Some(pn) = owner.pn {
                 node = node.attr("creator_pn", pn);
             }
         }
-        let members = circle.members.iter().filter_map(|member| self.member(member, by_lid));
+        let members = group_state.members.iter().filter_map(|member| self.member(member, by_lid));
         node.children(members.chain(self.description())).build()
     }
 
     fn description(&self) -> Option<Node> {
-        let (id, text) = self.circle.description.as_ref()?;
+        let (id, text) = self.group_state.description.as_ref()?;
         let body = NodeBuilder::new("body").string_content(text.as_str()).build();
         Some(NodeBuilder::new("description").attr("id", id.clone()).children([body]).build())
     }
@@ -91,70 +91,70 @@ impl View<'_> {
         Some(node.build())
     }
 
-    /// What a notification says of what happened, seen by this account.
+    /// The notification about an event.
     #[must_use]
-    pub fn told(&self, happened: &Happened, author: Option<&str>) -> Option<Node> {
-        if *happened == Happened::Picture {
+    pub fn notification(&self, event: &GroupEvent, author: Option<&str>) -> Option<Node> {
+        if *event == GroupEvent::Picture {
             return self.picture(author);
         }
         let by_lid = self.by_lid();
-        let about = self.about(happened, by_lid)?;
-        let group: Jid = self.circle.id.parse().ok()?;
-        let mut told = notices::notification("w:gp2", &group, about)
+        let about = self.about(event, by_lid)?;
+        let group: Jid = self.group_state.id.parse().ok()?;
+        let mut notification = notifications::notification("w:gp2", &group, about)
             .attr("addressing_mode", if by_lid { "lid" } else { "pn" });
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
-            told = told.attr("participant", ids.named(by_lid).clone());
+            notification = notification.attr("participant", ids.named(by_lid).clone());
             if by_lid && let Some(pn) = ids.pn {
-                told = told.attr("participant_pn", pn);
+                notification = notification.attr("participant_pn", pn);
             }
         }
-        Some(told.build())
+        Some(notification.build())
     }
 
-    fn about(&self, happened: &Happened, by_lid: bool) -> Option<Node> {
+    fn about(&self, event: &GroupEvent, by_lid: bool) -> Option<Node> {
         let members = |numbers: &[String]| -> Vec<Node> {
             let members = numbers.iter().map(|number| {
-                let role = self.circle.role_of(number).unwrap_or(crate::scene::Role::Member);
+                let role = self.group_state.role_of(number).unwrap_or(crate::scene::Role::Member);
                 Member { number: number.clone(), role }
             });
             members.filter_map(|member| self.member(&member, by_lid)).collect()
         };
-        Some(match happened {
-            Happened::Created => {
+        Some(match event {
+            GroupEvent::Created => {
                 NodeBuilder::new("create").attr("type", "new").children([self.group()]).build()
             }
-            Happened::Members(change, numbers) => {
+            GroupEvent::Members(change, numbers) => {
                 NodeBuilder::new(change.as_str()).children(members(numbers)).build()
             }
-            // A member that leaves is a removal of which they are the author.
-            Happened::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
-            Happened::Subject => NodeBuilder::new("subject")
-                .attr("subject", self.circle.subject.clone())
+            // A leave is a removal by the member.
+            GroupEvent::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
+            GroupEvent::Subject => NodeBuilder::new("subject")
+                .attr("subject", self.group_state.subject.clone())
                 .attr("s_t", wacore::time::now_secs())
                 .build(),
-            Happened::Description => self.description().unwrap_or_else(|| {
+            GroupEvent::Description => self.description().unwrap_or_else(|| {
                 let gone = NodeBuilder::new("delete").build();
                 NodeBuilder::new("description").attr("id", "0").children([gone]).build()
             }),
-            Happened::Revoked => NodeBuilder::new("revoke").build(),
-            Happened::Picture => return None,
+            GroupEvent::Revoked => NodeBuilder::new("revoke").build(),
+            GroupEvent::Picture => return None,
         })
     }
 
-    /// Pictures are told in a notification of their own.
+    /// Pictures have a notification of their own.
     fn picture(&self, author: Option<&str>) -> Option<Node> {
-        let group: Jid = self.circle.id.parse().ok()?;
+        let group: Jid = self.group_state.id.parse().ok()?;
         let mut about =
             NodeBuilder::new("set").attr("jid", group.clone()).attr("id", wacore::time::now_secs());
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
             about = about.attr("author", ids.named(self.by_lid()).clone());
         }
-        Some(notices::notification("picture", &group, about.build()).build())
+        Some(notifications::notification("picture", &group, about.build()).build())
     }
 
-    /// The ids of somebody, as far as the account may know them.
+    /// The ids of a person that the account may see.
     pub(super) fn ids(&self, number: &str) -> Option<Ids> {
-        let person = self.world.directory.somebody(number)?;
+        let person = self.world.directory.get_or_create(number)?;
         let hidden = self.account.lock().hides(number);
         Some(Ids { lid: person.lid_jid(0), pn: (!hidden).then(|| person.jid(0)) })
     }
@@ -167,7 +167,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The one by which a group's members call each other.
+    /// The id that the group uses.
     pub(super) fn named(&self, by_lid: bool) -> &Jid {
         match &self.pn {
             Some(pn) if !by_lid => pn,
@@ -176,26 +176,26 @@ impl Ids {
     }
 }
 
-/// Tells everybody who is in a group, and those who were until now, what happened in it.
-pub async fn tell_all(
+/// Notifies all members of an event, including those it removed.
+pub async fn notify_members(
     world: &World,
     me: &str,
-    circle: &Circle,
-    happened: &Happened,
+    group_state: &SimulatedGroup,
+    event: &GroupEvent,
     author: Option<&str>,
 ) -> Vec<oneshot::Receiver<()>> {
     let mut receivers = Vec::new();
-    let mut numbers = world.groups.audience(me, &circle.id);
-    if let Happened::Left(gone) | Happened::Members(Change::Remove, gone) = happened
+    let mut numbers = world.groups.audience(me, &group_state.id);
+    if let GroupEvent::Left(gone) | GroupEvent::Members(Change::Remove, gone) = event
         && numbers.as_slice() != [me]
     {
-        numbers.extend(gone.iter().filter(|number| circle.role_of(number).is_none()).cloned());
+        numbers.extend(gone.iter().filter(|number| group_state.role_of(number).is_none()).cloned());
     }
     for number in numbers {
         let Some(account) = world.directory.find(&number) else { continue };
-        let view = View { world, account: &account, circle };
-        if let Some(told) = view.told(happened, author) {
-            receivers.extend(notices::tell(&account, &told, None).await);
+        let view = GroupView { world, account: &account, group_state };
+        if let Some(notification) = view.notification(event, author) {
+            receivers.extend(notifications::send(&account, &notification, None).await);
         }
     }
     receivers

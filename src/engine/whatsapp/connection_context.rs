@@ -1,0 +1,66 @@
+//! The state of one connection, shared by the engine's files.
+
+use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use whatsapp_rust::Client;
+
+use super::acks::Acks;
+use super::convert::identities::Identities;
+use super::history_queue::HistoryQueue;
+use super::on_network_cache::OnNetworkCache;
+use super::pending_syncs::PendingSyncs;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
+
+/// One connection of one device.
+pub(super) struct ConnectionContext {
+    pub(super) device: DeviceId,
+    pub(super) client: Arc<Client>,
+    /// Identities of contacts, and of the account itself.
+    pub(super) identities: Arc<Identities>,
+    pub(super) inbound: Arc<dyn Inbound>,
+    /// The engine's own storage.
+    pub(super) vault: Arc<dyn Vault>,
+    pub(super) media: Arc<dyn MediaStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    /// Sent messages that wait for the network's answer.
+    pub(super) acks: Arc<Acks>,
+    /// Messages of the history that were delivered so far.
+    pub(super) history_messages: AtomicU64,
+    /// Parts of the history that were delivered completely.
+    pub(super) history_parts: AtomicU64,
+    /// Stored history announcements; `None` if history is disabled.
+    pub(super) history_queue: Option<HistoryQueue>,
+    /// Cancelled once the connection can send and receive.
+    pub(super) open: CancellationToken,
+    /// Cached answers whether people are on the network.
+    pub(super) on_network: OnNetworkCache,
+    /// Notified when an answer of the network is overdue.
+    pub(super) ack_overdue: Notify,
+    /// Groups whose names were delivered when the connection opened.
+    pub(super) delivered_groups: Mutex<HashSet<Jid>>,
+    /// Collections of the app state that must be read again.
+    pub(super) pending_syncs: PendingSyncs,
+}
+
+impl ConnectionContext {
+    /// Whether the group was delivered when the connection opened.
+    pub(super) fn is_group_delivered(&self, group: &Jid) -> bool {
+        self.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+    }
+
+    /// Delivers an event; returns once it is durable.
+    ///
+    /// # Errors
+    /// If it was not ingested; its cause must then not be acknowledged to the network.
+    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
+        self.inbound.deliver(event).await
+    }
+}
