@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::device::{Device, lock};
+use super::device::Device;
 use super::journal_import;
 use super::ledger::{Ledger, LedgerError};
 use super::network_message::Quote;
@@ -45,7 +46,7 @@ impl Network {
         media: &dyn MediaStore,
     ) -> Result<Arc<Device>, VaultError> {
         let device = {
-            let mut devices = lock(&self.devices);
+            let mut devices = self.devices.lock();
             let new = || Arc::new(Device::new(id.clone(), Storage(Arc::clone(vault))));
             Arc::clone(devices.entry(id.clone()).or_insert_with(new))
         };
@@ -72,7 +73,7 @@ impl Network {
 
     /// Forgets a deleted device; the daemon has cleared its vault.
     pub(super) async fn forget(&self, id: &DeviceId) -> Result<(), LedgerError> {
-        let removed = lock(&self.devices).remove(id);
+        let removed = self.devices.lock().remove(id);
         if let Some(device) = removed {
             device.drop_link().await;
         }

@@ -4,13 +4,14 @@
 //! included, releases its device.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::device::{Device, LinkCodes, lock};
+use super::device::{Device, LinkCodes};
 use super::faults::FaultKind;
 use super::generator;
 use super::history::HistorySync;
@@ -124,7 +125,7 @@ impl SimulatorSession {
         if self.device.take_fault(FaultKind::RefuseConnect).is_some() {
             return Err(SessionEnd::LinkLost(Reason::NetworkUnreachable));
         }
-        let credentials = lock(&self.credentials).take();
+        let credentials = self.credentials.lock().take();
         let credentials = match credentials {
             Some(credentials) => {
                 self.check_account_faults().await?;
@@ -242,7 +243,7 @@ impl Session for SimulatorSession {
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
-        lock(&self.credentials).take();
+        self.credentials.lock().take();
         self.logged_out.cancel();
         self.device.unlink().await.map_err(|error| SessionError::Refused(error.to_string()))
     }
