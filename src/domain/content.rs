@@ -69,7 +69,8 @@ pub struct Template {
 }
 
 /// What a message consists of. The text itself, or a file's caption, is the message's body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Nothing but the text.
     Text,
@@ -88,7 +89,7 @@ pub enum Content {
 }
 
 /// A file that is in the store, as what it is sent, and its name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
     /// As what.
     pub kind: MediaKind,

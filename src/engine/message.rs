@@ -1,5 +1,6 @@
 //! Messages and changes between an engine and its network, and the outcomes of sends.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::ack::Ack;
@@ -32,7 +33,7 @@ pub struct Outgoing {
 }
 
 /// A quoted message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quoted {
     /// The quoted message's id.
     pub id: MessageId,
@@ -133,7 +134,8 @@ pub struct SendError {
 }
 
 /// A message from the network.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Incoming {
     /// The network id.
     pub network_id: NetworkId,

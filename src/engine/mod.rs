@@ -119,16 +119,18 @@ pub trait Driver: Send + Sync + 'static {
     /// If the settings or the vault cannot be used.
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError>;
 
-    /// Serves the engine's own control API.
+    /// Serves a request of the engine's own control API, where it has one. No session needs to be open.
     ///
     /// # Errors
-    /// If the verb is unknown or the body is invalid.
+    /// When the verb is unknown, the body is invalid or the request is impossible now.
     async fn control(
         &self,
-        device: &DeviceId,
-        verb: ControlVerb<'_>,
-        body: Value,
-    ) -> Result<Value, ControlError>;
+        _context: ControlContext,
+        _verb: ControlVerb<'_>,
+        _body: Value,
+    ) -> Result<Value, ControlError> {
+        Err(ControlError::NotFound)
+    }
 
     /// The lower-case header with the signature of an upstream's callbacks; `None` if the engine has no callbacks. A
     /// callback without this header is not read.
@@ -163,6 +165,16 @@ pub enum ControlVerb<'a> {
     Post(&'a str),
     /// `DELETE …/{name}`.
     Delete(&'a str),
+}
+
+/// The device that a control request addresses, with its ports.
+pub struct ControlContext {
+    /// The device.
+    pub device: DeviceId,
+    /// The engine's own storage for this device.
+    pub vault: Arc<dyn Vault>,
+    /// The store of message files.
+    pub media: Arc<dyn MediaStore>,
 }
 
 /// What a session is given.

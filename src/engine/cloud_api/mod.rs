@@ -23,7 +23,7 @@ use self::settings::{DeviceSettings, NAME};
 use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, ControlError, ControlVerb, Driver,
+    Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, Driver,
     OpenError, Session, SessionContext, SettingError,
 };
 
@@ -107,15 +107,6 @@ impl Driver for CloudApiDriver {
         let session = Arc::new(CloudSession::open(self.config.http.clone(), &settings, number, context));
         self.sessions.add(device, &session);
         Ok(session)
-    }
-
-    async fn control(
-        &self,
-        _device: &DeviceId,
-        _verb: ControlVerb<'_>,
-        _body: Value,
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
     }
 
     fn callback_signature(&self) -> Option<&'static str> {

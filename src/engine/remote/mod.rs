@@ -19,7 +19,7 @@ use crate::domain::engine_name::REMOTE;
 use crate::domain::ids::DeviceId;
 use crate::engine::relay::{Sessions, UpstreamConfig};
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError,
     Session, SessionContext, SessionEnd, SettingError,
 };
 
@@ -125,15 +125,6 @@ impl Driver for RemoteDriver {
         let session = Arc::new(RemoteSession::open(&self.shared, settings, context).await?);
         self.sessions.add(device, &session);
         Ok(session)
-    }
-
-    async fn control(
-        &self,
-        _device: &DeviceId,
-        _verb: ControlVerb<'_>,
-        _body: Value,
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
     }
 
     fn callback_signature(&self) -> Option<&'static str> {

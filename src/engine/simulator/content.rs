@@ -1,6 +1,8 @@
-//! What messages consist of, as the journal keeps it and the control API shows it.
+//! The parts of a sent message besides its text, as the ledger stores them and the control API shows them.
+//!
+//! Limits that both directions share are here.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::ids::NetworkId;
@@ -9,54 +11,55 @@ use crate::domain::media::{Dimensions, MediaHash, MediaKind};
 use crate::domain::message::MessageType;
 use crate::engine::Outgoing;
 
-/// What a message from the device consists of besides its text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The longest text in bytes.
+pub(super) const MAX_BODY: usize = 65_536;
+/// The longest emoji in bytes: families and flags have many code points.
+pub(super) const MAX_EMOJI: usize = 64;
+
+/// The parts of a message from the device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Rich {
-    #[serde(rename = "type", default = "chat")]
+pub(super) struct MessageParts {
+    #[serde(rename = "type")]
     kind: MessageType,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    media: Option<SeenFile>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<ReceivedFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Location>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     contacts: Vec<ContactCard>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<Poll>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     quoted_network_id: Option<NetworkId>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     mentions: Vec<Jid>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     forwarded: bool,
 }
 
 /// A file as it arrived in the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SeenFile {
-    /// Of the bytes that arrived.
+pub(super) struct ReceivedFile {
+    /// Computed from the bytes that arrived.
     sha256: MediaHash,
-    /// How many arrived.
+    /// The number of bytes that arrived.
     filesize: u64,
     mimetype: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<Dimensions>,
     as_voice: bool,
     as_sticker: bool,
     as_document: bool,
 }
 
-fn chat() -> MessageType {
-    MessageType::Chat
-}
-
-impl SeenFile {
-    /// Of a file of which these bytes arrived.
+impl ReceivedFile {
+    /// Describes a file by its attachment and by the bytes that arrived.
     pub(super) fn new(attachment: &Attachment, sha256: MediaHash, filesize: u64) -> Self {
         let Attachment { kind, file, filename } = attachment;
         Self {
@@ -73,9 +76,9 @@ impl SeenFile {
     }
 }
 
-impl Rich {
-    /// Of a message whose file, if it has one, arrived as `media`.
-    pub(super) fn of(message: &Outgoing, media: Option<SeenFile>) -> Self {
+impl MessageParts {
+    /// The parts of a message with the file that arrived.
+    pub(super) fn of(message: &Outgoing, media: Option<ReceivedFile>) -> Self {
         let mut rich = Self {
             kind: message.content.message_type(),
             media,
@@ -96,8 +99,8 @@ impl Rich {
     }
 }
 
-/// What a contact repeats of a message: its text, else what it is.
-pub(super) fn gist(message: &Outgoing) -> String {
+/// The text that a contact echoes: the body, or else the name of a poll or the type.
+pub(super) fn summary(message: &Outgoing) -> String {
     if !message.body.is_empty() {
         return message.body.clone();
     }

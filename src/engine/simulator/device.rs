@@ -1,92 +1,125 @@
-//! The network's side of one device: the code that waits, what is not delivered yet, the armed faults.
+//! The network's side of one device: link codes, undelivered messages, groups, armed faults.
 //!
-//! Invariants: the lock is held for moments, never across an await, and over nothing that can panic; at
-//! most one session is attached, the newest.
+//! At most one session is attached, the newest. The lock is never held across an await.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use tokio::sync::{Notify, oneshot, watch};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::codes::CurrentCode;
-pub(super) use self::codes::{Scan, ScanError};
-use super::faults::{Fault, FaultKind, Faults, Manner};
-use super::group_book::{GroupBook, World};
-use super::letter::Letter;
-use super::network::lock;
-use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
+pub(super) use self::link_codes::{LinkCodes, Scan};
+use super::delivery_queue::{Due, DueKey, DueQueue, PendingMessages, UnacknowledgedMessage};
+use super::faults::{Fault, FaultKind, FaultMode, Faults};
+use super::group_store::{GroupContext, GroupStore};
+use super::network_message::{NetworkMessage, Quote};
+use super::pairing_codes::ScanError;
 use super::settings::Settings;
-use super::typed_codes::TypedCodes;
+use super::storage::{Storage, StoredDevice};
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::engine::{Quoted, VaultError};
 
-mod codes;
+mod link_codes;
 
-/// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
+/// Ids of sent messages that are remembered to recognize a second copy.
 const RECENT: usize = 64;
 
 /// The network's side of one device.
 pub(super) struct Device {
     pub(super) id: DeviceId,
-    /// The groups that changed.
-    pub(super) groups: GroupBook,
+    pub(super) storage: Storage,
+    pub(super) groups: GroupStore,
+    loaded: OnceCell<()>,
     state: Mutex<State>,
-    /// Wakes the session: something in `state` changed.
+    /// Wakes the session after a change of `state`.
     pub(super) changed: Notify,
-    /// Until when the network is silent.
+    /// The end of a stall, in which the network is silent.
     stall: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct State {
-    linked: bool,
-    /// Of the phone that linked the device, where that is known.
+    /// The linked account.
     account: Option<Account>,
-    /// The session that is attached; cancelled when another takes its place.
+    /// The attached session; its token is cancelled when another one replaces it.
     session: Option<(u64, CancellationToken)>,
     sessions: u64,
-    online: bool,
+    is_online: bool,
     settings: Option<Arc<Settings>>,
-    code: Option<CurrentCode>,
-    /// Codes that were offered and are no longer accepted, hashed.
-    past_codes: Vec<u64>,
-    scan: Option<Scan>,
-    /// Until when codes are shown, so that one to type may be asked for.
-    linking: Option<Instant>,
-    typed: TypedCodes,
-    pending: Pending,
-    timetable: Timetable,
+    codes: LinkCodes,
+    pending: PendingMessages,
+    /// The number of the next message.
+    next_number: u64,
+    due: DueQueue,
     faults: Faults,
-    /// Hashes of the last sent messages' ids.
+    /// Hashes of the ids of the last sent messages.
     recent: VecDeque<u64>,
 }
 
-/// What a session does next.
+/// The next action of a session.
 pub(super) enum Step {
-    /// Hands over a message.
-    Incoming(u64, Box<Letter>),
-    /// Does what is due.
+    /// Deliver a message.
+    Deliver { number: u64, message: Box<NetworkMessage>, is_restored: bool },
+    /// Execute a due entry.
     Due(DueKey, Due),
-    /// Waits, until something changes or this moment.
+    /// Wait for a change, or until this moment.
     Wait(Option<Instant>),
 }
 
+/// The reason why a message was not accepted.
+#[derive(Debug)]
+pub(super) enum AcceptError {
+    /// The queue is full.
+    Full,
+    /// The vault failed.
+    Vault(VaultError),
+}
+
 impl Device {
-    pub(super) fn new(id: DeviceId, groups: GroupBook) -> Self {
+    pub(super) fn new(id: DeviceId, storage: Storage) -> Self {
+        let groups = GroupStore::new(storage.clone());
         let (state, changed, stall) = (Mutex::default(), Notify::new(), watch::Sender::new(None));
-        Self { id, groups, state, changed, stall }
+        Self { id, storage, groups, loaded: OnceCell::new(), state, changed, stall }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 
-    /// Attaches a session in place of any other.
-    pub(super) fn attach(self: &Arc<Self>) -> Attached {
+    /// Restores the state that `read` returns, once in this process.
+    pub(super) async fn load_with<F>(&self, read: F) -> Result<(), VaultError>
+    where
+        F: Future<Output = Result<StoredDevice, VaultError>>,
+    {
+        let load = async {
+            let StoredDevice { account, groups, messages } = read.await?;
+            self.groups.reset(groups).await;
+            let mut state = self.lock();
+            state.account = account;
+            for (number, message) in messages {
+                state.next_number = number + 1;
+                let pending = UnacknowledgedMessage {
+                    number,
+                    message,
+                    is_stored: true,
+                    is_restored: true,
+                    is_ingested: false,
+                    waiter: None,
+                };
+                state.pending.push(pending);
+            }
+            Ok(())
+        };
+        self.loaded.get_or_try_init(|| load).await.map(|_| ())
+    }
+
+    /// Attaches a session; any other one is replaced.
+    pub(super) fn attach(self: &Arc<Self>) -> SessionSlot {
         let replaced = CancellationToken::new();
         let mut state = self.lock();
         state.sessions += 1;
@@ -94,142 +127,190 @@ impl Device {
         if let Some((_, old)) = state.session.replace((number, replaced.clone())) {
             old.cancel();
         }
-        state.online = false;
-        state.code = None;
-        state.linking = None;
-        state.typed.retire();
-        state.scan = None;
-        state.timetable.drop_fleeting();
-        Attached { device: Arc::clone(self), number, replaced }
+        state.disconnect();
+        SessionSlot { device: Arc::clone(self), number, replaced }
     }
 
-    /// What the next session was set up with.
-    ///
-    /// Returns what waited for a device that is linked no more.
-    pub(super) fn configure(&self, settings: Arc<Settings>, account: Option<Account>) -> Vec<Parcel> {
-        let mut state = self.lock();
-        state.settings = Some(settings);
-        state.linked = account.is_some();
-        state.account = account;
-        if state.linked {
-            return Vec::new();
-        }
-        state.timetable.clear();
-        state.pending.clear()
+    /// Sets the settings and the account of the next session. Without an account, the link has ended.
+    pub(super) async fn configure(
+        &self,
+        settings: Arc<Settings>,
+        account: Option<Account>,
+    ) -> Result<(), VaultError> {
+        let has_ended = {
+            let mut state = self.lock();
+            state.settings = Some(settings);
+            let was_linked = std::mem::replace(&mut state.account, account).is_some();
+            was_linked && state.account.is_none()
+        };
+        if has_ended { self.unlink().await } else { Ok(()) }
     }
 
-    /// The settings of the last session, if there was one since the start.
+    /// The settings of the last session since the start of the process.
     pub(super) fn settings(&self) -> Option<Arc<Settings>> {
         self.lock().settings.clone()
     }
 
     /// The session can send and receive from now on.
-    pub(super) fn go_online(&self) {
-        self.lock().online = true;
+    pub(super) fn set_online(&self) {
+        self.lock().is_online = true;
     }
 
-    /// Whether a session can send and receive.
     pub(super) fn is_online(&self) -> bool {
-        self.lock().online
+        self.lock().is_online
     }
 
-    /// Whether a phone has linked the device.
     pub(super) fn is_linked(&self) -> bool {
-        self.lock().linked
+        self.lock().account.is_some()
     }
 
-    /// The account that is linked, where that is known.
-    pub(super) fn account(&self) -> Option<Account> {
-        self.lock().account.clone()
-    }
-
-    /// The account's own id, where it is known.
+    /// The account's own id.
     pub(super) fn me(&self) -> Option<Jid> {
         self.lock().account.as_ref().and_then(Account::jid)
     }
 
-    /// The phone no longer knows the device; returns what waited for it.
-    pub(super) fn unlink(&self) -> Vec<Parcel> {
-        let mut state = self.lock();
-        state.linked = false;
-        state.account = None;
-        state.online = false;
-        state.timetable.clear();
-        state.pending.clear()
+    /// The settings and the account, from which unchanged groups follow.
+    pub(super) fn group_context(&self) -> GroupContext {
+        let state = self.lock();
+        let me = state.account.as_ref().and_then(Account::jid);
+        GroupContext { settings: state.settings.clone(), me }
     }
 
-    /// Restores what the journal holds; returns how many messages have no room.
-    pub(super) fn restore(&self, account: Option<Account>, pending: Vec<(u64, Letter)>) -> usize {
-        let mut state = self.lock();
-        // The line that tells of the link may be forgotten already.
-        state.linked = account.is_some() || !pending.is_empty();
-        state.account = account;
-        let mut lost = 0;
-        for (no, letter) in pending {
-            if state.pending.has_room(&letter) {
-                state.pending.push(Parcel { no, letter, waiter: None });
-            } else {
-                lost += 1;
-            }
-        }
-        lost
-    }
-
-    /// The phone has linked the device.
     pub(super) fn link(&self, account: &Account) {
-        let mut state = self.lock();
-        state.linked = true;
-        state.account = Some(account.clone());
+        self.lock().account = Some(account.clone());
     }
 
-    /// Whether one more message may wait.
-    pub(super) fn has_room(&self, letter: &Letter) -> bool {
-        self.lock().pending.has_room(letter)
+    /// Ends the link, and removes everything that belongs to it from memory and from the vault.
+    pub(super) async fn unlink(&self) -> Result<(), VaultError> {
+        self.drop_link().await;
+        self.storage.clear().await
     }
 
-    /// Takes out the message that comes first, if it is the one with this number.
-    pub(super) fn take(&self, no: u64) -> Option<Parcel> {
-        self.lock().pending.remove(no)
-    }
-
-    /// Queues a message that is in the journal; gives it back when nobody is there to be told.
-    pub(super) fn queue(&self, parcel: Parcel) -> Option<Parcel> {
-        let mut state = self.lock();
-        if !state.linked {
-            // Logged out in the meantime.
-            return Some(parcel);
+    /// Ends the link in memory only.
+    pub(super) async fn drop_link(&self) {
+        {
+            let mut state = self.lock();
+            state.account = None;
+            state.is_online = false;
+            state.due.clear();
+            state.pending.clear();
         }
-        state.pending.push(parcel);
-        drop(state);
-        self.changed.notify_one();
-        None
+        self.groups.reset(Vec::new()).await;
     }
 
-    /// Notes something for later; false when too much is noted already.
-    pub(super) fn note(&self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
-        let noted = self.lock().timetable.add(at, due, waiter);
+    /// Accesses the codes that link the device.
+    pub(super) fn codes<T>(&self, access: impl FnOnce(&mut LinkCodes) -> T) -> T {
+        access(&mut self.lock().codes)
+    }
+
+    /// A phone scans or types a code.
+    pub(super) fn scan(
+        &self,
+        accept: impl FnOnce(&mut LinkCodes) -> Result<(), ScanError>,
+    ) -> Result<(), ScanError> {
+        self.codes(accept)?;
         self.changed.notify_one();
-        if !noted {
-            tracing::warn!(device = %self.id, "too many simulated events wait; one is dropped");
+        Ok(())
+    }
+
+    /// Queues a message in memory. Returns its number, or `None` when the queue is full or nothing is linked.
+    pub(super) fn queue(&self, message: NetworkMessage, waiter: Option<oneshot::Sender<()>>) -> Option<u64> {
+        let number = {
+            let mut state = self.lock();
+            let number = state.next_number;
+            let pending = UnacknowledgedMessage {
+                number,
+                message,
+                is_stored: false,
+                is_restored: false,
+                is_ingested: false,
+                waiter,
+            };
+            if state.account.is_none() || !state.pending.push(pending) {
+                return None;
+            }
+            state.next_number += 1;
+            number
+        };
+        self.changed.notify_one();
+        Some(number)
+    }
+
+    /// Queues a message, and stores it in the vault while it is undelivered.
+    ///
+    /// The session delivers it at the same time. The vault does not delay the delivery.
+    pub(super) async fn accept(
+        self: &Arc<Self>,
+        message: NetworkMessage,
+        waiter: oneshot::Sender<()>,
+    ) -> Result<(), AcceptError> {
+        let copy = message.clone();
+        let number = self.queue(message, Some(waiter)).ok_or(AcceptError::Full)?;
+        let device = Arc::clone(self);
+        let stored = self.storage.put_message(number, &copy, move || device.begin_store(number)).await;
+        stored.map_err(|error| {
+            self.lock().pending.remove(number);
+            AcceptError::Vault(error)
+        })
+    }
+
+    /// Whether this message is to be stored: the daemon has not ingested it yet.
+    fn begin_store(&self, number: u64) -> bool {
+        let mut state = self.lock();
+        let pending = state.pending.get_mut(number).filter(|pending| !pending.is_ingested);
+        pending.map(|pending| pending.is_stored = true).is_some()
+    }
+
+    /// Marks a message as ingested; returns whether the vault has it and whether a request waits for it.
+    pub(super) fn mark_ingested(&self, number: u64) -> Option<(bool, bool)> {
+        let mut state = self.lock();
+        let pending = state.pending.get_mut(number)?;
+        pending.is_ingested = true;
+        Some((pending.is_stored, pending.waiter.is_some()))
+    }
+
+    /// Removes an acknowledged message and resolves its waiter.
+    pub(super) fn complete(&self, number: u64) {
+        let removed = self.lock().pending.remove(number);
+        if let Some(waiter) = removed.and_then(|pending| pending.waiter) {
+            let _ = waiter.send(());
         }
-        noted
     }
 
-    /// A noted thing was done.
-    pub(super) fn done(&self, key: DueKey) {
-        self.lock().timetable.done(key);
+    /// The quoted message, if it waits for its delivery.
+    pub(super) fn pending_quote(&self, quote: &Quote) -> Option<Quoted> {
+        self.lock().pending.newest_first().find_map(|pending| quote.of(&pending.message))
     }
 
-    /// What a connected session does next.
+    /// Schedules an entry; returns false when the queue is full.
+    pub(super) fn schedule(&self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
+        let is_scheduled = self.lock().due.add(at, due, waiter);
+        self.changed.notify_one();
+        if !is_scheduled {
+            tracing::warn!(device = %self.id, "simulated event dropped: the queue is full");
+        }
+        is_scheduled
+    }
+
+    /// Removes a due entry that was executed.
+    pub(super) fn complete_due(&self, key: DueKey) {
+        self.lock().due.complete(key);
+    }
+
+    /// The next action of an online session.
     pub(super) fn next_step(&self, now: Instant) -> Step {
         if let Some(until) = self.stalled(now) {
             return Step::Wait(Some(until));
         }
         let state = self.lock();
-        let first = state.timetable.first();
+        let first = state.due.first();
         match (first, state.pending.front()) {
             (Some((key, due)), _) if key.0 <= now => Step::Due(key, due.clone()),
-            (_, Some(parcel)) => Step::Incoming(parcel.no, Box::new(parcel.letter.clone())),
+            (_, Some(pending)) => Step::Deliver {
+                number: pending.number,
+                message: Box::new(pending.message.clone()),
+                is_restored: pending.is_restored,
+            },
             (first, None) => Step::Wait(first.map(|(key, _)| key.0)),
         }
     }
@@ -245,18 +326,18 @@ impl Device {
         self.changed.notify_one();
     }
 
-    /// Lets a fault strike, if it is armed.
-    pub(super) fn strike(&self, kind: FaultKind) -> Option<Manner> {
+    /// Applies a fault once, if it is armed.
+    pub(super) fn take_fault(&self, kind: FaultKind) -> Option<FaultMode> {
         self.lock().faults.take(kind, Instant::now())
     }
 
-    /// Until when the network is silent, if it is.
+    /// The end of the stall, if the network is stalled.
     pub(super) fn stalled(&self, now: Instant) -> Option<Instant> {
         self.stall.borrow().filter(|until| *until > now)
     }
 
-    /// Waits while the network is silent.
-    pub(super) async fn stall_over(&self) {
+    /// Waits for the end of a stall.
+    pub(super) async fn wait_out_stall(&self) {
         let mut stall = self.stall.subscribe();
         loop {
             let until = *stall.borrow_and_update();
@@ -270,9 +351,11 @@ impl Device {
         }
     }
 
-    /// Whether this is the first copy of a message, as far as the network remembers.
+    /// Whether this is the first of the recent copies of a message.
     pub(super) fn is_first_copy(&self, chat: &Jid, id: &NetworkId) -> bool {
-        let hash = hash_of((chat, id));
+        let mut hasher = DefaultHasher::new();
+        (chat, id).hash(&mut hasher);
+        let hash = hasher.finish();
         let mut state = self.lock();
         if state.recent.contains(&hash) {
             return false;
@@ -283,41 +366,31 @@ impl Device {
         state.recent.push_back(hash);
         true
     }
+}
 
-    /// What groups look like before they change.
-    pub(super) fn world(&self) -> World {
-        let state = self.lock();
-        let me = state.account.as_ref().and_then(Account::jid);
-        World { settings: state.settings.clone(), me }
+impl State {
+    /// Ends everything that belongs to one connection.
+    fn disconnect(&mut self) {
+        self.is_online = false;
+        self.codes.close();
+        self.due.drop_ephemeral();
     }
 }
 
-/// A session's hold on its device; letting go takes it offline, also when the session panics.
-pub(super) struct Attached {
+/// A session's hold on its device. Dropping it takes the device offline, also when the session panics.
+pub(super) struct SessionSlot {
     device: Arc<Device>,
     number: u64,
-    /// Cancelled when another session takes over.
+    /// Cancelled when another session replaces this one.
     pub(super) replaced: CancellationToken,
 }
 
-impl Drop for Attached {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         let mut state = self.device.lock();
-        if state.session.as_ref().is_none_or(|(number, _)| *number != self.number) {
-            return;
+        if state.session.as_ref().is_some_and(|(number, _)| *number == self.number) {
+            state.session = None;
+            state.disconnect();
         }
-        state.session = None;
-        state.online = false;
-        state.retire_code();
-        state.linking = None;
-        state.typed.retire();
-        state.scan = None;
-        state.timetable.drop_fleeting();
     }
-}
-
-fn hash_of(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

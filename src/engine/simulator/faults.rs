@@ -1,7 +1,7 @@
-//! Faults that a test arms: what goes wrong, how often and for how long.
+//! Faults that a test arms: their kind, count and duration.
 //!
-//! They belong to the device and not to its session, so that they also strike the next one. At most one
-//! of each kind is armed; arming it again replaces it, and a `count` of 0 disarms it.
+//! A fault belongs to the device and outlives a session. At most one of each kind is armed; arming it again
+//! replaces it, and a `count` of 0 disarms it.
 
 use std::time::Duration;
 
@@ -13,11 +13,10 @@ use super::settings::MAX_DELAY_MS;
 use crate::engine::SettingError;
 
 const MAX_COUNT: u64 = 1_000_000;
-/// How long a stall lasts, and how slow a slow send is, when nothing else is said.
+/// The default duration of a stall and of the delay of a slow send.
 const DEFAULT_STALL_MS: u64 = 60_000;
 const DEFAULT_SLOW_MS: u64 = 1_000;
 
-/// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultKind {
     DropLink,
@@ -50,7 +49,7 @@ impl FaultKind {
         (Self::Panic, "panic"),
     ];
 
-    /// The word on the wire.
+    /// The name on the wire.
     pub(super) fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
     }
@@ -65,48 +64,48 @@ impl FaultKind {
     }
 }
 
-/// How a fault strikes, where there is a choice.
+/// The variant of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// As it always does.
+pub(super) enum FaultMode {
+    /// The only one, or the default.
     Usual,
     /// `ban` with `value: "temporary"`.
     Temporary,
     /// `send_unknown` with `value: "lost"`: the copy never arrives.
     Lost,
-    /// `slow_send`: so much slower.
+    /// `slow_send` delays a send by this time.
     Delay(Duration),
 }
 
-/// A fault as it was asked for.
+/// A requested fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) kind: FaultKind,
-    pub(super) manner: Manner,
-    /// How often it strikes still; as often as it can until the end, when `None`.
+    pub(super) mode: FaultMode,
+    /// How often it still applies; `None` is unlimited.
     pub(super) left: Option<u64>,
-    /// When it ends by itself.
+    /// The moment from which it no longer applies.
     pub(super) until: Option<Instant>,
 }
 
 impl Fault {
     /// Reads `{ kind, count?, durationMs?, value? }`.
     ///
-    /// Without `count` and `durationMs` a fault strikes once.
+    /// Without `count` and `durationMs` a fault applies once.
     pub(super) fn parse(fields: &Fields<'_>, now: Instant) -> Result<Self, SettingError> {
         let kind = FaultKind::parse(fields)?;
         let count = fields.integer("count", 0..=MAX_COUNT)?;
         let duration = fields.integer("durationMs", 0..=MAX_DELAY_MS)?;
-        let manner = manner(kind, fields, duration)?;
+        let mode = mode(kind, fields, duration)?;
         let lasts = match kind {
             FaultKind::Stall => Some(duration.unwrap_or(DEFAULT_STALL_MS)),
-            // Without a `value` the duration is the delay, not how long the fault is armed.
+            // Without a `value` the duration is the delay.
             FaultKind::SlowSend if fields.value("value").is_none() => None,
             _ => duration,
         };
         let left = if lasts.is_some() { count } else { Some(count.unwrap_or(1)) };
         let until = lasts.map(|ms| now + Duration::from_millis(ms));
-        Ok(Self { kind, manner, left, until })
+        Ok(Self { kind, mode, left, until })
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -114,34 +113,34 @@ impl Fault {
     }
 }
 
-fn manner(kind: FaultKind, fields: &Fields<'_>, duration: Option<u64>) -> Result<Manner, SettingError> {
-    let word = |word: &str, manner: Manner| match fields.value("value") {
-        None => Ok(Manner::Usual),
-        Some(Value::String(text)) if text == word => Ok(manner),
+fn mode(kind: FaultKind, fields: &Fields<'_>, duration: Option<u64>) -> Result<FaultMode, SettingError> {
+    let word = |word: &str, mode: FaultMode| match fields.value("value") {
+        None => Ok(FaultMode::Usual),
+        Some(Value::String(text)) if text == word => Ok(mode),
         Some(_) => Err(fields.wrong("value", format!("must be \"{word}\" or absent"))),
     };
     match kind {
-        FaultKind::Ban => word("temporary", Manner::Temporary),
-        FaultKind::SendUnknown => word("lost", Manner::Lost),
+        FaultKind::Ban => word("temporary", FaultMode::Temporary),
+        FaultKind::SendUnknown => word("lost", FaultMode::Lost),
         FaultKind::SlowSend => {
             let ms = fields.integer("value", 0..=MAX_DELAY_MS)?.or(duration).unwrap_or(DEFAULT_SLOW_MS);
-            Ok(Manner::Delay(Duration::from_millis(ms)))
+            Ok(FaultMode::Delay(Duration::from_millis(ms)))
         }
         _ if fields.value("value").is_some() => {
-            Err(fields.wrong("value", format!("is not taken by {}", kind.as_str())))
+            Err(fields.wrong("value", format!("is not for {}", kind.as_str())))
         }
-        _ => Ok(Manner::Usual),
+        _ => Ok(FaultMode::Usual),
     }
 }
 
-/// What is armed for one device.
+/// The armed faults of one device.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     armed: Vec<Fault>,
 }
 
 impl Faults {
-    /// Arms a fault in place of an earlier one of its kind.
+    /// Arms a fault; an earlier one of its kind is replaced.
     pub(super) fn arm(&mut self, fault: Fault, now: Instant) {
         self.armed.retain(|armed| armed.kind != fault.kind);
         if !fault.is_over(now) {
@@ -149,13 +148,13 @@ impl Faults {
         }
     }
 
-    /// Lets a fault strike once, if it is armed.
-    pub(super) fn take(&mut self, kind: FaultKind, now: Instant) -> Option<Manner> {
+    /// Applies a fault once, if it is armed.
+    pub(super) fn take(&mut self, kind: FaultKind, now: Instant) -> Option<FaultMode> {
         self.armed.retain(|fault| !fault.is_over(now));
         let fault = self.armed.iter_mut().find(|fault| fault.kind == kind)?;
         if let Some(left) = &mut fault.left {
             *left -= 1;
         }
-        Some(fault.manner)
+        Some(fault.mode)
     }
 }

@@ -1,6 +1,6 @@
-//! Reads the fields of a JSON object and names the one that is wrong.
+//! Reads and checks the fields of a JSON object. Errors name the field by its path.
 //!
-//! Settings and control requests share it, so that both refuse the same mistakes in the same words.
+//! Settings and control requests share it.
 
 use std::ops::RangeInclusive;
 
@@ -11,22 +11,22 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
-/// How much of an unknown field's name is repeated in an error.
+/// The characters of an unknown field's name that an error repeats.
 const NAME_SHOWN: usize = 64;
-/// A message id's length in bytes.
+/// The longest message id in bytes.
 const MAX_ID: usize = 1_024;
 /// The last millisecond of the year 9999.
 const MAX_TIME: u64 = 253_402_300_799_999;
 
 /// The fields of one object.
 pub(super) struct Fields<'a> {
-    /// Where the object stands, such as `settings.simulator`; empty at the top of a request.
+    /// The path of the object, such as `settings.simulator`; empty for a request body.
     path: String,
     map: &'a Map<String, Value>,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `map`, which may have no other than the `known` ones.
+    /// The fields of `map`; fields that are not among `known` are rejected.
     pub(super) fn new(
         path: impl Into<String>,
         map: &'a Map<String, Value>,
@@ -37,10 +37,10 @@ impl<'a> Fields<'a> {
             return Ok(fields);
         };
         let shown: String = name.chars().take(NAME_SHOWN).collect();
-        Err(fields.wrong(&shown, format!("is not known; there are {}", known.join(", "))))
+        Err(fields.wrong(&shown, format!("is unknown; the fields are {}", known.join(", "))))
     }
 
-    /// The fields of an object that stands in a list or another object.
+    /// The fields of an object in a list or in another object.
     pub(super) fn nested(path: String, value: &'a Value, known: &[&str]) -> Result<Self, SettingError> {
         let Value::Object(map) = value else {
             return Err(SettingError { field: path, message: "must be an object".to_owned() });
@@ -48,22 +48,22 @@ impl<'a> Fields<'a> {
         Self::new(path, map, known)
     }
 
-    /// That `name` is wrong, and what is right.
+    /// The error of a field.
     pub(super) fn wrong(&self, name: &str, message: impl Into<String>) -> SettingError {
         SettingError { field: self.path_of(name), message: message.into() }
     }
 
-    /// The whole path of a field.
+    /// The path of a field.
     pub(super) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// A field as it stands, `null` included.
+    /// The value of a field, `null` included.
     pub(super) fn raw(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name)
     }
 
-    /// A field that is there and not `null`.
+    /// The value of a field that is present and not `null`.
     pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name).filter(|value| !value.is_null())
     }
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A yes or no.
+    /// A boolean.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, SettingError> {
         match self.value(name) {
             None => Ok(None),
@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A chat id or phone number, in any spelling.
+    /// A chat id or a phone number.
     pub(super) fn jid(&self, name: &str) -> Result<Option<Jid>, SettingError> {
         self.value(name).map(|value| jid_of(value, &self.path_of(name))).transpose()
     }
@@ -167,13 +167,13 @@ impl<'a> Fields<'a> {
         Ok(ms.and_then(|ms| i64::try_from(ms).ok()).map(Millis))
     }
 
-    /// What a field must be there for.
+    /// Rejects a missing field.
     pub(super) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, SettingError> {
         value.ok_or_else(|| self.wrong(name, "is required"))
     }
 }
 
-/// A JSON value as a chat id; `path` is what an error names.
+/// A JSON value as a chat id; an error names `path`.
 pub(super) fn jid_of(value: &Value, path: &str) -> Result<Jid, SettingError> {
     let wrong = |message: String| SettingError { field: path.to_owned(), message };
     let Value::String(text) = value else {

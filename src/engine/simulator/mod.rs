@@ -1,20 +1,13 @@
-//! The simulator: a network with a phone and contacts in it, for tests, demonstrations and load runs.
+//! The simulator: a network with a phone and contacts, for tests, demonstrations and load runs.
 //!
-//! Parts: `network`, with a `device` for each, is what lives on while they are away; `journal` is its file, of
-//! `entries` and with a `letter` for each message, read back by `replay` and `view`; `files` are what belongs
-//! to messages that wait, `group_book` the groups that changed. `session` connects a device, with `linking`
-//! for the codes, `uploading` and `sending` for what goes out, `receiving` for what comes in, `changing` and
-//! `grouping` for what is changed. `control` is the API that moves phone, contacts and `faults`; `settings`,
-//! `script` and `past` say how the simulated world behaves by itself; `groups` are the rules of groups.
+//! The link, changed groups and undelivered messages are in the vault, attachments in the media store. The
+//! `ledger` is the only file, outside the daemon's transactions, and proves what the network received.
+//! Messages that contacts generate by themselves (traffic, echoes) and scheduled receipts are in memory only.
 //!
-//! What is simulated: codes that expire, six in all; a phone that scans, or has a code typed on it; contacts
-//! that write, send files, react, vote and call; groups; a network that delivers a message again until it is
-//! acknowledged, also after the daemon was killed, and that drops further copies of a message by their id;
-//! numbers that begin with `1555019` are nobody's.
-//!
-//! Invariants: nothing here knows the store, the services or the API. The journal's thread is the only work
-//! in the background; it ends with the last session and the driver. Of single messages nothing stays in
-//! memory once they are delivered.
+//! Parts: `session` runs one device (`linking`, `online`, `inbound`, `outbound`, `upload`, `changes`,
+//! `group_requests`); `network` and `device` outlive sessions (`storage`, `delivery_queue`, `group_store`);
+//! `control` is the API that steers phone, contacts and `faults`; `settings`, `generator` and `history` make up
+//! the simulated world; `journal_import` takes over the files of earlier versions.
 
 use std::io;
 use std::path::Path;
@@ -30,38 +23,40 @@ use self::settings::Settings;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
+    Capabilities, ControlContext, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext,
+    SettingError,
 };
 
-mod changing;
+mod attachment;
+mod changes;
 mod content;
 mod control;
+mod delivery_queue;
 mod device;
-mod entries;
+mod fake_media;
 mod faults;
 mod fields;
-mod files;
-mod group_book;
-mod grouping;
-mod groups;
-mod journal;
-mod letter;
+mod generator;
+mod group_requests;
+mod group_rules;
+mod group_store;
+mod history;
+mod inbound;
+mod journal_import;
+mod ledger;
 mod linking;
-mod made_up;
 mod network;
-mod past;
-mod queue;
-mod receiving;
-mod replay;
-mod script;
-mod sending;
+mod network_message;
+mod network_view;
+mod online;
+mod outbound;
+mod pairing_codes;
 mod session;
 mod settings;
+mod storage;
 #[cfg(test)]
 mod tests;
-mod typed_codes;
-mod uploading;
-mod view;
+mod upload;
 
 /// All simulated devices.
 pub struct SimulatorDriver {
@@ -71,30 +66,29 @@ pub struct SimulatorDriver {
 }
 
 impl SimulatorDriver {
-    /// Opens the network's journal in `data_dir`, which is made if need be, and starts its thread.
+    /// Opens the ledger in `data_dir`, which is created if it is missing, and starts its thread.
     ///
-    /// The journal is two files of at most `journal_max_bytes` each (or one longer line): when the newer is
-    /// full it takes the older one's place, and what stood there is forgotten. It is read in the
-    /// background; sessions and control calls wait for that.
+    /// The ledger is two files of at most `ledger_max_bytes` each, or one longer line. When the newer file is
+    /// full, it replaces the older one.
     ///
     /// # Errors
-    /// When the directory or the file cannot be made or opened.
+    /// When the directory or a file cannot be created or opened.
     pub fn new(
         data_dir: &Path,
-        journal_max_bytes: u64,
+        ledger_max_bytes: u64,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> io::Result<Self> {
-        let network = Network::start(data_dir, journal_max_bytes)?;
+        let network = Arc::new(Network::open(data_dir, ledger_max_bytes)?);
         Ok(Self { network, clock, random })
     }
 
-    /// Waits until all that the network saw is on disk; to be called before the process ends.
+    /// Waits until the ledger is on disk; called before the process ends.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// When the ledger cannot be written.
     pub async fn flush(&self) -> io::Result<()> {
-        self.network.journal.flush().await.map_err(io::Error::other)
+        self.network.ledger.flush().await.map_err(io::Error::other)
     }
 }
 
@@ -131,25 +125,28 @@ impl Driver for SimulatorDriver {
 
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = Settings::parse(&context.settings)?;
-        self.network.ready().await.map_err(|error| OpenError::Engine(Box::new(error)))?;
         let session = SimulatorSession::open(Arc::clone(&self.network), settings, context).await?;
         Ok(Arc::new(session))
     }
 
     async fn control(
         &self,
-        device: &DeviceId,
+        context: ControlContext,
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ControlError> {
-        let control =
-            Control { network: &self.network, clock: self.clock.as_ref(), random: self.random.as_ref() };
-        control.serve(device, verb, body).await
+        let control = Control {
+            network: &self.network,
+            media: context.media.as_ref(),
+            clock: self.clock.as_ref(),
+            random: self.random.as_ref(),
+        };
+        control::serve(&control, &context, verb, body).await
     }
 
     async fn forget(&self, device: &DeviceId) {
-        if let Err(error) = self.network.forget(device, true).await {
-            tracing::error!(%device, %error, "the simulated network could not forget a device");
+        if let Err(error) = self.network.forget(device).await {
+            tracing::error!(%device, %error, "deleted device not recorded in the simulator's ledger");
         }
     }
 }

@@ -1,28 +1,25 @@
-//! One device's session: it connects, and hands over what waits in the network, one thing at a time.
+//! The session of one simulated device.
 //!
-//! Invariants: everything happens inside [`SimulatorSession::run`], no task is started; a message is
-//! acknowledged only after the daemon said that it is durable; whatever way the session ends, a panic
-//! included, its hold on the device ends with it.
+//! Everything happens inside [`SimulatorSession::run`]; no task is started. Whatever ends the session, a panic
+//! included, releases its device.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::changing::refused;
-use super::device::Device;
-use super::entries::{Entry, Seen, Typed};
+use super::device::{Device, LinkCodes};
 use super::faults::FaultKind;
-use super::journal::Durability;
+use super::generator;
+use super::history::HistorySync;
 use super::network::Network;
-use super::past::Past;
-use super::script;
+use super::network_view::Entry;
 use super::settings::Settings;
+use super::storage::Credentials;
 use crate::domain::clock::{Clock, Random};
-use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
@@ -30,26 +27,11 @@ use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
     MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
-    SessionError, Vault, VaultError,
+    SessionError, VaultError,
 };
 
-mod connected;
-
-/// Where the credentials are in the vault.
-const SPACE: &str = "simulator";
-const KEY: &str = "session";
-/// Message ids in one line of the journal.
+/// Message ids in one entry of the ledger.
 const READ_CHUNK: usize = 500;
-
-/// What makes a linked device linked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Credentials {
-    #[serde(flatten)]
-    pub(super) account: Account,
-    /// Whether contacts, groups and history were told since the link.
-    #[serde(default)]
-    pub(super) synchronised: bool,
-}
 
 /// A simulated device's session.
 pub(super) struct SimulatorSession {
@@ -61,11 +43,10 @@ pub(super) struct SimulatorSession {
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
-    vault: Arc<dyn Vault>,
     cancel: CancellationToken,
-    /// What the vault held when the session was opened.
-    stored: Mutex<Option<Credentials>>,
-    /// Cancelled once this session can send and receive.
+    /// The credentials when the session was opened.
+    credentials: Mutex<Option<Credentials>>,
+    /// Cancelled when this session can send and receive.
     online: CancellationToken,
     /// Cancelled when it no longer can.
     pub(super) gone: CancellationToken,
@@ -74,128 +55,132 @@ pub(super) struct SimulatorSession {
 }
 
 impl SimulatorSession {
-    /// Reads the credentials and remembers the settings; connects nothing.
+    /// Reads the credentials and applies the settings; connects nothing.
     pub(super) async fn open(
         network: Arc<Network>,
         settings: Settings,
         context: SessionContext,
     ) -> Result<Self, VaultError> {
-        let stored = load(context.vault.as_ref()).await?;
-        let device = network.device(&context.device);
+        let device = network.device(&context.device, &context.vault, context.media.as_ref()).await?;
+        let credentials = device.storage.credentials().await?;
         let settings = Arc::new(settings);
-        let account = stored.as_ref().map(|credentials| credentials.account.clone());
-        network.discard(device.configure(Arc::clone(&settings), account)).await;
+        let account = credentials.as_ref().map(|credentials| credentials.account.clone());
+        device.configure(Arc::clone(&settings), account).await?;
         Ok(Self {
             network,
             device,
-            seed: script::seed_of(&context.device, &settings),
+            seed: generator::seed_of(&context.device, &settings),
             settings,
             inbound: context.inbound,
             media: context.media,
             clock: context.clock,
             random: context.random,
-            vault: context.vault,
             cancel: context.cancel,
-            stored: Mutex::new(stored),
+            credentials: Mutex::new(credentials),
             online: CancellationToken::new(),
             gone: CancellationToken::new(),
             logged_out: CancellationToken::new(),
         })
     }
 
-    /// Whether messages can go out.
+    /// Whether messages can leave.
     pub(super) fn is_online(&self) -> bool {
         self.online.is_cancelled() && !self.gone.is_cancelled()
     }
 
-    fn connected_or_error(&self) -> Result<(), SessionError> {
+    fn ensure_online(&self) -> Result<(), SessionError> {
         if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
     }
 
-    /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
+    /// Delivers an event to the daemon; a failure ends the session.
+    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| match error {
             InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
-                tracing::warn!(device = %self.device.id, error = %source, "the daemon did not take an event");
+                tracing::warn!(device = %self.device.id, error = %source, "event not stored");
                 SessionEnd::LinkLost(Reason::EngineError)
             }
         })
     }
 
-    /// Stores the credentials, durable when it returns; `None` forgets them.
-    pub(super) async fn store(&self, credentials: Option<&Credentials>) -> Result<(), VaultError> {
-        let bytes = credentials.map(serde_json::to_vec).transpose().map_err(|e| VaultError(Box::new(e)))?;
-        self.vault.put(SPACE, KEY, bytes).await
+    /// The end of a session that could not store something.
+    pub(super) fn storage_failed(&self, error: &(dyn std::error::Error + 'static)) -> SessionEnd {
+        tracing::warn!(device = %self.device.id, error, "the simulator could not store its state");
+        SessionEnd::LinkLost(Reason::EngineError)
     }
 
-    pub(super) async fn store_or_end(&self, credentials: Option<&Credentials>) -> Result<(), SessionEnd> {
-        self.store(credentials).await.map_err(|error| {
-            tracing::warn!(device = %self.device.id, %error, "the simulator's credentials were not stored");
-            SessionEnd::LinkLost(Reason::EngineError)
-        })
+    /// Records in the ledger what the device did.
+    pub(super) async fn record(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+        let recorded = self.network.ledger.record(&self.device.id, &entry).await;
+        recorded.map_err(|error| SessionError::Refused(error.to_string()))
     }
 
-    async fn live(&self) -> Result<Infallible, SessionEnd> {
-        if self.device.strike(FaultKind::RefuseConnect).is_some() {
+    /// Stores the credentials; durable when it returns.
+    pub(super) async fn store_credentials(&self, credentials: &Credentials) -> Result<(), SessionEnd> {
+        let stored = self.device.storage.put_credentials(credentials).await;
+        stored.map_err(|error| self.storage_failed(&error))
+    }
+
+    async fn connect(&self) -> Result<Infallible, SessionEnd> {
+        if self.device.take_fault(FaultKind::RefuseConnect).is_some() {
             return Err(SessionEnd::LinkLost(Reason::NetworkUnreachable));
         }
-        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let credentials = match stored {
+        let credentials = self.credentials.lock().take();
+        let credentials = match credentials {
             Some(credentials) => {
-                self.expelled().await?;
-                self.tell_groups().await?;
+                self.check_account_faults().await?;
+                self.deliver_groups().await?;
                 credentials
             }
             None => self.link().await?,
         };
-        // Before the news: whoever hears it may send at once.
+        // Before the event: its receivers may send at once.
         self.online.cancel();
-        self.device.go_online();
-        self.tell(EngineEvent::Opened(credentials.account.clone())).await?;
+        self.device.set_online();
+        self.deliver(EngineEvent::Opened(credentials.account.clone())).await?;
         self.synchronise(credentials).await?;
-        self.connected().await
+        self.run_online().await
     }
 
-    /// Tells which groups the account is in: that may have changed while nobody listened. Before the session
-    /// is open, so that no request changes them at the same time.
-    async fn tell_groups(&self) -> Result<(), SessionEnd> {
-        let groups = self.device.groups.of_account(&self.device.world()).await;
-        self.tell(EngineEvent::Groups { groups, complete: true }).await
+    /// Delivers the groups that the account is in: they may have changed while the device was disconnected.
+    /// The session is not open yet, so that no request changes them at the same time.
+    async fn deliver_groups(&self) -> Result<(), SessionEnd> {
+        let groups = self.device.groups.of_account(&self.device.group_context()).await;
+        self.deliver(EngineEvent::Groups { groups, complete: true }).await
     }
 
-    /// Tells what was there before the link, once; a session that ends in the middle begins again.
+    /// Delivers the history once after the link; an interrupted synchronisation starts again.
     async fn synchronise(&self, credentials: Credentials) -> Result<(), SessionEnd> {
         if credentials.synchronised {
             return Ok(());
         }
-        let Credentials { account, .. } = credentials;
-        let groups = self.device.groups.of_account(&self.device.world()).await;
-        let past = Past {
+        let account = credentials.account;
+        let groups = self.device.groups.of_account(&self.device.group_context()).await;
+        let history = HistorySync {
             settings: &self.settings,
             account: &account,
             groups: &groups,
             seed: self.seed,
             now: self.clock.now(),
         };
-        for event in past.events() {
-            self.tell(event).await?;
+        for event in history.events() {
+            self.deliver(event).await?;
         }
-        self.store_or_end(Some(&Credentials { account, synchronised: true })).await
+        self.store_credentials(&Credentials { account, synchronised: true }).await
     }
 }
 
 #[async_trait]
 impl Session for SimulatorSession {
     async fn run(self: Arc<Self>) -> SessionEnd {
-        let attached = self.device.attach();
+        let slot = self.device.attach();
         let _gone = self.gone.clone().drop_guard();
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => SessionEnd::Closed,
             () = self.logged_out.cancelled() => SessionEnd::Closed,
-            () = attached.replaced.cancelled() => SessionEnd::Fatal(Reason::StreamReplaced),
-            ended = self.live() => match ended {
+            () = slot.replaced.cancelled() => SessionEnd::Fatal(Reason::StreamReplaced),
+            ended = self.connect() => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,
             },
@@ -203,82 +188,68 @@ impl Session for SimulatorSession {
     }
 
     async fn send(&self, message: Outgoing) -> SendOutcome {
-        self.send_out(message).await
+        self.send_message(message).await
     }
 
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
-        self.connected_or_error()?;
-        for ids in messages.chunks(READ_CHUNK) {
-            let seen = Seen { chat: chat.clone(), message_ids: ids.to_vec(), at: self.clock.now() };
-            self.note(Entry::Read(&seen)).await?;
+        self.ensure_online()?;
+        for message_ids in messages.chunks(READ_CHUNK) {
+            self.record(Entry::Read { chat, message_ids, at: self.clock.now() }).await?;
         }
         Ok(())
     }
 
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
-        self.connected_or_error()?;
-        let typed = Typed { chat: chat.clone(), what: kind, on, at: self.clock.now() };
-        self.note(Entry::Typing(&typed)).await
+        self.ensure_online()?;
+        self.record(Entry::Typing { chat, typing: kind, on, at: self.clock.now() }).await
     }
 
-    /// The simulated network reports what its control API tells it of anybody, asked or not.
+    /// The simulated network reports every presence, subscribed or not.
     async fn subscribe_presence(&self, _contact: &Jid) -> Result<(), SessionError> {
-        self.connected_or_error()
+        self.ensure_online()
     }
 
     async fn query(&self, query: Query) -> Result<Answer, SessionError> {
-        self.connected_or_error()?;
+        self.ensure_online()?;
         Ok(match query {
-            Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
+            Query::Exists(person) => Answer::Exists(generator::is_on_network(&person)),
             Query::ProfilePicture(person) => {
-                Answer::ProfilePicture(script::picture_of(&self.settings, &person))
+                Answer::ProfilePicture(generator::picture_of(&self.settings, &person))
             }
         })
     }
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         Jid::person(phone_number).map_err(|error| SessionError::Refused(error.to_string()))?;
-        let code = self.device.offer_typed(phone_number, self.random.as_ref(), Instant::now());
-        code.ok_or_else(|| refused("the device does not wait for a phone now"))
+        let offer = |codes: &mut LinkCodes| {
+            codes.offer_pairing_code(phone_number, self.random.as_ref(), Instant::now())
+        };
+        self.device.codes(offer).ok_or_else(|| refused("the device is not being linked now"))
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
-        self.connected_or_error()?;
-        self.message_changes(change).await
+        self.ensure_online()?;
+        self.record_message_change(change).await
     }
 
     async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
-        self.connected_or_error()?;
-        self.chat_changes(chat, change).await
+        self.ensure_online()?;
+        self.record_chat_change(chat, change).await
     }
 
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        self.connected_or_error()?;
-        self.asked_about_groups(request).await
+        self.ensure_online()?;
+        self.handle_group_request(request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
-        let stored = self.store(None).await;
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.credentials.lock().take();
         self.logged_out.cancel();
-        self.unlink().await;
-        stored.map_err(|error| SessionError::Refused(error.to_string()))
+        self.device.unlink().await.map_err(|error| SessionError::Refused(error.to_string()))
     }
 }
 
-impl SimulatorSession {
-    pub(super) async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
-        let noted = self.network.journal.append(&self.device.id, entry, Durability::Written).await;
-        noted.map_err(|error| SessionError::Refused(error.to_string()))
-    }
-}
-
-async fn load(vault: &dyn Vault) -> Result<Option<Credentials>, VaultError> {
-    let Some(bytes) = vault.get(SPACE, KEY).await? else {
-        return Ok(None);
-    };
-    match serde_json::from_slice(&bytes) {
-        Ok(credentials) => Ok(Some(credentials)),
-        Err(error) => Err(VaultError(Box::new(error))),
-    }
+/// The network's refusal of a request, with its reason.
+pub(super) fn refused(reason: &str) -> SessionError {
+    SessionError::Refused(reason.to_owned())
 }

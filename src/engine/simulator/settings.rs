@@ -1,4 +1,6 @@
-//! `settings.simulator`: how the phone, the contacts and the network of one device behave.
+//! `settings.simulator`: the behaviour of the phone, the contacts and the network of one device.
+//!
+//! Unknown settings are rejected; missing ones have their defaults.
 
 use serde_json::{Map, Value};
 
@@ -20,82 +22,79 @@ const KNOWN: [&str; 10] = [
     "seed",
 ];
 
-/// No delay is longer than a day.
+/// The longest delay: a day.
 pub(super) const MAX_DELAY_MS: u64 = 86_400_000;
-/// A name's length in bytes.
+/// The longest name in bytes.
 const MAX_NAME: usize = 100;
-/// An address's length in bytes.
+/// The longest URL in bytes.
 const MAX_ADDRESS: usize = 2_048;
 const MAX_CONTACTS: usize = 5_000;
 pub(super) const MAX_GROUPS: usize = 1_000;
 pub(super) const MAX_PARTICIPANTS: usize = 1_024;
 const MAX_HISTORY: u64 = 10_000;
 const MAX_TRAFFIC: u64 = 60_000;
-/// The largest whole number that every JSON reader keeps exactly.
+/// The largest whole number that every JSON reader reads exactly.
 const MAX_SEED: u64 = (1 << 53) - 1;
 
 /// The settings of one simulated device. Delays are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// The phone scans by itself after so long; never, when `None`.
+    /// The phone scans by itself after this time; `None` is never.
     pub(super) auto_scan_ms: Option<u64>,
-    /// From a copy's arrival until the network says that it has it; `None`: it never says so.
+    /// From the arrival of a copy to the network's acknowledgement; `None` is never.
     pub(super) ack_server_ms: Option<u64>,
-    /// From a copy's arrival to the receipt of the recipient's device; `None`: it is off.
+    /// From the arrival of a copy to the delivery receipt; `None` is never.
     pub(super) ack_device_ms: Option<u64>,
-    /// From a copy's arrival until it is read; `None`: never.
+    /// From the arrival of a copy to the read receipt; `None` is never.
     pub(super) ack_read_ms: Option<u64>,
-    /// Contacts answer what they are sent.
+    /// Whether contacts answer each message.
     pub(super) echo: bool,
     /// The phone's address book.
     pub(super) contacts: Contacts,
     /// The groups that the account is in.
     pub(super) groups: Groups,
-    /// Messages from before the link.
+    /// The number of messages before the link.
     pub(super) history: u64,
-    /// Messages that contacts write by themselves.
+    /// The rate of messages that contacts write by themselves.
     pub(super) traffic_per_minute: u64,
-    /// What everything generated is derived from, together with the device's id.
+    /// The seed of generated data, together with the device's id.
     pub(super) seed: u64,
 }
 
 /// The address book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Contacts {
-    /// So many made-up ones.
+    /// This number of generated ones.
     Generated(usize),
-    /// These.
+    /// The ones of the settings.
     Listed(Vec<ContactSetting>),
 }
 
 /// A listed contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ContactSetting {
-    /// Who.
     pub(super) id: Jid,
-    /// What the address book calls them.
+    /// The name in the address book.
     pub(super) name: Option<String>,
-    /// The address of their picture.
+    /// The URL of the picture.
     pub(super) picture: Option<String>,
 }
 
 /// The account's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Groups {
-    /// So many made-up ones.
+    /// This number of generated ones.
     Generated(usize),
-    /// These.
+    /// The ones of the settings.
     Listed(Vec<GroupSetting>),
 }
 
 /// A listed group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GroupSetting {
-    /// Which.
     pub(super) id: Jid,
-    /// Its name.
     pub(super) subject: String,
-    /// Who is in it besides the account.
+    /// The members besides the account.
     pub(super) participants: Vec<Jid>,
     /// Whether the account is an admin of it.
     pub(super) admin: bool,
@@ -119,7 +118,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads `simulator` out of a device's settings; what is not there has its default.
+    /// Reads `simulator` from a device's settings.
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
         match settings.get("simulator") {
             None | Some(Value::Null) => Ok(Self::default()),
@@ -144,7 +143,7 @@ impl Settings {
     }
 }
 
-/// A delay that `null` turns into never, while a missing one has its default.
+/// A delay; `null` is never, and a missing one has its default.
 fn delay(fields: &Fields<'_>, name: &str, default: Option<u64>) -> Result<Option<u64>, SettingError> {
     match fields.raw(name) {
         None => Ok(default),

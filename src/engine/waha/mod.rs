@@ -20,7 +20,7 @@ use self::settings::{InboundTransport, Settings};
 use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError,
     Session, SessionContext, SettingError,
 };
 
@@ -106,15 +106,6 @@ impl Driver for WahaDriver {
         let session = Arc::new(WahaSession::open(self.config.http.clone(), callback_url, settings, context));
         self.sessions.add(device, &session);
         Ok(session)
-    }
-
-    async fn control(
-        &self,
-        _device: &DeviceId,
-        _verb: ControlVerb<'_>,
-        _body: Value,
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
     }
 
     fn callback_signature(&self) -> Option<&'static str> {

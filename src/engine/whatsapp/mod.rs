@@ -24,8 +24,10 @@ use self::session::WhatsAppSession;
 use self::settings::DeviceSettings;
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
+    Capabilities, Driver, OpenError, Session, SessionContext, SettingError,
 };
+#[cfg(feature = "testbed")]
+use crate::engine::{ControlContext, ControlError, ControlVerb};
 use crate::net::GuardedClient;
 
 mod acks;
@@ -143,25 +145,15 @@ impl Driver for WhatsAppDriver {
         Ok(Arc::new(WhatsAppSession::open(Arc::clone(&self.shared), settings, context)))
     }
 
-    #[cfg(not(feature = "testbed"))]
-    async fn control(
-        &self,
-        _device: &DeviceId,
-        _verb: ControlVerb<'_>,
-        _body: Value,
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
-    }
-
     #[cfg(feature = "testbed")]
     async fn control(
         &self,
-        device: &DeviceId,
+        context: ControlContext,
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ControlError> {
         let testbed = self.shared.testbed.as_ref().ok_or(ControlError::NotFound)?;
-        self.shared.testbed_devices.control(testbed, device, verb, body).await
+        self.shared.testbed_devices.control(testbed, &context.device, verb, body).await
     }
 
     async fn forget(&self, device: &DeviceId) {

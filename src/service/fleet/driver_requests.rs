@@ -1,9 +1,12 @@
 //! Requests that pass through to a driver without being understood here.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::ports::{MediaPort, VaultPort};
 use crate::domain::ids::DeviceId;
-use crate::engine::{Callback, CallbackAnswer, ControlVerb};
+use crate::engine::{Callback, CallbackAnswer, ControlContext, ControlVerb};
 use crate::service::{Fleet, ServiceError};
 
 impl Fleet {
@@ -22,9 +25,14 @@ impl Fleet {
         if !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
+        let context = ControlContext {
+            device: device.clone(),
+            vault: Arc::new(VaultPort::new(self.store.clone(), device.clone())),
+            media: Arc::new(MediaPort::of(&self.media, device)),
+        };
         // An answer may wait for a session that the drain has closed already.
         tokio::select! {
-            answer = driver.control(device, verb, body) => Ok(answer?),
+            answer = driver.control(context, verb, body) => Ok(answer?),
             () = self.tasks.soft().cancelled() => Err(ServiceError::ShuttingDown),
         }
     }

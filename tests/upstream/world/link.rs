@@ -10,7 +10,8 @@ use wharf::app::{OsRandom, SystemClock};
 use wharf::domain::ids::DeviceId;
 use wharf::engine::simulator::SimulatorDriver;
 use wharf::engine::{
-    Driver as _, EngineEvent, Inbound, InboundError, Session, SessionContext, SessionEnd, Vault as _,
+    ControlContext, Driver as _, EngineEvent, Inbound, InboundError, Session, SessionContext, SessionEnd,
+    Vault as _,
 };
 
 use super::media::MemoryMedia;
@@ -103,6 +104,11 @@ impl Account {
             let _ = tell.send(running.run().await);
         });
         Link { session, events, ended, _cancel: cancel.drop_guard() }
+    }
+
+    /// The ports that a control request needs.
+    pub(super) fn control_context(&self) -> ControlContext {
+        ControlContext { device: self.id.clone(), vault: self.vault.clone(), media: self.media.clone() }
     }
 
     /// Removes the link: the next connection shows codes.

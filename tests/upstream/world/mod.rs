@@ -12,7 +12,7 @@ mod vault;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use wharf::app::{OsRandom, SystemClock};
 use wharf::domain::ids::DeviceId;
@@ -60,7 +60,8 @@ impl World {
 
     /// A call of the simulator's control API for the account with this name.
     pub async fn control(&self, id: &str, verb: ControlVerb<'_>, body: Value) -> Result<Value, ControlError> {
-        let id: DeviceId = id.parse().map_err(|_| ControlError::NotFound)?;
-        self.driver.control(&id, verb, body).await
+        id.parse::<DeviceId>().map_err(|_| ControlError::NotFound)?;
+        let account = self.known(id).unwrap_or_else(|| self.account(id, &json!({})));
+        self.driver.control(account.control_context(), verb, body).await
     }
 }

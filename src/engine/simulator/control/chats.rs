@@ -1,4 +1,6 @@
-//! What is done to chats on another device of the account.
+//! `chat`: the account changes a chat on another device.
+//!
+//! A request makes exactly one change.
 
 use serde_json::{Map, Value};
 
@@ -23,8 +25,8 @@ pub(super) fn chat(map: &Map<String, Value>) -> Result<EngineEvent, SettingError
         "archive" => ChatChange::Archive(on(&fields, name)?),
         "pin" => ChatChange::Pin(on(&fields, name)?),
         "mute" => ChatChange::Mute(mute(&fields)?),
-        "clear" => really(&fields, name, ChatChange::Clear)?,
-        _ => really(&fields, name, ChatChange::Delete)?,
+        "clear" => only_true(&fields, name, ChatChange::Clear)?,
+        _ => only_true(&fields, name, ChatChange::Delete)?,
     };
     Ok(EngineEvent::Chat { chat, change })
 }
@@ -33,7 +35,7 @@ fn on(fields: &Fields<'_>, name: &str) -> Result<bool, SettingError> {
     fields.required(name, fields.flag(name)?)
 }
 
-/// `true`: for ever; `false`: not any more; a moment: until then.
+/// `true` has no end, `false` unmutes, and a time is the end.
 fn mute(fields: &Fields<'_>) -> Result<Option<Option<Millis>>, SettingError> {
     match fields.value("mute") {
         Some(Value::Bool(on)) => Ok(on.then_some(None)),
@@ -44,6 +46,6 @@ fn mute(fields: &Fields<'_>) -> Result<Option<Option<Millis>>, SettingError> {
     }
 }
 
-fn really(fields: &Fields<'_>, name: &str, change: ChatChange) -> Result<ChatChange, SettingError> {
+fn only_true(fields: &Fields<'_>, name: &str, change: ChatChange) -> Result<ChatChange, SettingError> {
     if on(fields, name)? { Ok(change) } else { Err(fields.wrong(name, "can only be true")) }
 }

@@ -1,4 +1,6 @@
-//! What a contact sends besides text: reads the fields of `incoming` that describe it.
+//! The fields of `incoming` that describe content other than text.
+//!
+//! At most one of them is given, and `type` must agree with it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +11,10 @@ use crate::domain::content::{ContactCard, Content, Location, Poll};
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
 use crate::engine::SettingError;
+use crate::engine::simulator::content::MAX_BODY;
 use crate::engine::simulator::fields::Fields;
 
-/// The largest file that is made up.
+/// The largest fake file in bytes.
 const MAX_FILE: u64 = 256 << 20;
 const MAX_DATA: usize = 8 << 20;
 const MAX_CARDS: usize = 257;
@@ -19,13 +22,13 @@ const MAX_CARD: usize = 16_384;
 const MAX_NAME: usize = 255;
 const DESCRIPTIONS: [&str; 5] = ["media", "location", "contact", "contacts", "poll"];
 
-/// What a message consists of, while its file is still to be kept.
-pub(super) struct Described {
+/// The content of a message, whose file is not saved yet.
+pub(super) struct DraftContent {
     pub(super) content: Content,
     pub(super) file: Option<Draft>,
 }
 
-/// A file as it was described.
+/// A described file.
 pub(super) struct Draft {
     pub(super) kind: Option<MediaKind>,
     pub(super) filename: Option<String>,
@@ -33,16 +36,15 @@ pub(super) struct Draft {
     pub(super) bytes: DraftBytes,
 }
 
-/// A described file's bytes.
 pub(super) enum DraftBytes {
-    /// These.
+    /// The bytes of the request.
     Given(Vec<u8>),
-    /// So many, of this type.
-    MadeUp { mimetype: String, size: u64 },
+    /// Bytes that are generated on delivery.
+    Fake { mimetype: String, size: u64 },
 }
 
 /// Reads `type`, `media`, `location`, `contact`, `contacts` and `poll`.
-pub(super) fn described(fields: &Fields<'_>) -> Result<Described, SettingError> {
+pub(super) fn draft_content(fields: &Fields<'_>) -> Result<DraftContent, SettingError> {
     let kind = match fields.value("type") {
         None => None,
         Some(value) => Some(
@@ -53,7 +55,7 @@ pub(super) fn described(fields: &Fields<'_>) -> Result<Described, SettingError> 
     let mut given = DESCRIPTIONS.into_iter().filter(|name| fields.value(name).is_some());
     let name = given.next();
     if let Some(second) = given.next() {
-        return Err(fields.wrong(second, format!("there can be one of {}", DESCRIPTIONS.join(", "))));
+        return Err(fields.wrong(second, format!("at most one is allowed: {}", DESCRIPTIONS.join(", "))));
     }
     let (content, file) = match (name, fields.value(name.unwrap_or_default())) {
         (Some("media"), Some(value)) => (Content::Text, Some(media(value, kind)?)),
@@ -61,22 +63,22 @@ pub(super) fn described(fields: &Fields<'_>) -> Result<Described, SettingError> 
         (Some("contact"), Some(value)) => (Content::Contacts(vec![card("contact", value)?]), None),
         (Some("contacts"), Some(_)) => (Content::Contacts(cards(fields)?), None),
         (Some(_), Some(value)) => (Content::Poll(poll(value)?), None),
-        _ => (bare(fields, kind)?, None),
+        _ => (content_of_type(fields, kind)?, None),
     };
     let fits = file.is_some() || kind.is_none_or(|kind| kind == content.message_type());
     if !fits {
-        return Err(fields.wrong("type", format!("is not what {} describes", name.unwrap_or("body"))));
+        return Err(fields.wrong("type", format!("does not agree with {}", name.unwrap_or("body"))));
     }
-    Ok(Described { content, file })
+    Ok(DraftContent { content, file })
 }
 
-/// A type that nothing describes.
-fn bare(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Content, SettingError> {
+/// The content of a type without a description.
+fn content_of_type(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Content, SettingError> {
     let missing = match kind {
         None | Some(MessageType::Chat) => return Ok(Content::Text),
         Some(kind @ (MessageType::CallLog | MessageType::Unknown)) => return Ok(Content::Other(kind)),
         Some(MessageType::Revoked) => {
-            return Err(fields.wrong("type", "cannot be revoked; the call revoke takes a message back"));
+            return Err(fields.wrong("type", "cannot be revoked; use the request revoke"));
         }
         Some(MessageType::Location) => "location",
         Some(MessageType::Vcard) => "contact",
@@ -98,17 +100,17 @@ fn media(value: &Value, kind: Option<MessageType>) -> Result<Draft, SettingError
         ["data", "mimetype", "filename", "caption", "asVoice", "asSticker", "asDocument", "sizeBytes"];
     let fields = Fields::nested("media".to_owned(), value, &known)?;
     let mimetype = fields.text("mimetype", MAX_NAME)?;
-    let caption = fields.text("caption", super::MAX_BODY)?.map(str::to_owned);
+    let caption = fields.text("caption", MAX_BODY)?.map(str::to_owned);
     let filename = fields.text("filename", MAX_NAME)?.map(str::to_owned);
     let claimed = mimetype.map(MediaKind::of_mimetype);
-    let kind = as_what(&fields, kind)?.or(claimed);
+    let kind = named_kind(&fields, kind)?.or(claimed);
     let size = fields.integer("sizeBytes", 1..=MAX_FILE)?;
     let bytes = match (size, fields.text("data", MAX_DATA)?) {
         (Some(_), Some(_)) => return Err(fields.wrong("sizeBytes", "is for files without data")),
         (None, None) => return Err(fields.wrong("data", "is required, or sizeBytes in its place")),
         (Some(size), None) => {
             let mimetype = mimetype.unwrap_or("application/octet-stream").to_owned();
-            DraftBytes::MadeUp { mimetype, size }
+            DraftBytes::Fake { mimetype, size }
         }
         (None, Some(data)) => {
             let bytes = STANDARD.decode(data).map_err(|_| fields.wrong("data", "must be base64"))?;
@@ -118,8 +120,8 @@ fn media(value: &Value, kind: Option<MessageType>) -> Result<Draft, SettingError
     Ok(Draft { kind, filename, caption, bytes })
 }
 
-/// As what the file is sent, where the type or a flag says so.
-fn as_what(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Option<MediaKind>, SettingError> {
+/// The kind of file that the type or a flag names.
+fn named_kind(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Option<MediaKind>, SettingError> {
     let of_type = match kind {
         None => None,
         Some(MessageType::Image) => Some(MediaKind::Image),
@@ -140,7 +142,7 @@ fn as_what(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Option<Medi
             continue;
         }
         if found.is_some_and(|found| found != kind) {
-            return Err(fields.wrong(name, "is not what the message is sent as"));
+            return Err(fields.wrong(name, "does not agree with the type"));
         }
         found = Some(kind);
     }

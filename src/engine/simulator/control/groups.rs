@@ -1,23 +1,25 @@
-//! Somebody else changes a group, or brings the account into one.
+//! `group`: another person changes a group, or adds the account to one.
+//!
+//! The change is stored before the request is answered and before its event is delivered.
 
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{Control, impossible, invalid, not_linked, storage, told};
+use super::request::{Control, deliver, impossible, invalid, not_linked, storage};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
+use crate::engine::simulator::delivery_queue::Due;
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
-use crate::engine::simulator::group_book::ChangeError;
-use crate::engine::simulator::groups::{Circle, MAX_DESCRIPTION, MAX_SUBJECT, member};
-use crate::engine::simulator::queue::Due;
+use crate::engine::simulator::group_rules::{MAX_DESCRIPTION, MAX_SUBJECT, SimulatedGroup, member};
+use crate::engine::simulator::group_store::GroupError;
 use crate::engine::simulator::settings::MAX_PARTICIPANTS;
 use crate::engine::{ControlError, EngineEvent, MembersChange, SettingError};
 
 const KNOWN: [&str; 6] = ["groupId", "change", "participants", "subject", "description", "author"];
 
-/// A change as it was asked for.
-struct Asked {
+/// A requested change.
+struct GroupChangeRequest {
     group: Jid,
     change: GroupChange,
     people: Vec<Jid>,
@@ -26,110 +28,108 @@ struct Asked {
     author: Option<Jid>,
 }
 
-impl Control<'_> {
-    /// `{ groupId, change, participants?, subject?, description?, author? }`.
-    pub(super) async fn group(
-        &self,
-        device: &Device,
-        map: &Map<String, Value>,
-    ) -> Result<Value, ControlError> {
-        let asked = asked(map).map_err(invalid)?;
-        let world = device.world();
-        let Some(me) = world.me.clone().filter(|_| device.is_linked()) else {
-            return Err(not_linked());
-        };
-        let circle = if asked.change == GroupChange::Created {
-            let circle = self.made(&asked, &me);
-            device.groups.put(circle.clone()).await.map_err(not_changed)?;
-            circle
-        } else {
-            let change = |circle: &mut Circle| self.apply(circle, &asked);
-            device.groups.change(&world, &asked.group, change).await.map_err(not_changed)?.0
-        };
-        let comes_in = asked.change == GroupChange::Created
-            || (asked.change == GroupChange::Add && asked.people.contains(&me));
-        if comes_in {
-            let group = EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false };
-            device.note(Instant::now(), Due::tell(group), None);
+/// Changes a group and delivers the event.
+pub(super) async fn change(
+    control: &Control<'_>,
+    device: &Device,
+    map: &Map<String, Value>,
+) -> Result<Value, ControlError> {
+    let request = parse(map).map_err(invalid)?;
+    let context = device.group_context();
+    let Some(me) = context.me.clone() else { return Err(not_linked()) };
+    let group = if request.change == GroupChange::Created {
+        let group = create(control, &request, &me);
+        device.groups.put(group.clone()).await.map_err(group_error)?;
+        group
+    } else {
+        let change = |group: &mut SimulatedGroup| apply(control, group, &request);
+        device.groups.change(&context, &request.group, change).await.map_err(group_error)?.0
+    };
+    let adds_account = request.change == GroupChange::Created
+        || (request.change == GroupChange::Add && request.people.contains(&me));
+    if adds_account {
+        let event = EngineEvent::Groups { groups: vec![group.group.clone()], complete: false };
+        device.schedule(Instant::now(), Due::event(event), None);
+    }
+    deliver(device, event_of(&request, &group)).await?;
+    serde_json::to_value(&group.group)
+        .map(|group| json!({ "group": group }))
+        .map_err(|_| ControlError::Storage)
+}
+
+/// A group that another person creates with the account in it.
+fn create(control: &Control<'_>, request: &GroupChangeRequest, me: &Jid) -> SimulatedGroup {
+    let owner = request.author.clone().filter(|author| author != me);
+    let mut participants: Vec<Participant> =
+        owner.iter().map(|owner| member(owner.clone(), Role::Superadmin)).collect();
+    participants.push(member(me.clone(), Role::Member));
+    let group = Group {
+        id: request.group.clone(),
+        subject: request.text.clone().unwrap_or_default(),
+        description: None,
+        owner,
+        created_at: Some(control.clock.now()),
+        participants,
+    };
+    let mut group = SimulatedGroup { group, invite: None };
+    group.change_members(MembersChange::Add, &request.people);
+    group
+}
+
+fn apply(
+    control: &Control<'_>,
+    group: &mut SimulatedGroup,
+    request: &GroupChangeRequest,
+) -> Result<(), SettingError> {
+    let members = match request.change {
+        GroupChange::Add => MembersChange::Add,
+        GroupChange::Remove => MembersChange::Remove,
+        GroupChange::Promote => MembersChange::Promote,
+        GroupChange::Demote => MembersChange::Demote,
+        GroupChange::Leave => {
+            request.people.iter().for_each(|person| group.leave(person));
+            return Ok(());
         }
-        told(device, asked.event(&circle)).await?;
-        serde_json::to_value(&circle.group)
-            .map(|group| json!({ "group": group }))
-            .map_err(|_| ControlError::Storage)
-    }
-
-    /// A group that somebody made, with the account in it.
-    fn made(&self, asked: &Asked, me: &Jid) -> Circle {
-        let founder = asked.author.clone().filter(|author| author != me);
-        let mut participants: Vec<Participant> =
-            founder.iter().map(|founder| member(founder.clone(), Role::Superadmin)).collect();
-        participants.push(member(me.clone(), Role::Member));
-        let group = Group {
-            id: asked.group.clone(),
-            subject: asked.text.clone().unwrap_or_default(),
-            description: None,
-            owner: founder,
-            created_at: Some(self.now()),
-            participants,
-        };
-        let mut circle = Circle { group, invite: None };
-        circle.change_members(MembersChange::Add, &asked.people);
-        circle
-    }
-
-    fn apply(&self, circle: &mut Circle, asked: &Asked) -> Result<(), SettingError> {
-        let members = match asked.change {
-            GroupChange::Add => MembersChange::Add,
-            GroupChange::Remove => MembersChange::Remove,
-            GroupChange::Promote => MembersChange::Promote,
-            GroupChange::Demote => MembersChange::Demote,
-            GroupChange::Leave => {
-                asked.people.iter().for_each(|person| circle.leave(person));
-                return Ok(());
-            }
-            GroupChange::Subject => {
-                circle.group.subject = asked.text.clone().unwrap_or_default();
-                return Ok(());
-            }
-            GroupChange::Description => {
-                circle.group.description = asked.text.clone().filter(|text| !text.is_empty());
-                return Ok(());
-            }
-            GroupChange::InviteLink => {
-                circle.new_link(self.random);
-                return Ok(());
-            }
-            GroupChange::Picture | GroupChange::Created => return Ok(()),
-        };
-        let outcomes = circle.change_members(members, &asked.people);
-        match outcomes.iter().position(|(_, outcome)| outcome.is_err()) {
-            None => Ok(()),
-            Some(at) => {
-                let code = outcomes.get(at).and_then(|(_, outcome)| outcome.err()).unwrap_or_default();
-                Err(SettingError { field: format!("participants[{at}]"), message: format!("cannot: {code}") })
-            }
+        GroupChange::Subject => {
+            group.group.subject = request.text.clone().unwrap_or_default();
+            return Ok(());
+        }
+        GroupChange::Description => {
+            group.group.description = request.text.clone().filter(|text| !text.is_empty());
+            return Ok(());
+        }
+        GroupChange::InviteLink => {
+            group.new_link(control.random);
+            return Ok(());
+        }
+        GroupChange::Picture | GroupChange::Created => return Ok(()),
+    };
+    let results = group.change_members(members, &request.people);
+    let refused = results.iter().enumerate().find_map(|(at, (_, result))| Some((at, result.err()?)));
+    match refused {
+        None => Ok(()),
+        Some((at, code)) => {
+            Err(SettingError { field: format!("participants[{at}]"), message: format!("cannot: {code}") })
         }
     }
 }
 
-impl Asked {
-    fn event(&self, circle: &Circle) -> EngineEvent {
-        let participants = if self.change == GroupChange::Created {
-            circle.group.participants.clone()
-        } else {
-            circle.now(self.people.clone())
-        };
-        EngineEvent::GroupChanged {
-            group: self.group.clone(),
-            change: self.change,
-            participants,
-            text: self.text.clone(),
-            author: self.author.clone(),
-        }
+fn event_of(request: &GroupChangeRequest, group: &SimulatedGroup) -> EngineEvent {
+    let participants = if request.change == GroupChange::Created {
+        group.group.participants.clone()
+    } else {
+        group.with_roles(request.people.clone())
+    };
+    EngineEvent::GroupChanged {
+        group: request.group.clone(),
+        change: request.change,
+        participants,
+        text: request.text.clone(),
+        author: request.author.clone(),
     }
 }
 
-fn asked(map: &Map<String, Value>) -> Result<Asked, SettingError> {
+fn parse(map: &Map<String, Value>) -> Result<GroupChangeRequest, SettingError> {
     let fields = Fields::new("", map, &KNOWN)?;
     let group = fields.required("groupId", fields.jid("groupId")?)?;
     if !group.is_group() {
@@ -161,14 +161,15 @@ fn asked(map: &Map<String, Value>) -> Result<Asked, SettingError> {
         GroupChange::Description => Some(fields.required("description", description)?),
         _ => None,
     };
-    Ok(Asked { group, change, people, text: text.map(str::to_owned), author: fields.jid("author")? })
+    let (text, author) = (text.map(str::to_owned), fields.jid("author")?);
+    Ok(GroupChangeRequest { group, change, people, text, author })
 }
 
-fn not_changed(error: ChangeError<SettingError>) -> ControlError {
+fn group_error(error: GroupError<SettingError>) -> ControlError {
     match error {
-        ChangeError::Unknown => impossible("group_unknown", "the simulated network has no such group"),
-        ChangeError::TooMany => impossible("network_full", "the account is in as many groups as may be"),
-        ChangeError::Refused(error) => invalid(error),
-        ChangeError::Storage(error) => storage(error),
+        GroupError::Unknown => impossible("group_unknown", "the simulated network has no such group"),
+        GroupError::TooMany => impossible("network_full", "the account is in the maximum number of groups"),
+        GroupError::Refused(error) => invalid(error),
+        GroupError::Vault(error) => storage(error),
     }
 }

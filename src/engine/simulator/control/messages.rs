@@ -1,23 +1,25 @@
-//! What happens to messages that are there already.
+//! Events about existing messages: receipts, reactions, votes, edits, revocations, stars and reads.
+//!
+//! The functions only parse; whether the message exists is the daemon's concern.
 
 use serde_json::{Map, Value};
 
-use super::{MAX_BODY, person};
+use super::request::person;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
-use crate::engine::simulator::changing::MAX_EMOJI;
+use crate::engine::simulator::content::{MAX_BODY, MAX_EMOJI};
 use crate::engine::simulator::fields::Fields;
 use crate::engine::{EngineEvent, IncomingChange, IncomingReceipt, SendError, SettingError};
 
-/// The longest answer of a poll in bytes, and how many there may be.
+/// The longest option of a poll in bytes, and the number of options.
 pub(super) const MAX_OPTION: usize = 255;
 pub(super) const MAX_OPTIONS: usize = 12;
-/// Messages that are read at once.
+/// The number of messages in one `read`.
 const MAX_READ: usize = 1_000;
 
-/// How far a message of the device came.
+/// A receipt for a message of the device.
 pub(super) fn receipt(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["messageId", "ack", "participant"])?;
     let id = fields.message_id("messageId")?;
@@ -40,7 +42,7 @@ pub(super) fn receipt(map: &Map<String, Value>, now: Millis) -> Result<EngineEve
     Ok(EngineEvent::Receipt(receipt))
 }
 
-/// Somebody reacts; with an empty `emoji` they take it back.
+/// A reaction; an empty `emoji` removes it.
 pub(super) fn reaction(
     map: &Map<String, Value>,
     me: Option<&Jid>,
@@ -60,7 +62,7 @@ pub(super) fn reaction(
     }))
 }
 
-/// Somebody votes in a poll; without `options` they take it back.
+/// A vote in a poll; empty `options` remove it.
 pub(super) fn vote(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["messageId", "voter", "from", "options", "timestamp"])?;
     let id = fields.message_id("messageId")?;
@@ -74,7 +76,7 @@ pub(super) fn vote(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent,
     }))
 }
 
-/// The sender changes the text.
+/// An edit of the text by its sender.
 pub(super) fn edit(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["messageId", "body", "timestamp"])?;
     let id = fields.message_id("messageId")?;
@@ -86,28 +88,28 @@ pub(super) fn edit(map: &Map<String, Value>, now: Millis) -> Result<EngineEvent,
     }))
 }
 
-/// The sender takes it back for everyone.
+/// A revocation for everyone.
 pub(super) fn revoke(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     Ok(EngineEvent::MessageChange(IncomingChange::Revoked {
         id: Fields::new("", map, &["messageId"])?.message_id("messageId")?,
     }))
 }
 
-/// The account's phone stars it, or not any more.
+/// The account's phone stars or unstars the message.
 pub(super) fn star(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["messageId", "on"])?;
     let id = fields.message_id("messageId")?;
     Ok(EngineEvent::MessageChange(IncomingChange::Starred { id, on: fields.flag("on")?.unwrap_or(true) }))
 }
 
-/// The account's phone removes it.
+/// The account's phone deletes the message for itself.
 pub(super) fn delete_for_me(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     Ok(EngineEvent::MessageChange(IncomingChange::DeletedForMe {
         id: Fields::new("", map, &["messageId"])?.message_id("messageId")?,
     }))
 }
 
-/// The account's phone reads a chat, up to now or only some messages.
+/// The account's phone reads some messages of a chat, or all.
 pub(super) fn read(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["chatId", "networkIds"])?;
     let chat = fields.required("chatId", fields.jid("chatId")?)?;

@@ -1,8 +1,10 @@
-//! What is heard of people while the device is connected: typing, presence, calls.
+//! Events about people: typing, presence, calls and contact data.
+//!
+//! All but contact data need a connected device.
 
 use serde_json::{Map, Value, json};
 
-use super::{Control, invalid, person, sender, told_live};
+use super::request::{Control, deliver_online, invalid, person, sender};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::{CallStatus, TypingKind};
 use crate::domain::ids::NetworkId;
@@ -14,7 +16,7 @@ use crate::engine::{ControlError, EngineEvent, SettingError};
 const MAX_CALL_ID: usize = 128;
 const MAX_NAME: usize = 100;
 
-/// The network tells what it knows of a person.
+/// The network reports the names and the hidden id of a person.
 pub(super) fn contact(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
     let fields = Fields::new("", map, &["id", "lid", "name", "pushname"])?;
     let id = person(&fields, "id")?;
@@ -30,7 +32,7 @@ pub(super) fn contact(map: &Map<String, Value>) -> Result<EngineEvent, SettingEr
     }]))
 }
 
-/// Somebody types, or stops.
+/// A person starts or stops typing.
 pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
     let fields = Fields::new("", map, &["from", "kind", "on", "groupId", "author"]).map_err(invalid)?;
     let (chat, from) = sender(&fields).map_err(invalid)?;
@@ -40,37 +42,35 @@ pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<
             .map_err(|_| invalid(fields.wrong("kind", "must be text or audio")))?,
     };
     let on = fields.flag("on").map_err(invalid)?.unwrap_or(true);
-    told_live(device, EngineEvent::Typing { chat, from, kind, on }).await
+    deliver_online(device, EngineEvent::Typing { chat, from, kind, on }).await
 }
 
-/// Somebody is online, or went.
+/// A person goes online or offline.
 pub(super) async fn presence(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
     let fields = Fields::new("", map, &["from", "online", "lastSeen"]).map_err(invalid)?;
     let contact = person(&fields, "from").map_err(invalid)?;
     let online = fields.flag("online").map_err(invalid)?.unwrap_or(true);
     let last_seen = fields.time("lastSeen").map_err(invalid)?;
-    told_live(device, EngineEvent::Presence { contact, online, last_seen }).await
+    deliver_online(device, EngineEvent::Presence { contact, online, last_seen }).await
 }
 
-impl Control<'_> {
-    /// Somebody calls, or the call is over.
-    pub(super) async fn call(
-        &self,
-        device: &Device,
-        map: &Map<String, Value>,
-    ) -> Result<Value, ControlError> {
-        let fields = Fields::new("", map, &["from", "video", "status", "callId"]).map_err(invalid)?;
-        let from = person(&fields, "from").map_err(invalid)?;
-        let video = fields.flag("video").map_err(invalid)?.unwrap_or(false);
-        let status = match fields.value("status") {
-            None => CallStatus::Ringing,
-            Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
-                invalid(fields.wrong("status", "must be ringing, accepted, rejected, missed or ended"))
-            })?,
-        };
-        let given = fields.text("callId", MAX_CALL_ID).map_err(invalid)?;
-        let call_id = given.map_or_else(|| NetworkId::random(self.random).to_string(), str::to_owned);
-        told_live(device, EngineEvent::Call { call_id: call_id.clone(), from, video, status }).await?;
-        Ok(json!({ "callId": call_id }))
-    }
+/// A person calls, or the call ends.
+pub(super) async fn call(
+    control: &Control<'_>,
+    device: &Device,
+    map: &Map<String, Value>,
+) -> Result<Value, ControlError> {
+    let fields = Fields::new("", map, &["from", "video", "status", "callId"]).map_err(invalid)?;
+    let from = person(&fields, "from").map_err(invalid)?;
+    let video = fields.flag("video").map_err(invalid)?.unwrap_or(false);
+    let status = match fields.value("status") {
+        None => CallStatus::Ringing,
+        Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+            invalid(fields.wrong("status", "must be ringing, accepted, rejected, missed or ended"))
+        })?,
+    };
+    let given = fields.text("callId", MAX_CALL_ID).map_err(invalid)?;
+    let call_id = given.map_or_else(|| NetworkId::random(control.random).to_string(), str::to_owned);
+    deliver_online(device, EngineEvent::Call { call_id: call_id.clone(), from, video, status }).await?;
+    Ok(json!({ "callId": call_id }))
 }

@@ -1,20 +1,23 @@
-//! The account's phone: it scans codes, or has them typed on it.
+//! `scan` and `pair`: the account's phone scans a QR code, or a pairing code is typed on it.
+//!
+//! The request is answered when the daemon has the account.
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::{ACK_WAIT, impossible, invalid, not_acknowledged};
+use super::request::{ACK_WAIT, impossible, invalid, not_acknowledged};
 use crate::domain::device::Account;
-use crate::engine::simulator::device::{Device, Scan, ScanError};
+use crate::engine::simulator::device::{Device, Scan};
 use crate::engine::simulator::fields::Fields;
+use crate::engine::simulator::pairing_codes::ScanError;
 use crate::engine::{ControlError, SettingError};
 
 const MAX_NAME: usize = 100;
 const MAX_QR: usize = 1_024;
 const MAX_CODE: usize = 32;
 
-/// The phone scans the code that is shown.
+/// Scans the QR code that is shown.
 pub(super) async fn scan(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
     let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName"]).map_err(invalid)?;
     let qr = fields.text("qr", MAX_QR).map_err(invalid)?;
@@ -24,15 +27,15 @@ pub(super) async fn scan(device: &Device, map: &Map<String, Value>) -> Result<Va
         client_name: fields.text("clientName", MAX_NAME).map_err(invalid)?.map(str::to_owned),
         done: Some(done),
     };
-    device.scan(qr, scan, Instant::now()).map_err(|error| match error {
+    device.scan(|codes| codes.scan(qr, scan, Instant::now())).map_err(|error| match error {
         ScanError::NoCode => impossible("no_qr", "the device shows no QR code now"),
         ScanError::Expired => impossible("qr_expired", "this QR code is no longer valid"),
         ScanError::Unknown => impossible("qr_unknown", "this is not the QR code that the device shows"),
     })?;
-    linked(scanned).await
+    wait_for_account(scanned).await
 }
 
-/// A code is typed on the phone.
+/// Types a pairing code.
 pub(super) async fn pair(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
     let fields = Fields::new("", map, &["code", "clientName"]).map_err(invalid)?;
     let code =
@@ -43,18 +46,18 @@ pub(super) async fn pair(device: &Device, map: &Map<String, Value>) -> Result<Va
         client_name: fields.text("clientName", MAX_NAME).map_err(invalid)?.map(str::to_owned),
         done: Some(done),
     };
-    device.type_code(code, scan, Instant::now()).map_err(|error| match error {
+    device.scan(|codes| codes.type_code(code, scan, Instant::now())).map_err(|error| match error {
         ScanError::Expired => impossible("pairing_code_expired", "this pairing code is no longer valid"),
         ScanError::NoCode | ScanError::Unknown => {
             impossible("pairing_code_unknown", "this is not the pairing code that the device shows")
         }
     })?;
-    linked(typed).await
+    wait_for_account(typed).await
 }
 
-/// Waits until the daemon knows the account.
-async fn linked(known: oneshot::Receiver<Account>) -> Result<Value, ControlError> {
-    match timeout(ACK_WAIT, known).await {
+/// Waits until the daemon has the account.
+async fn wait_for_account(account: oneshot::Receiver<Account>) -> Result<Value, ControlError> {
+    match timeout(ACK_WAIT, account).await {
         Ok(Ok(account)) => serde_json::to_value(account).map_err(|_| ControlError::Storage),
         Ok(Err(_)) | Err(_) => Err(not_acknowledged()),
     }

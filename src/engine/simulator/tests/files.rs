@@ -1,4 +1,4 @@
-//! A media store in memory, which can fail in every way that a real one can.
+//! A media store in memory with failures on request.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,18 +12,18 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::engine::{ByteStream, MediaStore, MediaStoreError};
 
-/// How the store fails.
+/// The failure of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Failing {
     #[default]
     Not,
-    /// What is read breaks off after the first byte.
+    /// Reading breaks off after the first byte.
     Torn,
-    /// What is read is something else.
+    /// Reading returns other bytes.
     Damaged,
-    /// Nothing works.
+    /// Every call fails.
     Broken,
-    /// Everything is too large.
+    /// Every file is too large.
     Full,
 }
 
@@ -53,7 +53,7 @@ impl MemoryFiles {
     }
 }
 
-/// What the content tells, as far as these tests need.
+/// The description of a file by its content.
 fn described(bytes: &[u8]) -> StoredMedia {
     let mimetype = match bytes {
         [0x89, b'P', b'N', b'G', ..] => "image/png",

@@ -1,4 +1,4 @@
-//! Groups: who is in them, who may change them, and what is told of it.
+//! Groups: members, permissions, events and persistence.
 
 use super::*;
 use crate::domain::group::{Group, GroupChange, Role};
@@ -38,21 +38,21 @@ impl Running {
     }
 }
 
-type Told = (GroupChange, Vec<(String, Role)>, Option<String>);
+type Change = (GroupChange, Vec<(String, Role)>, Option<String>);
 
-/// `(change, people with their roles, text)` of each change that was told.
-fn changes(told: &Recorder) -> Vec<Told> {
+/// `(change, people with their roles, text)` of each delivered change.
+fn changes(recorder: &Recorder) -> Vec<Change> {
     let change = |event| match event {
         EngineEvent::GroupChanged { change, participants, text, .. } => {
             Some((change, participants.into_iter().map(|p| (p.id.to_string(), p.role)).collect(), text))
         }
         _ => None,
     };
-    told.all().into_iter().filter_map(change).collect()
+    recorder.all().into_iter().filter_map(change).collect()
 }
 
-fn me(told: &Recorder) -> Jid {
-    let account = told.all().into_iter().find_map(|event| match event {
+fn me(recorder: &Recorder) -> Jid {
+    let account = recorder.all().into_iter().find_map(|event| match event {
         EngineEvent::Opened(account) => account.jid(),
         _ => None,
     });
@@ -60,31 +60,31 @@ fn me(told: &Recorder) -> Jid {
 }
 
 #[tokio::test]
-async fn groups_of_the_settings_are_told_with_the_account_in_them() {
+async fn configured_groups_include_the_account() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(false)).await;
-    let told = |told: &Recorder| {
-        told.all().into_iter().find_map(|event| match event {
+    let groups_of = |recorder: &Recorder| {
+        recorder.all().into_iter().find_map(|event| match event {
             EngineEvent::Groups { groups, .. } => Some(groups),
             _ => None,
         })
     };
-    daemon.told.until("groups", |t| told(t).is_some()).await;
-    let groups = told(&daemon.told).unwrap();
+    daemon.recorder.until("groups", |recorder| groups_of(recorder).is_some()).await;
+    let groups = groups_of(&daemon.recorder).unwrap();
     assert_eq!((groups.len(), groups[0].subject.as_str()), (1, "Street"));
     let roles: Vec<(Jid, Role)> = groups[0].participants.iter().map(|p| (p.id.clone(), p.role)).collect();
-    assert_eq!(roles, [(jid(CONTACT), Role::Superadmin), (me(&daemon.told), Role::Member)]);
+    assert_eq!(roles, [(jid(CONTACT), Role::Superadmin), (me(&daemon.recorder), Role::Member)]);
     assert_eq!(running.info(&jid(GROUP)).await, groups[0]);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_group_that_is_made_here_outlives_the_daemon() {
+async fn created_group_survives_restart() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
-    let me = me(&daemon.told);
+    let me = me(&daemon.recorder);
     let create = GroupRequest::Create {
         subject: "Choir".into(),
         participants: vec![jid(CONTACT), jid(NOBODY), me.clone(), jid(CONTACT)],
@@ -93,33 +93,35 @@ async fn a_group_that_is_made_here_outlives_the_daemon() {
     assert_eq!((made.subject.as_str(), made.owner.as_ref()), ("Choir", Some(&me)));
     let roles: Vec<(Jid, Role)> = made.participants.iter().map(|p| (p.id.clone(), p.role)).collect();
     assert_eq!(roles, [(me.clone(), Role::Superadmin), (jid(CONTACT), Role::Member)]);
-    daemon.told.until("its making", |told| changes(told).len() == 1).await;
-    assert!(daemon.told.all().contains(&EngineEvent::Groups { groups: vec![made.clone()], complete: false }));
-    assert_eq!(changes(&daemon.told)[0].0, GroupChange::Created);
+    daemon.recorder.until("its making", |recorder| changes(recorder).len() == 1).await;
+    assert!(
+        daemon.recorder.all().contains(&EngineEvent::Groups { groups: vec![made.clone()], complete: false })
+    );
+    assert_eq!(changes(&daemon.recorder)[0].0, GroupChange::Created);
     let sent = running.send(&made.id.to_string(), "A1", "sing").await;
     assert_eq!(sent, SendOutcome::Sent { participants: vec![jid(CONTACT)] });
     running.stop().await;
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
-    daemon.told.until_opened().await;
+    daemon.recorder.until_opened().await;
     assert_eq!(running.info(&made.id).await, made);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn members_come_and_go_and_each_is_answered_for() {
+async fn member_changes_have_a_result_each() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(true)).await;
-    let me = me(&daemon.told).to_string();
+    let me = me(&daemon.recorder).to_string();
     let added = running.change(MembersChange::Add, &[OTHER, NOBODY, CONTACT]).await;
     assert_eq!(added, [Ok(()), Err("not_on_network"), Err("already_in_group")]);
     assert_eq!(running.change(MembersChange::Promote, &[OTHER]).await, [Ok(())]);
     assert_eq!(running.change(MembersChange::Demote, &[OTHER]).await, [Ok(())]);
     let removed = running.change(MembersChange::Remove, &[OTHER, NOBODY, &me]).await;
     assert_eq!(removed, [Ok(()), Err("not_in_group"), Err("not_allowed")]);
-    daemon.told.until("four changes", |told| changes(told).len() == 4).await;
+    daemon.recorder.until("four changes", |recorder| changes(recorder).len() == 4).await;
     let one = |change, role| (change, vec![(OTHER.to_owned(), role)], None);
     let expected = [
         one(GroupChange::Add, Role::Member),
@@ -127,12 +129,12 @@ async fn members_come_and_go_and_each_is_answered_for() {
         one(GroupChange::Demote, Role::Member),
         one(GroupChange::Remove, Role::Member),
     ];
-    assert_eq!(changes(&daemon.told), expected);
+    assert_eq!(changes(&daemon.recorder), expected);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn names_descriptions_and_links_change() {
+async fn subject_description_and_link_change() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(true)).await;
@@ -155,20 +157,21 @@ async fn names_descriptions_and_links_change() {
     };
     assert_ne!(first, second);
     assert_eq!(running.ask(link).await, Ok(GroupAnswer::Link(second)));
-    daemon.told.until("four changes", |told| changes(told).len() == 4).await;
-    let told: Vec<_> = changes(&daemon.told).into_iter().map(|(change, _, text)| (change, text)).collect();
+    daemon.recorder.until("four changes", |recorder| changes(recorder).len() == 4).await;
+    let changed: Vec<_> =
+        changes(&daemon.recorder).into_iter().map(|(change, _, text)| (change, text)).collect();
     let expected = [
         (GroupChange::Subject, Some("Road".to_owned())),
         (GroupChange::Description, Some("Cobbled".to_owned())),
         (GroupChange::Description, Some(String::new())),
         (GroupChange::InviteLink, None),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(changed, expected);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn who_is_no_admin_or_not_there_is_refused() {
+async fn non_admin_and_non_member_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(false)).await;
@@ -195,17 +198,17 @@ async fn who_is_no_admin_or_not_there_is_refused() {
     assert_eq!(running.ask(GroupRequest::Info(group.clone())).await, Err(SessionError::NotInGroup));
     assert_eq!(running.ask(GroupRequest::Leave(group)).await, Ok(GroupAnswer::Done), "it is out already");
     assert_eq!(outcome(&running.send(GROUP, "A1", "x").await), ("permanent", "not_in_group"));
-    daemon.told.until("the leave", |told| changes(told).len() == 1).await;
-    assert_eq!(changes(&daemon.told)[0].0, GroupChange::Leave);
+    daemon.recorder.until("the leave", |recorder| changes(recorder).len() == 1).await;
+    assert_eq!(changes(&daemon.recorder)[0].0, GroupChange::Leave);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn somebody_else_changes_a_group() {
+async fn other_person_changes_group() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(false)).await;
-    let me = me(&daemon.told);
+    let me = me(&daemon.recorder);
     let post = async |mut body: Value| {
         body["author"] = json!(CONTACT);
         body["groupId"] = body.get("groupId").cloned().unwrap_or(json!(GROUP));
@@ -216,7 +219,7 @@ async fn somebody_else_changes_a_group() {
     post(json!({ "change": "promote", "participants": [me] })).await.unwrap();
     let answer = post(json!({ "change": "leave", "participants": [OTHER] })).await.unwrap();
     assert_eq!(answer["group"]["subject"], "Road");
-    let words: Vec<GroupChange> = changes(&daemon.told).into_iter().map(|change| change.0).collect();
+    let words: Vec<GroupChange> = changes(&daemon.recorder).into_iter().map(|change| change.0).collect();
     let expected = [GroupChange::Add, GroupChange::Subject, GroupChange::Promote, GroupChange::Leave];
     assert_eq!(words, expected);
     // Now that the account is an admin, it may do the same.
@@ -246,7 +249,7 @@ async fn somebody_else_changes_a_group() {
 }
 
 #[tokio::test]
-async fn who_writes_in_a_group_is_in_it() {
+async fn writer_becomes_group_member() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -258,14 +261,22 @@ async fn who_writes_in_a_group_is_in_it() {
 }
 
 #[tokio::test]
-async fn the_groups_of_a_deleted_device_are_gone() {
+async fn log_out_removes_changed_groups() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(true)).await;
     running.ask(GroupRequest::Subject { group: jid(GROUP), subject: "Road".into() }).await.unwrap();
+    let key = format!("simulator/group/{GROUP}");
+    assert!(daemon.vault.0.lock().unwrap().contains_key(&key));
+    running.session.log_out().await.unwrap();
+    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    running.ended().await;
+
+    let running = daemon.connect_linked(street(true)).await;
+    let opened = |recorder: &Recorder| {
+        recorder.all().iter().filter(|event| matches!(event, EngineEvent::Opened(_))).count()
+    };
+    daemon.recorder.until("opened again", |recorder| opened(recorder) == 2).await;
+    assert_eq!(running.info(&jid(GROUP)).await.subject, "Street");
     running.stop().await;
-    let file = dir.path().join("simulator/groups/shop-1.json");
-    assert!(file.exists());
-    daemon.driver.forget(&device()).await;
-    assert!(!file.exists());
 }

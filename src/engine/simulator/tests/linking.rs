@@ -1,10 +1,10 @@
-//! Codes, scans, credentials, and what a fresh link synchronises.
+//! QR codes, scans, credentials, and the ends of sessions.
 
 use super::*;
 use crate::domain::reason::Reason;
 
 #[tokio::test(start_paused = true)]
-async fn six_codes_are_shown_then_no_more() {
+async fn session_ends_after_six_codes() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let (session, _cancel) = daemon.open(json!({})).await;
@@ -13,7 +13,7 @@ async fn six_codes_are_shown_then_no_more() {
     assert_eq!(session.run().await, SessionEnd::CodesExhausted);
 
     assert_eq!(began.elapsed().as_secs(), 160);
-    let codes = daemon.told.codes();
+    let codes = daemon.recorder.codes();
     let valid: Vec<i64> = codes.iter().map(|(_, valid)| *valid).collect();
     assert_eq!(valid, [60_000, 20_000, 20_000, 20_000, 20_000, 20_000]);
     for (code, _) in &codes {
@@ -24,41 +24,41 @@ async fn six_codes_are_shown_then_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_phone_scans_by_itself_when_told_to() {
+async fn auto_scan_links_after_delay() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let (session, cancel) = daemon.open(json!({ "autoScanMs": 70_000 })).await;
     let began = tokio::time::Instant::now();
     let mut task = JoinSet::new();
     task.spawn(session.run());
-    let mut events = daemon.told.events.subscribe();
+    let mut events = daemon.recorder.events.subscribe();
     events.wait_for(|e| e.iter().any(|e| matches!(e, EngineEvent::Scanned(_)))).await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 70);
-    assert_eq!(daemon.told.codes().len(), 2);
+    assert_eq!(daemon.recorder.codes().len(), 2);
     cancel.cancel();
     assert_eq!(task.join_next().await.unwrap().unwrap(), SessionEnd::Closed);
 }
 
 #[tokio::test]
-async fn a_scan_links_and_the_link_outlives_the_session() {
+async fn scanned_link_survives_restart() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("a code", |told| !told.codes().is_empty()).await;
+    daemon.recorder.until("a code", |recorder| !recorder.codes().is_empty()).await;
 
-    let code = daemon.told.codes()[0].0.clone();
+    let code = daemon.recorder.codes()[0].0.clone();
     let scan = json!({ "qr": code, "phoneNumber": "+1 555 010-0007", "clientName": "Till" });
     let account = daemon.post("scan", scan).await.unwrap();
     assert_eq!(account, json!({ "phoneNumber": "15550100007", "clientName": "Till" }));
-    daemon.told.until_opened().await;
+    daemon.recorder.until_opened().await;
     let again = daemon.post("scan", json!({ "qr": code })).await;
     assert_eq!(code_of(again.unwrap_err()), "qr_expired");
     assert_eq!(running.stop().await, SessionEnd::Closed);
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
-    daemon.told.until_opened().await;
-    let first = daemon.told.all();
+    daemon.recorder.until_opened().await;
+    let first = daemon.recorder.all();
     let [EngineEvent::Groups { complete: true, .. }, EngineEvent::Opened(account)] = &first[..] else {
         panic!("{first:?}")
     };
@@ -71,14 +71,14 @@ async fn a_scan_links_and_the_link_outlives_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_current_code_is_accepted() {
+async fn only_current_code_is_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     assert_eq!(code_of(daemon.post("scan", json!({})).await.unwrap_err()), "no_qr");
     let running = daemon.connect(json!({})).await;
-    let mut events = daemon.told.events.subscribe();
+    let mut events = daemon.recorder.events.subscribe();
     events.wait_for(|events| events.len() == 2).await.unwrap();
-    let codes = daemon.told.codes();
+    let codes = daemon.recorder.codes();
 
     let scan = |qr: &str| daemon.post("scan", json!({ "qr": qr }));
     assert_eq!(code_of(scan(&codes[0].0).await.unwrap_err()), "qr_expired");
@@ -88,13 +88,13 @@ async fn only_the_current_code_is_accepted() {
 }
 
 #[tokio::test]
-async fn without_a_number_the_phone_has_one_of_its_own() {
+async fn scan_without_number_uses_seeded_number() {
     let dir = tempfile::tempdir().unwrap();
     let mut numbers = Vec::new();
     for _ in 0..2 {
         let daemon = Daemon::start(&dir.path().join(format!("{}", numbers.len())));
         let _running = daemon.connect(json!({ "seed": 7 })).await;
-        daemon.told.until("a code", |told| !told.codes().is_empty()).await;
+        daemon.recorder.until("a code", |recorder| !recorder.codes().is_empty()).await;
         let account = daemon.post("scan", json!({})).await.unwrap();
         assert_eq!(account["clientName"], "Simulated phone");
         numbers.push(account["phoneNumber"].as_str().unwrap().to_owned());
@@ -104,7 +104,7 @@ async fn without_a_number_the_phone_has_one_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_fresh_link_tells_contacts_groups_and_history_once() {
+async fn new_link_synchronises_history_once() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let settings = json!({
@@ -113,17 +113,17 @@ async fn a_fresh_link_tells_contacts_groups_and_history_once() {
         "history": 450,
     });
     let running = daemon.connect_linked(settings.clone()).await;
-    let past = |told: &Recorder| -> Vec<usize> {
+    let batch_sizes = |recorder: &Recorder| -> Vec<usize> {
         let length = |event| match event {
             EngineEvent::Contacts(batch) => Some(batch.len()),
             EngineEvent::History(batch) => Some(batch.len()),
             EngineEvent::Groups { groups: batch, complete: false } => Some(batch.len()),
             _ => None,
         };
-        told.all().into_iter().filter_map(length).collect()
+        recorder.all().into_iter().filter_map(length).collect()
     };
-    daemon.told.until("the last batch", |told| past(told).len() == 5).await;
-    assert_eq!(past(&daemon.told), [2, 1, 200, 200, 50]);
+    daemon.recorder.until("the last batch", |recorder| batch_sizes(recorder).len() == 5).await;
+    assert_eq!(batch_sizes(&daemon.recorder), [2, 1, 200, 200, 50]);
     let is_synchronised = || {
         let values = daemon.vault.0.lock().unwrap();
         let stored: Value = serde_json::from_slice(&values["simulator/session"]).unwrap();
@@ -136,14 +136,14 @@ async fn a_fresh_link_tells_contacts_groups_and_history_once() {
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(settings).await;
-    daemon.told.until_opened().await;
+    daemon.recorder.until_opened().await;
     daemon.say("after").await.unwrap();
-    assert_eq!(past(&daemon.told), Vec::<usize>::new());
+    assert_eq!(batch_sizes(&daemon.recorder), Vec::<usize>::new());
     running.stop().await;
 }
 
 #[tokio::test]
-async fn faults_end_a_session_as_they_should() {
+async fn fault_ends_session_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let mut running = daemon.connect_linked(json!({})).await;
@@ -159,12 +159,12 @@ async fn faults_end_a_session_as_they_should() {
         running = daemon.connect(json!({})).await;
     }
     assert!(daemon.vault.0.lock().unwrap().is_empty());
-    daemon.told.until("codes again", |told| told.codes().len() == 2).await;
+    daemon.recorder.until("codes again", |recorder| recorder.codes().len() == 2).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn refused_connections_are_counted() {
+async fn refuse_connect_counts_connections() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     daemon.post("fault", json!({ "kind": "refuse_connect", "count": 2 })).await.unwrap();
@@ -176,7 +176,7 @@ async fn refused_connections_are_counted() {
 }
 
 #[tokio::test]
-async fn a_panic_leaves_the_device_usable() {
+async fn device_works_after_panic() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let mut running = daemon.connect_linked(json!({})).await;
@@ -192,7 +192,7 @@ async fn a_panic_leaves_the_device_usable() {
 }
 
 #[tokio::test]
-async fn a_second_session_takes_over() {
+async fn second_session_replaces_first() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let first = daemon.connect_linked(json!({})).await;

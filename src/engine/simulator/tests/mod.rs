@@ -1,4 +1,4 @@
-//! The simulator against a daemon made of two fakes: a vault in memory and a list of what was told.
+//! Tests of the simulator with a vault, a media store and a recorder of events in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -16,29 +16,29 @@ use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::engine::{
-    ControlError, ControlVerb, Driver, EngineEvent, Inbound, InboundError, MemoryVault, Outgoing,
-    SendOutcome, Session, SessionContext, SessionEnd,
+    ControlContext, ControlError, ControlVerb, Driver, EngineEvent, Inbound, InboundError, MemoryVault,
+    Outgoing, SendOutcome, Session, SessionContext, SessionEnd,
 };
 
-mod changing;
-mod delivering;
+mod changes;
+mod control;
+mod delivery;
 mod files;
+mod generator;
 mod groups;
-mod keeping;
+mod history;
+mod inbound;
 mod linking;
+mod outbound;
 mod pairing;
-mod past;
-mod receiving;
+mod persistence;
 mod rich;
-mod scripted;
-mod sending;
-mod steering;
 
-/// Long enough for anything that happens at all.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Long enough to notice what should not happen.
-const MOMENT: Duration = Duration::from_millis(150);
-const ROOMY: u64 = 64 << 20;
+/// The longest wait for something that must happen.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+/// The wait after which something counts as absent.
+const SHORT_WAIT: Duration = Duration::from_millis(150);
+const LARGE: u64 = 64 << 20;
 
 struct TestClock(AtomicI64);
 
@@ -60,7 +60,7 @@ impl Random for Counting {
     }
 }
 
-/// Records what is told. Messages can be held back, or refused.
+/// Records events. Messages can be held back, or refused.
 struct Recorder {
     events: watch::Sender<Vec<EngineEvent>>,
     held: watch::Sender<bool>,
@@ -104,7 +104,7 @@ impl Recorder {
         self.all().into_iter().filter_map(body).collect()
     }
 
-    /// Acks in the order in which they were told.
+    /// Acks in the order of their delivery.
     fn acks(&self) -> Vec<i8> {
         let ack = |event| match event {
             EngineEvent::Receipt(receipt) => Some(receipt.ack.level()),
@@ -128,12 +128,13 @@ impl Recorder {
                 events.changed().await.unwrap();
             }
         };
-        let waited = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(waited.is_ok(), "never happened: {what}; told was {:?}", self.all());
+        let waited = tokio::time::timeout(MAX_WAIT, waiting).await;
+        assert!(waited.is_ok(), "never happened: {what}; events: {:?}", self.all());
     }
 
     async fn until_opened(&self) {
-        self.until("opened", |told| told.all().iter().any(|e| matches!(e, EngineEvent::Opened(_)))).await;
+        self.until("opened", |recorder| recorder.all().iter().any(|e| matches!(e, EngineEvent::Opened(_))))
+            .await;
     }
 }
 
@@ -142,14 +143,14 @@ struct Daemon {
     driver: Arc<SimulatorDriver>,
     vault: Arc<MemoryVault>,
     files: Arc<MemoryFiles>,
-    told: Arc<Recorder>,
+    recorder: Arc<Recorder>,
     clock: Arc<TestClock>,
     random: Arc<Counting>,
 }
 
 impl Daemon {
     fn start(dir: &std::path::Path) -> Self {
-        Self::with(dir, ROOMY, Arc::default(), 0)
+        Self::with(dir, LARGE, Arc::default(), 0)
     }
 
     fn with(dir: &std::path::Path, max_bytes: u64, vault: Arc<MemoryVault>, random: u64) -> Self {
@@ -157,15 +158,22 @@ impl Daemon {
         let random = Arc::new(Counting(AtomicU64::new(random)));
         let driver =
             SimulatorDriver::new(&dir.join("simulator"), max_bytes, clock.clone(), random.clone()).unwrap();
-        Self { driver: Arc::new(driver), vault, files: Arc::default(), told: Arc::default(), clock, random }
+        Self {
+            driver: Arc::new(driver),
+            vault,
+            files: Arc::default(),
+            recorder: Arc::default(),
+            clock,
+            random,
+        }
     }
 
-    /// The same device in a new process: what is in memory is gone.
+    /// The same device in a new process: only the vault, the media store and the ledger are left.
     async fn restart(self, dir: &std::path::Path) -> Self {
         self.driver.flush().await.unwrap();
-        let vault = Arc::clone(&self.vault);
+        let (vault, files) = (Arc::clone(&self.vault), Arc::clone(&self.files));
         drop(self);
-        Self::with(dir, ROOMY, vault, 1 << 40)
+        Self { files, ..Self::with(dir, LARGE, vault, 1 << 40) }
     }
 
     async fn open(&self, settings: Value) -> (Arc<dyn Session>, CancellationToken) {
@@ -177,7 +185,7 @@ impl Daemon {
             account: None,
             vault: self.vault.clone(),
             media: self.files.clone(),
-            inbound: self.told.clone(),
+            inbound: self.recorder.clone(),
             cancel: cancel.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -185,7 +193,7 @@ impl Daemon {
         (self.driver.open(context).await.unwrap(), cancel)
     }
 
-    /// A session that runs.
+    /// A running session.
     async fn connect(&self, settings: Value) -> Running {
         let (session, cancel) = self.open(settings).await;
         let mut task = JoinSet::new();
@@ -193,31 +201,50 @@ impl Daemon {
         Running { session, cancel, task }
     }
 
-    /// A session that runs and was linked by a phone that scans at once.
+    /// A running session, linked by an automatic scan.
     async fn connect_linked(&self, mut settings: Value) -> Running {
         settings["autoScanMs"] = json!(0);
         let running = self.connect(settings).await;
-        self.told.until_opened().await;
+        self.recorder.until_opened().await;
         running
     }
 
+    fn context(&self) -> ControlContext {
+        ControlContext { device: device(), vault: self.vault.clone(), media: self.files.clone() }
+    }
+
+    /// The number of undelivered messages in the vault.
+    fn stored_messages(&self) -> usize {
+        let values = self.vault.0.lock().unwrap();
+        values.keys().filter(|key| key.starts_with("simulator/message/")).count()
+    }
+
+    async fn until_stored(&self, messages: usize) {
+        let waiting = async {
+            while self.stored_messages() != messages {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(MAX_WAIT, waiting).await.expect("the vault has other messages");
+    }
+
     async fn post(&self, name: &str, body: Value) -> Result<Value, ControlError> {
-        self.driver.control(&device(), ControlVerb::Post(name), body).await
+        self.driver.control(self.context(), ControlVerb::Post(name), body).await
     }
 
     async fn network(&self) -> Value {
-        self.driver.control(&device(), ControlVerb::Get("network"), Value::Null).await.unwrap()
+        self.driver.control(self.context(), ControlVerb::Get("network"), Value::Null).await.unwrap()
     }
 
     async fn say(&self, body: &str) -> Result<Value, ControlError> {
         self.post("incoming", json!({ "from": "+1 555 011-0001", "body": body })).await
     }
 
-    /// A control call that runs beside the test.
+    /// A control request in a task.
     fn posting(&self, name: &'static str, body: Value) -> JoinSet<Result<Value, ControlError>> {
-        let driver = Arc::clone(&self.driver);
+        let (driver, context) = (Arc::clone(&self.driver), self.context());
         let mut task = JoinSet::new();
-        task.spawn(async move { driver.control(&device(), ControlVerb::Post(name), body).await });
+        task.spawn(async move { driver.control(context, ControlVerb::Post(name), body).await });
         task
     }
 }
@@ -230,7 +257,7 @@ struct Running {
 
 impl Running {
     async fn ended(mut self) -> SessionEnd {
-        let ended = tokio::time::timeout(PATIENCE, self.task.join_next()).await;
+        let ended = tokio::time::timeout(MAX_WAIT, self.task.join_next()).await;
         ended.expect("the session never ended").unwrap().unwrap()
     }
 
@@ -244,7 +271,7 @@ impl Running {
     }
 
     async fn hand_over(&self, outgoing: Outgoing) -> SendOutcome {
-        tokio::time::timeout(PATIENCE, self.session.send(outgoing)).await.expect("send never returned")
+        tokio::time::timeout(MAX_WAIT, self.session.send(outgoing)).await.expect("send never returned")
     }
 }
 
@@ -274,7 +301,7 @@ fn code_of(error: ControlError) -> &'static str {
     }
 }
 
-/// The code of whatever became of a message.
+/// The outcome of a send, and its code.
 fn outcome(outcome: &SendOutcome) -> (&'static str, &'static str) {
     match outcome {
         SendOutcome::Sent { .. } => ("sent", ""),

@@ -1,19 +1,19 @@
-//! Codes that are typed on the phone.
+//! Pairing codes.
 
 use super::*;
 use crate::engine::{PairingCode, SessionError};
 
 async fn shown(daemon: &Daemon, number: usize) {
-    let mut events = daemon.told.events.subscribe();
+    let mut events = daemon.recorder.events.subscribe();
     events.wait_for(|events| events.len() == number).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_typed_code_links_the_phone_that_it_is_for() {
+async fn pairing_code_links_its_phone() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("a code", |told| !told.codes().is_empty()).await;
+    daemon.recorder.until("a code", |recorder| !recorder.codes().is_empty()).await;
     let code = running.session.pairing_code("15550100007").await.unwrap().code;
     let (first, last) = code.split_once('-').unwrap();
     for half in [first, last] {
@@ -25,7 +25,7 @@ async fn a_typed_code_links_the_phone_that_it_is_for() {
     let account = daemon.post("pair", json!({ "code": typed, "clientName": "Till" })).await.unwrap();
 
     assert_eq!(account, json!({ "phoneNumber": "15550100007", "clientName": "Till" }));
-    daemon.told.until_opened().await;
+    daemon.recorder.until_opened().await;
     let again = daemon.post("pair", json!({ "code": code })).await;
     assert_eq!(code_of(again.unwrap_err()), "pairing_code_expired");
     let late = running.session.pairing_code("15550100007").await;
@@ -34,7 +34,7 @@ async fn a_typed_code_links_the_phone_that_it_is_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_newest_code_is_accepted_and_only_while_codes_are_shown() {
+async fn only_newest_pairing_code_is_accepted_while_linking() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let (session, cancel) = daemon.open(json!({})).await;
@@ -59,14 +59,14 @@ async fn only_the_newest_code_is_accepted_and_only_while_codes_are_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_phone_that_scans_by_itself_types_the_code_that_was_asked_for() {
+async fn auto_scan_prefers_pairing_code() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect(json!({ "autoScanMs": 30_000 })).await;
     shown(&daemon, 1).await;
     running.session.pairing_code("15550100042").await.unwrap();
     shown(&daemon, 2).await;
-    let last = daemon.told.all().pop().unwrap();
+    let last = daemon.recorder.all().pop().unwrap();
     assert!(matches!(&last, EngineEvent::Scanned(a) if a.phone_number == "15550100042"), "{last:?}");
     drop(running);
 }

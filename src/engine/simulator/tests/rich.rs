@@ -1,4 +1,4 @@
-//! Files, places, cards and polls that go out, and what the network shows of them.
+//! Sent files, places, cards and polls, as the ledger shows them.
 
 use super::files::Failing;
 use super::*;
@@ -16,7 +16,7 @@ fn with(id: &str, body: &str, content: Content) -> Outgoing {
 }
 
 #[tokio::test]
-async fn a_file_is_read_to_its_end_and_shown_by_what_arrived() {
+async fn sent_file_is_shown_with_received_hash_and_size() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -36,7 +36,7 @@ async fn a_file_is_read_to_its_end_and_shown_by_what_arrived() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_does_not_arrive() {
+async fn unreadable_file_leaves_no_copy() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -60,7 +60,7 @@ async fn a_file_that_cannot_be_read_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn places_cards_and_polls_are_shown_as_they_were_sent() {
+async fn places_cards_and_polls_are_shown_as_sent() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -87,7 +87,7 @@ async fn places_cards_and_polls_are_shown_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn quotes_mentions_and_forwards_are_shown_where_there_are_any() {
+async fn quotes_mentions_and_forwards_are_shown() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -110,29 +110,5 @@ async fn quotes_mentions_and_forwards_are_shown_where_there_are_any() {
     assert_eq!(sent[1]["quotedNetworkId"], "N7");
     assert_eq!(sent[1]["mentions"], json!([CONTACT]));
     assert_eq!(sent[1]["forwarded"], true);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn lines_of_an_older_version_are_still_read() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("simulator")).unwrap();
-    let old = [
-        r#"{"device":"shop-1","kind":"linked","phoneNumber":"15550100001","clientName":"Till"}"#,
-        r#"{"device":"shop-1","kind":"sent","networkId":"A1","to":"15550110001@c.us","body":"x","at":5}"#,
-        r#"{"device":"shop-1","kind":"incoming","no":3,"networkId":"N1","chat":"15550110001@c.us","from":"15550110001@c.us","body":"waits","timestamp":6}"#,
-    ];
-    std::fs::write(dir.path().join("simulator/network.jsonl"), old.join("\n") + "\n").unwrap();
-    let daemon = Daemon::start(dir.path());
-    daemon.vault.0.lock().unwrap().insert(
-        "simulator/session".into(),
-        br#"{"phoneNumber":"15550100001","clientName":"Till","synchronised":true}"#.to_vec(),
-    );
-
-    let running = daemon.connect(json!({})).await;
-
-    daemon.told.until("what waited", |told| told.bodies() == ["waits"]).await;
-    let sent = daemon.network().await["sent"].clone();
-    assert_eq!((&sent[0]["networkId"], &sent[0]["type"]), (&json!("A1"), &json!("chat")));
     running.stop().await;
 }

@@ -1,6 +1,9 @@
-//! What a fresh link synchronises: contacts, groups, and history of all sorts.
+//! The history synchronisation after linking: contacts, groups and earlier messages, in batches.
+//!
+//! Ids depend on the seed only, so that a repeated synchronisation stores nothing twice.
 
-use super::script;
+use super::generator;
+use super::network_message::id_of;
 use super::settings::Settings;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
@@ -8,50 +11,49 @@ use crate::domain::content::{Content, Location};
 use crate::domain::device::Account;
 use crate::domain::event::HistoryPhase;
 use crate::domain::group::Group;
-use crate::domain::ids::MessageId;
 use crate::engine::{EngineEvent, Incoming, IncomingChange, Quoted};
 
-/// Contacts or messages that are told at once.
+/// Contacts or messages in one event.
 const BATCH: usize = 200;
-/// Groups that are told at once; each has many members.
+/// Groups in one event; each has many members.
 const GROUP_BATCH: usize = 20;
-/// Between two messages of the history.
+/// Milliseconds between two messages.
 const STEP_MS: i64 = 60_000;
-/// How far back a message quotes.
+/// The number of earlier messages among which a quoted one is searched.
 const REACH: usize = 60;
-/// Shorter histories have no reaction.
+/// The length from which a history has a reaction.
 const REACTION_FROM: usize = 10;
 
-/// What is synchronised, and for whom.
+/// The input of a synchronisation.
 #[derive(Clone, Copy)]
-pub(super) struct Past<'a> {
+pub(super) struct HistorySync<'a> {
     pub(super) settings: &'a Settings,
     pub(super) account: &'a Account,
-    /// Those that the account is in.
+    /// The groups that the account is in.
     pub(super) groups: &'a [Group],
     pub(super) seed: u64,
     pub(super) now: Millis,
 }
 
-impl<'a> Past<'a> {
-    /// Everything, batch by batch, with how far it is after each. Nothing at all when there is nothing.
+impl<'a> HistorySync<'a> {
+    /// All batches, each followed by its progress; no event when there is no history.
     pub(super) fn events(self) -> impl Iterator<Item = EngineEvent> + Send + 'a {
-        let contacts = script::contact_count(self.settings);
+        let contacts = generator::contact_count(self.settings);
         let history = usize::try_from(self.settings.history).unwrap_or(0);
         let contact = move |at| {
-            let (id, name) = script::contact(self.settings, at)?;
+            let (id, name) = generator::contact(self.settings, at)?;
             Some(ContactUpdate { id, address_book_name: name, pushname: None, lid: None })
         };
-        let told_contacts = batches(contacts, BATCH, contact).flat_map(progress(
+        let contact_events = batches(contacts, BATCH, contact).flat_map(progress(
             HistoryPhase::Contacts,
             contacts,
             EngineEvent::Contacts,
         ));
         let groups = self.groups.len();
-        let told_groups = batches(groups, GROUP_BATCH, move |at| self.groups.get(at).cloned()).flat_map(
+        let group_events = batches(groups, GROUP_BATCH, move |at| self.groups.get(at).cloned()).flat_map(
             progress(HistoryPhase::Groups, groups, |groups| EngineEvent::Groups { groups, complete: false }),
         );
-        let told_messages = batches(history, BATCH, move |at| self.message(at)).flat_map(progress(
+        let message_events = batches(history, BATCH, move |at| self.message(at)).flat_map(progress(
             HistoryPhase::Messages,
             history,
             EngineEvent::History,
@@ -60,11 +62,10 @@ impl<'a> Past<'a> {
         let reaction = reaction.map(|reaction| EngineEvent::PastChanges(vec![reaction]));
         let complete = (contacts + groups + history > 0)
             .then(|| step(HistoryPhase::Complete, history as u64, history as u64));
-        told_contacts.chain(told_groups).chain(told_messages).chain(reaction).chain(complete)
+        contact_events.chain(group_events).chain(message_events).chain(reaction).chain(complete)
     }
 
-    /// Message number `at`, oldest first. Its id depends on the seed and its place only, so that history that
-    /// is told twice is stored once.
+    /// Message number `at`, oldest first.
     fn message(&self, at: usize) -> Option<Incoming> {
         let mut message = self.text(at)?;
         match at % 10 {
@@ -79,7 +80,7 @@ impl<'a> Past<'a> {
     }
 
     fn text(&self, at: usize) -> Option<Incoming> {
-        let (person, notify_name) = script::writer(self.settings, at)?;
+        let (person, notify_name) = generator::writer(self.settings, at)?;
         let in_group = !self.groups.is_empty() && at % 3 == 2;
         let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0));
         let chat = group.filter(|_| in_group).map_or_else(|| person.clone(), |group| group.id.clone());
@@ -92,17 +93,17 @@ impl<'a> Past<'a> {
         Some(Incoming { from_me, notify_name: notify_name.filter(|_| !from_me), ..text })
     }
 
-    /// The last text before in the same chat.
+    /// The previous text in the same chat.
     fn quoted(&self, at: usize, message: &Incoming) -> Option<Quoted> {
         let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
         let earlier = before.filter_map(|at| self.text(at)).find(|text| text.chat == message.chat)?;
         Some(Quoted { id: id_of(&earlier), author: earlier.from, body: earlier.body })
     }
 
-    /// Somebody reacted to what the account wrote last.
+    /// A reaction to the last message of the account.
     fn reaction(&self, last: usize) -> Option<IncomingChange> {
         let ours = (0..=last).rev().filter_map(|at| self.text(at)).find(|text| text.from_me)?;
-        let (from, _) = script::writer(self.settings, last)?;
+        let (from, _) = generator::writer(self.settings, last)?;
         let at = ours.timestamp.plus(STEP_MS / 2);
         Some(IncomingChange::Reaction {
             id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at
@@ -110,17 +111,7 @@ impl<'a> Past<'a> {
     }
 }
 
-fn id_of(message: &Incoming) -> MessageId {
-    let by_member = message.chat.is_group() && !message.from_me;
-    MessageId {
-        from_me: message.from_me,
-        chat: message.chat.clone(),
-        network: message.network_id.clone(),
-        participant: by_member.then(|| message.from.clone()),
-    }
-}
-
-/// Somewhere in the middle of an ocean.
+/// A place in the ocean.
 fn place(at: usize) -> Location {
     let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
     Location { latitude: 30.0 + off, longitude: -40.0 - off, description: Some(format!("Buoy {}", at + 1)) }
@@ -137,7 +128,7 @@ fn batches<T>(
     })
 }
 
-/// A batch, and how far it brings its phase.
+/// Turns a batch into its event and the progress after it.
 fn progress<T>(
     phase: HistoryPhase,
     total: usize,

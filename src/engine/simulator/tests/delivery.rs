@@ -1,42 +1,42 @@
-//! What comes in: acknowledged when durable, delivered again until then.
+//! Delivery to the daemon: acknowledged when ingested, repeated until then.
 
 use super::*;
 
 #[tokio::test]
-async fn incoming_answers_only_when_the_daemon_has_it() {
+async fn incoming_answers_after_daemon_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let _running = daemon.connect_linked(json!({})).await;
-    daemon.told.held.send_replace(true);
+    daemon.recorder.held.send_replace(true);
     let mut call =
         daemon.posting("incoming", json!({ "from": "15550110001", "body": "hi", "networkId": "N1" }));
 
-    assert!(tokio::time::timeout(MOMENT, call.join_next()).await.is_err());
+    assert!(tokio::time::timeout(SHORT_WAIT, call.join_next()).await.is_err());
     assert_eq!(daemon.network().await["acknowledged"], json!([]));
 
-    daemon.told.held.send_replace(false);
+    daemon.recorder.held.send_replace(false);
     let answer = call.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(answer, json!({ "messageId": "false_15550110001@c.us_N1" }));
-    assert_eq!(daemon.told.bodies(), ["hi"]);
+    assert_eq!(daemon.recorder.bodies(), ["hi"]);
     assert_eq!(daemon.network().await["acknowledged"], json!(["N1"]));
 }
 
 #[tokio::test]
-async fn what_was_not_acknowledged_comes_again_after_a_kill() {
+async fn unacknowledged_message_is_redelivered_after_kill() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
     daemon.say("one").await.unwrap();
-    daemon.told.held.send_replace(true);
+    daemon.recorder.held.send_replace(true);
     let two = daemon.posting("incoming", json!({ "from": "15550110001", "body": "two" }));
     let three = daemon.posting("incoming", json!({ "from": "15550110001", "body": "three" }));
-    tokio::time::sleep(MOMENT).await;
+    tokio::time::sleep(SHORT_WAIT).await;
     drop((two, three, running));
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("both", |told| told.bodies().len() == 2).await;
-    let mut bodies = daemon.told.bodies();
+    daemon.recorder.until("both", |recorder| recorder.bodies().len() == 2).await;
+    let mut bodies = daemon.recorder.bodies();
     bodies.sort();
     assert_eq!(bodies, ["three", "two"]);
     daemon.say("four").await.unwrap();
@@ -46,27 +46,27 @@ async fn what_was_not_acknowledged_comes_again_after_a_kill() {
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
     daemon.say("five").await.unwrap();
-    assert_eq!(daemon.told.bodies(), ["five"]);
+    assert_eq!(daemon.recorder.bodies(), ["five"]);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_daemon_that_cannot_store_gets_the_message_later() {
+async fn message_is_redelivered_after_store_failure() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
-    daemon.told.refuses.store(true, Ordering::Relaxed);
+    daemon.recorder.refuses.store(true, Ordering::Relaxed);
     let mut call = daemon.posting("incoming", json!({ "from": "15550110001", "body": "hi" }));
     assert_eq!(running.ended().await, SessionEnd::LinkLost(crate::domain::reason::Reason::EngineError));
 
-    daemon.told.refuses.store(false, Ordering::Relaxed);
+    daemon.recorder.refuses.store(false, Ordering::Relaxed);
     let _running = daemon.connect(json!({})).await;
     assert!(call.join_next().await.unwrap().unwrap().is_ok());
-    assert_eq!(daemon.told.bodies(), ["hi"]);
+    assert_eq!(daemon.recorder.bodies(), ["hi"]);
 }
 
 #[tokio::test]
-async fn the_same_id_twice_is_delivered_twice() {
+async fn repeated_network_id_is_delivered_twice() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let _running = daemon.connect_linked(json!({})).await;
@@ -76,17 +76,17 @@ async fn the_same_id_twice_is_delivered_twice() {
             .await
             .unwrap();
     }
-    assert_eq!(daemon.told.bodies(), ["hi", "hi"]);
+    assert_eq!(daemon.recorder.bodies(), ["hi", "hi"]);
     assert_eq!(daemon.network().await["acknowledged"], json!(["N1"]));
 
     daemon.post("fault", json!({ "kind": "duplicate_incoming" })).await.unwrap();
     daemon.say("twice").await.unwrap();
     daemon.say("once").await.unwrap();
-    assert_eq!(daemon.told.bodies()[2..], ["twice", "twice", "once"]);
+    assert_eq!(daemon.recorder.bodies()[2..], ["twice", "twice", "once"]);
 }
 
 #[tokio::test]
-async fn in_a_group_the_member_is_the_sender() {
+async fn group_message_has_member_as_sender() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let _running = daemon.connect_linked(json!({ "contacts": [{ "id": CONTACT, "name": "Bakery" }] })).await;
@@ -98,7 +98,7 @@ async fn in_a_group_the_member_is_the_sender() {
     for body in bodies {
         let answer = daemon.post("incoming", body).await.unwrap();
         assert_eq!(answer["messageId"], format!("false_{group}_G1_{CONTACT}"));
-        let last = daemon.told.all().pop().unwrap();
+        let last = daemon.recorder.all().pop().unwrap();
         let EngineEvent::Message(message) = last else { panic!("{last:?}") };
         assert_eq!(
             (message.chat.to_string(), message.from.to_string()),
@@ -109,7 +109,7 @@ async fn in_a_group_the_member_is_the_sender() {
 }
 
 #[tokio::test]
-async fn a_stalled_network_is_silent_until_it_is_over() {
+async fn stalled_network_is_silent_until_stall_ends() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -118,8 +118,8 @@ async fn a_stalled_network_is_silent_until_it_is_over() {
     let mut sending = JoinSet::new();
     let session = Arc::clone(&running.session);
     sending.spawn(async move { session.send(outgoing(CONTACT, "A1", "out")).await });
-    assert!(tokio::time::timeout(MOMENT, call.join_next()).await.is_err());
-    assert!(tokio::time::timeout(MOMENT, sending.join_next()).await.is_err());
+    assert!(tokio::time::timeout(SHORT_WAIT, call.join_next()).await.is_err());
+    assert!(tokio::time::timeout(SHORT_WAIT, sending.join_next()).await.is_err());
     assert_eq!(daemon.network().await["sent"], json!([]));
 
     daemon.post("fault", json!({ "kind": "stall", "count": 0 })).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_stalled_network_is_silent_until_it_is_over() {
 }
 
 #[tokio::test]
-async fn typing_presence_and_receipts_are_told_as_asked() {
+async fn typing_presence_and_receipts_are_delivered() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let typing = json!({ "from": "15550110001", "kind": "audio", "on": true });
@@ -141,17 +141,17 @@ async fn typing_presence_and_receipts_are_told_as_asked() {
         let body = json!({ "messageId": format!("true_{CONTACT}_A1"), "ack": ack });
         daemon.post("receipt", body).await.unwrap();
     }
-    assert_eq!(daemon.told.acks(), [3, 2, -1]);
-    let told = daemon.told.all();
-    assert!(told.iter().any(|e| matches!(e, EngineEvent::Typing { on: true, .. })));
-    assert!(told.iter().any(|e| matches!(e, EngineEvent::Presence { last_seen: Some(Millis(9)), .. })));
+    assert_eq!(daemon.recorder.acks(), [3, 2, -1]);
+    let events = daemon.recorder.all();
+    assert!(events.iter().any(|e| matches!(e, EngineEvent::Typing { on: true, .. })));
+    assert!(events.iter().any(|e| matches!(e, EngineEvent::Presence { last_seen: Some(Millis(9)), .. })));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_for_a_stopped_device_waits_for_it() {
+async fn message_for_stopped_device_waits() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
-    let mut events = daemon.told.events.subscribe();
+    let mut events = daemon.recorder.events.subscribe();
     let running = daemon.connect(json!({ "autoScanMs": 0 })).await;
     events.wait_for(|e| e.iter().any(|e| matches!(e, EngineEvent::Opened(_)))).await.unwrap();
     running.stop().await;
@@ -160,6 +160,6 @@ async fn a_message_for_a_stopped_device_waits_for_it() {
 
     let running = daemon.connect(json!({})).await;
     events.wait_for(|e| e.iter().any(|e| matches!(e, EngineEvent::Message(_)))).await.unwrap();
-    assert_eq!(daemon.told.bodies(), ["later"]);
+    assert_eq!(daemon.recorder.bodies(), ["later"]);
     running.stop().await;
 }

@@ -1,24 +1,34 @@
-//! Codes that are typed on the phone in place of scanning one.
+//! Pairing codes, which are typed on the phone instead of scanning a QR code.
+//!
+//! One code is valid at a time, for at most three minutes.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::device::ScanError;
 use crate::domain::clock::Random;
 use crate::engine::PairingCode;
 
-/// What such codes are made of: no letters and digits that look alike.
+/// The reason why a code was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScanError {
+    /// No code is shown.
+    NoCode,
+    Expired,
+    Unknown,
+}
+
+/// The characters of a code; similar letters and digits are left out.
 const ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
 const LENGTH: usize = 8;
 /// How long a phone accepts one.
 const VALID: Duration = Duration::from_secs(180);
-/// Codes that are remembered, to say that they are too old.
-const PAST: usize = 12;
+/// Past codes that are remembered, to be refused as expired.
+const MAX_PAST: usize = 12;
 
-/// The codes of one device.
+/// The pairing codes of one device.
 #[derive(Default)]
-pub(super) struct TypedCodes {
+pub(super) struct PairingCodes {
     current: Option<Current>,
     past: Vec<String>,
 }
@@ -29,8 +39,8 @@ struct Current {
     expires: Instant,
 }
 
-impl TypedCodes {
-    /// A new code in place of the one before, as people read it: `ABCD-1234`. None is valid after `end`.
+impl PairingCodes {
+    /// Replaces the code by a new one, in the form `ABCD-1234`. No code is valid after `end`.
     pub(super) fn offer(
         &mut self,
         phone_number: &str,
@@ -51,13 +61,13 @@ impl TypedCodes {
         PairingCode { code: shown, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// The number that the current code is for.
+    /// The phone number of the current code.
     pub(super) fn number(&self, now: Instant) -> Option<String> {
         let current = self.current.as_ref().filter(|current| current.expires > now)?;
         Some(current.phone_number.clone())
     }
 
-    /// Takes a code as it was typed, and tells for which number it is.
+    /// Accepts a typed code and returns its phone number.
     pub(super) fn accept(&mut self, typed: &str, now: Instant) -> Result<String, ScanError> {
         let letters = typed.chars().filter(|c| !matches!(c, '-' | ' '));
         let code: String = letters.map(|c| c.to_ascii_uppercase()).collect();
@@ -71,10 +81,10 @@ impl TypedCodes {
         phone_number.ok_or(ScanError::Expired)
     }
 
-    /// The current code is accepted no longer.
+    /// Expires the current code.
     pub(super) fn retire(&mut self) {
         let Some(current) = self.current.take() else { return };
-        if self.past.len() >= PAST {
+        if self.past.len() >= MAX_PAST {
             self.past.remove(0);
         }
         self.past.push(current.code);

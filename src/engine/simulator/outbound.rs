@@ -1,37 +1,31 @@
-//! How a message goes out: a copy arrives in the network, then receipts come back.
+//! Sends a message: its copies are recorded in the ledger, and receipts come back.
 //!
-//! A copy is on disk in the journal before it counts as arrived. `Sent` is the network's own
-//! acknowledgement: it is answered `ackServerMs` after the arrival, and no receipt of level 1 follows.
-//! The receipts of the recipient's device and of reading come through [`Session::run`], measured from the
-//! arrival too. Those that are due while the device is away wait until it is back; they are kept in memory,
-//! so that a daemon that is killed does not hear them again.
-//!
-//! [`Session::run`]: crate::engine::Session::run
+//! A copy is on disk before it counts as arrived. `Sent` is the network's own acknowledgement, `ackServerMs`
+//! after the arrival. Later receipts are scheduled in memory, so that a kill loses them.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::{self, Rich};
-use super::control::MAX_BODY;
-use super::entries::{Copy, Entry};
-use super::faults::{FaultKind, Manner};
-use super::journal::Durability;
-use super::queue::Due;
-use super::script;
+use super::content::{self, MAX_BODY, MessageParts};
+use super::delivery_queue::Due;
+use super::faults::{FaultKind, FaultMode};
+use super::generator;
+use super::network_view::Entry;
 use super::session::SimulatorSession;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, IncomingReceipt, Outgoing, SendError, SendOutcome};
 
-/// After the message was read, or arrived where nothing is read, until a contact answers it.
+/// Between the read receipt and the echo.
 const ECHO_AFTER_READ_MS: u64 = 100;
+/// Between the arrival and the echo, where messages are never read.
 const ECHO_UNREAD_MS: u64 = 300;
 
 impl SimulatorSession {
     /// See [`crate::engine::Session::send`].
-    pub(super) async fn send_out(&self, message: Outgoing) -> SendOutcome {
+    pub(super) async fn send_message(&self, message: Outgoing) -> SendOutcome {
         match self.try_send(message).await {
             Ok(participants) => SendOutcome::Sent { participants },
             Err(outcome) => outcome,
@@ -40,36 +34,36 @@ impl SimulatorSession {
 
     async fn try_send(&self, message: Outgoing) -> Result<Vec<Jid>, SendOutcome> {
         self.reach_network().await?;
-        let unknown = self.device.strike(FaultKind::SendUnknown);
-        if unknown == Some(Manner::Lost) {
+        let unknown = self.device.take_fault(FaultKind::SendUnknown);
+        if unknown == Some(FaultMode::Lost) {
             return Err(lost_while_sending());
         }
         if unknown.is_none() {
-            self.refused(&message)?;
+            self.ensure_accepted(&message)?;
         }
         let participants = self.participants(&message.chat).await?;
-        let rich = self.uploaded(&message).await?;
+        let parts = self.upload_file(&message).await?;
         let arrival = Arrival { instant: Instant::now(), at: self.clock.now() };
-        self.arrive(&message, rich, arrival.at).await?;
+        self.record_arrival(&message, &parts, arrival.at).await?;
         if self.device.is_first_copy(&message.chat, &message.id.network) {
             self.schedule(&message, &participants, arrival);
         }
         if unknown.is_some() {
             return Err(lost_while_sending());
         }
-        self.network_answers(arrival.instant).await?;
+        self.wait_for_server_ack(arrival.instant).await?;
         Ok(participants)
     }
 
-    /// Waits out a stall and a slow link; nothing has left yet.
+    /// Waits for the end of a stall and of a slow link; nothing has left yet.
     async fn reach_network(&self) -> Result<(), SendOutcome> {
         let offline = || transient("not_connected", "the device is not connected to its network");
         if !self.is_online() {
             return Err(offline());
         }
         let way = async {
-            self.device.stall_over().await;
-            if let Some(Manner::Delay(delay)) = self.device.strike(FaultKind::SlowSend) {
+            self.device.wait_out_stall().await;
+            if let Some(FaultMode::Delay(delay)) = self.device.take_fault(FaultKind::SlowSend) {
                 tokio::time::sleep(delay).await;
             }
         };
@@ -80,15 +74,17 @@ impl SimulatorSession {
         }
     }
 
-    fn refused(&self, message: &Outgoing) -> Result<(), SendOutcome> {
-        if self.device.strike(FaultKind::SendTransient).is_some() {
+    fn ensure_accepted(&self, message: &Outgoing) -> Result<(), SendOutcome> {
+        if self.device.take_fault(FaultKind::SendTransient).is_some() {
             return Err(transient("recipient_unavailable", "the recipient cannot be reached now"));
         }
-        if self.device.strike(FaultKind::SendPermanent).is_some() || !script::is_on_network(&message.chat) {
+        if self.device.take_fault(FaultKind::SendPermanent).is_some()
+            || !generator::is_on_network(&message.chat)
+        {
             return Err(permanent("not_on_network", "the recipient is not on the network"));
         }
         if message.body.len() > MAX_BODY {
-            return Err(permanent("message_too_large", "the network takes texts of at most 65536 bytes"));
+            return Err(permanent("message_too_large", "a text has at most 65536 bytes"));
         }
         match message.chat.kind() {
             JidKind::Person | JidKind::Lid | JidKind::Group => Ok(()),
@@ -98,32 +94,36 @@ impl SimulatorSession {
         }
     }
 
-    /// Who a message to a group goes to: somebody, when the network does not know the group.
+    /// The recipients of a message to a group; an unknown group has default members.
     async fn participants(&self, chat: &Jid) -> Result<Vec<Jid>, SendOutcome> {
         if !chat.is_group() {
             return Ok(Vec::new());
         }
-        let world = self.device.world();
-        if let Some(circle) = self.device.groups.known(&world, chat).await {
-            return circle
-                .others(world.me.as_ref())
+        let context = self.device.group_context();
+        if let Some(group) = self.device.groups.get(&context, chat).await {
+            return group
+                .others(context.me.as_ref())
                 .ok_or_else(|| permanent("not_in_group", "the account is not in this group"));
         }
-        Ok(script::extras(&self.settings))
+        Ok(generator::default_members(&self.settings))
     }
 
-    async fn arrive(&self, message: &Outgoing, rich: Rich, at: Millis) -> Result<(), SendOutcome> {
-        let network_id = message.id.network.clone();
-        let copy = Copy { network_id, to: message.chat.clone(), body: message.body.clone(), at, rich };
-        let noted = self.network.journal.append(&self.device.id, Entry::Sent(&copy), Durability::Synced);
-        noted.await.map_err(|error| {
-            tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a copy");
+    async fn record_arrival(
+        &self,
+        message: &Outgoing,
+        parts: &MessageParts,
+        at: Millis,
+    ) -> Result<(), SendOutcome> {
+        let (network_id, to, body) = (&message.id.network, &message.chat, message.body.as_str());
+        let recorded = self.record(Entry::Sent { network_id, to, body, at, parts }).await;
+        recorded.map_err(|error| {
+            tracing::warn!(device = %self.device.id, %error, "sent message not recorded");
             transient("network_storage", "the simulated network could not store the message")
         })
     }
 
     /// Waits for the network's own acknowledgement.
-    async fn network_answers(&self, arrival: Instant) -> Result<(), SendOutcome> {
+    async fn wait_for_server_ack(&self, arrival: Instant) -> Result<(), SendOutcome> {
         let Some(delay) = self.settings.ack_server_ms else {
             self.gone.cancelled().await;
             return Err(lost_while_sending());
@@ -142,7 +142,7 @@ impl SimulatorSession {
         let device = self.settings.ack_device_ms.map(|ms| (Ack::Device, ms));
         let read = self.settings.ack_read_ms.map(|ms| (Ack::Read, ms));
         let receipts = match (device, read) {
-            (Some(device), Some(read)) if self.device.strike(FaultKind::ReorderReceipts).is_some() => {
+            (Some(device), Some(read)) if self.device.take_fault(FaultKind::ReorderReceipts).is_some() => {
                 [Some((Ack::Read, device.1)), Some((Ack::Device, read.1))]
             }
             other => [other.0, other.1],
@@ -169,21 +169,21 @@ impl SimulatorSession {
             timestamp: due.at,
             error: None,
         };
-        self.device.note(due.instant, Due::tell(EngineEvent::Receipt(receipt)), None);
+        self.device.schedule(due.instant, Due::event(EngineEvent::Receipt(receipt)), None);
     }
 
     fn schedule_echo(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {
         let delay =
             self.settings.ack_read_ms.map_or(ECHO_UNREAD_MS, |ms| ms.saturating_add(ECHO_AFTER_READ_MS));
-        let mut body = format!("echo: {}", content::gist(message));
+        let mut body = format!("echo: {}", content::summary(message));
         body.truncate(body.floor_char_boundary(MAX_BODY));
         let from = participants.first().unwrap_or(&message.chat).clone();
         let echo = Due::Echo { chat: message.chat.clone(), from, body };
-        self.device.note(arrival.after(delay).instant, echo, None);
+        self.device.schedule(arrival.after(delay).instant, echo, None);
     }
 }
 
-/// A moment, on the timer's clock and by the time of day.
+/// The moment of an arrival, by the timer and by the wall clock.
 #[derive(Clone, Copy)]
 struct Arrival {
     instant: Instant,

@@ -1,4 +1,4 @@
-//! What goes out: the four outcomes, copies, and receipts.
+//! Sent messages: the four outcomes, copies, and receipts.
 
 use super::*;
 use crate::domain::event::TypingKind;
@@ -7,7 +7,7 @@ use crate::engine::{Answer, Query, SessionError};
 
 const GROUP: &str = "120363000000000001@g.us";
 
-/// `(networkId, arrivals, shown)` of each message that the network saw.
+/// `(networkId, arrivals, shown)` of each message in the ledger.
 async fn copies(daemon: &Daemon) -> Vec<(String, u64, u64)> {
     let network = daemon.network().await;
     let copy = |m: &Value| {
@@ -18,13 +18,13 @@ async fn copies(daemon: &Daemon) -> Vec<(String, u64, u64)> {
 }
 
 #[tokio::test]
-async fn a_message_arrives_then_is_delivered_then_read() {
+async fn sent_message_gets_both_receipts() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
     assert_eq!(running.send(CONTACT, "A1", "hello").await, SENT);
-    daemon.told.until("both receipts", |told| told.acks().len() == 2).await;
-    assert_eq!(daemon.told.acks(), [2, 3]);
+    daemon.recorder.until("both receipts", |recorder| recorder.acks().len() == 2).await;
+    assert_eq!(daemon.recorder.acks(), [2, 3]);
     let sent = daemon.network().await["sent"].clone();
     assert_eq!(sent[0]["to"], CONTACT);
     assert_eq!(sent[0]["body"], "hello");
@@ -33,7 +33,7 @@ async fn a_message_arrives_then_is_delivered_then_read() {
 }
 
 #[tokio::test]
-async fn a_second_copy_arrives_but_is_not_shown() {
+async fn second_copy_is_counted_but_not_shown() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -45,14 +45,14 @@ async fn a_second_copy_arrives_but_is_not_shown() {
     assert_eq!(outcome(&running.send(CONTACT, "A2", "y").await).0, "unknown");
     assert_eq!(copies(&daemon).await, [("A1".to_owned(), 2, 1)]);
 
-    daemon.told.until("the receipts", |told| told.acks().len() == 2).await;
-    tokio::time::sleep(MOMENT).await;
-    assert_eq!(daemon.told.acks(), [2, 3], "a second copy brings no second receipts");
+    daemon.recorder.until("the receipts", |recorder| recorder.acks().len() == 2).await;
+    tokio::time::sleep(SHORT_WAIT).await;
+    assert_eq!(daemon.recorder.acks(), [2, 3], "a second copy brings no second receipts");
     running.stop().await;
 }
 
 #[tokio::test]
-async fn refusals_leave_no_copy() {
+async fn refused_message_leaves_no_copy() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -77,7 +77,7 @@ async fn refusals_leave_no_copy() {
 }
 
 #[tokio::test]
-async fn a_link_that_breaks_before_the_answer_leaves_the_outcome_unknown() {
+async fn link_lost_before_answer_is_unknown_outcome() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": null })).await;
@@ -93,33 +93,33 @@ async fn a_link_that_breaks_before_the_answer_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn receipts_can_come_in_the_wrong_order() {
+async fn reorder_fault_swaps_receipts() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
     daemon.post("fault", json!({ "kind": "reorder_receipts" })).await.unwrap();
     running.send(CONTACT, "A1", "x").await;
-    daemon.told.until("both receipts", |told| told.acks().len() == 2).await;
-    assert_eq!(daemon.told.acks(), [3, 2]);
+    daemon.recorder.until("both receipts", |recorder| recorder.acks().len() == 2).await;
+    assert_eq!(daemon.recorder.acks(), [3, 2]);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn receipts_wait_for_a_device_that_is_away() {
+async fn receipts_wait_for_disconnected_device() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0, "ackDeviceMs": 100 })).await;
     assert_eq!(running.send(CONTACT, "A1", "x").await, SENT);
     running.stop().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(daemon.told.acks(), Vec::<i8>::new());
+    assert_eq!(daemon.recorder.acks(), Vec::<i8>::new());
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("both receipts", |told| told.acks().len() == 2).await;
+    daemon.recorder.until("both receipts", |recorder| recorder.acks().len() == 2).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn in_a_group_everybody_gives_receipts() {
+async fn group_message_gets_receipt_of_each_member() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let people: Vec<Jid> = ["15550110001", "15550110002"].iter().map(|n| n.parse().unwrap()).collect();
@@ -130,9 +130,9 @@ async fn in_a_group_everybody_gives_receipts() {
     let running = daemon.connect_linked(settings).await;
     let outcome = running.send(GROUP, "A1", "x").await;
     assert_eq!(outcome, SendOutcome::Sent { participants: people.clone() });
-    daemon.told.until("two receipts", |told| told.acks().len() == 2).await;
+    daemon.recorder.until("two receipts", |recorder| recorder.acks().len() == 2).await;
     let participants: Vec<Option<Jid>> = daemon
-        .told
+        .recorder
         .all()
         .into_iter()
         .filter_map(|e| if let EngineEvent::Receipt(r) = e { Some(r.participant) } else { None })
@@ -142,13 +142,13 @@ async fn in_a_group_everybody_gives_receipts() {
 }
 
 #[tokio::test]
-async fn contacts_echo_after_they_have_read() {
+async fn echo_follows_read_receipt() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "echo": true, "ackReadMs": 100 })).await;
     running.send(CONTACT, "A1", "ping").await;
-    daemon.told.until("the answer", |told| told.bodies() == ["echo: ping"]).await;
-    assert_eq!(daemon.told.acks(), [2, 3]);
+    daemon.recorder.until("the answer", |recorder| recorder.bodies() == ["echo: ping"]).await;
+    assert_eq!(daemon.recorder.acks(), [2, 3]);
     while daemon.network().await["acknowledged"].as_array().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -156,7 +156,7 @@ async fn contacts_echo_after_they_have_read() {
 }
 
 #[tokio::test]
-async fn a_slow_send_is_slow() {
+async fn slow_send_fault_delays_send() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
@@ -168,7 +168,7 @@ async fn a_slow_send_is_slow() {
 }
 
 #[tokio::test]
-async fn the_network_sees_typing_and_reading() {
+async fn typing_and_reads_are_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;

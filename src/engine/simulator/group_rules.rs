@@ -1,8 +1,10 @@
-//! The rules of groups: who may do what, and what comes of it. Pure.
+//! The rules of groups: roles, membership changes and invite links. Pure functions.
+//!
+//! A member change has a result for each person; one refusal does not stop the others.
 
 use serde::{Deserialize, Serialize};
 
-use super::script;
+use super::generator;
 use super::settings::{GroupSetting, MAX_PARTICIPANTS};
 use crate::domain::clock::Random;
 use crate::domain::group::{Group, Participant, Role};
@@ -12,22 +14,22 @@ use crate::engine::MembersChange;
 /// The longest name and description in characters.
 pub(super) const MAX_SUBJECT: usize = 100;
 pub(super) const MAX_DESCRIPTION: usize = 2_048;
-/// Where invite links lead: nowhere.
+/// Invite links begin with this address, which never resolves.
 const LINKS: &str = "https://chat.invalid/";
 
-/// A group as the network keeps it.
+/// A group as the network stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Circle {
+pub(super) struct SimulatedGroup {
     pub(super) group: Group,
-    /// The secret in its invite link, once somebody asked for it.
+    /// The secret part of its invite link; created at the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) invite: Option<String>,
 }
 
-/// What became of each member: done, or a stable code that says why not.
-pub(super) type Outcomes = Vec<(Jid, Result<(), &'static str>)>;
+/// The result for each person: done, or a stable code of the refusal.
+pub(super) type MemberResults = Vec<(Jid, Result<(), &'static str>)>;
 
-impl Circle {
+impl SimulatedGroup {
     /// A group that the settings describe.
     pub(super) fn of_setting(setting: GroupSetting, me: Option<&Jid>) -> Self {
         let GroupSetting { id, subject, participants, admin } = setting;
@@ -44,8 +46,8 @@ impl Circle {
         Self { group, invite: None }
     }
 
-    /// A group that nobody described, known because somebody writes in it.
-    pub(super) fn met(id: &Jid, me: &Jid) -> Self {
+    /// A group outside the settings, created by the first message in it.
+    pub(super) fn from_message(id: &Jid, me: &Jid) -> Self {
         let setting = GroupSetting {
             id: id.clone(),
             subject: format!("Group {}", id.user()),
@@ -55,13 +57,13 @@ impl Circle {
         Self::of_setting(setting, Some(me))
     }
 
-    /// Who writes in a group is in it; whether that is news.
-    pub(super) fn meet(&mut self, writer: &Jid) -> bool {
-        let news = self.role_of(writer).is_none() && self.group.participants.len() < MAX_PARTICIPANTS;
-        if news {
+    /// Adds the writer of a message as a member; returns whether the group changed.
+    pub(super) fn add_writer(&mut self, writer: &Jid) -> bool {
+        let is_new = self.role_of(writer).is_none() && self.group.participants.len() < MAX_PARTICIPANTS;
+        if is_new {
             self.group.participants.push(member(writer.clone(), Role::Member));
         }
-        news
+        is_new
     }
 
     pub(super) fn role_of(&self, jid: &Jid) -> Option<Role> {
@@ -73,7 +75,7 @@ impl Circle {
         self.role_of(jid).is_some_and(|role| role != Role::Member)
     }
 
-    /// Who is in it besides the account; `None` when the account is not.
+    /// The other members; `None` when the account is not a member.
     pub(super) fn others(&self, me: Option<&Jid>) -> Option<Vec<Jid>> {
         let me = me?;
         self.role_of(me)?;
@@ -81,8 +83,8 @@ impl Circle {
         Some(others.map(|p| p.id.clone()).collect())
     }
 
-    /// Adds, removes, promotes or demotes, each person by themselves.
-    pub(super) fn change_members(&mut self, change: MembersChange, people: &[Jid]) -> Outcomes {
+    /// Adds, removes, promotes or demotes each person.
+    pub(super) fn change_members(&mut self, change: MembersChange, people: &[Jid]) -> MemberResults {
         people.iter().map(|person| (person.clone(), self.change_member(change, person))).collect()
     }
 
@@ -91,7 +93,7 @@ impl Circle {
         let found = self.group.participants.iter_mut().find(|p| p.id == *person);
         match (change, found) {
             (MembersChange::Add, Some(_)) => Err("already_in_group"),
-            (MembersChange::Add, None) if !script::is_on_network(person) => Err("not_on_network"),
+            (MembersChange::Add, None) if !generator::is_on_network(person) => Err("not_on_network"),
             (MembersChange::Add, None) if size >= MAX_PARTICIPANTS => Err("group_full"),
             (MembersChange::Add, None) => {
                 self.group.participants.push(member(person.clone(), Role::Member));
@@ -120,7 +122,7 @@ impl Circle {
         }
     }
 
-    /// Somebody goes; when no admin is left, who is there longest becomes one.
+    /// Removes a member; when no admin is left, the oldest member becomes one.
     pub(super) fn leave(&mut self, person: &Jid) {
         let members = &mut self.group.participants;
         members.retain(|p| p.id != *person);
@@ -131,31 +133,30 @@ impl Circle {
         }
     }
 
-    /// These people, with what they may do now.
-    pub(super) fn now(&self, people: impl IntoIterator<Item = Jid>) -> Vec<Participant> {
-        let now = |id: Jid| Participant { role: self.role_of(&id).unwrap_or_default(), id };
-        people.into_iter().map(now).collect()
+    /// These people with their present roles.
+    pub(super) fn with_roles(&self, people: impl IntoIterator<Item = Jid>) -> Vec<Participant> {
+        let with_role = |id: Jid| Participant { role: self.role_of(&id).unwrap_or_default(), id };
+        people.into_iter().map(with_role).collect()
     }
 
-    /// The address by which people come in; made when it is first asked for.
+    /// The invite link; created at the first request.
     pub(super) fn link(&mut self, random: &dyn Random) -> String {
         let secret = self.invite.get_or_insert_with(|| secret(random));
         format!("{LINKS}{secret}")
     }
 
-    /// A new address in place of the old one.
+    /// Replaces the invite link.
     pub(super) fn new_link(&mut self, random: &dyn Random) -> String {
         self.invite = None;
         self.link(random)
     }
 }
 
-/// Somebody in a group.
 pub(super) fn member(id: Jid, role: Role) -> Participant {
     Participant { id, role }
 }
 
-/// A group's id, as the network makes them.
+/// A random group id; `None` if it is not a valid one.
 pub(super) fn new_id(random: &dyn Random) -> Option<Jid> {
     let mut bytes = [0_u8; 8];
     random.fill(&mut bytes);

@@ -1,11 +1,11 @@
-//! What happens to messages and chats elsewhere, as the control API says it.
+//! Control requests about existing messages and chats, and calls.
 
 use super::*;
 use crate::domain::event::CallStatus;
 use crate::engine::{ChatChange, IncomingChange};
 
 #[tokio::test]
-async fn what_happens_elsewhere_is_told_once_the_device_is_linked() {
+async fn event_from_elsewhere_reaches_linked_device() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let (ours, theirs) = (format!("true_{CONTACT}_A1"), format!("false_{CONTACT}_N1"));
@@ -21,7 +21,7 @@ async fn what_happens_elsewhere_is_told_once_the_device_is_linked() {
             at,
         })
     };
-    let told = |change| EngineEvent::Chat { chat: chat.clone(), change };
+    let chat_event = |change| EngineEvent::Chat { chat: chat.clone(), change };
     let cases = [
         (
             "reaction",
@@ -77,35 +77,39 @@ async fn what_happens_elsewhere_is_told_once_the_device_is_linked() {
             json!({ "chatId": CONTACT, "networkIds": ["N1"] }),
             EngineEvent::ReadElsewhere { chat: chat.clone(), messages: vec!["N1".parse().unwrap()] },
         ),
-        ("chat", json!({ "chatId": CONTACT, "archive": true }), told(ChatChange::Archive(true))),
-        ("chat", json!({ "chatId": CONTACT, "pin": false }), told(ChatChange::Pin(false))),
-        ("chat", json!({ "chatId": CONTACT, "mute": true }), told(ChatChange::Mute(Some(None)))),
-        ("chat", json!({ "chatId": CONTACT, "mute": 5 }), told(ChatChange::Mute(Some(Some(Millis(5)))))),
-        ("chat", json!({ "chatId": CONTACT, "mute": false }), told(ChatChange::Mute(None))),
-        ("chat", json!({ "chatId": CONTACT, "clear": true }), told(ChatChange::Clear)),
-        ("chat", json!({ "chatId": CONTACT, "delete": true }), told(ChatChange::Delete)),
+        ("chat", json!({ "chatId": CONTACT, "archive": true }), chat_event(ChatChange::Archive(true))),
+        ("chat", json!({ "chatId": CONTACT, "pin": false }), chat_event(ChatChange::Pin(false))),
+        ("chat", json!({ "chatId": CONTACT, "mute": true }), chat_event(ChatChange::Mute(Some(None)))),
+        (
+            "chat",
+            json!({ "chatId": CONTACT, "mute": 5 }),
+            chat_event(ChatChange::Mute(Some(Some(Millis(5))))),
+        ),
+        ("chat", json!({ "chatId": CONTACT, "mute": false }), chat_event(ChatChange::Mute(None))),
+        ("chat", json!({ "chatId": CONTACT, "clear": true }), chat_event(ChatChange::Clear)),
+        ("chat", json!({ "chatId": CONTACT, "delete": true }), chat_event(ChatChange::Delete)),
     ];
     let (verb, body, _) = &cases[0];
     assert_eq!(code_of(daemon.post(verb, body.clone()).await.unwrap_err()), "not_linked");
     let running = daemon.connect_linked(json!({})).await;
     for (verb, body, expected) in cases {
         assert_eq!(daemon.post(verb, body.clone()).await, Ok(json!({})), "{verb} {body}");
-        assert_eq!(daemon.told.all().last(), Some(&expected), "{verb} {body}");
+        assert_eq!(daemon.recorder.all().last(), Some(&expected), "{verb} {body}");
     }
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_reaction_of_the_account_is_its_own() {
+async fn reaction_of_account_is_marked_from_me() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("a code", |told| !told.codes().is_empty()).await;
+    daemon.recorder.until("a code", |recorder| !recorder.codes().is_empty()).await;
     daemon.post("scan", json!({ "phoneNumber": "15550100007" })).await.unwrap();
-    daemon.told.until_opened().await;
+    daemon.recorder.until_opened().await;
     let body = json!({ "messageId": format!("false_{CONTACT}_N1"), "from": "15550100007", "emoji": "👍" });
     daemon.post("reaction", body).await.unwrap();
-    let last = daemon.told.all().pop().unwrap();
+    let last = daemon.recorder.all().pop().unwrap();
     assert!(
         matches!(last, EngineEvent::MessageChange(IncomingChange::Reaction { from_me: true, .. })),
         "{last:?}"
@@ -114,7 +118,7 @@ async fn a_reaction_of_the_account_is_its_own() {
 }
 
 #[tokio::test]
-async fn a_call_rings_only_at_a_connected_device() {
+async fn call_needs_connected_device() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let ring = json!({ "from": CONTACT, "video": true });
@@ -123,7 +127,7 @@ async fn a_call_rings_only_at_a_connected_device() {
     let id = daemon.post("call", ring).await.unwrap()["callId"].as_str().unwrap().to_owned();
     daemon.post("call", json!({ "from": CONTACT, "callId": id, "status": "missed" })).await.unwrap();
     let calls: Vec<(String, bool, CallStatus)> = daemon
-        .told
+        .recorder
         .all()
         .into_iter()
         .filter_map(|event| match event {

@@ -1,10 +1,10 @@
-//! Changes to messages and chats that the device tells.
+//! Changes of messages and chats by the device.
 
 use super::*;
 use crate::engine::{ChatChange, MessageChange, SessionError};
 
 #[tokio::test]
-async fn the_network_shows_what_was_changed_and_when() {
+async fn changes_are_shown_with_their_times() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
@@ -55,7 +55,7 @@ async fn the_network_shows_what_was_changed_and_when() {
 }
 
 #[tokio::test]
-async fn nonsense_and_changes_without_a_link_are_refused() {
+async fn invalid_or_offline_change_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;

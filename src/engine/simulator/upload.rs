@@ -1,20 +1,22 @@
-//! The files of messages that go out: the network reads each to its end, and tells what arrived.
+//! Uploads the file of a sent message: the network reads it to its end and records its hash and size.
+//!
+//! A file that fails leaves no entry in the ledger.
 
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::content::{Rich, SeenFile};
-use super::sending::{permanent, transient};
+use super::content::{MessageParts, ReceivedFile};
+use super::outbound::{permanent, transient};
 use super::session::SimulatorSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::MediaHash;
 use crate::engine::{MediaStoreError, Outgoing, SendOutcome};
 
 impl SimulatorSession {
-    /// Takes in a message's file, if it has one; nothing has been noted yet.
-    pub(super) async fn uploaded(&self, message: &Outgoing) -> Result<Rich, SendOutcome> {
+    /// Uploads the message's file, if it has one, and returns the parts of the message.
+    pub(super) async fn upload_file(&self, message: &Outgoing) -> Result<MessageParts, SendOutcome> {
         let Content::Media(attachment) = &message.content else {
-            return Ok(Rich::of(message, None));
+            return Ok(MessageParts::of(message, None));
         };
         let file = tokio::select! {
             biased;
@@ -23,32 +25,32 @@ impl SimulatorSession {
             }
             file = self.upload(attachment) => file?,
         };
-        Ok(Rich::of(message, Some(file)))
+        Ok(MessageParts::of(message, Some(file)))
     }
 
-    async fn upload(&self, attachment: &Attachment) -> Result<SeenFile, SendOutcome> {
-        let mut bytes = self.media.open(&attachment.file.hash).await.map_err(not_opened)?;
+    async fn upload(&self, attachment: &Attachment) -> Result<ReceivedFile, SendOutcome> {
+        let mut bytes = self.media.open(&attachment.file.hash).await.map_err(open_failed)?;
         let mut hasher = Sha256::new();
         let mut size = 0;
         while let Some(piece) = bytes.next().await {
             let piece = piece.map_err(|error| {
-                tracing::warn!(device = %self.device.id, %error, "a file could not be read to its end");
+                tracing::warn!(device = %self.device.id, %error, "outgoing file not readable");
                 transient("media_unreadable", "the file could not be read to its end")
             })?;
             hasher.update(&piece);
             size += piece.len() as u64;
-            // A file in memory is always ready; others have a right to this thread too.
+            // A file in memory never waits; this gives other tasks their turn.
             tokio::task::consume_budget().await;
         }
         let hash = MediaHash::of_digest(&hasher.finalize().into());
         if hash != attachment.file.hash {
-            return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
+            return Err(permanent("media_damaged", "the file changed after it was stored"));
         }
-        Ok(SeenFile::new(attachment, hash, size))
+        Ok(ReceivedFile::new(attachment, hash, size))
     }
 }
 
-fn not_opened(error: MediaStoreError) -> SendOutcome {
+fn open_failed(error: MediaStoreError) -> SendOutcome {
     match error {
         MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
         error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),

@@ -1,6 +1,4 @@
-//! What comes in besides text: files that wait, quotes that are found, everything as it was written.
-
-use std::fs;
+//! Incoming content besides text: files, quotes, and everything that the vault stores.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +24,7 @@ impl Daemon {
             EngineEvent::Message(message) => Some(*message),
             _ => None,
         };
-        self.told.all().into_iter().rev().find_map(message).unwrap()
+        self.recorder.all().into_iter().rev().find_map(message).unwrap()
     }
 }
 
@@ -37,12 +35,8 @@ fn attachment(message: Incoming) -> Attachment {
     }
 }
 
-fn kept_files(dir: &std::path::Path) -> usize {
-    fs::read_dir(dir.join("simulator/files")).unwrap().count()
-}
-
 #[tokio::test]
-async fn a_file_is_in_the_store_before_its_message_is_told() {
+async fn file_is_saved_before_its_message_is_delivered() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let _running = daemon.connect_linked(json!({})).await;
@@ -56,11 +50,10 @@ async fn a_file_is_in_the_store_before_its_message_is_told() {
     let Attachment { kind, file, filename } = attachment(message);
     assert_eq!((kind, filename.as_deref(), file.filesize), (MediaKind::Ptt, Some("hum.ogg"), 8));
     assert_eq!(daemon.files.get(&file.hash).as_deref(), Some(&b"OggS hum"[..]));
-    assert_eq!(kept_files(dir.path()), 0, "what is acknowledged is not kept");
 }
 
 #[tokio::test]
-async fn a_made_up_file_has_the_size_and_the_beginning_of_its_type() {
+async fn fake_file_has_size_and_header_of_its_type() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let _running = daemon.connect_linked(json!({})).await;
@@ -86,26 +79,25 @@ async fn a_made_up_file_has_the_size_and_the_beginning_of_its_type() {
 }
 
 #[tokio::test]
-async fn a_file_waits_with_its_message_through_a_kill() {
+async fn undelivered_file_survives_kill() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
-    daemon.told.held.send_replace(true);
+    daemon.recorder.held.send_replace(true);
     let given = json!({ "data": STANDARD.encode(b"\x89PNG picture") });
     let made_up = json!({ "mimetype": "image/jpeg", "sizeBytes": 70_000 });
     let one = daemon.posting("incoming", json!({ "from": CONTACT, "body": "a", "media": given }));
-    tokio::time::sleep(MOMENT).await;
+    tokio::time::sleep(SHORT_WAIT).await;
     let two = daemon.posting("incoming", json!({ "from": CONTACT, "body": "b", "media": made_up }));
-    tokio::time::sleep(MOMENT).await;
+    tokio::time::sleep(SHORT_WAIT).await;
     drop((one, two, running));
-    fs::write(dir.path().join("simulator/files/0123456789abcdef"), b"nobody waits for this").unwrap();
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
 
-    daemon.told.until("both", |told| told.bodies() == ["a", "b"]).await;
+    daemon.recorder.until("both", |recorder| recorder.bodies() == ["a", "b"]).await;
     daemon.say("after").await.unwrap();
-    let messages = daemon.told.all().into_iter().filter_map(|event| match event {
+    let messages = daemon.recorder.all().into_iter().filter_map(|event| match event {
         EngineEvent::Message(message) => match message.content {
             Content::Media(attachment) => Some(attachment),
             _ => None,
@@ -115,44 +107,69 @@ async fn a_file_waits_with_its_message_through_a_kill() {
     let files: Vec<Attachment> = messages.collect();
     assert_eq!(daemon.files.get(&files[0].file.hash).as_deref(), Some(&b"\x89PNG picture"[..]));
     assert_eq!((files[0].kind, files[1].file.filesize), (MediaKind::Image, 70_000));
-    assert_eq!(kept_files(dir.path()), 0);
+    assert_eq!(daemon.stored_messages(), 0);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_store_that_fails_gets_the_file_later_and_one_that_is_full_only_the_message() {
+async fn undelivered_file_that_was_deleted_leaves_its_message() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
-    let body = json!({ "from": CONTACT, "type": "image", "media": { "data": "iVBORw0K" } });
+    daemon.recorder.held.send_replace(true);
+    let call = daemon.posting("incoming", json!({ "from": CONTACT, "media": { "data": "iVBORw0K" } }));
+    daemon.until_stored(1).await;
+    drop((call, running));
+
+    let mut daemon = daemon.restart(dir.path()).await;
+    daemon.files = Arc::default();
+    let running = daemon.connect(json!({})).await;
+    daemon.recorder.until("the message", |recorder| recorder.bodies().len() == 1).await;
+    assert_eq!(daemon.last_message().content, Content::Other(MessageType::Image));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn fake_file_is_retried_after_media_store_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let running = daemon.connect_linked(json!({})).await;
+    let body = json!({ "from": CONTACT, "media": { "mimetype": "image/png", "sizeBytes": 100 } });
     daemon.files.fail(Failing::Broken);
-    let mut call = daemon.posting("incoming", body.clone());
+    let mut call = daemon.posting("incoming", body);
     assert_eq!(running.ended().await, SessionEnd::LinkLost(Reason::EngineError));
     daemon.files.fail(Failing::Not);
     let _running = daemon.connect(json!({})).await;
     assert!(call.join_next().await.unwrap().unwrap().is_ok());
     assert_eq!(attachment(daemon.last_message()).kind, MediaKind::Image);
-
-    daemon.files.fail(Failing::Full);
-    let message = daemon.receive(body).await;
-    assert_eq!(message.content, Content::Other(MessageType::Image));
 }
 
 #[tokio::test]
-async fn what_waits_for_a_device_that_is_logged_out_leaves_no_file() {
+async fn given_file_fails_or_is_left_out_at_acceptance() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let _running = daemon.connect_linked(json!({})).await;
+    let body = json!({ "from": CONTACT, "type": "image", "media": { "data": "iVBORw0K" } });
+    daemon.files.fail(Failing::Broken);
+    assert_eq!(daemon.post("incoming", body.clone()).await, Err(ControlError::Storage));
+    daemon.files.fail(Failing::Full);
+    assert_eq!(daemon.receive(body).await.content, Content::Other(MessageType::Image));
+}
+
+#[tokio::test]
+async fn log_out_removes_undelivered_messages() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
-    daemon.told.held.send_replace(true);
+    daemon.recorder.held.send_replace(true);
     let _call = daemon.posting("incoming", json!({ "from": CONTACT, "media": { "data": "YQ==" } }));
-    tokio::time::sleep(MOMENT).await;
-    assert_eq!(kept_files(dir.path()), 1);
+    daemon.until_stored(1).await;
     running.session.log_out().await.unwrap();
-    assert_eq!(kept_files(dir.path()), 0);
+    assert!(daemon.vault.0.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn everything_about_a_message_outlives_a_kill() {
+async fn all_parts_of_message_survive_kill() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
@@ -169,12 +186,20 @@ async fn everything_about_a_message_outlives_a_kill() {
             EngineEvent::Message(message) => Some(*message),
             _ => None,
         };
-        daemon.told.all().into_iter().filter_map(message).collect()
+        daemon.recorder.all().into_iter().filter_map(message).collect()
     };
+    daemon.recorder.held.send_replace(true);
+    let mut calls = Vec::new();
     for body in &bodies {
         let mut body = body.clone();
         body["from"] = json!(CONTACT);
-        daemon.receive(body).await;
+        calls.push(daemon.posting("incoming", body));
+        daemon.until_stored(calls.len()).await;
+    }
+    let undelivered = daemon.vault.0.lock().unwrap().clone();
+    daemon.recorder.held.send_replace(false);
+    for mut call in calls {
+        call.join_next().await.unwrap().unwrap().unwrap();
     }
     let before = all(&daemon);
     assert_eq!(before.len(), bodies.len());
@@ -186,22 +211,18 @@ async fn everything_about_a_message_outlives_a_kill() {
     assert_eq!(before[4].quoted, Some(quoted));
     assert!(before[5].from_me && before[5].from != before[5].chat);
 
-    // As if the acknowledgements had never been written.
+    // As if the daemon was killed before the first acknowledgement.
     running.stop().await;
-    daemon.driver.flush().await.unwrap();
-    let path = dir.path().join("simulator/network.jsonl");
-    let lines = fs::read_to_string(&path).unwrap();
-    let kept = lines.lines().filter(|line| !line.contains(r#""kind":"acknowledged""#));
-    fs::write(&path, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    *daemon.vault.0.lock().unwrap() = undelivered;
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
-    daemon.told.until("all again", |told| told.bodies().len() == bodies.len()).await;
+    daemon.recorder.until("all again", |recorder| recorder.bodies().len() == bodies.len()).await;
     assert_eq!(all(&daemon), before);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_quote_names_the_message_that_the_network_remembers() {
+async fn quote_resolves_to_earlier_message() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;

@@ -1,15 +1,17 @@
-//! Files of any size that nobody has to send: a beginning that shows their type, then pseudo-random bytes.
+//! Generates files of any size: a header of their type, then pseudo-random bytes.
+//!
+//! The same arguments give the same bytes; no file is held in memory whole.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::script::SplitMix;
+use super::generator::SplitMix64;
 use crate::domain::clock::Random;
 use crate::engine::ByteStream;
 
-/// Made at a time.
+/// Bytes that are generated at a time.
 const PIECE: usize = 64 << 10;
-/// A whole picture of one pixel; viewers ignore what follows it.
+/// A complete picture of one pixel; viewers ignore the bytes after it.
 const PNG: &[u8] = &[
     0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
     0, 1, 8, 6, 0, 0, 0, 0x1f, 0x15, 0xc4, 0x89, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0,
@@ -20,27 +22,27 @@ const GIF: &[u8] =
 \x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00";
 
-/// What everything of one file is derived from.
+/// A random seed for one file.
 pub(super) fn seed(random: &dyn Random) -> u64 {
     let mut bytes = [0_u8; 8];
     random.fill(&mut bytes);
     u64::from_le_bytes(bytes)
 }
 
-/// A file of exactly `size` bytes; the same ones for the same arguments.
+/// A file of exactly `size` bytes.
 pub(super) fn stream(mimetype: &str, seed: u64, size: u64) -> ByteStream {
     let mut start = header(mimetype, size);
     start.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let left = size - start.len() as u64;
     let readable = mimetype.starts_with("text/");
-    let rest = stream::unfold((SplitMix(seed), left), move |(mut random, left)| async move {
+    let rest = stream::unfold((SplitMix64(seed), left), move |(mut random, left)| async move {
         let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         (size > 0).then(|| (Ok(piece(&mut random, size, readable)), (random, left - size as u64)))
     });
     stream::iter((!start.is_empty()).then(|| Ok(Bytes::from(start)))).chain(rest).boxed()
 }
 
-fn piece(random: &mut SplitMix, size: usize, readable: bool) -> Bytes {
+fn piece(random: &mut SplitMix64, size: usize, readable: bool) -> Bytes {
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
         let word = random.next().to_le_bytes();
@@ -50,7 +52,7 @@ fn piece(random: &mut SplitMix, size: usize, readable: bool) -> Bytes {
     bytes.into()
 }
 
-/// How a file of this type and length begins.
+/// The header of a file of this type and length.
 fn header(mimetype: &str, size: u64) -> Vec<u8> {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     match mimetype.split(';').next().unwrap_or_default().trim() {

@@ -1,24 +1,25 @@
-//! What a fresh link synchronises, and how far it says that it is.
+//! The history synchronisation and its progress.
 
 use super::*;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{Answer, Incoming, IncomingChange, Query};
 
-fn progress(told: &Recorder) -> Vec<(HistoryPhase, u64, Option<u64>)> {
+fn progress(recorder: &Recorder) -> Vec<(HistoryPhase, u64, Option<u64>)> {
     let step = |event| match event {
         EngineEvent::HistoryProgress { done, total, phase } => Some((phase, done, total)),
         _ => None,
     };
-    told.all().into_iter().filter_map(step).collect()
+    recorder.all().into_iter().filter_map(step).collect()
 }
 
 async fn until_complete(daemon: &Daemon) {
-    let complete = |told: &Recorder| progress(told).last().is_some_and(|p| p.0 == HistoryPhase::Complete);
-    daemon.told.until("complete", complete).await;
+    let complete =
+        |recorder: &Recorder| progress(recorder).last().is_some_and(|p| p.0 == HistoryPhase::Complete);
+    daemon.recorder.until("complete", complete).await;
 }
 
 #[tokio::test]
-async fn progress_is_told_after_each_batch() {
+async fn progress_follows_each_batch() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "contacts": 201, "groups": 21, "history": 250 })).await;
@@ -32,18 +33,18 @@ async fn progress_is_told_after_each_batch() {
         (HistoryPhase::Messages, 250, Some(250)),
         (HistoryPhase::Complete, 250, Some(250)),
     ];
-    assert_eq!(progress(&daemon.told), expected);
+    assert_eq!(progress(&daemon.recorder), expected);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn history_is_mostly_text_with_places_quotes_and_a_reaction() {
+async fn history_has_texts_places_quotes_and_a_reaction() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "contacts": 3, "groups": 1, "history": 100 })).await;
     until_complete(&daemon).await;
     let history: Vec<Incoming> = daemon
-        .told
+        .recorder
         .all()
         .into_iter()
         .filter_map(|event| if let EngineEvent::History(batch) = event { Some(batch) } else { None })
@@ -60,7 +61,7 @@ async fn history_is_mostly_text_with_places_quotes_and_a_reaction() {
         assert_eq!((&original.body, &original.chat), (&quoted.body, &message.chat));
         assert!(original.timestamp < message.timestamp);
     }
-    let reacted = daemon.told.all().into_iter().find_map(|event| match event {
+    let reacted = daemon.recorder.all().into_iter().find_map(|event| match event {
         EngineEvent::PastChanges(changes) => match &changes[..] {
             [IncomingChange::Reaction { id, .. }] => Some(id.clone()),
             _ => None,
@@ -73,17 +74,17 @@ async fn history_is_mostly_text_with_places_quotes_and_a_reaction() {
 }
 
 #[tokio::test]
-async fn a_phone_with_nothing_on_it_tells_nothing() {
+async fn empty_history_has_no_progress() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({})).await;
     daemon.say("first").await.unwrap();
-    assert_eq!(progress(&daemon.told), []);
+    assert_eq!(progress(&daemon.recorder), []);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_contact_has_the_picture_that_the_settings_give() {
+async fn contact_has_configured_picture() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let picture = "https://pictures.invalid/bakery.jpg";

@@ -1,7 +1,7 @@
-//! What the simulated world says by itself: people, groups, codes, and who is on the network.
+//! Generates the simulated world: accounts, contacts, groups, QR codes and traffic.
 //!
-//! Pure functions of the settings, the seed and the randomness they are given. Numbers are fictitious:
-//! accounts are `1555010xxxx`, made-up contacts `1555011xxxx`, and `1555019xxxx` are not on the network.
+//! Pure functions of the settings, the seed and the given randomness. Numbers are fictitious: accounts are
+//! `1555010xxxx`, generated contacts `1555011xxxx`, and `1555019xxxx` are not on the network.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::engine::Incoming;
 
-/// The client name of a phone that was given none.
+/// The default name of a phone.
 const CLIENT_NAME: &str = "Simulated phone";
-/// Numbers that begin so are nobody's.
-const NOBODY: &str = "1555019";
-/// People who write, and sit in groups, when the settings have no contacts.
-const EXTRAS: usize = 3;
+/// Numbers with this prefix are not on the network.
+const UNREGISTERED_PREFIX: &str = "1555019";
+/// The number of people who write and are in groups when the settings have no contacts.
+const DEFAULT_CONTACTS: usize = 3;
 
-/// What everything generated for a device is derived from.
+/// The seed of everything that is generated for a device.
 pub(super) fn seed_of(device: &DeviceId, settings: &Settings) -> u64 {
-    // FNV-1a: the same on every build, which the standard hashers do not promise.
+    // FNV-1a: the standard hashers may differ between builds.
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
     settings.seed.to_le_bytes().into_iter().fold(hash, fnv)
 }
 
-/// The account of a phone, from what a scan gave and the seed.
+/// The account of a phone; the seed replaces a missing number.
 pub(super) fn account(phone_number: Option<String>, client_name: Option<String>, seed: u64) -> Account {
     Account {
         phone_number: phone_number.unwrap_or_else(|| format!("1555010{:04}", seed % 10_000)),
@@ -39,7 +39,7 @@ pub(super) fn account(phone_number: Option<String>, client_name: Option<String>,
     }
 }
 
-/// A code as WhatsApp shows it: a reference and three keys, 241 characters.
+/// A QR code in the form of WhatsApp: a reference and three keys, 241 characters.
 pub(super) fn qr_code(random: &dyn Random) -> String {
     let mut bytes = [0_u8; 78 + 3 * 32];
     random.fill(&mut bytes);
@@ -48,12 +48,12 @@ pub(super) fn qr_code(random: &dyn Random) -> String {
     format!("2@{},{}", STANDARD.encode(reference), keys.join(","))
 }
 
-/// Whether somebody has that number.
+/// Whether the number is registered.
 pub(super) fn is_on_network(jid: &Jid) -> bool {
-    !jid.phone().is_some_and(|number| number.starts_with(NOBODY))
+    !jid.phone().is_some_and(|number| number.starts_with(UNREGISTERED_PREFIX))
 }
 
-fn made_up(at: usize) -> Option<(Jid, Option<String>)> {
+fn generated_contact(at: usize) -> Option<(Jid, Option<String>)> {
     let jid = Jid::person(&format!("1555011{:04}", at + 1)).ok()?;
     Some((jid, Some(format!("Contact {}", at + 1))))
 }
@@ -61,7 +61,7 @@ fn made_up(at: usize) -> Option<(Jid, Option<String>)> {
 /// Contact number `at` of the address book.
 pub(super) fn contact(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match &settings.contacts {
-        Contacts::Generated(number) => (at < *number).then(|| made_up(at)).flatten(),
+        Contacts::Generated(number) => (at < *number).then(|| generated_contact(at)).flatten(),
         Contacts::Listed(listed) => listed.get(at).map(|c| (c.id.clone(), c.name.clone())),
     }
 }
@@ -73,10 +73,10 @@ pub(super) fn contact_count(settings: &Settings) -> usize {
     }
 }
 
-/// Somebody who writes: a contact, or an extra where there are none.
+/// A person who writes: a contact, or a default one where there are none.
 pub(super) fn writer(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match contact_count(settings) {
-        0 => made_up(at % EXTRAS),
+        0 => generated_contact(at % DEFAULT_CONTACTS),
         number => contact(settings, at % number),
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn name_of(settings: &Settings, jid: &Jid) -> Option<String> {
         Contacts::Listed(listed) => listed.iter().find(|c| c.id == *jid).and_then(|c| c.name.clone()),
         Contacts::Generated(number) => {
             let at = jid.phone()?.strip_prefix("1555011")?.parse::<usize>().ok()?.checked_sub(1)?;
-            (at < *number).then(|| made_up(at)).flatten().filter(|(id, _)| id == jid)?.1
+            (at < *number).then(|| generated_contact(at)).flatten().filter(|(id, _)| id == jid)?.1
         }
     }
 }
@@ -98,7 +98,7 @@ fn group(settings: &Settings, at: usize) -> Option<GroupSetting> {
         Groups::Generated(number) if at < *number => {
             let id = format!("1203630000{:08}@g.us", at + 1).parse().ok()?;
             let subject = format!("Group {}", at + 1);
-            Some(GroupSetting { id, subject, participants: extras(settings), admin: true })
+            Some(GroupSetting { id, subject, participants: default_members(settings), admin: true })
         }
         Groups::Generated(_) => None,
         Groups::Listed(listed) => listed.get(at).cloned(),
@@ -114,12 +114,12 @@ pub(super) fn groups(settings: &Settings) -> impl Iterator<Item = GroupSetting> 
     (0..number).filter_map(|at| group(settings, at))
 }
 
-/// Who is in a group of which nothing is known.
-pub(super) fn extras(settings: &Settings) -> Vec<Jid> {
-    (0..EXTRAS).filter_map(|at| writer(settings, at).map(|(jid, _)| jid)).collect()
+/// The members of a group outside the settings.
+pub(super) fn default_members(settings: &Settings) -> Vec<Jid> {
+    (0..DEFAULT_CONTACTS).filter_map(|at| writer(settings, at).map(|(jid, _)| jid)).collect()
 }
 
-/// The group of that id, where the settings have it.
+/// The group with that id, where the settings have it.
 pub(super) fn group_of(settings: &Settings, id: &Jid) -> Option<GroupSetting> {
     match &settings.groups {
         Groups::Generated(_) => {
@@ -130,7 +130,7 @@ pub(super) fn group_of(settings: &Settings, id: &Jid) -> Option<GroupSetting> {
     }
 }
 
-/// The address of a contact's picture, where the settings give one.
+/// The URL of a contact's picture, where the settings give one.
 pub(super) fn picture_of(settings: &Settings, jid: &Jid) -> Option<String> {
     match &settings.contacts {
         Contacts::Listed(listed) => listed.iter().find(|c| c.id == *jid).and_then(|c| c.picture.clone()),
@@ -138,10 +138,10 @@ pub(super) fn picture_of(settings: &Settings, jid: &Jid) -> Option<String> {
     }
 }
 
-/// A small generator of evenly spread numbers (SplitMix64), so that a seed gives the same run again.
-pub(super) struct SplitMix(pub(super) u64);
+/// A pseudo-random generator (SplitMix64): the same seed gives the same numbers.
+pub(super) struct SplitMix64(pub(super) u64);
 
-impl SplitMix {
+impl SplitMix64 {
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -155,33 +155,33 @@ impl SplitMix {
     }
 }
 
-/// Contacts who write by themselves: at the mean rate of the settings, each gap between half and one and
-/// a half times the mean, begun at a moment of the device's own.
+/// Generated traffic at the mean rate of the settings. A gap is 0.5 to 1.5 times the mean; the first moment
+/// depends on the device.
 pub(super) struct Traffic {
-    random: SplitMix,
+    random: SplitMix64,
     mean_us: u64,
     next: Instant,
     written: u64,
 }
 
 impl Traffic {
-    /// `None` when nobody writes by themselves.
+    /// `None` when the settings have no traffic.
     pub(super) fn new(settings: &Settings, seed: u64, now: Instant) -> Option<Self> {
         if settings.traffic_per_minute == 0 {
             return None;
         }
         let mean_us = 60_000_000 / settings.traffic_per_minute;
-        let mut random = SplitMix(seed);
+        let mut random = SplitMix64(seed);
         let next = now + Duration::from_micros(random.below(mean_us));
         Some(Self { random, mean_us, next, written: 0 })
     }
 
-    /// When somebody writes next.
+    /// The moment of the next message.
     pub(super) fn next_at(&self) -> Instant {
         self.next
     }
 
-    /// The message that is due, if one is.
+    /// The message that is due, if any.
     pub(super) fn message(
         &mut self,
         settings: &Settings,

@@ -1,4 +1,4 @@
-//! Settings, control bodies, and the traffic that comes by itself.
+//! Settings, bodies of control requests, and generated traffic.
 
 use super::*;
 use crate::engine::{Callback, CallbackError, CallbackMethod, SettingError};
@@ -11,7 +11,7 @@ fn check(settings: &Value) -> Result<(), SettingError> {
 }
 
 #[test]
-fn settings_are_checked_to_the_letter() {
+fn invalid_setting_names_its_field() {
     check(&json!({})).unwrap();
     check(&json!({
         "autoScanMs": null, "ackServerMs": 0, "ackDeviceMs": null, "ackReadMs": null, "echo": true, "contacts": 5,
@@ -44,7 +44,7 @@ fn settings_are_checked_to_the_letter() {
 }
 
 #[tokio::test]
-async fn control_bodies_are_checked_to_the_letter() {
+async fn invalid_control_body_names_its_field() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let wrong = [
@@ -155,16 +155,16 @@ async fn control_bodies_are_checked_to_the_letter() {
 }
 
 #[tokio::test]
-async fn contacts_write_by_themselves() {
+async fn traffic_has_configured_rate() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "trafficPerMinute": 3_000, "contacts": 4 })).await;
     let began = tokio::time::Instant::now();
-    daemon.told.until("fifty messages", |told| told.bodies().len() >= 50).await;
+    daemon.recorder.until("fifty messages", |recorder| recorder.bodies().len() >= 50).await;
     // Fifty gaps of 20 ms on average.
     let took = began.elapsed();
     assert!(took > Duration::from_millis(500), "{took:?}");
-    let bodies = daemon.told.bodies();
+    let bodies = daemon.recorder.bodies();
     assert_eq!(bodies[..3], ["Message 1", "Message 2", "Message 3"]);
     running.stop().await;
 }
