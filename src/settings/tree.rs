@@ -152,7 +152,8 @@ impl DefaultKeys {
 
 /// Refuses a key that one layer sets by its current and by its former name.
 pub(super) fn refuse_second(layer: &[Entry], entry: &Entry) -> Result<(), SettingsError> {
-    if layer.iter().any(|other| other.key == entry.key) {
+    let was_renamed = entry.key.starts_with("engines.remote.");
+    if was_renamed && layer.iter().any(|other| other.key == entry.key) {
         return Err(entry.impossible("is set twice: engines.wwebjs is the former name of engines.remote"));
     }
     Ok(())

@@ -23,8 +23,8 @@ use self::settings::{DeviceSettings, NAME};
 use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, Driver,
-    OpenError, Session, SessionContext, SettingError,
+    Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, Driver, OpenError, Session,
+    SessionContext, SettingError,
 };
 
 mod callback;

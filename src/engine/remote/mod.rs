@@ -19,8 +19,8 @@ use crate::domain::engine_name::REMOTE;
 use crate::domain::ids::DeviceId;
 use crate::engine::relay::{Sessions, UpstreamConfig};
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError,
-    Session, SessionContext, SessionEnd, SettingError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError, Session, SessionContext,
+    SessionEnd, SettingError,
 };
 
 mod backfill;

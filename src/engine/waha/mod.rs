@@ -20,8 +20,8 @@ use self::settings::{InboundTransport, Settings};
 use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError,
-    Session, SessionContext, SettingError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError, Session, SessionContext,
+    SettingError,
 };
 
 mod backfill;

@@ -23,9 +23,7 @@ use self::driver_state::DriverState;
 use self::session::WhatsAppSession;
 use self::settings::DeviceSettings;
 use crate::domain::ids::DeviceId;
-use crate::engine::{
-    Capabilities, Driver, OpenError, Session, SessionContext, SettingError,
-};
+use crate::engine::{Capabilities, Driver, OpenError, Session, SessionContext, SettingError};
 #[cfg(feature = "testbed")]
 use crate::engine::{ControlContext, ControlError, ControlVerb};
 use crate::net::GuardedClient;

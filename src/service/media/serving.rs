@@ -15,12 +15,14 @@ impl MediaService {
     /// # Errors
     /// When there is no such device or message, it has no file, or the store fails.
     pub async fn message_media(&self, device: &DeviceId, id: &MessageId) -> Result<Media, ServiceError> {
-        let (device, id) = (device.clone(), id.clone());
+        let (device, id, links) = (device.clone(), id.clone(), self.link_base());
         let read = move |store: &Reader<'_>| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)
+            let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
+            MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+            Ok::<_, ServiceError>(found.message)
         };
-        self.store.read(read).await?.message.media.ok_or(ServiceError::NoMedia)
+        self.store.read(read).await?.media.ok_or(ServiceError::NoMedia)
     }
 
     /// Reads a part of a file.

@@ -16,6 +16,11 @@ fn former(settings: &Value) -> Value {
 fn downgrade(data: &Path) {
     let (current, older) = (data.join("current.db"), data.join("wharf.db"));
     std::fs::rename(&older, &current).unwrap();
+    // A stop may leave committed transactions in the write-ahead log.
+    let log = data.join("wharf.db-wal");
+    if log.exists() {
+        std::fs::rename(log, data.join("current.db-wal")).unwrap();
+    }
     let database = rusqlite::Connection::open(&older).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
