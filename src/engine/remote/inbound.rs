@@ -5,9 +5,9 @@
 use super::convert::event_in::{self, RemoteEvent, RemoteUpdate, SendStep};
 use super::convert::ids::from_temp_id;
 use super::convert::wire::{WireEntry, WireMessage, WireReceipt};
-use super::log_reader::ReadPosition;
 use super::pending_sends::OwnChange;
 use super::session::RemoteSession;
+use super::state::ReadPosition;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;

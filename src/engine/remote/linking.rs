@@ -12,7 +12,7 @@ use super::convert::wire::{WireDevice, WireLogPage};
 use super::log_stream;
 use super::session::RemoteSession;
 use super::settings::InboundTransport;
-use super::state::StoredPosition;
+use super::state::{LinkStage, LogStart, StoredPosition};
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
@@ -21,24 +21,6 @@ use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
 const MAX_CODE_MS: i64 = 160_000;
 /// The validity of a code without an end.
 const DEFAULT_CODE_MS: i64 = 20_000;
-
-/// The stage of the link that was last delivered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum LinkStage {
-    #[default]
-    Connecting,
-    Code(String),
-    Pairing,
-    Ready,
-}
-
-/// Where a session starts to read the upstream.
-pub(super) struct LogStart {
-    /// `None` where the upstream has no log.
-    pub(super) position: Option<StoredPosition>,
-    /// The newest entry when the session began: older events of the link are outdated.
-    pub(super) newest: i64,
-}
 
 impl RemoteSession {
     /// Finds the upstream's device, creates or starts it where necessary, and delivers its state.

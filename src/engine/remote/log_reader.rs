@@ -9,11 +9,10 @@ use tokio::time::Instant;
 
 use super::convert::state_in;
 use super::convert::wire::WireEntry;
-use super::linking::LogStart;
 use super::log_stream::{self, EventStream, StreamItem};
 use super::session::RemoteSession;
 use super::settings::InboundTransport;
-use super::state::StoredPosition;
+use super::state::{LogStart, ReadPosition, StoredPosition};
 use crate::engine::{EngineEvent, SessionEnd};
 
 const LATENCY_INTERVAL: Duration = Duration::from_secs(30);
@@ -26,15 +25,6 @@ const CALLBACK_WAIT_OFFLINE: Duration = Duration::from_secs(1);
 const MIN_STREAM_AGE: Duration = Duration::from_secs(1);
 /// The position is stored after this many entries without an event for us.
 const STORE_EVERY: i64 = 64;
-
-/// How far a session has read. Positions of a new log are behind all of the log before it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ReadPosition {
-    generation: u32,
-    seq: i64,
-    /// The upstream's time.
-    pub(super) at: i64,
-}
 
 struct LogReader<'a> {
     session: &'a RemoteSession,

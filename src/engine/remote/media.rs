@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::convert::message_in::{self, media_kind};
 use super::convert::wire::WireMessage;
-use super::log_reader::ReadPosition;
 use super::session::RemoteSession;
+use super::state::ReadPosition;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::ids::NetworkId;
 use crate::engine::relay::media_retry::MediaFetchError;

@@ -41,6 +41,33 @@ pub(super) const ID_MAP: IdMapLayout = IdMapLayout {
     expires_after_ms: 366 * 24 * 60 * 60 * 1_000,
 };
 
+/// The stage of the link that was last delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum LinkStage {
+    #[default]
+    Connecting,
+    Code(String),
+    Pairing,
+    Ready,
+}
+
+/// Where a session starts to read the upstream.
+pub(super) struct LogStart {
+    /// `None` where the upstream has no log.
+    pub(super) position: Option<StoredPosition>,
+    /// The newest entry when the session began: older events of the link are outdated.
+    pub(super) newest: i64,
+}
+
+/// How far a session has read. Positions of a new log are behind all of the log before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReadPosition {
+    pub(super) generation: u32,
+    pub(super) seq: i64,
+    /// The upstream's time.
+    pub(super) at: i64,
+}
+
 /// How far the upstream's log was ingested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredPosition {

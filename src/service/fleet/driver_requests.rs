@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::ports::VaultPort;
-use crate::service::media::port::MediaPort;
 use crate::domain::ids::DeviceId;
 use crate::engine::{Callback, CallbackAnswer, ControlContext, ControlVerb};
+use crate::service::media::port::MediaPort;
 use crate::service::{Fleet, ServiceError};
 
 impl Fleet {

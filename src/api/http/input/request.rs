@@ -241,6 +241,7 @@ pub(in crate::api) mod tests {
         }
     }
 
+    #[expect(dead_code, reason = "serde reads the fields")]
     #[derive(Debug, Deserialize, ToSchema, IntoParams)]
     #[serde(rename_all = "camelCase")]
     #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -263,6 +264,7 @@ pub(in crate::api) mod tests {
         inner: Option<Inner>,
     }
 
+    #[expect(dead_code, reason = "serde reads the fields")]
     #[derive(Debug, Deserialize, ToSchema)]
     struct Inner {
         /// The first field. It is required.
