@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn settings(value: Value) -> Map<String, Value> {
+    fn settings(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn former_settings_are_renamed_for_their_engine_only() {
-        let former = settings(json!({ "wwebjs": { "device": "shop" }, "outbox": {} }));
+        let former = settings(&json!({ "wwebjs": { "device": "shop" }, "outbox": {} }));
         let mut renamed = former.clone();
         assert!(rename_settings("remote", &mut renamed));
-        assert_eq!(renamed, settings(json!({ "remote": { "device": "shop" }, "outbox": {} })));
+        assert_eq!(renamed, settings(&json!({ "remote": { "device": "shop" }, "outbox": {} })));
         let mut other = former.clone();
         assert!(rename_settings("simulator", &mut other));
         assert_eq!(other, former);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn both_names_at_once_are_refused() {
-        let mut both = settings(json!({ "wwebjs": {}, "remote": {} }));
+        let mut both = settings(&json!({ "wwebjs": {}, "remote": {} }));
         assert!(!rename_settings("remote", &mut both));
     }
 

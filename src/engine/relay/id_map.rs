@@ -81,6 +81,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
+    #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     pub(crate) async fn from_upstream(&self, upstream: &U) -> Result<Option<O>, VaultError> {
         let index = self.layout.from_upstream;
         Ok(self.context.vault.get(index.space, &index.key(upstream)).await?.and_then(parsed))

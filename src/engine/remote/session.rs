@@ -187,7 +187,7 @@ impl RemoteSession {
 #[async_trait]
 impl Session for RemoteSession {
     async fn run(self: Arc<Self>) -> SessionEnd {
-        let ended = self.base.run(self.live()).await;
+        let ended = Box::pin(self.base.run(self.live())).await;
         self.shared.record_end(&self.relay.device, ended);
         ended
     }

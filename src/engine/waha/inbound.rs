@@ -250,6 +250,7 @@ impl WahaSession {
 
     /// Our id of a message that was sent from here. An event of it may arrive before the answer that names its id, and waits
     /// for that.
+    #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         let ours = self.ids.from_upstream(upstream).await?;
         if ours.is_some() || self.sends_without_id.try_write().is_ok() {

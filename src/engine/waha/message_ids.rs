@@ -61,6 +61,7 @@ impl MessageIds {
     }
 
     /// Our id of a message that was sent from here.
+    #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     pub(super) async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         self.map.from_upstream(upstream).await
     }

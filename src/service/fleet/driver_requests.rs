@@ -22,7 +22,7 @@ impl Fleet {
         body: Value,
     ) -> Result<Value, ServiceError> {
         let engine = self.registry.engine_of(device)?;
-        let driver = self.registry.driver(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        let driver = self.registry.driver(&engine).ok_or(ServiceError::NoSuchCall)?;
         if !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
@@ -42,7 +42,7 @@ impl Fleet {
     #[must_use]
     pub fn callback_signature(&self, device: &DeviceId) -> Option<&'static str> {
         let engine = self.registry.engine_of(device).ok()?;
-        self.registry.driver(&*engine)?.callback_signature()
+        self.registry.driver(&engine)?.callback_signature()
     }
 
     /// An upstream's callback for a device.
@@ -55,7 +55,7 @@ impl Fleet {
         callback: Callback<'_>,
     ) -> Result<CallbackAnswer, ServiceError> {
         let engine = self.registry.engine_of(device)?;
-        let driver = self.registry.driver(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        let driver = self.registry.driver(&engine).ok_or(ServiceError::NoSuchCall)?;
         let settings = self.settings_of(device).await?;
         tokio::select! {
             answer = driver.callback(device, &settings, callback) => Ok(answer?),

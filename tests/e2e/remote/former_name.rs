@@ -34,7 +34,7 @@ fn downgrade(data: &Path) {
     database
         .execute_batch(
             "INSERT INTO devices (id, name, engine, settings, declared, state, phone_number, client_name, last_seen, created_at)
-                 SELECT id, name, 'wwebjs', replace(settings, '\"remote\"', '\"wwebjs\"'), '[\"declared\",\"settings.wwebjs\"]',
+                 SELECT id, name, 'wwebjs', replace(settings, '\"remote\"', '\"wwebjs\"'), '[]',
                         state, phone_number, client_name, last_seen, created_at FROM current.devices;
              INSERT INTO device_secrets (device_id, secrets, sealed)
                  SELECT device_id, CAST(replace(CAST(secrets AS TEXT), '/remote/', '/wwebjs/') AS BLOB), sealed

@@ -147,11 +147,11 @@ async fn disabled_webhook_queues_nothing() {
     let (id, _) = for_messages(&app, &receiver.url).await;
     let path = format!("/webhooks/{id}");
     app.patch(&path, json!({ "enabled": false })).await.ok();
-    app.incoming("shop", ANNA, "not delivered").await;
+    app.incoming("shop", ANNA, "sent while disabled").await;
     assert_eq!(webhook(&app, &id).await["waiting"], 0);
     app.patch(&path, json!({ "enabled": true })).await.ok();
-    app.incoming("shop", ANNA, "delivered").await;
+    app.incoming("shop", ANNA, "sent while enabled").await;
     app.wait_until("the message", async || (receiver.count() == 1).then_some(())).await;
-    assert_eq!(receiver.all()[0].data()["message"]["body"], "delivered");
+    assert_eq!(receiver.all()[0].data()["message"]["body"], "sent while enabled");
     app.wait_until("its only attempt", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
 }

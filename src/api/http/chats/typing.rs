@@ -48,7 +48,7 @@ struct SetTyping {
     state: TypingState,
     /// `text`, or `voice` for a voice note. `audio` is accepted for `voice`.
     #[serde(default)]
-    #[schema(value_type = Option<String>, pattern = "^(text|voice|audio)$", default = "text")]
+    #[schema(value_type = Option<String>, pattern = "^(text|voice|audio)$")]
     kind: RequestedKind,
 }
 

@@ -113,7 +113,6 @@ pub(super) fn not_acknowledged() -> ControlError {
 }
 
 /// Logs a failure of the ledger, the vault or the media store.
-#[expect(clippy::needless_pass_by_value, reason = "the signature of map_err")]
 pub(super) fn storage<E: std::error::Error + 'static>(error: E) -> ControlError {
     tracing::error!(%error, source = ?error.source(), "the simulator could not store its state");
     ControlError::Storage

@@ -125,7 +125,7 @@ impl Actor {
                 let _ = reply.send(done);
             }
             DeviceCommand::FromSession { generation, input, reply } => {
-                self.hear(generation, input, reply).await
+                self.apply_from_session(generation, input, reply).await;
             }
             // Served by `run`, which ends after it.
             DeviceCommand::Retire { .. } => {}
@@ -159,7 +159,12 @@ impl Actor {
     }
 
     /// News of a session about the link; the session waits for the answer.
-    async fn hear(&mut self, generation: u64, input: Input, reply: oneshot::Sender<Result<(), StoreError>>) {
+    async fn apply_from_session(
+        &mut self,
+        generation: u64,
+        input: Input,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    ) {
         if generation != self.generation || self.running.is_none() {
             return;
         }

@@ -25,6 +25,7 @@ pub(super) enum Operation {
 
 macro_rules! choices {
     ($name:ident { $($choice:ident),+ $(,)? }) => {
+        #[allow(clippy::enum_variant_names, reason = "each variant is a call of the storage trait")]
         #[derive(Debug, Clone, Copy)]
         pub(super) enum $name { $($choice),+ }
 
