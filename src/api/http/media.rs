@@ -152,7 +152,7 @@ enum MessageMedia {
 
 /// A message without a file.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NoFile {
     /// `false`.
     #[schema(example = false)]

@@ -65,6 +65,7 @@ export class Dashboard {
   #record(name, payload, rest) {
     const at = `${name} ${JSON.stringify(payload)?.slice(0, 300)}`;
     const wrong = (what) => this.problems.push(`${what}: ${at}`);
+    const previous = this.all.at(-1);
     this.all.push({ name, payload });
     if (rest.length) wrong('more than one argument');
     if (payload === null || typeof payload !== 'object') return wrong('not an object');
@@ -73,7 +74,9 @@ export class Dashboard {
     if (name === 'qr') this.#daemon.secret(payload.qr);
     if (UNLOGGED.has(name) && payload.seq !== undefined) wrong('seq on an event outside the log');
     if (payload.seq === undefined) {
-      if (LOGGED.has(name) && name !== 'state') wrong('no seq');
+      // The snapshots on connect: the state, and the current code behind it.
+      const isCode = name === 'qr' && previous?.name === 'state' && previous.payload.seq === undefined;
+      if (LOGGED.has(name) && name !== 'state' && !isCode) wrong('no seq');
       return;
     }
     this.#order(name, payload.seq, wrong);

@@ -45,6 +45,10 @@ class Malformed(unittest.TestCase):
         """No answer at all, or one below 500 (501 and 503 are documented)."""
         if not got:
             return
+        # A build with the feature s3 answers the HTTP/2 preface with frames, because hyper then has HTTP/2.
+        if not got.startswith(b"HTTP/1."):
+            self.assertEqual(got[3:4], b"\x04", got[:300])
+            return
         status = int(got.split(b" ", 2)[1])
         self.assertTrue(status < 500 or status in (501, 503), got[:300])
         if expected:
