@@ -341,7 +341,8 @@ bucket_tests() {
 
 # --- The order -------------------------------------------------------------------------------------------------
 
-# Two lanes at a time, because a test machine has two processors and most tests wait. Measurements run alone at the end.
+# Two lanes at a time, because a test machine has two processors and most tests wait. Sounds are recorded in real
+# time, so they and the measurements run alone at the end.
 slow_run() {
   read_options "$@"
   need_rust
@@ -364,7 +365,8 @@ slow_run() {
   client_bin=$(realpath "$BIN")
 
   in_parallel lane_suites lane_lints
-  in_parallel lane_kills lane_effects
+  in_parallel lane_kills lane_random
+  stage effects effects_tests "$client_bin"
   stage measured measured_tests
   print_summary
 }
@@ -425,8 +427,7 @@ lane_kills() {
   stage upstream-kills upstream_kills
 }
 
-lane_effects() {
-  stage effects effects_tests "$client_bin"
+lane_random() {
   stage random random_requests "$client_bin"
   stage bucket bucket_tests
 }
