@@ -341,7 +341,8 @@ bucket_tests() {
 
 # --- The order -------------------------------------------------------------------------------------------------
 
-# Two lanes at a time, because a test machine has two processors and most tests wait. Sounds are recorded in real
+# Lanes run side by side, because a test machine has two processors and most tests wait. The compiler runs beside the
+# kills, which have no short time limits. Sounds are recorded in real
 # time, so they and the measurements run alone at the end.
 slow_run() {
   read_options "$@"
@@ -364,8 +365,8 @@ slow_run() {
   fi
   client_bin=$(realpath "$BIN")
 
-  in_parallel lane_suites lane_lints
-  in_parallel lane_kills lane_random
+  in_parallel lane_suites lane_clients
+  in_parallel lane_kills lane_random lane_lints
   stage effects effects_tests "$client_bin"
   stage measured measured_tests
   print_summary
@@ -414,6 +415,9 @@ lane_lints() {
     stage check check_features
     stage dependencies check_dependencies
   )
+}
+
+lane_clients() {
   wait_for_tools
   stage javascript javascript_tests "$client_bin"
   stage python python_tests "$client_bin"
