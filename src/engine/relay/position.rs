@@ -46,6 +46,11 @@ impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
         }
     }
 
+    /// Whether `key` holds the position back.
+    pub(crate) fn is_held(&self, key: &K) -> bool {
+        self.state().held.contains_key(key)
+    }
+
     /// The message is ingested, or needs no ingestion.
     pub(crate) fn release(&self, key: &K) {
         self.state().held.remove(key);

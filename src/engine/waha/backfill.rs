@@ -144,9 +144,7 @@ async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<Chat
         }
         Err(failure) => return Ok(ChatBackfill::Failed(failure)),
     };
-    for message in page.messages {
-        ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
-    }
+    ingest_all_missed(session, page.messages).await?;
     Ok(if page.is_cut { ChatBackfill::Cut } else { ChatBackfill::Complete })
 }
 
@@ -239,7 +237,8 @@ async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result
     Ok(any_left)
 }
 
-/// Delivers everything that the server has as history; media stays at the server.
+/// Delivers everything that the server had before the session as history, whose media stays at the server. Messages that
+/// came since then are live messages: they are ingested with their media and their events.
 async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), SessionEnd> {
     let mut all = Vec::new();
     let (mut skipped, mut failures) = (0_usize, 0_usize);
@@ -264,6 +263,7 @@ async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), 
     if skipped > 0 {
         tracing::warn!(device = %session.context.device, chats = skipped, "the history of chats could not be read");
     }
+    let live: Vec<Message> = all.extract_if(.., |message| session.is_live(&message.incoming)).collect();
     let total = all.len() as u64;
     let mut done = 0;
     while !all.is_empty() {
@@ -282,6 +282,13 @@ async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), 
     }
     if with_progress && total > 0 {
         deliver_progress(session, total, total, HistoryPhase::Complete).await?;
+    }
+    ingest_all_missed(session, live).await
+}
+
+async fn ingest_all_missed(session: &WahaSession, messages: Vec<Message>) -> Result<(), SessionEnd> {
+    for message in messages {
+        ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
     }
     Ok(())
 }

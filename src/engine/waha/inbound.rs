@@ -179,6 +179,11 @@ impl WahaSession {
             self.position.release(&key_of(incoming));
             return Ok(None);
         }
+        if message.file.is_some() && self.media_retries.is_finished(&key_of(incoming)) {
+            // A copy: its media needs no second download.
+            self.position.release(&key_of(incoming));
+            return Ok(None);
+        }
         self.hold_position(incoming);
         let mut event = self.with_our_ids(incoming.clone()).await?;
         if let (Some(file), MediaMode::Fetch(timeout)) = (&message.file, mode) {
