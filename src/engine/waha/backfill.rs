@@ -27,6 +27,8 @@ use crate::engine::{EngineEvent, Incoming, IncomingChange, SessionEnd, VaultErro
 /// The vault space of the position.
 pub(super) const SPACE: &str = "waha.taken";
 const POSITION: &str = "newest";
+/// In the same space: when the first session began, in milliseconds of our clock. What came before is history.
+const LINKED_AT: &str = "linked";
 /// The vault space of deferred chats, with the time to read each from.
 pub(super) const DEFERRED_SPACE: &str = "waha.left";
 /// A deferred chat is given up after this time.
@@ -56,7 +58,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
             read_missed(session, stored.min(session.context.now().0) - OVERLAP_MS).await?;
             retry_deferred(session, deferred).await?;
         }
-        None => read_history(session, true).await?,
+        None => read_history(session, linked_at(session).await?, true).await?,
     }
     // A session that stopped meanwhile rejects the reads, which looks as if nothing had been missed.
     linking::ensure_working(session).await?;
@@ -69,7 +71,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
 
 /// Reads the history once more, without progress events.
 pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), SessionEnd> {
-    read_history(session, false).await
+    read_history(session, linked_at(session).await?, false).await
 }
 
 /// Stores the position. A session without one leaves the former as it is.
@@ -144,7 +146,9 @@ async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<Chat
         }
         Err(failure) => return Ok(ChatBackfill::Failed(failure)),
     };
-    ingest_all_missed(session, page.messages).await?;
+    for message in page.messages {
+        ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
+    }
     Ok(if page.is_cut { ChatBackfill::Cut } else { ChatBackfill::Complete })
 }
 
@@ -237,9 +241,23 @@ async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result
     Ok(any_left)
 }
 
-/// Delivers everything that the server had before the session as history, whose media stays at the server. Messages that
-/// came since then are live messages: they are ingested with their media and their events.
-async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), SessionEnd> {
+/// When the device was linked, to the second: times of the server have no fraction. A session that ended before its
+/// backfill was complete leaves this time to the next one, so that no message in between is taken for history.
+async fn linked_at(session: &WahaSession) -> Result<i64, SessionEnd> {
+    let stored = session.context.vault.get(SPACE, LINKED_AT).await;
+    if let Some(at) = session.context.stored(stored)?.and_then(parsed) {
+        return Ok(at);
+    }
+    let now = session.context.now().0;
+    let at = now - now.rem_euclid(1_000);
+    let put = session.context.vault.put(SPACE, LINKED_AT, Some(at.to_string().into_bytes())).await;
+    session.context.stored(put)?;
+    Ok(at)
+}
+
+/// Delivers everything before `linked_at` as history, whose media stays at the server. Later messages are live: they are
+/// ingested with their media and their events, unless that has begun already.
+async fn read_history(session: &WahaSession, linked_at: i64, with_progress: bool) -> Result<(), SessionEnd> {
     let mut all = Vec::new();
     let (mut skipped, mut failures) = (0_usize, 0_usize);
     for chat in recent_chats(session, None).await? {
@@ -263,7 +281,8 @@ async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), 
     if skipped > 0 {
         tracing::warn!(device = %session.context.device, chats = skipped, "the history of chats could not be read");
     }
-    let live: Vec<Message> = all.extract_if(.., |message| session.is_live(&message.incoming)).collect();
+    let live: Vec<Message> =
+        all.extract_if(.., |message| message.incoming.timestamp.0 >= linked_at).collect();
     let total = all.len() as u64;
     let mut done = 0;
     while !all.is_empty() {
@@ -283,12 +302,10 @@ async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), 
     if with_progress && total > 0 {
         deliver_progress(session, total, total, HistoryPhase::Complete).await?;
     }
-    ingest_all_missed(session, live).await
-}
-
-async fn ingest_all_missed(session: &WahaSession, messages: Vec<Message>) -> Result<(), SessionEnd> {
-    for message in messages {
-        ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
+    for message in live {
+        if !session.is_in_progress(&message.incoming) {
+            ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
+        }
     }
     Ok(())
 }
@@ -401,6 +418,16 @@ async fn read_pages(
 mod tests {
     use super::*;
     use crate::engine::waha::session::tests::session;
+
+    #[tokio::test]
+    async fn time_of_the_link_survives_an_unfinished_backfill() {
+        let first = session();
+        let linked = linked_at(&first).await.unwrap();
+        assert_eq!(linked, first.context.now().0 / 1_000 * 1_000);
+        let vault = &first.context.vault;
+        vault.put(SPACE, LINKED_AT, Some((linked - 60_000).to_string().into_bytes())).await.unwrap();
+        assert_eq!(linked_at(&first).await, Ok(linked - 60_000));
+    }
 
     #[tokio::test]
     async fn state_of_the_version_before_is_read() {

@@ -14,7 +14,6 @@ use super::convert::ids;
 use super::convert::message_in::Message;
 use super::message_ids::MessageIds;
 use super::settings::Settings;
-use crate::domain::clock::Millis;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::engine::relay::RelayContext;
@@ -57,8 +56,6 @@ pub(super) struct WahaSession {
     pub(super) ids: MessageIds,
     /// How far messages were ingested, in milliseconds of the server's clock.
     pub(super) position: LogPosition<MessageKey, i64>,
-    /// When the session began.
-    opened_at: Millis,
     pub(super) media_retries: MediaRetries<MessageKey, PendingMedia>,
     /// Notified when the session's status at the server may have changed.
     pub(super) status_changed: Notify,
@@ -107,7 +104,6 @@ impl WahaSession {
             base: SessionBase::new(context.clone(), account, Arc::default()),
             client: WahaClient::new(Arc::clone(&context.client), &settings),
             ids: MessageIds::new(context.clone()),
-            opened_at: context.now(),
             context,
             settings,
             callback_url,
@@ -130,11 +126,10 @@ impl WahaSession {
         Ok(ids::to_message(id, &upstream, self.base.me().as_ref()))
     }
 
-    /// Whether a message came during this session, to the second in which the session began: times of the server have no
-    /// fraction.
-    pub(super) fn is_live(&self, message: &Incoming) -> bool {
-        message.timestamp.0 >= self.opened_at.0 - self.opened_at.0.rem_euclid(1_000)
-            || self.position.is_held(&key_of(message))
+    /// Whether the message is being ingested, or was lately.
+    pub(super) fn is_in_progress(&self, message: &Incoming) -> bool {
+        let key = key_of(message);
+        self.position.is_held(&key) || self.media_retries.is_finished(&key)
     }
 
     /// Holds the position back until the message is ingested.
@@ -159,6 +154,7 @@ pub(super) fn key_of(message: &Incoming) -> MessageKey {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::clock::Millis;
     use crate::engine::relay::testing::{TestRelay, relay};
     use serde_json::json;
 
@@ -198,14 +194,6 @@ pub(super) mod tests {
         session.advance_position(&message("B", NOW - 60_000));
         session.hold_position(&message("C", NOW - 3 * MAX_HOLD_MS));
         assert_eq!(session.position.commit(), Some(NOW - MAX_HOLD_MS - 1));
-    }
-
-    #[test]
-    fn message_since_the_session_began_is_live() {
-        let session = session();
-        assert!(session.is_live(&message("A", NOW)) && !session.is_live(&message("B", NOW - 1)));
-        session.hold_position(&message("B", NOW - 60_000));
-        assert!(session.is_live(&message("B", NOW - 60_000)), "it is being ingested");
     }
 
     #[test]

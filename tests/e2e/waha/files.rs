@@ -11,8 +11,11 @@ use crate::support::ANNA;
 const FILES: &str = "/api/files/";
 
 impl Waha {
-    /// Delivers an inbound picture.
+    /// Delivers an inbound picture once the device reads no history: the history would download the picture as well.
     async fn picture(&self) {
+        let read =
+            || self.server.asked.lock().unwrap().iter().any(|asked| asked.ends_with("/chats/overview"));
+        self.app.wait_until("the history to be read", async || read().then_some(())).await;
         let media = json!({ "data": STANDARD.encode(png()), "caption": "picture" });
         self.app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
     }
