@@ -1,4 +1,4 @@
-//! Messages that named somebody by a hidden id, once the number is known: the number takes its place.
+//! Replaces hidden ids by phone numbers in stored messages, in batches, once the numbers are stored.
 
 use rusqlite::params;
 
@@ -13,19 +13,19 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::domain::message::Message;
 
-/// What settling some messages came to.
+/// Result of rewriting a batch of messages.
 #[derive(Debug, Default)]
 pub struct RewrittenMessage {
-    /// How many there were.
+    /// Number of rewritten messages.
     pub messages: usize,
-    /// Messages of ours to groups, in which two recipients turned out to be one.
+    /// Our group messages in which two recipients were merged into one; their status must be recomputed.
     pub regrade: Vec<MessageId>,
-    /// Files of second copies that are gone.
+    /// Files of removed duplicate messages.
     pub released: Vec<MediaHash>,
 }
 
 impl Tx<'_> {
-    /// Settles the oldest messages that name a person by their hidden id, at most `limit`.
+    /// Rewrites the oldest messages that contain a person's hidden id, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -55,7 +55,7 @@ impl Tx<'_> {
         Ok(settled)
     }
 
-    /// `true` when the message stood in the chat under the hidden id.
+    /// Returns `true` when the message was in the chat under the hidden id.
     fn settle_message(
         &self,
         device: &DeviceId,
@@ -74,7 +74,7 @@ impl Tx<'_> {
             settled.regrade.push(row.id.clone());
         }
         if moved && !row.hidden {
-            // It may have been removed while its messages were on their way.
+            // The chat may have been removed before its messages arrived.
             self.run(
                 "INSERT OR IGNORE INTO chats (device_id, id, at) VALUES (?1, ?2, ?3)",
                 params![device.as_str(), same.number.to_string(), row.at],
@@ -84,7 +84,7 @@ impl Tx<'_> {
         if same.canonicalize(&mut by_number)
             && let Some(twin) = self.found_exactly(device, &by_number)?
         {
-            // The same message came by both ids. The one that was there first stays, and is found by both.
+            // The same message arrived under both ids. The earlier row stays and is found by either id.
             settled.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
             self.refresh_chat(device, &row.people.chat)?;
         }
@@ -109,11 +109,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Receipts, reactions and votes. `true` when there was a receipt by either id.
+    /// Rewrites receipts, reactions and votes. Returns `true` when a receipt existed under either id.
     fn settle_sayings(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
         let (lid, number) = (same.lid.to_string(), same.number.to_string());
         for (table, who) in [("reactions", "sender"), ("poll_votes", "voter")] {
-            // Of two sayings of one person the later counts.
+            // If one person has two rows, the later one is kept.
             self.run(
                 &format!(
                     "DELETE FROM {table} WHERE message_pk = ?1 AND {who} = ?3
@@ -136,7 +136,7 @@ impl Tx<'_> {
     }
 }
 
-/// The columns of a message that name people.
+/// The columns of a message that contain ids of people.
 struct Row {
     id: MessageId,
     people: People,

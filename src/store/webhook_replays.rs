@@ -1,4 +1,4 @@
-//! What is delivered once more, in the order of its log.
+//! Redelivers logged events and dead deliveries to webhooks, in the order of the log.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,19 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::FilterInput;
 
-/// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds
-/// it up.
+/// Prefix of replay lanes. A redelivery neither waits for new events of its lane nor delays them.
 const AGAIN: &str = "again ";
 
-/// What is delivered once more.
+/// Selects the dead deliveries to requeue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayRows {
-    /// This dead one.
+    /// One dead delivery.
     One(DeliveryKey),
-    /// All dead ones.
+    /// All dead deliveries of the endpoint.
     AllDead,
 }
 
-/// What there is of an event for an endpoint.
+/// An existing delivery of an event to an endpoint.
 struct DeliveryState {
     pk: i64,
     lane: Option<String>,
@@ -35,7 +34,7 @@ struct DeliveryState {
 }
 
 impl Tx<'_> {
-    /// Puts some dead deliveries back, each to be tried as if for the first time; how many.
+    /// Requeues dead deliveries with a new count of attempts. Returns how many.
     ///
     /// # Errors
     /// When the store fails.
@@ -65,7 +64,7 @@ impl Tx<'_> {
         Ok(rows.len())
     }
 
-    /// Its lane, if it has one, is to be freed.
+    /// Requeues one row. Returns its replay lane, if any; the caller makes the first row of that lane due.
     fn revive_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
         let lane = lane.map(again);
         self.run(
@@ -77,7 +76,7 @@ impl Tx<'_> {
         Ok(lane)
     }
 
-    /// What is delivered once more does not wait for the next try of what stands before it.
+    /// Makes the first rows of these lanes due now, even if they wait for a retry.
     fn go_on(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
         for lane in lanes {
             self.unblock_next(key, lane, now)?;
@@ -87,8 +86,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Delivers events of a log once more, those in `seqs` that the endpoint wants, at most `batch` of the log; what
-    /// still waits is tried now. How many, and the last that was looked at; `None` at the end.
+    /// Redelivers those events in `seqs` that the endpoint subscribes to, at most `batch` log entries.
+    /// Waiting deliveries become due now. Returns the count and the last entry read; `None` at the end of the
+    /// range.
     ///
     /// # Errors
     /// When the store fails.
@@ -129,7 +129,7 @@ impl Tx<'_> {
             }
             count += 1;
             match self.known(wanting.key, device, entry.seq, name)? {
-                // One that is dead goes on as it is, also in its lane.
+                // A dead delivery is requeued, also in its lane.
                 Some(known) if known.dead => {
                     lanes.extend(self.revive_row(known.pk, known.lane.as_deref(), now)?);
                 }

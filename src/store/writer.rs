@@ -1,8 +1,8 @@
-//! The one thread that writes. Whatever waits when it is free is committed together.
+//! The only thread that writes. It commits all queued writes in one group.
 //!
-//! Invariants: a caller hears of success only after the commit; a write that fails takes nothing of its
-//! neighbours with it (savepoints), unless SQLite itself took the whole transaction back, and then all of
-//! the group hear of it; the queue is bounded, and who finds it full is told so.
+//! Invariants: a caller receives success only after the commit. Savepoints isolate a failed write from the
+//! rest of its group; if SQLite rolls back the whole transaction, every caller of the group receives an
+//! error. The queue is bounded; a write that finds it full is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::seq_watch::SeqWatch;
 
-/// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
+/// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
 
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Work = Box<dyn FnOnce(&Connection) -> Option<Applied> + Send>;
 
-/// A write that was applied and waits for its group's commit.
+/// An applied write that waits for the commit of its group.
 struct Applied {
     appended: Appended,
     reply: Reply,
@@ -34,17 +34,17 @@ enum Job {
     Close,
 }
 
-/// What the writer tells of its work, for metrics.
+/// Receives the writer's metrics.
 pub trait WriterObserver: Send + Sync + 'static {
-    /// A group was committed: how many writes, and how long it took in seconds.
+    /// A group was committed; `seconds` is the duration of the commit.
     fn committed(&self, writes: usize, seconds: f64);
     /// Events were appended to logs.
     fn appended(&self, events: usize);
-    /// A write was refused because too many waited.
+    /// A write was refused because the queue is full.
     fn refused(&self);
 }
 
-/// Who is told of commits.
+/// Effects of a commit outside the database: metrics and wake-ups.
 pub(super) struct CommitEffects {
     pub(super) heads: Arc<SeqWatch>,
     pub(super) hints: Arc<DirtyEndpoints>,
@@ -67,12 +67,12 @@ impl Writer {
         Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
-    /// How many writes wait.
+    /// Number of queued writes.
     pub(super) fn depth(&self) -> usize {
         self.jobs.max_capacity() - self.jobs.capacity()
     }
 
-    /// Queues a write at once or not at all, and waits for its commit.
+    /// Queues a write and waits for its commit; refuses it when the queue is full.
     pub(super) async fn try_write<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -90,7 +90,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Waits for a place in the queue, then as [`Self::try_write`].
+    /// Waits for capacity in the queue, then writes like [`Self::try_write`].
     pub(super) async fn write<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -102,7 +102,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Writes what waits, then ends the thread.
+    /// Commits the queued writes, then ends the thread.
     pub(super) async fn close(&self) {
         let _ = self.jobs.send(Job::Close).await;
         let thread = self.thread.lock().map_or(None, |mut slot| slot.take());
@@ -149,7 +149,7 @@ where
             Ok((value, tx.into_appended()))
         }
         Err(error) => {
-            // Fails only when SQLite has taken the whole transaction back already.
+            // Fails only when SQLite has already rolled back the whole transaction.
             let _ = run("ROLLBACK TO job; RELEASE job");
             Err(error)
         }
@@ -194,14 +194,15 @@ impl Group {
         let started = std::time::Instant::now();
         let count = writes.len();
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            tracing::error!(%error, "the database does not begin a transaction");
-            // Dropping a write answers `Closed`; running it without a transaction would be worse.
+            tracing::error!(%error, "cannot begin a transaction");
+            // Dropping a write answers `Closed`. Running it outside a transaction would break its atomicity.
             return;
         }
         let mut applied = Vec::with_capacity(count);
         for work in writes {
             if self.connection.is_autocommit() && !self.restart(&mut applied) {
-                // Dropping the rest answers each of them; without a transaction each would stand alone.
+                // Dropping the remaining writes answers `Closed`; outside a transaction each would commit
+                // alone.
                 return;
             }
             applied.extend(work(&self.connection));
@@ -211,15 +212,15 @@ impl Group {
         self.tell(applied, &committed);
     }
 
-    /// SQLite ended the transaction by itself (disk full, I/O error): what was applied is gone.
-    /// `false` when no new transaction can begin.
+    /// Handles a transaction that SQLite ended by itself (disk full, I/O error): all applied writes are lost.
+    /// Returns `false` when no new transaction can begin.
     fn restart(&self, applied: &mut Vec<Applied>) -> bool {
         for lost in applied.drain(..) {
             (lost.reply)(Err(StoreError::TakenBack));
         }
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
         if let Err(error) = &begun {
-            tracing::error!(%error, "the database does not begin a transaction");
+            tracing::error!(%error, "cannot begin a transaction");
         }
         begun.is_ok()
     }
@@ -229,7 +230,7 @@ impl Group {
             return Err(StoreError::TakenBack);
         }
         self.connection.execute_batch("COMMIT").map_err(|error| {
-            tracing::error!(%error, "the database did not commit");
+            tracing::error!(%error, "commit failed");
             let _ = self.connection.execute_batch("ROLLBACK");
             StoreError::from(error)
         })
