@@ -1,4 +1,4 @@
-//! The newest `seq` of each log that somebody follows: a hint to read on, never the news itself.
+//! The newest `seq` of each followed log; a hint to read the log, without the entries.
 
 use std::collections::HashMap;
 
