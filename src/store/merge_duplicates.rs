@@ -1,4 +1,4 @@
-//! Two copies of one message that came by the two ids of one person: one message, with all that happened to both.
+//! Merges two copies of one message that arrived under the two ids of one person, with the state of both.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use crate::domain::ack::Ack;
 use crate::domain::media::MediaHash;
 
 impl Tx<'_> {
-    /// Two copies of one message become one. The file that only the second referred to.
+    /// Merges the second copy into the kept one. Returns the file that only the second copy referred to.
     pub(super) fn merge_duplicates(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
         let pair = params![kept, second];
         for receipt in self.receipts(second)? {
@@ -48,7 +48,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What was edited, taken back, removed, read or starred in one copy is so in the one they become.
+    /// An edit, revocation, removal, read mark or star of either copy applies to the merged message.
     fn join_texts(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
         let pair = params![kept, second];
         self.run(

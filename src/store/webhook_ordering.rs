@@ -21,7 +21,7 @@ pub enum RetryNowCause {
 }
 
 impl Reader<'_> {
-    /// Endpoints with deliveries scheduled at a time later than now, because the clock was set back.
+    /// Endpoints with deliveries that were scheduled at a time later than now: the clock was set back.
     ///
     /// # Errors
     /// When the store fails.

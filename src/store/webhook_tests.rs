@@ -1,4 +1,4 @@
-//! What is to be pushed is written with the event, in lanes, and outlives what it refers to.
+//! Deliveries are written with their event, in lanes, and remain when the event or device is removed.
 
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ async fn overflow_dead_letters_oldest_and_counts_by_device() {
     for at in 1..=7 {
         append(&store, at).await;
     }
-    // The oldest waits for another try.
+    // The oldest row waits for a retry.
     let oldest = due(&store, key, 10).await[0].key;
     fail(&store, oldest, AfterFailure::Again(Millis(500)), 8).await;
     let bury = async || store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 3)).await.unwrap();
@@ -203,7 +203,7 @@ async fn overflow_dead_letters_oldest_and_counts_by_device() {
     let told = &first.told[&shop()];
     assert_eq!((told.count, told.seq, told.kind.as_str()), (3, 1, "disconnected"));
     assert_eq!((bury().await.count, bury().await.count), (2, 0));
-    // It was due after the first of them, and may have been under way.
+    // This row was due after the first one and may have been in progress.
     assert_eq!(seqs(&due(&store, key, 10).await), [4]);
 }
 
@@ -231,7 +231,7 @@ async fn interrupted_dead_lettering_resumes() {
     store.write(move |tx| tx.disable_webhook(key, gone, Millis(9))).await.unwrap();
     let bury = async || store.write(move |tx| tx.dead_letter_batch(key, "gone", Millis(9), 2)).await.unwrap();
     assert!(bury().await);
-    // Here the daemon is killed. What is left is found again.
+    // Simulates a crash of the daemon; the remaining deliveries are found again.
     assert_eq!(store.read(|store| store.webhooks_to_bury()).await.unwrap(), [key]);
     enable(&store).await;
     append(&store, 10).await;
@@ -285,7 +285,7 @@ async fn replayed_deliveries_keep_log_order() {
     for at in 1..=4 {
         append(&store, at).await;
     }
-    // The first two and the last arrive; the third does not, and keeps its older row.
+    // The first two and the last are delivered; the third fails and keeps its older row.
     for seq in 1..=4 {
         let next = due(&store, key, 10).await[0].key;
         match seq {
