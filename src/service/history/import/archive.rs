@@ -1,5 +1,5 @@
-//! An archive from anybody: how many files it may have, how large they may become, and that their names lead
-//! nowhere.
+//! Reads untrusted archives. Limits the number of files and their unpacked size, and ignores folders in file
+//! names.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
@@ -13,18 +13,18 @@ use zip::unstable::read::ZipIterable;
 use super::temp_file::{TempUpload, TempUploadReader};
 use super::{ImportLimits, ServiceError, refused};
 
-/// Files in an archive.
+/// Maximum files in an archive.
 const MAX_FILES: usize = 50_000;
-/// Bytes of an archive's list of files.
+/// Maximum bytes of an archive's central directory.
 const MAX_LIST: u64 = 32 << 20;
-/// The longest name of a file that is looked at.
+/// Maximum length of a file name; files with longer names are ignored.
 const MAX_NAME: usize = 512;
-/// What a file may become, for each of its bytes, when it is unpacked. Chats come to 10, long runs to 100.
+/// Maximum unpacked bytes per packed byte. Chats reach 10, long repetitions 100.
 const MAX_RATIO: u64 = 200;
-/// Below this size the ratio does not matter.
+/// Files up to this size are not checked against the ratio.
 const SMALL: u64 = 4 << 20;
 
-/// A file that is read once or more: the whole export, or one in an archive.
+/// A file that can be read several times: the whole export, or one file of an archive.
 #[derive(Clone)]
 pub(super) struct Source {
     file: TempUpload,
@@ -36,7 +36,7 @@ impl Source {
         Self { file: file.clone(), entry: None }
     }
 
-    /// Reads it from the beginning.
+    /// Reads the file from the beginning.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
@@ -48,17 +48,17 @@ impl Source {
     }
 }
 
-/// The files of an archive, by their names without folders.
+/// The files of an archive by their names without folders.
 pub(super) struct Archive {
     file: TempUpload,
     entries: HashMap<String, Arc<OwnedZipFileEntry>>,
     max_unpacked: u64,
-    /// What the files may still come to.
+    /// Bytes that may still be unpacked.
     left: AtomicU64,
 }
 
 impl Archive {
-    /// Reads the list of files; refuses what it says to be a trap before anything of it is unpacked.
+    /// Reads the list of files. Refuses declared sizes beyond the limits before anything is unpacked.
     pub(super) fn open(file: &TempUpload, limits: &ImportLimits) -> Result<Self, ServiceError> {
         let reader = file.reader().at_most(MAX_LIST);
         let mut list = ZipIterable::try_new(reader, Config::default()).map_err(|error| unreadable(&error))?;
@@ -82,7 +82,7 @@ impl Archive {
         Ok(Self { file: file.clone(), entries, max_unpacked, left: AtomicU64::new(max_unpacked) })
     }
 
-    /// The chat in it, and what its file is called.
+    /// The archive's chat and the name of its file.
     pub(super) fn chat(&self) -> Result<(String, Source), ServiceError> {
         let is_chat = |name: &str| {
             let name = name.to_ascii_lowercase();
@@ -107,7 +107,7 @@ impl Archive {
         }
     }
 
-    /// Whether there is such a file.
+    /// Whether the archive has this file.
     pub(super) fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
@@ -123,7 +123,7 @@ impl Archive {
     }
 }
 
-/// Without folders, in either spelling.
+/// The part after the last slash or backslash.
 fn base_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
@@ -142,7 +142,7 @@ fn read_entry<T>(
     read(&mut Unpacked { compressed: entry.compressed_size(), file, read: 0, left })
 }
 
-/// What comes out of an archive, whatever its list says.
+/// Enforces the limits on unpacked bytes, independently of the declared sizes.
 struct Unpacked<'a, R> {
     file: R,
     compressed: u64,

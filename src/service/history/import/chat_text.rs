@@ -1,5 +1,5 @@
-//! Reads the text format: once for the order of its dates, once for what is wrong with it and who writes in
-//! it, and once to store it.
+//! Imports the text format in three readings: for the order of dates, for errors and authors, and for
+//! storing.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read};
@@ -23,14 +23,14 @@ use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 
-/// The longest line, in bytes.
+/// Maximum bytes of a line.
 const MAX_LINE: usize = 1 << 20;
-/// Bytes of an entry beside its text, roughly.
+/// Approximate bytes of an entry apart from its text.
 const OVERHEAD: usize = 512;
-/// More people than any group has.
+/// Maximum authors; more than any group has.
 const MAX_AUTHORS: usize = 4_096;
 
-/// Takes a text in.
+/// Imports a text.
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
@@ -99,7 +99,7 @@ async fn resolve(
         .await
 }
 
-/// What a first look at a text finds.
+/// Results of the readings before storing.
 struct FirstLook {
     order: DateOrder,
     authors: Vec<String>,
@@ -203,17 +203,17 @@ fn each_line(
     })
 }
 
-/// Makes messages of a text's entries.
+/// Builds messages from the entries of a text.
 struct Making {
     chat: Jid,
     people: People,
     minute: Millis,
-    /// How often the same was said in this minute.
+    /// Number of equal messages in the current minute, by their hash.
     said: HashMap<[u8; 32], u32>,
 }
 
 impl Making {
-    /// `None` for what the system tells.
+    /// Returns `None` for a system line.
     fn message(&mut self, entry: Entry) -> Option<ExportedMessage> {
         let name = entry.author.clone()?;
         let who = self.people.who(&name);
@@ -271,8 +271,8 @@ impl Making {
         })
     }
 
-    /// The same for the same message each time, so that a text which is imported again adds nothing: from its
-    /// chat, minute, author and text, and which of several it is that are alike in all of these.
+    /// A stable id for a message, so that importing a text again adds nothing. It depends on chat, minute,
+    /// author and text, and on the number of equal messages before it.
     fn network_id(&mut self, entry: &Entry, who: &AuthorId) -> Option<NetworkId> {
         let minute = entry.minute();
         if minute != self.minute {
@@ -300,7 +300,7 @@ impl Making {
     }
 }
 
-/// What a message consists of, and the name of its file.
+/// The content of a message and the name of its file.
 fn content_of(extra: Option<Extra>) -> (Content, Option<String>) {
     match extra {
         None => (Content::Text, None),

@@ -1,4 +1,4 @@
-//! Reads the JSON document, one message at a time.
+//! Reads the JSON document one message at a time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,12 +16,12 @@ use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION
 use crate::domain::export::limits::{NAME_MAX, chars, of_calendar};
 use crate::domain::jid::Jid;
 
-/// Bytes that anything beside the list of messages may have.
+/// Maximum bytes of each value other than the list of messages.
 const MAX_VALUE: usize = 8 << 20;
-/// Bytes that a message may have: the contact cards of one send, and of the one that it quotes, are fewer.
+/// Maximum bytes of a message. The contact cards of one send and of the message that it quotes fit.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// Takes a document in.
+/// Imports a JSON document.
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
@@ -47,7 +47,7 @@ pub(super) async fn import(
     })
 }
 
-/// Reads a whole document; answers what it says of the chat.
+/// Reads a whole document and returns its chat.
 fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead, ServiceError> {
     let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
     let file = without_mark(BufReader::with_capacity(1 << 16, file))?;
@@ -90,7 +90,7 @@ fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead,
     }
 }
 
-/// What follows the mark by which some programs say that a text is UTF-8.
+/// Skips a UTF-8 byte order mark.
 fn without_mark(mut file: impl Read) -> Result<impl Read, ServiceError> {
     const MARK: &[u8] = "\u{feff}".as_bytes();
     let mut start = Vec::with_capacity(MARK.len());
@@ -110,7 +110,7 @@ struct Reading<'a> {
     chat: Option<ChatHead>,
     chat_of_messages: Option<Jid>,
     format: Option<(String, Option<u32>)>,
-    /// Why nothing more is read, when that is not the document's fault.
+    /// Why reading stopped, unless the document is at fault.
     stopped: Option<ServiceError>,
 }
 
@@ -134,21 +134,21 @@ impl Reading<'_> {
     }
 }
 
-/// What is left of the bytes that the present value may have.
+/// Bytes that the current value may still use.
 struct Meter {
     left: Cell<usize>,
     most: Cell<usize>,
 }
 
 impl Meter {
-    /// Another value begins; answers how many bytes the one before had.
+    /// Starts a new value and returns the size of the one before.
     fn begin(&self, most: usize) -> usize {
         self.most.replace(most) - self.left.replace(most)
     }
 }
 
-/// Bounds what one value takes: the parser holds no more than it has read since the last message. It reads byte
-/// by byte, so that this is exact.
+/// Limits the size of a value: the parser buffers no more than it has read since the last message. The parser
+/// reads byte by byte, so the limit is exact.
 struct Metered<R> {
     file: R,
     meter: Rc<Meter>,

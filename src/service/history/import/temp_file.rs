@@ -1,5 +1,5 @@
-//! An export on its way in: a file without a name, which goes with its last handle, also when the daemon is
-//! killed.
+//! Stores an uploaded export in an unnamed temporary file, which the system removes with its last handle,
+//! also after a crash.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,19 +14,19 @@ use super::{ImportLimits, ServiceError, blocking, refused};
 use crate::engine::ByteStream;
 use crate::store::StoreError;
 
-/// How long the next piece of a body may take.
+/// Maximum wait for the next piece of a request body.
 const STALL: Duration = Duration::from_secs(30);
-/// Bytes from which a format is told.
+/// Bytes that are read to detect the format.
 const START: usize = 64;
 
-/// An export that is on the disk.
+/// An uploaded export on disk.
 #[derive(Clone)]
 pub(super) struct TempUpload {
     file: Arc<File>,
     len: u64,
 }
 
-/// Writes a body to the disk.
+/// Writes a request body to disk.
 pub(super) async fn take_in(
     limits: &ImportLimits,
     mut bytes: ByteStream,
@@ -50,9 +50,9 @@ pub(super) async fn take_in(
     Ok(TempUpload { file: Arc::new(file.into_std().await), len })
 }
 
-/// The disk failed.
+/// Logs a disk error and returns the error for the client.
 fn broken(error: &io::Error) -> ServiceError {
-    tracing::warn!(%error, "an import could not be written to the disk");
+    tracing::warn!(%error, "cannot write an import to disk");
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull.into(),
         _ => StoreError::TakenBack.into(),
@@ -60,7 +60,7 @@ fn broken(error: &io::Error) -> ServiceError {
 }
 
 impl TempUpload {
-    /// What it begins with.
+    /// The first bytes of the file.
     pub(super) fn start(&self) -> Result<Vec<u8>, ServiceError> {
         let mut start = Vec::with_capacity(START);
         let read = self.reader().take(START as u64).read_to_end(&mut start);
@@ -68,13 +68,13 @@ impl TempUpload {
         Ok(start)
     }
 
-    /// Reads it from the beginning; any number of readers at once.
+    /// Creates a reader at the beginning; readers are independent of each other.
     pub(super) fn reader(&self) -> TempUploadReader {
         TempUploadReader { spooled: self.clone(), at: 0, left: u64::MAX }
     }
 }
 
-/// A reader with a place of its own.
+/// A reader with its own position.
 pub(super) struct TempUploadReader {
     spooled: TempUpload,
     at: u64,
@@ -82,7 +82,7 @@ pub(super) struct TempUploadReader {
 }
 
 impl TempUploadReader {
-    /// Reads no more than so many bytes, wherever they are.
+    /// Limits the number of bytes that can be read, at any position.
     pub(super) fn at_most(self, left: u64) -> Self {
         Self { left, ..self }
     }
