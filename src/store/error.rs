@@ -56,7 +56,7 @@ pub enum OpenError {
     Locked(PathBuf),
     /// A newer version of Wharf wrote the database.
     #[error(
-        "the database {path} was written by a newer version of wharf (schema {found}, this version knows {known}); upgrade wharf, or restore a backup made before the upgrade"
+        "the database {path} was written by a newer version of wharf (schema {found}, this version supports {known}); upgrade wharf, or restore a backup made before the upgrade"
     )]
     Newer {
         /// The database file.

@@ -161,7 +161,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open(dir.path()).unwrap_err();
-        let known = format!("schema 99, this version knows {}", MIGRATIONS.len());
+        let known = format!("schema 99, this version supports {}", MIGRATIONS.len());
         assert!(error.to_string().contains(&known), "{error}");
     }
 

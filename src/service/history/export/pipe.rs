@@ -37,7 +37,7 @@ pub(super) fn pipe(soft: CancellationToken) -> (Pipe, ByteStream) {
         match reader.recv().await {
             Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(reader))),
             Some(Piece::End) => None,
-            Some(Piece::Failed) | None => Some((Err(io::Error::other("the export broke off")), None)),
+            Some(Piece::Failed) | None => Some((Err(io::Error::other("the export was aborted")), None)),
         }
     });
     // Layers that compress poll once more after the end.

@@ -168,13 +168,13 @@ fn check_size(size: u64, most: u64) -> Result<(), ServiceError> {
 }
 
 fn too_much() -> ServiceError {
-    refused("the archive comes to more than import.max_unpacked_bytes when it is unpacked")
+    refused("the unpacked archive must not exceed import.max_unpacked_bytes")
 }
 
 fn check_ratio(size: u64, compressed: u64) -> Result<(), ServiceError> {
     if size > SMALL && size > compressed.saturating_mul(MAX_RATIO) {
         return Err(refused(format!(
-            "a file in the archive becomes more than {MAX_RATIO} times as large when it is unpacked, as traps do"
+            "a file in the archive must not be more than {MAX_RATIO} times larger when unpacked"
         )));
     }
     Ok(())

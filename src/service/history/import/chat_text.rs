@@ -146,7 +146,7 @@ fn first_look(
     })?;
     if !any {
         return Err(refused(
-            "the text has no messages: a line must look like 31/01/2026, 14:05 - Anna: Hello",
+            "the text has no messages: a line must have the form 31/01/2026, 14:05 - Anna: Hello",
         ));
     }
     Ok(found)

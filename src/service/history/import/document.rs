@@ -84,7 +84,7 @@ fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead,
     }
     match chat_of_messages {
         Some(of_messages) if of_messages != chat.id => {
-            Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
+            Err(refused(format!("the messages belong to {of_messages}, but the chat is {}", chat.id)))
         }
         _ => Ok(chat),
     }
@@ -120,7 +120,7 @@ impl Reading<'_> {
         let chat = &message.message.chat_id;
         match &self.chat_of_messages {
             Some(known) if known != chat => {
-                return Err(format!("a message is of {chat}, the ones before of {known}"));
+                return Err(format!("a message belongs to {chat}, earlier ones to {known}"));
             }
             Some(_) => {}
             None => self.chat_of_messages = Some(chat.clone()),

@@ -37,9 +37,9 @@ pub(super) async fn take_in(
     let mut len = 0;
     loop {
         let piece = tokio::time::timeout(STALL, bytes.next()).await;
-        let piece = piece.map_err(|_| refused("the request body stopped before its end"))?;
+        let piece = piece.map_err(|_| refused("the request body stalled before its end"))?;
         let Some(piece) = piece else { break };
-        let piece = piece.map_err(|_| refused("the request body broke off"))?;
+        let piece = piece.map_err(|_| refused("the request body ended early"))?;
         len += piece.len() as u64;
         if len > limits.max_bytes {
             return Err(ServiceError::TooLarge(limits.max_bytes));
@@ -92,9 +92,10 @@ impl Read for TempUploadReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.spooled.file.read_at(bytes, self.at)?;
         self.at += read as u64;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the list of files is larger than it should be")
-        })?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the list of files is too large"))?;
         Ok(read)
     }
 }
@@ -106,7 +107,7 @@ impl Seek for TempUploadReader {
             SeekFrom::End(by) => self.spooled.len.checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
-        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the file"))?;
+        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a negative position"))?;
         Ok(self.at)
     }
 }

@@ -262,10 +262,7 @@ impl ImportWriter {
             (_, Err(MediaStoreError::Incomplete(_))) => Ok(None),
             (Err(error), Ok(_)) => Err(error),
             (_, Err(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a file of an import was not stored"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot store a file of an import");
                 Err(StoreError::TakenBack.into())
             }
         }
