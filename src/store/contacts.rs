@@ -69,7 +69,7 @@ impl Tx<'_> {
     pub fn merge_contact(
         &self,
         device: &DeviceId,
-        told: &ContactUpdate,
+        update: &ContactUpdate,
     ) -> Result<Option<Contact>, StoreError> {
         let changed = self.run(
             "INSERT INTO contacts (device_id, id, address_book_name, pushname, number, lid)
@@ -83,17 +83,17 @@ impl Tx<'_> {
                 OR (excluded.lid IS NOT NULL AND excluded.lid IS NOT lid)",
             params![
                 device.as_str(),
-                told.id.to_string(),
-                told.address_book_name,
-                told.pushname,
-                told.id.phone(),
-                told.lid.as_ref().map(ToString::to_string),
+                update.id.to_string(),
+                update.address_book_name,
+                update.pushname,
+                update.id.phone(),
+                update.lid.as_ref().map(ToString::to_string),
             ],
         )?;
         if changed == 0 {
             return Ok(None);
         }
-        self.contact(device, &told.id)
+        self.contact(device, &update.id)
     }
 }
 

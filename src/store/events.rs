@@ -48,12 +48,12 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn call_was_told(&self, device: &DeviceId, call: &CallEvent, after: i64) -> Result<bool, StoreError> {
-        let told = self.number(
+        let count = self.number(
             "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'call'
                  AND json_extract(payload, '$.callId') = ?3 AND json_extract(payload, '$.status') = ?4",
             params![device.as_str(), after, call.call_id, to_word(&call.status, "call status")?],
         )?;
-        Ok(told > 0)
+        Ok(count > 0)
     }
 
     /// First and last position in the log.

@@ -82,13 +82,13 @@ impl Tx<'_> {
         let message = &imported.message;
         for (number, reaction) in message.reactions.iter().enumerate() {
             let at = imported.reacted_at.get(number).copied().unwrap_or(message.timestamp);
-            let said = AuthoredChange { by: &reaction.from, from_me: reaction.from_me, at };
-            self.react(pk, said, &reaction.emoji)?;
+            let change = AuthoredChange { by: &reaction.from, from_me: reaction.from_me, at };
+            self.react(pk, change, &reaction.emoji)?;
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
             // Votes are stored without the flag for our own vote.
-            let said = AuthoredChange { by: &vote.voter, from_me: false, at: vote.timestamp };
-            self.vote(pk, said, &vote.options)?;
+            let change = AuthoredChange { by: &vote.voter, from_me: false, at: vote.timestamp };
+            self.vote(pk, change, &vote.options)?;
         }
         Ok(())
     }
@@ -98,8 +98,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn import_contact(&self, device: &DeviceId, id: &Jid, name: &str) -> Result<(), StoreError> {
-        let known = self.contact(device, id)?.is_some_and(|contact| contact.name != id.as_name());
-        if id.is_group() || known {
+        let has_name = self.contact(device, id)?.is_some_and(|contact| contact.name != id.as_name());
+        if id.is_group() || has_name {
             return Ok(());
         }
         let pushname = (name != id.as_name() && !name.is_empty()).then(|| name.to_owned());

@@ -48,13 +48,13 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn known_people(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<IdentityPair>, StoreError> {
-        let mut known = Vec::new();
+        let mut pairs = Vec::new();
         for lid in lids {
             if let Some(number) = self.number_of(device, lid)? {
-                known.push(IdentityPair { lid: lid.clone(), number });
+                pairs.push(IdentityPair { lid: lid.clone(), number });
             }
         }
-        Ok(known)
+        Ok(pairs)
     }
 
     /// Replaces hidden ids by their stored numbers.
@@ -197,12 +197,12 @@ impl Tx<'_> {
             "DELETE FROM contacts WHERE device_id = ?1 AND id = ?2",
             params![device.as_str(), same.lid.to_string()],
         )?;
-        self.join_members(device, same)?;
-        Ok(Some(IdentityMerge { chat: self.join_chats(device, same)?, taken_from: before }))
+        self.merge_members(device, same)?;
+        Ok(Some(IdentityMerge { chat: self.merge_chats(device, same)?, taken_from: before }))
     }
 
     /// Merges two memberships in a group; the member keeps the higher role.
-    fn join_members(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
+    fn merge_members(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
         self.run(
             "INSERT INTO group_members (device_id, group_id, member, role)
@@ -218,7 +218,7 @@ impl Tx<'_> {
     }
 
     /// Returns `true` when there was a chat under the hidden id.
-    fn join_chats(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
+    fn merge_chats(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
         let Some(folded) = self.chat(device, &same.lid)? else { return Ok(false) };
         let one = merged(self.chat(device, &same.number)?, folded);
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];

@@ -24,16 +24,16 @@ impl Tx<'_> {
             self.run(&sql, pair)?;
             self.run(&format!("UPDATE OR IGNORE {table} SET message_pk = ?1 WHERE message_pk = ?2"), pair)?;
         }
-        self.join_acks(kept, second)?;
-        self.join_texts(kept, second)?;
+        self.merge_acks(kept, second)?;
+        self.merge_texts(kept, second)?;
         self.run("UPDATE OR IGNORE outbox SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("DELETE FROM outbox WHERE message_pk = ?1 AND EXISTS (SELECT 1 FROM messages WHERE pk = ?1 AND ack > 0)", [kept])?;
         self.run("UPDATE departures SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("UPDATE OR IGNORE unsettled SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
-        self.join_files(kept, second)
+        self.merge_files(kept, second)
     }
 
-    fn join_acks(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
+    fn merge_acks(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
         let level = |pk| {
             let level = self.number("SELECT ack FROM messages WHERE pk = ?1", [pk])?;
             Ack::try_from(level).map_err(|_| StoreError::Unreadable("ack"))
@@ -49,7 +49,7 @@ impl Tx<'_> {
     }
 
     /// An edit, revocation, removal, read mark or star of either copy applies to the merged message.
-    fn join_texts(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
+    fn merge_texts(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
         let pair = params![kept, second];
         self.run(
             "UPDATE messages SET (body, content, quoted, extra_text, type, is_edited, edited_at) = (
@@ -73,7 +73,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn join_files(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
+    fn merge_files(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
         let file = self.one("SELECT media_hash FROM messages WHERE pk = ?1", [second], |row| {
             parsed_if_any(row, "media_hash", "media hash")
         })?;

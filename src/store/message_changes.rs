@@ -69,8 +69,8 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn react(&self, pk: Pk, said: AuthoredChange<'_>, emoji: &str) -> Result<bool, StoreError> {
-        let is_news = self.is_news(("reactions", "sender", "emoji"), pk, said, (emoji, ""))?;
+    pub fn react(&self, pk: Pk, change: AuthoredChange<'_>, emoji: &str) -> Result<bool, StoreError> {
+        let is_change = self.is_change(("reactions", "sender", "emoji"), pk, change, (emoji, ""))?;
         // A removal without an earlier reaction is stored too, and a repeated reaction gets the later time:
         // another author's row may turn out to belong to the same person.
         self.run(
@@ -78,28 +78,28 @@ impl Tx<'_> {
              SELECT ?1, ?2, ?3, ?4, ?5
                  WHERE ?3 <> '' OR EXISTS (SELECT 1 FROM reactions WHERE message_pk = ?1)
              ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at WHERE excluded.at >= at",
-            params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
+            params![pk, change.by.to_string(), emoji, change.from_me, change.at.0],
         )?;
-        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(is_news)
+        self.record_unresolved(pk, &hidden_ids(&mut change.by.clone()))?;
+        Ok(is_change)
     }
 
-    /// Whether this changes the person's stored value; `(said, nothing)` are the new value and the empty one.
-    fn is_news(
+    /// Whether this changes the person's stored value; `(value, empty)` are the new value and the empty one.
+    fn is_change(
         &self,
         (table, who, what): (&str, &str, &str),
         pk: Pk,
-        said: AuthoredChange<'_>,
-        (value, nothing): (&str, &str),
+        change: AuthoredChange<'_>,
+        (value, empty): (&str, &str),
     ) -> Result<bool, StoreError> {
         let before = self.one(
             &format!("SELECT {what}, at FROM {table} WHERE message_pk = ?1 AND {who} = ?2"),
-            params![pk, said.by.to_string()],
+            params![pk, change.by.to_string()],
             |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
         )?;
         Ok(match before {
-            None => value != nothing,
-            Some((before, at)) => said.at.0 >= at && before != value,
+            None => value != empty,
+            Some((before, at)) => change.at.0 >= at && before != value,
         })
     }
 
@@ -107,18 +107,18 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn vote(&self, pk: Pk, said: AuthoredChange<'_>, options: &[String]) -> Result<bool, StoreError> {
+    pub fn vote(&self, pk: Pk, change: AuthoredChange<'_>, options: &[String]) -> Result<bool, StoreError> {
         let options = to_json(&options, "poll vote")?;
-        let is_news = self.is_news(("poll_votes", "voter", "options"), pk, said, (&options, "[]"))?;
+        let is_change = self.is_change(("poll_votes", "voter", "options"), pk, change, (&options, "[]"))?;
         self.run(
             "INSERT INTO poll_votes (message_pk, voter, options, at)
              SELECT ?1, ?2, ?3, ?4
                  WHERE ?3 <> '[]' OR EXISTS (SELECT 1 FROM poll_votes WHERE message_pk = ?1)
              ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at WHERE excluded.at >= at",
-            params![pk, said.by.to_string(), options, said.at.0],
+            params![pk, change.by.to_string(), options, change.at.0],
         )?;
-        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(is_news)
+        self.record_unresolved(pk, &hidden_ids(&mut change.by.clone()))?;
+        Ok(is_change)
     }
 
     /// Changes a message's text. Returns `false` when a later edit is stored or nothing changes.

@@ -119,13 +119,13 @@ impl Store {
         let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
-        let told = writer::CommitEffects {
+        let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
             observer,
         };
-        let writer = writer::Writer::start(connection, options.write_queue, told)
+        let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
     }

@@ -40,10 +40,10 @@ impl Tx<'_> {
             params![device.as_str(), same.lid.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| Ok(row.get(0)?),
         )?;
-        let mut settled = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
+        let mut rewritten = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
         let mut moved = false;
         for pk in pks {
-            moved |= self.settle_message(device, pk, same, &mut settled)?;
+            moved |= self.rewrite_message(device, pk, same, &mut rewritten)?;
             self.run(
                 "DELETE FROM unsettled WHERE device_id = ?1 AND lid = ?2 AND message_pk = ?3",
                 params![device.as_str(), same.lid.to_string(), pk],
@@ -52,26 +52,26 @@ impl Tx<'_> {
         if moved {
             self.refresh_chat(device, &same.number)?;
         }
-        Ok(settled)
+        Ok(rewritten)
     }
 
     /// Returns `true` when the message was in the chat under the hidden id.
-    fn settle_message(
+    fn rewrite_message(
         &self,
         device: &DeviceId,
         pk: Pk,
         same: &IdentityPair,
-        settled: &mut RewrittenMessage,
+        rewritten: &mut RewrittenMessage,
     ) -> Result<bool, StoreError> {
         let sql =
             "SELECT id, chat_id, from_jid, to_jid, author, notify_name, content, quoted, hidden, at, from_me
                    FROM messages WHERE pk = ?1";
         let Some(mut row) = self.one(sql, [pk], Row::read)? else { return Ok(false) };
         let moved = row.people.chat == same.lid;
-        row.settle(same);
+        row.rewrite(same);
         self.put_people(pk, &row)?;
-        if self.settle_sayings(pk, same)? && row.from_me && row.people.chat.is_group() {
-            settled.regrade.push(row.id.clone());
+        if self.rewrite_authors(pk, same)? && row.from_me && row.people.chat.is_group() {
+            rewritten.regrade.push(row.id.clone());
         }
         if moved && !row.hidden {
             // The chat may have been removed before its messages arrived.
@@ -85,7 +85,7 @@ impl Tx<'_> {
             && let Some(twin) = self.found_exactly(device, &by_number)?
         {
             // The same message arrived under both ids. The earlier row stays and is found by either id.
-            settled.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
+            rewritten.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
             self.refresh_chat(device, &row.people.chat)?;
         }
         Ok(moved)
@@ -110,7 +110,7 @@ impl Tx<'_> {
     }
 
     /// Rewrites receipts, reactions and votes. Returns `true` when a receipt existed under either id.
-    fn settle_sayings(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
+    fn rewrite_authors(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
         let (lid, number) = (same.lid.to_string(), same.number.to_string());
         for (table, who) in [("reactions", "sender"), ("poll_votes", "voter")] {
             // If one person has two rows, the later one is kept.
@@ -185,7 +185,7 @@ impl Row {
         })
     }
 
-    fn settle(&mut self, same: &IdentityPair) {
+    fn rewrite(&mut self, same: &IdentityPair) {
         same.canonicalize(&mut self.people);
         self.notify_name = self.notify_name.take().map(|name| same.canonical_name(name));
         if let Some(content) = &mut self.content {

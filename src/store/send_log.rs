@@ -15,7 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Chats with sends, and how many of them have no receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Arrivals {
+pub struct SendReceipts {
     /// Chats with a message that the network accepted.
     pub chats: i64,
     /// Chats of these in which no recipient device has sent a receipt for such a message.
@@ -70,7 +70,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn arrivals(&self, device: &DeviceId, from: Millis, to: Millis) -> Result<Arrivals, StoreError> {
+    pub fn arrivals(&self, device: &DeviceId, from: Millis, to: Millis) -> Result<SendReceipts, StoreError> {
         let found = self.one(
             "SELECT count(*), coalesce(sum(best = 1), 0) FROM (
                  SELECT max(m.ack) AS best FROM (
@@ -78,7 +78,7 @@ impl Reader<'_> {
                      WHERE device_id = ?1 AND at > ?2 AND at <= ?3 ORDER BY at DESC LIMIT 1000) d
                  JOIN messages m ON m.pk = d.message_pk WHERE m.ack >= 1 GROUP BY d.chat_id)",
             params![device.as_str(), from.0, to.0],
-            |row| Ok(Arrivals { chats: row.get(0)?, silent: row.get(1)? }),
+            |row| Ok(SendReceipts { chats: row.get(0)?, silent: row.get(1)? }),
         )?;
         Ok(found.unwrap_or_default())
     }

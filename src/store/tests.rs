@@ -55,12 +55,12 @@ async fn seqs(store: &Store) -> Vec<i64> {
 /// Blocks the writer until the guard is dropped, so that later writes are committed in one group.
 async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let (tell, began) = tokio::sync::oneshot::channel();
+    let (begin, began) = tokio::sync::oneshot::channel();
     let holder = store.clone();
     #[expect(clippy::disallowed_methods, reason = "a test has no lifecycle")]
     tokio::spawn(async move {
         let write = move |_: &super::Tx<'_>| {
-            let _ = tell.send(());
+            let _ = begin.send(());
             let _ = held.recv();
             Ok::<_, StoreError>(())
         };

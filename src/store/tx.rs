@@ -91,7 +91,7 @@ impl<'c> Tx<'c> {
     pub(super) fn note_appended(&self, device: &DeviceId, seq: i64) {
         let mut appended = self.appended.borrow_mut();
         appended.events += 1;
-        match appended.heads.iter_mut().find(|(known, _)| known == device) {
+        match appended.heads.iter_mut().find(|(id, _)| id == device) {
             Some(entry) => entry.1 = seq,
             None => appended.heads.push((device.clone(), seq)),
         }

@@ -28,7 +28,7 @@ pub struct Overflow {
 
 /// Result of trimming an endpoint's queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overflown {
+pub struct OverflowResult {
     /// Number of dead-lettered deliveries.
     pub count: usize,
     /// The same per device, without events about webhooks.
@@ -134,12 +134,12 @@ impl Tx<'_> {
         most: usize,
         now: Millis,
         batch: usize,
-    ) -> Result<Overflown, StoreError> {
+    ) -> Result<OverflowResult, StoreError> {
         let beyond = usize::try_from(self.waiting_for(key)?).unwrap_or(0).saturating_sub(most);
         if beyond == 0 {
-            return Ok(Overflown::default());
+            return Ok(OverflowResult::default());
         }
-        let buried = self.all(
+        let rows = self.all(
             "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = 'too_many_waiting'
              WHERE pk IN (SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL
                  AND (lane IS NULL OR due IS NULL OR due > ?2) ORDER BY pk LIMIT ?3)
@@ -155,9 +155,9 @@ impl Tx<'_> {
                 })
             },
         )?;
-        let overflown = overflown(&buried);
-        self.free_lanes(key, buried.into_iter().map(|row| row.lane), now)?;
-        Ok(overflown)
+        let overflow_result = overflow_result(&rows);
+        self.free_lanes(key, rows.into_iter().map(|row| row.lane), now)?;
+        Ok(overflow_result)
     }
 
     fn free_lanes(
@@ -188,17 +188,18 @@ impl Tx<'_> {
 }
 
 /// Dead letters of webhook events emit no event: two failing webhooks would otherwise cause endless events.
-fn overflown(buried: &[DeadLetterBatch]) -> Overflown {
-    let mut told: BTreeMap<DeviceId, Overflow> = BTreeMap::new();
-    for row in buried.iter().filter(|row| !row.kind.starts_with("webhook:")) {
-        let (count, oldest) = told.get(&row.device).map_or((0, None), |known| (known.count, Some(known.seq)));
+fn overflow_result(rows: &[DeadLetterBatch]) -> OverflowResult {
+    let mut by_device: BTreeMap<DeviceId, Overflow> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.kind.starts_with("webhook:")) {
+        let (count, oldest) =
+            by_device.get(&row.device).map_or((0, None), |found| (found.count, Some(found.seq)));
         if oldest.is_none_or(|oldest| row.seq < oldest) {
             let first = Overflow { count: 0, seq: row.seq, kind: row.kind.clone(), attempts: row.attempts };
-            told.insert(row.device.clone(), first);
+            by_device.insert(row.device.clone(), first);
         }
-        if let Some(overflow) = told.get_mut(&row.device) {
+        if let Some(overflow) = by_device.get_mut(&row.device) {
             overflow.count = count + 1;
         }
     }
-    Overflown { count: buried.len(), told }
+    OverflowResult { count: rows.len(), told: by_device }
 }

@@ -42,7 +42,7 @@ pub struct DueDelivery {
 pub enum AfterFailure {
     /// Retried at this time.
     Again(Millis),
-    /// Dead-lettered.
+    /// Dead-lettered; not retried automatically.
     GivenUp,
 }
 
@@ -139,12 +139,12 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_deliveries WHERE dead_at IS NULL", [])
     }
 
-    fn wanting(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
+    fn subscribed_endpoints(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
         self.all(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints
              WHERE device_id IN (?1, ?2) AND disabled_at IS NULL AND ending = 0",
             params![ALL_DEVICES, device.as_str()],
-            wanting,
+            endpoint_match,
         )
     }
 
@@ -152,7 +152,7 @@ impl Reader<'_> {
         self.one(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
             [key.0],
-            wanting,
+            endpoint_match,
         )
     }
 }
@@ -167,14 +167,14 @@ impl Tx<'_> {
         payload: &str,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let wanting = self.wanting(device)?;
-        if wanting.is_empty() {
+        let endpoints = self.subscribed_endpoints(device)?;
+        if endpoints.is_empty() {
             return Ok(());
         }
         let facts = FilterInput::of(kind, payload);
         let about = about_webhook(kind, payload);
         // An endpoint does not receive events about itself: each delivery would cause further ones.
-        for endpoint in wanting.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
+        for endpoint in endpoints.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
             let lane = endpoint.ordering.lane(device, &facts);
             for name in endpoint.format.names(&facts) {
                 if endpoint.subscription.wants(name, &facts) {
@@ -267,7 +267,7 @@ impl Tx<'_> {
     }
 }
 
-fn wanting(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
+fn endpoint_match(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
     Ok(EndpointMatch {
         key: EndpointKey(row.get("pk")?),
         id: parsed(row, "id", "webhook id")?,

@@ -15,7 +15,7 @@ use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::FilterInput;
 
 /// Prefix of replay lanes. A redelivery neither waits for new events of its lane nor delays them.
-const AGAIN: &str = "again ";
+const REPLAY_PREFIX: &str = "again ";
 
 /// Selects the dead deliveries to requeue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +58,15 @@ impl Tx<'_> {
         )?;
         let mut lanes = BTreeSet::new();
         for (pk, lane) in &rows {
-            lanes.extend(self.revive_row(*pk, lane.as_deref(), now)?);
+            lanes.extend(self.requeue_row(*pk, lane.as_deref(), now)?);
         }
-        self.go_on(key, &lanes, now)?;
+        self.wake_lanes(key, &lanes, now)?;
         Ok(rows.len())
     }
 
     /// Requeues one row. Returns its replay lane, if any; the caller makes the first row of that lane due.
-    fn revive_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
-        let lane = lane.map(again);
+    fn requeue_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
+        let lane = lane.map(replay_lane);
         self.run(
             "UPDATE webhook_deliveries SET dead_at = NULL, attempts = 0, last_error = NULL, hurried = 0, lane = ?2,
                  due = CASE WHEN ?2 IS NULL THEN ?3 END, decided_at = ?3
@@ -77,7 +77,7 @@ impl Tx<'_> {
     }
 
     /// Makes the first rows of these lanes due now, even if they wait for a retry.
-    fn go_on(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
+    fn wake_lanes(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
         for lane in lanes {
             self.unblock_next(key, lane, now)?;
             self.retry_key_now(key, lane, now)?;
@@ -100,53 +100,53 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<(usize, Option<i64>), StoreError> {
-        let Some(wanting) = self.wanting_of(key)? else { return Ok((0, None)) };
+        let Some(endpoint) = self.wanting_of(key)? else { return Ok((0, None)) };
         let page = self.events_after(device, after, batch)?;
         let (mut count, mut last) = (0, None);
         let mut lanes = BTreeSet::new();
         for entry in page.iter().take_while(|entry| entry.seq <= up_to) {
             last = Some(entry.seq);
-            count += self.deliver_entry(&wanting, device, entry, &mut lanes, now)?;
+            count += self.deliver_entry(&endpoint, device, entry, &mut lanes, now)?;
         }
-        self.go_on(key, &lanes, now)?;
+        self.wake_lanes(key, &lanes, now)?;
         Ok((count, last))
     }
 
     fn deliver_entry(
         &self,
-        wanting: &EndpointMatch,
+        endpoint: &EndpointMatch,
         device: &DeviceId,
         entry: &LogRow,
         lanes: &mut BTreeSet<String>,
         now: Millis,
     ) -> Result<usize, StoreError> {
         let facts = FilterInput::of(&entry.kind, entry.payload.get());
-        let lane = wanting.ordering.lane(device, &facts).map(|lane| again(&lane));
+        let lane = endpoint.ordering.lane(device, &facts).map(|lane| replay_lane(&lane));
         let mut count = 0;
-        for name in wanting.format.names(&facts) {
-            if !wanting.subscription.wants(name, &facts) {
+        for name in endpoint.format.names(&facts) {
+            if !endpoint.subscription.wants(name, &facts) {
                 continue;
             }
             count += 1;
-            match self.known(wanting.key, device, entry.seq, name)? {
+            match self.existing_delivery(endpoint.key, device, entry.seq, name)? {
                 // A dead delivery is requeued, also in its lane.
-                Some(known) if known.dead => {
-                    lanes.extend(self.revive_row(known.pk, known.lane.as_deref(), now)?);
+                Some(existing) if existing.dead => {
+                    lanes.extend(self.requeue_row(existing.pk, existing.lane.as_deref(), now)?);
                 }
-                Some(known) => match known.lane {
+                Some(existing) => match existing.lane {
                     Some(lane) => drop(lanes.insert(lane)),
-                    None => self.hurry_row(known.pk, now)?,
+                    None => self.hurry_row(existing.pk, now)?,
                 },
                 None => {
                     let (event, names) = ((device, entry.seq), (entry.kind.as_str(), name));
-                    self.insert_delivery(wanting.key, event, names, lane.as_deref(), now)?;
+                    self.insert_delivery(endpoint.key, event, names, lane.as_deref(), now)?;
                 }
             }
         }
         Ok(count)
     }
 
-    fn known(
+    fn existing_delivery(
         &self,
         key: EndpointKey,
         device: &DeviceId,
@@ -170,6 +170,6 @@ impl Tx<'_> {
     }
 }
 
-fn again(lane: &str) -> String {
-    if lane.starts_with(AGAIN) { lane.to_owned() } else { format!("{AGAIN}{lane}") }
+fn replay_lane(lane: &str) -> String {
+    if lane.starts_with(REPLAY_PREFIX) { lane.to_owned() } else { format!("{REPLAY_PREFIX}{lane}") }
 }

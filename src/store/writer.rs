@@ -59,10 +59,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, queue: usize, told: CommitEffects) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        queue: usize,
+        effects: CommitEffects,
+    ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
-        let observer = told.observer.clone();
-        let run = move || Group { connection, told }.run(waiting);
+        let observer = effects.observer.clone();
+        let run = move || Group { connection, effects }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
         Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -158,7 +162,7 @@ where
 
 struct Group {
     connection: Connection,
-    told: CommitEffects,
+    effects: CommitEffects,
 }
 
 impl Group {
@@ -208,8 +212,8 @@ impl Group {
             applied.extend(work(&self.connection));
         }
         let committed = self.commit();
-        self.told.observer.committed(count, started.elapsed().as_secs_f64());
-        self.tell(applied, &committed);
+        self.effects.observer.committed(count, started.elapsed().as_secs_f64());
+        self.publish(applied, &committed);
     }
 
     /// Handles a transaction that SQLite ended by itself (disk full, I/O error): all applied writes are lost.
@@ -236,19 +240,19 @@ impl Group {
         })
     }
 
-    fn tell(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
+    fn publish(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
         let mut events = 0;
         for done in applied {
             if committed.is_ok() {
                 events += done.appended.events;
                 for (device, seq) in &done.appended.heads {
-                    self.told.heads.advance(device, *seq);
+                    self.effects.heads.advance(device, *seq);
                 }
-                self.told.growth.add(done.appended.heads.iter().map(|(device, _)| device));
-                self.told.hints.add(&done.appended.deliveries);
+                self.effects.growth.add(done.appended.heads.iter().map(|(device, _)| device));
+                self.effects.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());
         }
-        self.told.observer.appended(events);
+        self.effects.observer.appended(events);
     }
 }

@@ -79,7 +79,7 @@ impl FromStr for Zone {
 mod tests {
     use super::super::time_zone::*;
 
-    /// 2026-07-01, 10:30 UTC.
+    /// A time in summer: 2026-07-01, 10:30 UTC.
     const SUMMER: Millis = Millis(1_782_901_800_000);
 
     fn local(zone: &str) -> String {

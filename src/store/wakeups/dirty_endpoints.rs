@@ -30,8 +30,8 @@ impl DirtyEndpoints {
         }
         let mut waiting = self.waiting.lock();
         for (key, hint) in hints {
-            let known = waiting.entry(*key).or_insert(*hint);
-            *known = (*known).max(*hint);
+            let stored = waiting.entry(*key).or_insert(*hint);
+            *stored = (*stored).max(*hint);
         }
         drop(waiting);
         self.some.notify_one();

@@ -26,9 +26,9 @@ impl SeqWatch {
             followed.remove(device);
             return;
         }
-        head.send_if_modified(|known| {
-            let newer = seq > *known;
-            *known = seq.max(*known);
+        head.send_if_modified(|newest| {
+            let newer = seq > *newest;
+            *newest = seq.max(*newest);
             newer
         });
     }

@@ -6,7 +6,7 @@ use crate::domain::clock::Millis;
 use crate::domain::content::Location;
 use crate::domain::export::time_zone::Zone;
 
-/// 2026-01-31, 14:05 UTC.
+/// The time 2026-01-31, 14:05 UTC.
 const AT: Millis = Millis(1_769_868_300_000);
 
 fn written(lines: &[Line<'_>]) -> String {

@@ -175,8 +175,8 @@ impl Pages {
                 Ok((page, also))
             })
             .await?;
-        if let Some((place, _)) = page.last() {
-            self.after = *place;
+        if let Some((position, _)) = page.last() {
+            self.after = *position;
         }
         Ok((page.into_iter().map(|(_, message)| message).collect(), also))
     }
@@ -359,8 +359,8 @@ impl Labels {
             if message.from_me || self.by_id.contains_key(id) {
                 continue;
             }
-            let known = store.contact(device, id)?.map(|contact| contact.name);
-            let name = known.unwrap_or_else(|| message.notify_name.clone());
+            let stored = store.contact(device, id)?.map(|contact| contact.name);
+            let name = stored.unwrap_or_else(|| message.notify_name.clone());
             let mut label = author_label(&name);
             if !self.taken.insert(label.clone()) {
                 label = format!("{label} ({})", id.as_name());

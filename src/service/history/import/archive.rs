@@ -54,7 +54,7 @@ pub(super) struct Archive {
     entries: HashMap<String, Arc<OwnedZipFileEntry>>,
     max_unpacked: u64,
     /// Bytes that may still be unpacked.
-    left: AtomicU64,
+    remaining: AtomicU64,
 }
 
 impl Archive {
@@ -79,7 +79,7 @@ impl Archive {
             check_ratio(entry.size(), entry.compressed_size())?;
             entries.entry(base_name(&name).to_owned()).or_insert_with(|| Arc::new(entry.into()));
         }
-        Ok(Self { file: file.clone(), entries, max_unpacked, left: AtomicU64::new(max_unpacked) })
+        Ok(Self { file: file.clone(), entries, max_unpacked, remaining: AtomicU64::new(max_unpacked) })
     }
 
     /// The archive's chat and the name of its file.
@@ -119,7 +119,7 @@ impl Archive {
         read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         let entry = self.entries.get(name).ok_or_else(|| refused("the archive has no such file"))?;
-        read_entry(&self.file, entry, &self.left, read)
+        read_entry(&self.file, entry, &self.remaining, read)
     }
 }
 
@@ -131,7 +131,7 @@ fn base_name(name: &str) -> &str {
 fn read_entry<T>(
     file: &TempUpload,
     entry: &OwnedZipFileEntry,
-    left: &AtomicU64,
+    remaining: &AtomicU64,
     read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     let mut reader: BufReader<TempUploadReader> = BufReader::new(file.reader());
@@ -139,7 +139,7 @@ fn read_entry<T>(
         .as_ref()
         .with_reader(&mut reader, ZipReadOptions::default())
         .map_err(|error| unreadable(&error))?;
-    read(&mut Unpacked { compressed: entry.compressed_size(), file, read: 0, left })
+    read(&mut Unpacked { compressed: entry.compressed_size(), file, read: 0, remaining })
 }
 
 /// Enforces the limits on unpacked bytes, independently of the declared sizes.
@@ -147,7 +147,7 @@ struct Unpacked<'a, R> {
     file: R,
     compressed: u64,
     read: u64,
-    left: &'a AtomicU64,
+    remaining: &'a AtomicU64,
 }
 
 impl<R: Read> Read for Unpacked<'_, R> {
@@ -156,8 +156,9 @@ impl<R: Read> Read for Unpacked<'_, R> {
         self.read += read as u64;
         let trap = |error: ServiceError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
         check_ratio(self.read, self.compressed).map_err(trap)?;
-        let taken =
-            self.left.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(read as u64));
+        let taken = self
+            .remaining
+            .try_update(Ordering::SeqCst, Ordering::SeqCst, |remaining| remaining.checked_sub(read as u64));
         taken.map_err(|_| trap(too_much()))?;
         Ok(read)
     }

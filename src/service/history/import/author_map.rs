@@ -34,19 +34,19 @@ pub(super) struct People {
 impl People {
     /// The identity of an author.
     pub(super) fn who(&self, name: &str) -> AuthorId {
-        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(stand_in(name), false))
+        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(placeholder(name), false))
     }
 
     /// The author list of the import report.
     pub(super) fn told(&self) -> Vec<ImportedAuthor> {
-        let told = |name: &String| {
+        let author = |name: &String| {
             let (id, is_me, known) = match self.who(name) {
                 AuthorId::Me => (self.me.clone(), true, !self.me.is_placeholder()),
                 AuthorId::Other(id, known) => (id, false, known),
             };
             ImportedAuthor { name: name.clone(), id: Some(id), is_me, known }
         };
-        self.names.iter().map(told).collect()
+        self.names.iter().map(author).collect()
     }
 
     /// Ids and names of the other authors, to store as contacts.
@@ -85,7 +85,7 @@ impl AuthorLookup<'_> {
         let number = self.request.me.as_deref().and_then(|me| me.parse().ok());
         let called = names.iter().find(|name| by_name.get(*name) == Some(&AuthorId::Me));
         let me = self.account.and_then(Account::jid).or(number);
-        let me = me.unwrap_or_else(|| stand_in(called.map_or(OURSELVES, String::as_str)));
+        let me = me.unwrap_or_else(|| placeholder(called.map_or(OURSELVES, String::as_str)));
         Ok(People { me, by_name, names: names.to_vec() })
     }
 
@@ -129,19 +129,20 @@ impl AuthorLookup<'_> {
         if names.len() > 2 {
             return Err(self.needs_group_id(names));
         }
-        let there =
-            |by_name: &HashMap<String, AuthorId>, who: &AuthorId| by_name.values().any(|known| known == who);
+        let is_present = |by_name: &HashMap<String, AuthorId>, who: &AuthorId| {
+            by_name.values().any(|author| author == who)
+        };
         let partner = AuthorId::Other(self.chat.clone(), true);
         // A direct chat has one partner, so every other id in it stands for the chat's own id.
         for who in by_name.values_mut().filter(|who| **who != AuthorId::Me) {
             *who = partner.clone();
         }
         let open: Vec<&String> = names.iter().filter(|name| !by_name.contains_key(*name)).collect();
-        let me_told = self.request.me.is_some();
-        match (open.as_slice(), there(by_name, &AuthorId::Me), there(by_name, &partner)) {
+        let has_own_name = self.request.me.is_some();
+        match (open.as_slice(), is_present(by_name, &AuthorId::Me), is_present(by_name, &partner)) {
             ([], ..) => {}
             ([name], true, _) => drop(by_name.insert((*name).clone(), partner.clone())),
-            ([name], false, false) if me_told => drop(by_name.insert((*name).clone(), partner.clone())),
+            ([name], false, false) if has_own_name => drop(by_name.insert((*name).clone(), partner.clone())),
             ([name], false, true) => drop(by_name.insert((*name).clone(), AuthorId::Me)),
             _ => return Err(self.which_is_me(names)),
         }
@@ -191,7 +192,7 @@ fn number(name: &str) -> Option<Jid> {
 }
 
 /// A placeholder id for an author without a number; the same name always gets the same id.
-fn stand_in(name: &str) -> Jid {
+fn placeholder(name: &str) -> Jid {
     let digest = Sha256::digest(name.as_bytes());
     let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     Jid::placeholder(number)
@@ -214,8 +215,8 @@ mod tests {
 
     #[test]
     fn name_without_number_gets_stand_in_id() {
-        assert_eq!(stand_in("Anna"), stand_in("Anna"));
-        assert_ne!(stand_in("Anna"), stand_in("Ben"));
-        assert!(stand_in("Anna").is_placeholder());
+        assert_eq!(placeholder("Anna"), placeholder("Anna"));
+        assert_ne!(placeholder("Anna"), placeholder("Ben"));
+        assert!(placeholder("Anna").is_placeholder());
     }
 }

@@ -37,9 +37,9 @@ pub(super) async fn import(
     account: Option<&Account>,
     sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
-    let (trial, zone, told) = (source.clone(), request.zone.clone(), request.date_order);
+    let (trial, zone, given_order) = (source.clone(), request.zone.clone(), request.date_order);
     let now = sink.history().clock.now();
-    let read = blocking(move || first_look(&trial, zone, told, now)).await?;
+    let read = blocking(move || summarize(&trial, zone, given_order, now)).await?;
     let chat = request.chat.clone().ok_or_else(|| {
         ServiceError::invalid("chatId", "is required for a text: the chat that its messages belong to")
     })?;
@@ -54,14 +54,19 @@ pub(super) async fn import(
         muted_until: None,
         timestamp: Millis::default(),
     };
-    let told = people.told();
+    let authors = people.told();
     let (zone, order, id) = (request.zone.clone(), read.order, chat.clone());
     let stored = sink
         .store(head, names, move |out| {
-            let mut making = Making { chat: id, people, minute: Millis::default(), said: HashMap::new() };
+            let mut builder = MessageBuilder {
+                chat: id,
+                people,
+                minute: Millis::default(),
+                equal_messages: HashMap::new(),
+            };
             each_entry(&source, zone, order, |entry| {
                 let bytes = entry.body.len() + OVERHEAD;
-                making.message(entry).map_or(Ok(()), |message| out.push(message, bytes))
+                builder.message(entry).map_or(Ok(()), |message| out.push(message, bytes))
             })
         })
         .await?;
@@ -71,7 +76,7 @@ pub(super) async fn import(
         system_lines: read.system_lines,
         chat_id: chat,
         media: stored.media,
-        authors: told,
+        authors,
     })
 }
 
@@ -87,32 +92,32 @@ async fn resolve(
     sink.history()
         .store
         .read(move |store| {
-            let known = AuthorLookup {
+            let lookup = AuthorLookup {
                 store,
                 device: &device,
                 account: account.as_ref(),
                 chat: &chat,
                 request: &request,
             };
-            known.people(&names)
+            lookup.people(&names)
         })
         .await
 }
 
 /// Results of the readings before storing.
-struct FirstLook {
+struct TextSummary {
     order: DateOrder,
     authors: Vec<String>,
     system_lines: u64,
 }
 
-fn first_look(
+fn summarize(
     source: &Source,
     zone: Zone,
-    told: Option<DateOrder>,
+    given_order: Option<DateOrder>,
     now: Millis,
-) -> Result<FirstLook, ServiceError> {
-    let order = match told {
+) -> Result<TextSummary, ServiceError> {
+    let order = match given_order {
         Some(order) => order,
         None => {
             let mut vote = OrderVote::default();
@@ -123,8 +128,8 @@ fn first_look(
             vote.decide()
         }
     };
-    let mut found = FirstLook { order, authors: Vec::new(), system_lines: 0 };
-    let mut known = HashSet::new();
+    let mut found = TextSummary { order, authors: Vec::new(), system_lines: 0 };
+    let mut seen = HashSet::new();
     let mut any = false;
     each_entry(source, zone, order, |entry| {
         any = true;
@@ -136,10 +141,10 @@ fn first_look(
         };
         fits(&author, entry.extra.as_ref())
             .map_err(|sentence| refused(format!("line {}: {sentence}", entry.line)))?;
-        if known.insert(author.clone()) {
+        if seen.insert(author.clone()) {
             found.authors.push(author);
         }
-        if known.len() > MAX_AUTHORS {
+        if seen.len() > MAX_AUTHORS {
             return Err(refused(format!("the text has more than {MAX_AUTHORS} authors")));
         }
         Ok(())
@@ -204,15 +209,15 @@ fn each_line(
 }
 
 /// Builds messages from the entries of a text.
-struct Making {
+struct MessageBuilder {
     chat: Jid,
     people: People,
     minute: Millis,
     /// Number of equal messages in the current minute, by their hash.
-    said: HashMap<[u8; 32], u32>,
+    equal_messages: HashMap<[u8; 32], u32>,
 }
 
-impl Making {
+impl MessageBuilder {
     /// Returns `None` for a system line.
     fn message(&mut self, entry: Entry) -> Option<ExportedMessage> {
         let name = entry.author.clone()?;
@@ -277,7 +282,7 @@ impl Making {
         let minute = entry.minute();
         if minute != self.minute {
             self.minute = minute;
-            self.said.clear();
+            self.equal_messages.clear();
         }
         let author = match who {
             AuthorId::Me => String::new(),
@@ -290,7 +295,7 @@ impl Making {
             hash.update(part.as_bytes());
         }
         let alike: [u8; 32] = hash.finalize().into();
-        let times = self.said.entry(alike).and_modify(|times| *times += 1).or_insert(0);
+        let times = self.equal_messages.entry(alike).and_modify(|times| *times += 1).or_insert(0);
         let digest = Sha256::new().chain_update(alike).chain_update(times.to_le_bytes()).finalize();
         let mut id = String::from("TEXT");
         for byte in digest.iter().take(14) {

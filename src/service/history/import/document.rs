@@ -49,7 +49,7 @@ pub(super) async fn import(
 
 /// Reads a whole document and returns its chat.
 fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead, ServiceError> {
-    let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
+    let meter = Rc::new(Meter { remaining: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
     let file = without_mark(BufReader::with_capacity(1 << 16, file))?;
     let metered = Metered { file, meter: meter.clone() };
     let mut json = serde_json::Deserializer::from_reader(metered);
@@ -119,8 +119,8 @@ impl Reading<'_> {
         message.check(self.now)?;
         let chat = &message.message.chat_id;
         match &self.chat_of_messages {
-            Some(known) if known != chat => {
-                return Err(format!("a message belongs to {chat}, earlier ones to {known}"));
+            Some(earlier) if earlier != chat => {
+                return Err(format!("a message belongs to {chat}, earlier ones to {earlier}"));
             }
             Some(_) => {}
             None => self.chat_of_messages = Some(chat.clone()),
@@ -136,14 +136,14 @@ impl Reading<'_> {
 
 /// Bytes that the current value may still use.
 struct Meter {
-    left: Cell<usize>,
+    remaining: Cell<usize>,
     most: Cell<usize>,
 }
 
 impl Meter {
     /// Starts a new value and returns the size of the one before.
     fn begin(&self, most: usize) -> usize {
-        self.most.replace(most) - self.left.replace(most)
+        self.most.replace(most) - self.remaining.replace(most)
     }
 }
 
@@ -157,11 +157,11 @@ struct Metered<R> {
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(bytes)?;
-        let left = self.meter.left.get().checked_sub(read).ok_or_else(|| {
+        let remaining = self.meter.remaining.get().checked_sub(read).ok_or_else(|| {
             let sentence = format!("one value has more than {} bytes", self.meter.most.get());
             io::Error::new(io::ErrorKind::InvalidData, sentence)
         })?;
-        self.meter.left.set(left);
+        self.meter.remaining.set(remaining);
         Ok(read)
     }
 }

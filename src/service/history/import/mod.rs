@@ -207,12 +207,12 @@ fn open(
     if start.is_empty() {
         return Err(refused("the request body is empty: send the export as the body"));
     }
-    let looks = match () {
+    let detected = match () {
         () if start.starts_with(b"PK") => ImportFormat::Zip,
         () if first_letter(&start) == Some(b'{') => ImportFormat::Json,
         () => ImportFormat::Text,
     };
-    let format = if format == ImportFormat::Auto { looks } else { format };
+    let format = if format == ImportFormat::Auto { detected } else { format };
     match format {
         ImportFormat::Zip => {
             let archive = Archive::open(file, limits)?;

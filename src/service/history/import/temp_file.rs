@@ -70,7 +70,7 @@ impl TempUpload {
 
     /// Creates a reader at the beginning; readers are independent of each other.
     pub(super) fn reader(&self) -> TempUploadReader {
-        TempUploadReader { spooled: self.clone(), at: 0, left: u64::MAX }
+        TempUploadReader { spooled: self.clone(), at: 0, remaining: u64::MAX }
     }
 }
 
@@ -78,13 +78,13 @@ impl TempUpload {
 pub(super) struct TempUploadReader {
     spooled: TempUpload,
     at: u64,
-    left: u64,
+    remaining: u64,
 }
 
 impl TempUploadReader {
     /// Limits the number of bytes that can be read, at any position.
-    pub(super) fn at_most(self, left: u64) -> Self {
-        Self { left, ..self }
+    pub(super) fn at_most(self, remaining: u64) -> Self {
+        Self { remaining, ..self }
     }
 }
 
@@ -92,8 +92,8 @@ impl Read for TempUploadReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.spooled.file.read_at(bytes, self.at)?;
         self.at += read as u64;
-        self.left = self
-            .left
+        self.remaining = self
+            .remaining
             .checked_sub(read as u64)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the list of files is too large"))?;
         Ok(read)

@@ -275,9 +275,9 @@ fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> Arch
         Some(media) if media.file.hash != file.hash => return ArchiveFile::Refused,
         Some(_) => give(message, file),
         None => {
-            let (told, filename) = told_by_name(name);
+            let (kind_by_name, filename) = told_by_name(name);
             let by_content = || MediaKind::of_mimetype(&file.mimetype);
-            let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
+            let kind = kind_by_name.map_or_else(by_content, |kind| kind.of_told(&file.mimetype));
             let named = filename.filter(|_| kind == MediaKind::Document);
             let filename = named.as_deref().and_then(safe_filename);
             let content = Content::Media(Attachment { kind, file, filename });
@@ -330,9 +330,9 @@ fn pass_on(
                 }
             }
             Err(error) => {
-                let told = refused(format!("a file in the archive cannot be read: {error}"));
+                let refusal = refused(format!("a file in the archive cannot be read: {error}"));
                 let _ = pieces.blocking_send(Err(error));
-                return Err(told);
+                return Err(refusal);
             }
         }
     }
