@@ -17,7 +17,7 @@ pub enum StoreError {
     /// The disk is full. Acknowledged writes are safe.
     #[error("the disk is full")]
     DiskFull,
-    /// The database failed.
+    /// SQLite reported an error.
     #[error("the database failed")]
     Database(#[source] Arc<rusqlite::Error>),
     /// Another write of the same group made SQLite roll back the whole group.

@@ -36,7 +36,7 @@ impl Store {
     /// All values with the key prefix `prefix`, in the order of their keys.
     ///
     /// # Errors
-    /// As [`Store::vault_get_many`].
+    /// Like [`Store::vault_get_many`].
     pub async fn vault_list(
         &self,
         device: &DeviceId,
@@ -137,7 +137,7 @@ impl VaultRows<'_> {
     /// All values with the key prefix `prefix`, in the order of their keys.
     ///
     /// # Errors
-    /// As [`VaultRows::get`].
+    /// Like [`VaultRows::get`].
     pub fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.reader.all(
             "SELECT value, sealed, key FROM vault

@@ -52,8 +52,8 @@ pub enum EndpointsOf {
 impl Store {
     /// Seals an endpoint's secrets with the key of the vault.
     ///
+    /// # Errors
     /// When the secrets cannot be serialized or sealed.
-    /// When they cannot be written.
     pub fn seal_webhook(
         &self,
         id: &EndpointId,
@@ -66,8 +66,8 @@ impl Store {
 
     /// Opens an endpoint's sealed secrets.
     ///
+    /// # Errors
     /// When the secrets cannot be opened or parsed.
-    /// When they are not what was written.
     pub fn open_webhook(&self, stored: &StoredEndpoint) -> Result<EndpointSecrets, StoreError> {
         let SealedSecrets { bytes, sealed } = stored.secrets.clone();
         let bytes = self.inner.seal.open(place(&stored.endpoint.id), sealed, bytes)?;

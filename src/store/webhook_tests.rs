@@ -261,7 +261,7 @@ async fn retry_now_makes_waiting_delivery_due() {
     let both = due(&store, key, 20).await;
     assert_eq!(seqs(&both), [1, 2]);
     fail(&store, both[0].key, later, 20).await;
-    assert_eq!(hurry(RetryNowCause::Recovered, 9).await, 0, "once for each");
+    assert_eq!(hurry(RetryNowCause::Recovered, 9).await, 0, "each delivery is retried early only once");
     assert_eq!(hurry(RetryNowCause::Asked, 9).await, 1);
     assert_eq!(due(&store, key, 20).await.len(), 2);
 }

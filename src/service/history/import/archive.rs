@@ -112,7 +112,7 @@ impl Archive {
         self.entries.contains_key(name)
     }
 
-    /// Reads a file.
+    /// Reads a file of the archive.
     pub(super) fn read<T>(
         &self,
         name: &str,
