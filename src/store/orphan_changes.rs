@@ -1,4 +1,4 @@
-//! Keeps changes (edits, reactions, receipts) that arrive before their message, until the message arrives.
+//! Keeps changes (reactions, votes, edits, revocations) that arrive before their message, until it arrives.
 
 use rusqlite::params;
 

@@ -138,7 +138,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes an entry that the network has received or does not support.
+    /// Removes an entry that the network has received or rejected.
     ///
     /// # Errors
     /// When the store fails.

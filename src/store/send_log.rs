@@ -18,7 +18,7 @@ const DAY_MS: i64 = 86_400_000;
 pub struct SendReceipts {
     /// Chats with a message that the network accepted.
     pub chats: i64,
-    /// Chats of these in which no recipient device has sent a receipt for such a message.
+    /// Those of them without a receipt of a recipient device for any such message.
     pub silent: i64,
 }
 
