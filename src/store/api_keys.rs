@@ -1,4 +1,4 @@
-//! API keys. Of a key's secret only a hash is here.
+//! API keys; only a hash of each secret is stored.
 
 use rusqlite::{Row, params};
 
@@ -8,7 +8,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::access::{ApiKey, Grant};
 use crate::domain::clock::Millis;
 
-/// A key with the hash of its secret.
+/// An API key with the hash of its secret.
 #[derive(Debug, Clone)]
 pub struct HashedKey {
     /// The key.
@@ -33,7 +33,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a key, or replaces the one with its id.
+    /// Adds a key or replaces the one with the same id.
     ///
     /// # Errors
     /// When the store fails.
@@ -57,7 +57,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a key; `false` when there is none.
+    /// Removes a key. Returns `false` when there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -65,7 +65,7 @@ impl Tx<'_> {
         Ok(self.run("DELETE FROM api_keys WHERE id = ?1", [id])? > 0)
     }
 
-    /// Remembers when keys were last used.
+    /// Records when keys were last used.
     ///
     /// # Errors
     /// When the store fails.

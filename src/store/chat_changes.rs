@@ -1,4 +1,4 @@
-//! What is done to a chat as a whole: put away, pinned, silenced, emptied, removed.
+//! Changes to a whole chat: archive, pin, mute, clear, delete.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
 impl Reader<'_> {
-    /// The newest message of all that are stored; what comes later has a higher number.
+    /// The newest row id of all messages; later messages get higher ones.
     ///
     /// # Errors
     /// When the store fails.
@@ -18,8 +18,8 @@ impl Reader<'_> {
         self.number("SELECT max(pk) FROM messages", [])
     }
 
-    /// Messages of a chat up to this one that are not removed and do not wait to be sent, oldest first, at
-    /// most `limit`; starred ones are left out with `keep_starred`.
+    /// Messages of a chat up to the given one that are neither removed nor queued for sending, oldest first,
+    /// at most `limit`. With `keep_starred`, starred messages are left out.
     ///
     /// # Errors
     /// When the store fails.
@@ -44,7 +44,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Puts a chat away, or brings it back. `false` when that changes nothing.
+    /// Archives or unarchives a chat. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -56,7 +56,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Pins a chat to the top, or not any more. `false` when that changes nothing.
+    /// Pins or unpins a chat. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -68,8 +68,8 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Silences a chat until then (`Some(None)`: for ever), or not any more (`None`). `false` when that
-    /// changes nothing.
+    /// Mutes a chat until a time (`Some(None)`: without an end) or unmutes it (`None`). Returns `false` when
+    /// nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -88,8 +88,8 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Removes a chat's line. Where messages are left (some wait to be sent, or came just now) it stays, as
-    /// a new one would be. `false` when there was none.
+    /// Deletes a chat. If messages remain (queued or newly arrived), the chat is reset to a new one instead.
+    /// Returns `false` when there was none.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Chats: one line for each conversation.
+//! Chats: one row per conversation with its last message and unread count.
 
 use rusqlite::{Row, params};
 

@@ -1,4 +1,4 @@
-//! People: one row each, with every identifier that is known of them.
+//! Contacts: one row per person with all their identifiers.
 
 use rusqlite::{Row, params};
 
@@ -13,13 +13,13 @@ use crate::domain::queries::ContactQuery;
 const COLUMNS: &str = "id, address_book_name, pushname, number, lid";
 
 impl Reader<'_> {
-    /// One contact, by any identifier of theirs.
+    /// One contact, by any of the person's identifiers.
     ///
     /// # Errors
     /// When the store fails.
     pub fn contact(&self, device: &DeviceId, id: &Jid) -> Result<Option<Contact>, StoreError> {
         let by = |column: &str| {
-            // One look-up each: an OR of the two would go through all contacts of the device.
+            // One query per column: an OR of two columns would scan all contacts of the device.
             let sql = format!("SELECT {COLUMNS} FROM contacts WHERE device_id = ?1 AND {column} = ?2");
             self.one(&sql, params![device.as_str(), id.to_string()], contact)
         };
@@ -29,7 +29,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Contacts by name, and how many there are without the limit.
+    /// Lists contacts by name, with the total count regardless of the limit.
     ///
     /// # Errors
     /// When the store fails.
@@ -62,14 +62,14 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Merges what was told of a person; the contact as it now is, or `None` when nothing changed.
+    /// Merges received contact data. Returns the updated contact, or `None` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
     pub fn merge_contact(
         &self,
         device: &DeviceId,
-        told: &ContactUpdate,
+        update: &ContactUpdate,
     ) -> Result<Option<Contact>, StoreError> {
         let changed = self.run(
             "INSERT INTO contacts (device_id, id, address_book_name, pushname, number, lid)
@@ -83,17 +83,17 @@ impl Tx<'_> {
                 OR (excluded.lid IS NOT NULL AND excluded.lid IS NOT lid)",
             params![
                 device.as_str(),
-                told.id.to_string(),
-                told.address_book_name,
-                told.pushname,
-                told.id.phone(),
-                told.lid.as_ref().map(ToString::to_string),
+                update.id.to_string(),
+                update.address_book_name,
+                update.pushname,
+                update.id.phone(),
+                update.lid.as_ref().map(ToString::to_string),
             ],
         )?;
         if changed == 0 {
             return Ok(None);
         }
-        self.contact(device, &told.id)
+        self.contact(device, &update.id)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a message consists of besides its text, as one column of JSON.
+//! The content of a message apart from its text, stored as one JSON column.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaKind, StoredMedia};
 use crate::domain::message::Message;
 
-/// The column `content`. The file's description stays when the file itself is gone; votes and reactions
+/// The column `content`. The file's description stays when the file itself was removed; votes and reactions
 /// have tables of their own.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -37,7 +37,7 @@ struct StoredFile {
 }
 
 impl StoredContent {
-    /// For the column; `None` for a message that is nothing but text.
+    /// Serializes a message's content; `None` for a message with text only.
     pub(super) fn of(message: &Message) -> Result<Option<String>, StoreError> {
         let content = Self {
             media: message.media.as_ref().map(|media| StoredFile {
@@ -64,7 +64,7 @@ impl StoredContent {
         text.map_or_else(|| Ok(Self::default()), |text| from_json(text, "message content"))
     }
 
-    /// Puts everything into its message.
+    /// Restores the content of its message.
     pub(super) fn into_message(self, message: &mut Message, file_is_there: bool) {
         message.has_media = self.media.is_some();
         message.media = self.media.map(|m| Media {
@@ -82,14 +82,14 @@ impl StoredContent {
     }
 }
 
-/// Who is mentioned; votes have a table of their own.
+/// People in mentions; votes have a table of their own.
 impl ReferencesPeople for StoredContent {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         self.mentions.each_person(visit);
     }
 }
 
-/// What people see of a message besides its text, for the search index.
+/// Visible content of a message apart from its text, for the search index.
 pub(super) fn extra_text(message: &Message) -> Option<String> {
     let mut words: Vec<&str> = Vec::new();
     words.extend(message.media.iter().filter_map(|media| media.filename.as_deref()));

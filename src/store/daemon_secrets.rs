@@ -1,4 +1,4 @@
-//! Secrets that the daemon makes for itself, sealed as the vault is.
+//! Secrets that the daemon generates for itself, sealed with the key of the vault.
 
 use rusqlite::params;
 
@@ -11,10 +11,10 @@ fn place(name: &str) -> SealContext<'_> {
 }
 
 impl Store {
-    /// The secret of this name; `made` becomes it where there is none.
+    /// The secret of this name; stores `made` as the secret when there is none.
     ///
     /// # Errors
-    /// When the store fails, or it is not what was written.
+    /// When the store fails, or the secret cannot be opened.
     pub async fn own_secret(&self, name: &'static str, made: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let (value, sealed) = self.inner.seal.close(place(name), made)?;
         let (value, sealed): (Vec<u8>, bool) = self

@@ -1,4 +1,4 @@
-//! Secrets within the settings of devices: apart from what is shown, and sealed as the vault is.
+//! Secrets in device settings, stored apart from the visible settings and sealed with the key of the vault.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::ids::DeviceId;
 use crate::domain::secret_settings::Secrets;
 
-/// A device's secrets as they stand in the store.
+/// A device's secrets in their stored form.
 #[derive(Debug, Clone)]
 pub struct SealedSettings {
     bytes: Vec<u8>,
@@ -18,20 +18,20 @@ pub struct SealedSettings {
 }
 
 impl Store {
-    /// Makes a device's secrets ready to be stored.
+    /// Seals a device's secrets with the key of the vault.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When the secrets cannot be serialized or sealed.
     pub fn seal_settings(&self, device: &DeviceId, secrets: &Secrets) -> Result<SealedSettings, StoreError> {
         let bytes = to_json(secrets, "device's secrets")?.into_bytes();
         let (bytes, sealed) = self.inner.seal.close(place(device), bytes)?;
         Ok(SealedSettings { bytes, sealed })
     }
 
-    /// The other way round; none for a device that has none.
+    /// Opens a device's sealed secrets; empty for a device without secrets.
     ///
     /// # Errors
-    /// When they are not what was written.
+    /// When the secrets cannot be opened or parsed.
     pub fn open_settings(
         &self,
         device: &DeviceId,
@@ -43,13 +43,13 @@ impl Store {
     }
 }
 
-/// Beside the vault: no engine's space has this name.
+/// Seal context of device secrets; no engine uses an empty space.
 fn place(device: &DeviceId) -> SealContext<'_> {
     SealContext { device: device.as_str(), space: "", key: "settings" }
 }
 
 impl Reader<'_> {
-    /// A device's secrets, if it has any.
+    /// A device's sealed secrets, if it has any.
     ///
     /// # Errors
     /// When the store fails.
@@ -61,7 +61,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes a device's secrets in place of those before.
+    /// Stores a device's secrets, replacing earlier ones.
     ///
     /// # Errors
     /// When the store fails.

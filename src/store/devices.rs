@@ -1,4 +1,4 @@
-//! Devices: who they are, where they are, and how they go.
+//! Devices: configuration, state, account and removal.
 
 use rusqlite::{Row, params};
 
@@ -30,7 +30,7 @@ impl Reader<'_> {
         self.one(&format!("SELECT {COLUMNS} FROM devices WHERE id = ?1"), [id.as_str()], device)
     }
 
-    /// How many devices there are.
+    /// Number of devices.
     ///
     /// # Errors
     /// When the store fails.
@@ -38,7 +38,7 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM devices", [])
     }
 
-    /// Whether data of a deleted device of this id is still being removed.
+    /// Whether data of a deleted device with this id is still being removed.
     ///
     /// # Errors
     /// When the store fails.
@@ -99,7 +99,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Writes what people configure: name, engine, settings and which fields a file sets.
+    /// Updates the configuration: name, engine, settings and which fields a file sets.
     ///
     /// # Errors
     /// When the store fails.
@@ -117,7 +117,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Writes where a device is. `false` when there is no such device any more.
+    /// Updates a device's state. Returns `false` when the device no longer exists.
     ///
     /// # Errors
     /// When the store fails.
@@ -129,7 +129,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Remembers when a device was last online.
+    /// Records when a device was last online.
     ///
     /// # Errors
     /// When the store fails.
@@ -138,7 +138,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Remembers, or forgets, which account a device is.
+    /// Stores or clears a device's account.
     ///
     /// # Errors
     /// When the store fails.
@@ -150,8 +150,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a device, its secrets and what waits to be sent. Its messages, chats, contacts and events
-    /// stay with `keep_data`, and else go a batch at a time with [`Tx::purge_some`].
+    /// Removes a device, its secrets and its queued messages. Messages, chats, contacts and events stay with
+    /// `keep_data`; otherwise [`Tx::purge_some`] removes them in batches.
     ///
     /// # Errors
     /// When the store fails.
@@ -181,8 +181,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes some of a deleted device's data; `true` while there is more. The log's head stays: a `seq`
-    /// is never used twice.
+    /// Removes a batch of a deleted device's data; returns `true` while there is more. The log's counter
+    /// stays, so that a `seq` is never reused.
     ///
     /// # Errors
     /// When the store fails.

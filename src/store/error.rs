@@ -1,32 +1,32 @@
-//! What can go wrong in the store.
+//! Errors of the store. A failed write leaves no changes behind.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-/// A read or a write that failed. Nothing of it was kept.
+/// A failed read or write.
 #[derive(Debug, Error, Clone)]
 pub enum StoreError {
-    /// The queue of waiting writes is full: try again in a moment.
+    /// The queue of writes is full; the caller may retry shortly.
     #[error("the store has too many writes waiting")]
     Busy,
-    /// The store is closed: the daemon is shutting down.
+    /// The store is closed because the daemon is shutting down.
     #[error("the store is closed")]
     Closed,
-    /// The disk is full; what was acknowledged before is safe.
+    /// The disk is full. Acknowledged writes are safe.
     #[error("the disk is full")]
     DiskFull,
-    /// The database failed.
+    /// SQLite reported an error.
     #[error("the database failed")]
     Database(#[source] Arc<rusqlite::Error>),
-    /// A write of the same group made the database take the whole group back.
+    /// Another write of the same group made SQLite roll back the whole group.
     #[error("the database took the write back together with another that failed")]
     TakenBack,
-    /// What stands in the database is not what this version writes.
+    /// A stored value does not have the format that this version writes.
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),
-    /// A bug: the write panicked.
+    /// The write panicked, which is a bug.
     #[error("a write ended unexpectedly")]
     Panicked,
 }
@@ -46,68 +46,68 @@ pub enum OpenError {
     /// The data directory cannot be used.
     #[error("the data directory {path} cannot be used: {source}")]
     Directory {
-        /// Which.
+        /// The data directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// Another daemon runs on it.
+    /// Another daemon uses the data directory.
     #[error("the data directory {0} is in use by another wharf daemon; stop it or choose another directory")]
     Locked(PathBuf),
-    /// Written by a later version.
+    /// A newer version of Wharf wrote the database.
     #[error(
-        "the database {path} was written by a newer version of wharf (schema {found}, this version knows {known}); upgrade wharf, or restore a backup made before the upgrade"
+        "the database {path} was written by a newer version of wharf (schema {found}, this version supports {known}); upgrade wharf, or restore a backup made before the upgrade"
     )]
     Newer {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
         /// Its schema version.
         found: usize,
-        /// Ours.
+        /// The newest schema version that this version supports.
         known: usize,
     },
-    /// Damaged, or no database at all.
+    /// The file is damaged or is not an SQLite database.
     #[error(
         "the database {path} is damaged or is no SQLite database ({source}); nothing was changed: restore a backup, or move the file away to start empty"
     )]
     Corrupt {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// Could not be brought up to date.
+    /// The schema migration failed.
     #[error("the database {path} could not be brought to this version's schema")]
     Migration {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
-        /// Why.
+        /// The migration error.
         source: rusqlite_migration::Error,
     },
-    /// What engines keep is sealed, and no key was given.
+    /// The stored secrets are sealed and no key is configured.
     #[error(
         "the secrets in the database {0} are encrypted and store.vault_key is not set; set WHARF__STORE__VAULT_KEY to the key that they were written with (nothing was changed)"
     )]
     VaultKeyMissing(PathBuf),
-    /// What engines keep is sealed with another key.
+    /// The stored secrets are sealed with another key.
     #[error(
         "store.vault_key is not the key that the secrets in the database {0} are encrypted with; set WHARF__STORE__VAULT_KEY to that one (nothing was changed)"
     )]
     VaultKeyWrong(PathBuf),
-    /// Whether the key fits could not be found out.
+    /// The check of the vault key failed.
     #[error("the vault in the database {path} cannot be opened")]
     Vault {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
-        /// Why.
+        /// The store error.
         source: StoreError,
     },
-    /// Anything else.
+    /// Another database error.
     #[error("the database {path} cannot be opened")]
     Database {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
-        /// Why.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The event log: one for each device, `seq` growing by one without a hole, for ever.
+//! The event log: one per device; `seq` grows by one without a gap and is never reset.
 
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
@@ -11,16 +11,16 @@ use crate::domain::event::{CallEvent, Event, Stamped};
 use crate::domain::ids::DeviceId;
 use crate::domain::queries::LogRange;
 
-/// An entry as it is stored: its payload is the bytes that go over the wire.
+/// A log entry as stored: its payload is the bytes sent over the wire.
 #[derive(Debug, Clone)]
 pub struct LogRow {
-    /// Its position.
+    /// The position in the log.
     pub seq: i64,
     /// The event's name.
     pub kind: String,
-    /// When it was appended.
+    /// When the entry was appended.
     pub at: Millis,
-    /// The whole payload, `deviceId`, `timestamp` and `seq` included.
+    /// The whole payload, including `deviceId`, `timestamp` and `seq`.
     pub payload: Box<RawValue>,
 }
 
@@ -43,20 +43,20 @@ impl Reader<'_> {
         )
     }
 
-    /// Whether this step of a call is in the log after this entry.
+    /// Whether the log contains this step of a call after the given entry.
     ///
     /// # Errors
     /// When the store fails.
     pub fn call_was_told(&self, device: &DeviceId, call: &CallEvent, after: i64) -> Result<bool, StoreError> {
-        let told = self.number(
+        let count = self.number(
             "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'call'
                  AND json_extract(payload, '$.callId') = ?3 AND json_extract(payload, '$.status') = ?4",
             params![device.as_str(), after, call.call_id, to_word(&call.status, "call status")?],
         )?;
-        Ok(told > 0)
+        Ok(count > 0)
     }
 
-    /// What the log holds.
+    /// First and last position in the log.
     ///
     /// # Errors
     /// When the store fails.
@@ -78,7 +78,7 @@ impl Tx<'_> {
         Ok(seq)
     }
 
-    /// As [`Tx::append`], for an event that no webhook gets. Returns its `seq` and its payload.
+    /// Like [`Tx::append`], but no webhook receives the event. Returns its `seq` and payload.
     ///
     /// # Errors
     /// When the store fails.

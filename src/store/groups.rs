@@ -1,4 +1,4 @@
-//! Groups that the account is in, and who else is.
+//! Groups of the account and their members.
 
 use rusqlite::{Row, params};
 
@@ -14,7 +14,7 @@ use crate::domain::queries::ListedGroup;
 const COLUMNS: &str = "g.id, g.subject, g.description, g.owner, g.created_at";
 
 impl Reader<'_> {
-    /// One group with who is in it.
+    /// One group with its members.
     ///
     /// # Errors
     /// When the store fails.
@@ -38,7 +38,7 @@ impl Reader<'_> {
         Ok(Some(group))
     }
 
-    /// Whether the account is in this group, as far as is known here.
+    /// Whether the store has this group for the account.
     ///
     /// # Errors
     /// When the store fails.
@@ -47,7 +47,7 @@ impl Reader<'_> {
         Ok(self.number(sql, params![device.as_str(), id.to_string()])? > 0)
     }
 
-    /// The ids of all groups that the account is in, as far as is known here.
+    /// The ids of all stored groups of the account.
     ///
     /// # Errors
     /// When the store fails.
@@ -57,7 +57,7 @@ impl Reader<'_> {
         })
     }
 
-    /// What somebody may do in a group; `None` when they are not in it.
+    /// A person's role in a group; `None` when they are not a member.
     ///
     /// # Errors
     /// When the store fails.
@@ -69,7 +69,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Groups by name, and how many there are without the limit.
+    /// Lists groups by name, with the total count regardless of the limit.
     ///
     /// # Errors
     /// When the store fails.
@@ -100,7 +100,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a group that is not known yet, with who is in it.
+    /// Adds a new group with its members.
     ///
     /// # Errors
     /// When the store fails.
@@ -123,7 +123,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets a group that the account is no longer in. `false` when it was not known.
+    /// Removes a group that the account has left. Returns `false` when the store did not have it.
     ///
     /// # Errors
     /// When the store fails.
@@ -133,7 +133,7 @@ impl Tx<'_> {
         Ok(self.run("DELETE FROM groups WHERE device_id = ?1 AND id = ?2", key)? > 0)
     }
 
-    /// Forgets all groups of a device: it is no account any more. Their chats stay.
+    /// Removes all groups of a device that is no longer linked. Their chats stay.
     ///
     /// # Errors
     /// When the store fails.
@@ -143,7 +143,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Names a group, and its chat where there is one. `false` when it had that name.
+    /// Sets the subject of a group and the name of its chat. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -157,7 +157,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Describes a group; `None` takes the description away. `false` when that changes nothing.
+    /// Sets a group's description; `None` removes it. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -174,7 +174,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Writes that somebody is in a group, and what they may do. `false` when that changes nothing.
+    /// Adds a member to a group or updates the role. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -197,7 +197,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Takes somebody out of a group. `false` when they were not in it.
+    /// Removes a member from a group. Returns `false` when they were not a member.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Reading a chat out, a page at a time, with all that is known of each message.
+//! Reads a chat page by page for export, with receipts, reactions and edits of each message.
 
 use super::column_codec::{from_word, time_if_any};
 use super::error::StoreError;
@@ -11,11 +11,11 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 
-/// Before every message.
+/// Sorts before every message.
 pub const BEGINNING: PagePosition = PagePosition { at: Millis(i64::MIN), pk: Pk::MIN };
 
 impl Reader<'_> {
-    /// The oldest messages after this place, at most so many, each with its place.
+    /// The oldest messages after this position, at most `limit`, each with its own position.
     ///
     /// # Errors
     /// When the store fails.
@@ -53,11 +53,11 @@ impl Reader<'_> {
                 })
             },
         )?;
-        // Not reached: all of one read is of one moment.
+        // Unreachable: one read sees one state of the database.
         found.ok_or(StoreError::Unreadable("message"))
     }
 
-    /// In the order in which a message shows its reactions.
+    /// Reaction times in the order in which a message lists its reactions.
     fn reaction_times(&self, pk: Pk) -> Result<Vec<Millis>, StoreError> {
         self.all(
             "SELECT at FROM reactions WHERE message_pk = ?1 AND emoji <> '' ORDER BY at, sender",

@@ -1,4 +1,4 @@
-//! Taking in a chat that was exported: history, told to nobody, and each message once.
+//! Imports an exported chat as history: without events, and each message at most once.
 
 use rusqlite::params;
 
@@ -15,8 +15,8 @@ use crate::domain::jid::Jid;
 use crate::domain::media::{MediaHash, StoredMedia};
 
 impl Reader<'_> {
-    /// A file that a message or an upload of this device refers to, by its hash: only then may it be given to
-    /// another message of the device by that alone. What is known of it is what the store knows.
+    /// A file that a message or an upload of this device refers to, by its hash. Only such a file may be
+    /// attached to an imported message by hash alone. The metadata comes from the store.
     ///
     /// # Errors
     /// When the store fails.
@@ -33,7 +33,7 @@ impl Reader<'_> {
         if refers == 0 { Ok(None) } else { self.media(hash) }
     }
 
-    /// Who is called so, in the address book or by themselves; of many, two.
+    /// People with this name in the address book or as their own name; at most two.
     ///
     /// # Errors
     /// When the store fails.
@@ -47,7 +47,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a message as it was exported; `None` when the device has it, or had it and removed it.
+    /// Adds an exported message. Returns `None` when the device has it or removed it earlier.
     ///
     /// # Errors
     /// When the store fails.
@@ -82,24 +82,24 @@ impl Tx<'_> {
         let message = &imported.message;
         for (number, reaction) in message.reactions.iter().enumerate() {
             let at = imported.reacted_at.get(number).copied().unwrap_or(message.timestamp);
-            let said = AuthoredChange { by: &reaction.from, from_me: reaction.from_me, at };
-            self.react(pk, said, &reaction.emoji)?;
+            let change = AuthoredChange { by: &reaction.from, from_me: reaction.from_me, at };
+            self.react(pk, change, &reaction.emoji)?;
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
-            // Whose vote is ours is not stored with votes.
-            let said = AuthoredChange { by: &vote.voter, from_me: false, at: vote.timestamp };
-            self.vote(pk, said, &vote.options)?;
+            // Votes are stored without the flag for our own vote.
+            let change = AuthoredChange { by: &vote.voter, from_me: false, at: vote.timestamp };
+            self.vote(pk, change, &vote.options)?;
         }
         Ok(())
     }
 
-    /// A person's name, unless the device knows one.
+    /// Stores a person's name, unless the device has one.
     ///
     /// # Errors
     /// When the store fails.
     pub fn import_contact(&self, device: &DeviceId, id: &Jid, name: &str) -> Result<(), StoreError> {
-        let known = self.contact(device, id)?.is_some_and(|contact| contact.name != id.as_name());
-        if id.is_group() || known {
+        let has_name = self.contact(device, id)?.is_some_and(|contact| contact.name != id.as_name());
+        if id.is_group() || has_name {
             return Ok(());
         }
         let pushname = (name != id.as_name() && !name.is_empty()).then(|| name.to_owned());
@@ -107,13 +107,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes a chat as it was exported, where the device has none. Its line is put right by
-    /// [`Tx::refresh_chat`] when its messages are in.
+    /// Creates an exported chat unless the device has it. [`Tx::refresh_chat`] updates its last message after
+    /// the import.
     ///
     /// # Errors
     /// When the store fails.
     pub fn import_chat(&self, device: &DeviceId, chat: &ChatHead) -> Result<(), StoreError> {
-        // A person's chat is called as the person is.
+        // A person's chat takes the name of the contact.
         let name = chat.id.is_group().then_some(&chat.name).filter(|name| **name != chat.id.as_name());
         if !chat.id.is_group() {
             self.import_contact(device, &chat.id, &chat.name)?;

@@ -1,4 +1,4 @@
-//! Counts by the hour: what lists, health and statistics show without counting tables.
+//! Hourly counters for lists, health and statistics, so that reads do not count table rows.
 
 use rusqlite::params;
 
@@ -10,25 +10,25 @@ use crate::domain::ids::DeviceId;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Something that is counted.
+/// An event to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counter {
-    /// A message came in.
+    /// An inbound message was stored.
     Received,
-    /// A message reached the network, so many milliseconds after it was accepted.
+    /// A message reached the network.
     Sent {
-        /// Milliseconds.
+        /// Milliseconds from acceptance to the network.
         after_ms: i64,
     },
-    /// A message failed.
+    /// A message could not be sent.
     Failed,
     /// The device went offline.
     Disconnected,
 }
 
 impl Reader<'_> {
-    /// What the last hour saw: this clock hour and the share of the one before that is still within 60
-    /// minutes is taken whole, so that a device is never judged by a few minutes alone.
+    /// Counters of the current clock hour and the whole previous one. Health is thus never judged by a few
+    /// minutes alone.
     ///
     /// # Errors
     /// When the store fails.
@@ -54,8 +54,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Whether nothing came in during the last whole hour and since, although on three of the last seven days
-    /// at least five messages came in during that hour.
+    /// Whether no message arrived since the start of the last whole hour, although at least five arrived in
+    /// that hour of day on three of the last seven days.
     ///
     /// # Errors
     /// When the store fails.
@@ -75,7 +75,7 @@ impl Reader<'_> {
         Ok(busy.collect::<Result<Vec<_>, _>>()?.len() >= 3)
     }
 
-    /// Messages in and out of these devices (all of them, with `None`) since `from`.
+    /// Counts inbound and outbound messages of these devices since `from`; `None` means all devices.
     ///
     /// # Errors
     /// When the store fails.
@@ -96,7 +96,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Counts one thing.
+    /// Adds one to a counter of the current hour.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Requests that may come twice: the second gets the first's answer.
+//! Idempotency keys: a repeated request receives the answer of the first one.
 
 use rusqlite::params;
 
@@ -8,17 +8,17 @@ use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 
-/// What an idempotency key stands for.
+/// The request and answer that belong to an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAnswer {
     /// A hash of the request.
     pub fingerprint: Vec<u8>,
-    /// The message it made.
+    /// The message that the request created.
     pub message_id: MessageId,
 }
 
 impl Reader<'_> {
-    /// What this key was used for since `not_before`.
+    /// The answer stored for this key since `not_before`.
     ///
     /// # Errors
     /// When the store fails.
@@ -42,7 +42,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Remembers what a key was used for.
+    /// Stores the answer of a key.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,7 +1,7 @@
-//! One person, two ids: what is found by either, and what becomes one when both are known to be one person's.
+//! Maps the two ids of one person (phone number and hidden id) to each other, and merges their rows.
 //!
-//! Invariant: whatever names somebody by a hidden id without a known number is either settled by the caller
-//! or stands in `unsettled`, so that learning the number never has to go through all messages.
+//! Invariant: a row with a hidden id without a number is either rewritten by the caller or listed in
+//! `unsettled`. A number that arrives later thus never requires a scan of all messages.
 
 use rusqlite::params;
 
@@ -14,17 +14,17 @@ use crate::domain::identity::{IdentityPair, ReferencesPeople, canonicalize, hidd
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 
-/// What was new about a person whose two ids are one's.
+/// Result of merging the two ids of one person.
 #[derive(Debug, Default)]
 pub struct IdentityMerge {
-    /// Whether there was a chat under the hidden id, which is now part of the other.
+    /// Whether a chat under the hidden id was merged into the other one.
     pub chat: bool,
-    /// Whose hidden id it was thought to be until now.
+    /// The number that had this hidden id until now.
     pub taken_from: Option<Jid>,
 }
 
 impl Reader<'_> {
-    /// The id by which the API speaks of this chat or person: the number, where it is known.
+    /// The id that the API shows for this chat or person: the number if one is stored, else the given id.
     ///
     /// # Errors
     /// When the store fails.
@@ -43,21 +43,21 @@ impl Reader<'_> {
         )
     }
 
-    /// Those of these hidden ids whose number is known, in their order.
+    /// The pairs of these hidden ids that have a stored number, in the given order.
     ///
     /// # Errors
     /// When the store fails.
     pub fn known_people(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<IdentityPair>, StoreError> {
-        let mut known = Vec::new();
+        let mut pairs = Vec::new();
         for lid in lids {
             if let Some(number) = self.number_of(device, lid)? {
-                known.push(IdentityPair { lid: lid.clone(), number });
+                pairs.push(IdentityPair { lid: lid.clone(), number });
             }
         }
-        Ok(known)
+        Ok(pairs)
     }
 
-    /// Puts numbers where hidden ids stand, as far as they are known.
+    /// Replaces hidden ids by their stored numbers.
     ///
     /// # Errors
     /// When the store fails.
@@ -69,7 +69,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A message by its id or by the other spelling of it; also one that was removed here.
+    /// Finds a message by its id or by the same id under the person's other id; includes removed messages.
     ///
     /// # Errors
     /// When the store fails.
@@ -102,7 +102,7 @@ impl Reader<'_> {
         )
     }
 
-    /// The id that the message would have, had its person been seen by their other id.
+    /// The message's id if the person is named by the other one of their ids.
     pub(super) fn other_spelling(
         &self,
         device: &DeviceId,
@@ -126,7 +126,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// People whose number is known, and of whom messages are left that are to be settled.
+    /// People with a stored number whose messages still contain the hidden id.
     ///
     /// # Errors
     /// When the store fails.
@@ -145,7 +145,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Whether one of the chats of this person is being emptied.
+    /// Whether a chat of this person is being cleared.
     ///
     /// # Errors
     /// When the store fails.
@@ -156,7 +156,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Remembers that a message names these people by ids that are to be settled once their numbers are known.
+    /// Records that a message contains these hidden ids, which are rewritten once their numbers arrive.
     pub(super) fn record_unresolved(&self, pk: Pk, lids: &[Jid]) -> Result<(), StoreError> {
         for lid in lids {
             self.run(
@@ -168,8 +168,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes the two ids one person's: one contact, one chat, one member of each group. Messages are settled
-    /// by [`Tx::settle_messages`]. `None` when that was known.
+    /// Merges the two ids of one person: one contact, one chat, one member of each group. Messages are
+    /// rewritten by [`Tx::settle_messages`]. Returns `None` when the pair was stored before.
     ///
     /// # Errors
     /// When the store fails.
@@ -183,7 +183,7 @@ impl Tx<'_> {
             return Ok(None);
         }
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
-        // A hidden id is one person's: who was told last has it.
+        // One contact has a hidden id; the latest report wins.
         self.run("UPDATE contacts SET lid = NULL WHERE device_id = ?1 AND lid = ?2 AND id <> ?3", pair)?;
         self.run(
             "INSERT INTO contacts (device_id, id, address_book_name, pushname, number, lid)
@@ -197,12 +197,12 @@ impl Tx<'_> {
             "DELETE FROM contacts WHERE device_id = ?1 AND id = ?2",
             params![device.as_str(), same.lid.to_string()],
         )?;
-        self.join_members(device, same)?;
-        Ok(Some(IdentityMerge { chat: self.join_chats(device, same)?, taken_from: before }))
+        self.merge_members(device, same)?;
+        Ok(Some(IdentityMerge { chat: self.merge_chats(device, same)?, taken_from: before }))
     }
 
-    /// In a group that knows them twice they keep the higher role.
-    fn join_members(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
+    /// Merges two memberships in a group; the member keeps the higher role.
+    fn merge_members(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
         self.run(
             "INSERT INTO group_members (device_id, group_id, member, role)
@@ -217,8 +217,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// `true` when there was a chat under the hidden id.
-    fn join_chats(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
+    /// Returns `true` when there was a chat under the hidden id.
+    fn merge_chats(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
         let Some(folded) = self.chat(device, &same.lid)? else { return Ok(false) };
         let one = merged(self.chat(device, &same.number)?, folded);
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
@@ -233,7 +233,7 @@ impl Tx<'_> {
             "DELETE FROM chats WHERE device_id = ?1 AND id = ?2 AND ?3 <> ?2",
             "UPDATE outbox SET chat_id = ?3 WHERE device_id = ?1 AND chat_id = ?2",
             "UPDATE departures SET chat_id = ?3 WHERE device_id = ?1 AND chat_id = ?2",
-            // Of what is to be told of both, the later counts.
+            // Of two pending entries of the same kind, the later one is kept.
             "DELETE FROM untold WHERE device_id = ?1 AND chat_id IN (?2, ?3) AND kind <> 'read' AND id < (
                  SELECT max(id) FROM untold u WHERE u.device_id = ?1 AND u.chat_id IN (?2, ?3) AND u.kind = untold.kind)",
             "UPDATE untold SET chat_id = ?3 WHERE device_id = ?1 AND chat_id = ?2",

@@ -1,4 +1,5 @@
-//! Files: what is known of each, who refers to it, and what signs their addresses.
+//! Stored files: metadata, references from messages and uploads, and the secret that signs download
+//! addresses.
 
 use rusqlite::{Row, params};
 
@@ -10,12 +11,12 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{Dimensions, MediaHash, StoredMedia};
 
-/// A file's place among all, oldest first.
+/// A file in the order of age, for pruning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaUsage {
-    /// When it last came in.
+    /// When the file was last stored.
     pub stored_at: Millis,
-    /// The file.
+    /// Hash of the file.
     pub hash: MediaHash,
     /// Its size in bytes.
     pub filesize: u64,
@@ -26,22 +27,22 @@ pub struct MediaUsage {
 pub struct Upload {
     /// The file.
     pub file: StoredMedia,
-    /// What the client calls it.
+    /// The file name given by the client.
     pub filename: Option<String>,
 }
 
 const COLUMNS: &str = "f.hash, f.mimetype, f.filesize, f.duration, f.width, f.height, f.has_thumbnail";
 
-/// No message and no upload refers to the file `f`.
+/// True when no message and no upload refers to the file `f`.
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM messages m WHERE m.media_hash = f.hash)
     AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.hash = f.hash)";
 
-/// No message that waits to be sent needs the file `f`.
+/// True when no queued outbound message needs the file `f`.
 const NOT_WAITED_FOR: &str = "NOT EXISTS (
     SELECT 1 FROM messages m JOIN outbox o ON o.message_pk = m.pk WHERE m.media_hash = f.hash)";
 
 impl Reader<'_> {
-    /// What signs the addresses of a device's files; `None` for a device that is gone.
+    /// The secret that signs the addresses of a device's files; `None` for a removed device.
     ///
     /// # Errors
     /// When the store fails.
@@ -52,7 +53,7 @@ impl Reader<'_> {
         Ok(found.flatten())
     }
 
-    /// Devices whose files' addresses cannot be signed yet.
+    /// Devices without a secret for signing file addresses.
     ///
     /// # Errors
     /// When the store fails.
@@ -62,7 +63,7 @@ impl Reader<'_> {
         })
     }
 
-    /// What is known of a file; `None` when it is not in the store (any more).
+    /// A file's metadata; `None` when the store does not have the file (any more).
     ///
     /// # Errors
     /// When the store fails.
@@ -70,7 +71,7 @@ impl Reader<'_> {
         self.one(&format!("SELECT {COLUMNS} FROM media f WHERE f.hash = ?1"), [hash.as_str()], stored_media)
     }
 
-    /// A file that was uploaded to this device.
+    /// A file uploaded to this device, by its upload id.
     ///
     /// # Errors
     /// When the store fails.
@@ -85,7 +86,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Bytes of all files.
+    /// Total size of all files in bytes.
     ///
     /// # Errors
     /// When the store fails.
@@ -93,7 +94,7 @@ impl Reader<'_> {
         Ok(self.number("SELECT sum(filesize) FROM media", [])?.try_into().unwrap_or(0))
     }
 
-    /// Files that last came in before `cutoff` and that nobody refers to, after this one.
+    /// Unreferenced files that were last stored before `cutoff`, after the given position.
     ///
     /// # Errors
     /// When the store fails.
@@ -113,8 +114,8 @@ impl Reader<'_> {
         )
     }
 
-    /// Files that last came in before `cutoff` and that no message waits to take along, oldest first, after
-    /// this one.
+    /// Files that were last stored before `cutoff` and that no queued outbound message needs, oldest first,
+    /// after the given position.
     ///
     /// # Errors
     /// When the store fails.
@@ -160,7 +161,7 @@ fn size(row: &Row<'_>) -> Result<u64, StoreError> {
 }
 
 impl Tx<'_> {
-    /// Changes what signs the addresses of a device's files: all earlier ones are void.
+    /// Replaces the secret that signs a device's file addresses; all earlier addresses become invalid.
     ///
     /// # Errors
     /// When the store fails.
@@ -169,7 +170,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A file is in the store (again).
+    /// Records that a file was stored, or stored again.
     ///
     /// # Errors
     /// When the store fails.
@@ -196,7 +197,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A client has uploaded a file, which is in the store, and may send it by this id.
+    /// Records an upload, so that a client may send the file by its upload id.
     ///
     /// # Errors
     /// When the store fails.
@@ -215,7 +216,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets uploads from before `cutoff`; `true` while there are more.
+    /// Prunes uploads from before `cutoff`; returns `true` while there are more.
     ///
     /// # Errors
     /// When the store fails.
@@ -227,8 +228,8 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Forgets the uploads that an own message, which is about to be taken back, may have been sent from: earlier
-    /// ones of its device with this file, unless another of the device's messages has it too.
+    /// Removes uploads that an own message, about to be revoked, may have been sent from: earlier uploads of
+    /// the same file to its device. They stay when another message of the device has the file.
     ///
     /// # Errors
     /// When the store fails.
@@ -244,8 +245,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Takes a file from messages that do not wait to be sent, and from uploads; `true` while there are more.
-    /// What the messages say of it stays.
+    /// Detaches a file from uploads and from messages that are not queued; returns `true` while there are
+    /// more. The file's metadata in the messages stays.
     ///
     /// # Errors
     /// When the store fails.
@@ -260,7 +261,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Forgets a file that nobody refers to. `false` when somebody does, or it was not known.
+    /// Removes an unreferenced file. Returns `false` when it is referenced or not stored.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Two copies of one message that came by the two ids of one person: one message, with all that happened to both.
+//! Merges two copies of one message that arrived under the two ids of one person, with the state of both.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use crate::domain::ack::Ack;
 use crate::domain::media::MediaHash;
 
 impl Tx<'_> {
-    /// Two copies of one message become one. The file that only the second referred to.
+    /// Merges the second copy into the kept one. Returns the file that only the second copy referred to.
     pub(super) fn merge_duplicates(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
         let pair = params![kept, second];
         for receipt in self.receipts(second)? {
@@ -24,16 +24,16 @@ impl Tx<'_> {
             self.run(&sql, pair)?;
             self.run(&format!("UPDATE OR IGNORE {table} SET message_pk = ?1 WHERE message_pk = ?2"), pair)?;
         }
-        self.join_acks(kept, second)?;
-        self.join_texts(kept, second)?;
+        self.merge_acks(kept, second)?;
+        self.merge_texts(kept, second)?;
         self.run("UPDATE OR IGNORE outbox SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("DELETE FROM outbox WHERE message_pk = ?1 AND EXISTS (SELECT 1 FROM messages WHERE pk = ?1 AND ack > 0)", [kept])?;
         self.run("UPDATE departures SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("UPDATE OR IGNORE unsettled SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
-        self.join_files(kept, second)
+        self.merge_files(kept, second)
     }
 
-    fn join_acks(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
+    fn merge_acks(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
         let level = |pk| {
             let level = self.number("SELECT ack FROM messages WHERE pk = ?1", [pk])?;
             Ack::try_from(level).map_err(|_| StoreError::Unreadable("ack"))
@@ -48,8 +48,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What was edited, taken back, removed, read or starred in one copy is so in the one they become.
-    fn join_texts(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
+    /// An edit, revocation, removal, read mark or star of either copy applies to the merged message.
+    fn merge_texts(&self, kept: Pk, second: Pk) -> Result<(), StoreError> {
         let pair = params![kept, second];
         self.run(
             "UPDATE messages SET (body, content, quoted, extra_text, type, is_edited, edited_at) = (
@@ -73,7 +73,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn join_files(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
+    fn merge_files(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
         let file = self.one("SELECT media_hash FROM messages WHERE pk = ?1", [second], |row| {
             parsed_if_any(row, "media_hash", "media hash")
         })?;

@@ -1,4 +1,4 @@
-//! What happens to a message after it is stored: reactions, votes, edits, stars, and being taken back.
+//! Changes to stored messages: reactions, votes, edits, stars, revocation and removal.
 
 use rusqlite::params;
 
@@ -12,19 +12,19 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 
-/// A vote or a reaction, with its time by the network's clock: of two by one person the later counts.
+/// Author and time of a vote or reaction, by the network's clock: a person's latest one is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthoredChange<'a> {
-    /// Who.
+    /// The author.
     pub by: &'a Jid,
-    /// Whether that is our account.
+    /// Whether the author is our account.
     pub from_me: bool,
-    /// When.
+    /// The time by the network's clock.
     pub at: Millis,
 }
 
 impl Reader<'_> {
-    /// Where a message is in the store, unless it was removed here.
+    /// A message's location in the store, unless it was removed here.
     ///
     /// # Errors
     /// When the store fails.
@@ -44,7 +44,7 @@ impl Reader<'_> {
         Ok(edited.flatten())
     }
 
-    /// The oldest messages of a chat that are not removed and do not wait to be sent, at most `limit`.
+    /// The oldest messages of a chat that are neither removed nor queued for sending, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -65,63 +65,63 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes one person's reaction; empty takes it back. `false` when that changes nothing.
+    /// Stores one person's reaction; an empty one removes it. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn react(&self, pk: Pk, said: AuthoredChange<'_>, emoji: &str) -> Result<bool, StoreError> {
-        let is_news = self.is_news(("reactions", "sender", "emoji"), pk, said, (emoji, ""))?;
-        // What takes back nothing is kept beside the reactions of others, and what is said again is said later: one
-        // of the others may turn out to be of the same person.
+    pub fn react(&self, pk: Pk, change: AuthoredChange<'_>, emoji: &str) -> Result<bool, StoreError> {
+        let is_change = self.is_change(("reactions", "sender", "emoji"), pk, change, (emoji, ""))?;
+        // A removal without an earlier reaction is stored too, and a repeated reaction gets the later time:
+        // another author's row may turn out to belong to the same person.
         self.run(
             "INSERT INTO reactions (message_pk, sender, emoji, from_me, at)
              SELECT ?1, ?2, ?3, ?4, ?5
                  WHERE ?3 <> '' OR EXISTS (SELECT 1 FROM reactions WHERE message_pk = ?1)
              ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at WHERE excluded.at >= at",
-            params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
+            params![pk, change.by.to_string(), emoji, change.from_me, change.at.0],
         )?;
-        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(is_news)
+        self.record_unresolved(pk, &hidden_ids(&mut change.by.clone()))?;
+        Ok(is_change)
     }
 
-    /// Whether this changes what the person said before; `(said, nothing)` are the value and what takes it back.
-    fn is_news(
+    /// Whether this changes the person's stored value; `(value, empty)` are the new value and the empty one.
+    fn is_change(
         &self,
         (table, who, what): (&str, &str, &str),
         pk: Pk,
-        said: AuthoredChange<'_>,
-        (value, nothing): (&str, &str),
+        change: AuthoredChange<'_>,
+        (value, empty): (&str, &str),
     ) -> Result<bool, StoreError> {
         let before = self.one(
             &format!("SELECT {what}, at FROM {table} WHERE message_pk = ?1 AND {who} = ?2"),
-            params![pk, said.by.to_string()],
+            params![pk, change.by.to_string()],
             |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
         )?;
         Ok(match before {
-            None => value != nothing,
-            Some((before, at)) => said.at.0 >= at && before != value,
+            None => value != empty,
+            Some((before, at)) => change.at.0 >= at && before != value,
         })
     }
 
-    /// Writes one person's choice in a poll; an empty one takes it back. `false` when that changes nothing.
+    /// Stores one person's choice in a poll; an empty one removes it. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn vote(&self, pk: Pk, said: AuthoredChange<'_>, options: &[String]) -> Result<bool, StoreError> {
+    pub fn vote(&self, pk: Pk, change: AuthoredChange<'_>, options: &[String]) -> Result<bool, StoreError> {
         let options = to_json(&options, "poll vote")?;
-        let is_news = self.is_news(("poll_votes", "voter", "options"), pk, said, (&options, "[]"))?;
+        let is_change = self.is_change(("poll_votes", "voter", "options"), pk, change, (&options, "[]"))?;
         self.run(
             "INSERT INTO poll_votes (message_pk, voter, options, at)
              SELECT ?1, ?2, ?3, ?4
                  WHERE ?3 <> '[]' OR EXISTS (SELECT 1 FROM poll_votes WHERE message_pk = ?1)
              ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at WHERE excluded.at >= at",
-            params![pk, said.by.to_string(), options, said.at.0],
+            params![pk, change.by.to_string(), options, change.at.0],
         )?;
-        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(is_news)
+        self.record_unresolved(pk, &hidden_ids(&mut change.by.clone()))?;
+        Ok(is_change)
     }
 
-    /// Changes a message's text. `false` when a later edit is there already, or nothing changes.
+    /// Changes a message's text. Returns `false` when a later edit is stored or nothing changes.
     ///
     /// # Errors
     /// When the store fails.
@@ -134,8 +134,8 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Leaves nothing of a message but that it was there: taken back for everyone. The file it had;
-    /// `None` when it had none. Nothing changes when it was taken back before.
+    /// Removes a revoked message's content; only the fact that it existed remains. Returns whether anything
+    /// changed, and the file that it had.
     ///
     /// # Errors
     /// When the store fails.
@@ -154,8 +154,8 @@ impl Tx<'_> {
         Ok((changed > 0, media))
     }
 
-    /// Removes a message from this account, and keeps its id, so that a second copy does not bring it back.
-    /// The file it had.
+    /// Removes a message from this account but keeps its id, so that a second copy does not restore it.
+    /// Returns the file that it had.
     ///
     /// # Errors
     /// When the store fails.
@@ -170,7 +170,7 @@ impl Tx<'_> {
         Ok(media)
     }
 
-    /// Stars a message, or not any more. `false` when that changes nothing.
+    /// Stars or unstars a message. Returns `false` when nothing changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -180,7 +180,7 @@ impl Tx<'_> {
             > 0)
     }
 
-    /// Puts a chat's newest message on its line, after messages were removed, and counts what is unread.
+    /// Sets a chat's last message after messages were removed, and recounts its unread messages.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Messages, their delivery, and pages of a chat.
+//! Messages, their delivery state, and pages of a chat.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 

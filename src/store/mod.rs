@@ -1,9 +1,9 @@
-//! The only SQL. What is written here is durable when a call returns; nothing else is.
+//! The only module with SQL. Data is durable when a write call returns.
 //!
 //! [`Store::write`] runs a use case's operations ([`Tx`]) in one transaction on the writer thread, which
-//! commits together whatever waits; [`Store::read`] runs queries ([`Reader`]) on connections of their own
-//! that never wait for it. Operations speak of devices, messages and events, never of SQL or connections,
-//! so that another database can stand behind them.
+//! commits all queued writes in one group. [`Store::read`] runs queries ([`Reader`]) on separate connections
+//! that never wait for writes. The operations expose devices, messages and events, not SQL or connections, so
+//! that another database can replace SQLite.
 
 use std::fs::File;
 use std::path::Path;
@@ -72,16 +72,16 @@ pub use tx::{Reader, Tx};
 pub use wakeups::dirty_endpoints::EndpointWakeup;
 pub use writer::WriterObserver;
 
-/// How to open a store.
+/// Options for opening a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// When a commit counts as done.
+    /// When a commit counts as durable.
     pub synchronous: Synchronous,
-    /// How many writes may wait before callers are refused with [`StoreError::Busy`].
+    /// Maximum queued writes; beyond that callers receive [`StoreError::Busy`].
     pub write_queue: usize,
-    /// How many reads may run at once.
+    /// Number of read connections.
     pub readers: usize,
-    /// Seals what engines keep; `None` keeps it as it is.
+    /// Seals engine state; `None` stores it in plain form.
     pub vault_key: Option<VaultKey>,
 }
 
@@ -102,10 +102,10 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the data directory and takes it for this process. Blocks: call it before serving.
+    /// Opens the data directory and locks it for this process. Blocks: call it before serving.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong and what to do; a file that cannot be used is never replaced.
+    /// An [`OpenError`] names the problem and its remedy; an unusable file is never replaced.
     pub fn open(
         data_dir: &Path,
         options: StoreOptions,
@@ -119,22 +119,22 @@ impl Store {
         let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
-        let told = writer::CommitEffects {
+        let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
             observer,
         };
-        let writer = writer::Writer::start(connection, options.write_queue, told)
+        let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
     }
 
-    /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat:
-    /// a full queue is [`StoreError::Busy`] at once.
+    /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat: a
+    /// full queue returns [`StoreError::Busy`] at once.
     ///
     /// # Errors
-    /// Whatever `write` answers (and then nothing of it is kept), or why it could not be committed.
+    /// The error of `write`, or of the commit; nothing is stored then.
     pub async fn write<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -144,11 +144,11 @@ impl Store {
         self.inner.writer.try_write(write).await
     }
 
-    /// As [`Store::write`], but waits for a place in the queue: for the daemon's own tasks, each of which
-    /// has at most a few writes under way.
+    /// Like [`Store::write`], but waits for capacity in the queue. For the daemon's own tasks, each of which
+    /// has at most a few writes in progress.
     ///
     /// # Errors
-    /// As [`Store::write`], without [`StoreError::Busy`].
+    /// Like [`Store::write`], without [`StoreError::Busy`].
     pub async fn write_patiently<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -158,10 +158,10 @@ impl Store {
         self.inner.writer.write(write).await
     }
 
-    /// Runs `read` on a connection of its own, off the async threads.
+    /// Runs `read` on a separate connection, off the async threads.
     ///
     /// # Errors
-    /// Whatever `read` answers, or why it could not be run.
+    /// The error of `read`, or of running it.
     pub async fn read<T, E, F>(&self, read: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -177,26 +177,26 @@ impl Store {
         self.inner.heads.follow(device)
     }
 
-    /// Waits until commits call for deliveries, or change endpoints, and says of which. A hint, for one caller at a
-    /// time: what waits stands in the store.
+    /// Waits for commits that add deliveries or change endpoints, and returns these endpoints. A hint for one
+    /// caller at a time: the deliveries are in the store.
     pub async fn next_deliveries(
         &self,
     ) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, EndpointWakeup> {
         self.inner.hints.take().await
     }
 
-    /// Waits until commits make logs longer, and says whose. A hint, for one caller at a time: the logs are the truth.
+    /// Waits for commits that append to logs, and returns their devices. A hint for one caller at a time.
     pub async fn next_grown(&self) -> std::collections::BTreeSet<DeviceId> {
         self.inner.growth.take().await
     }
 
-    /// How many writes wait.
+    /// Number of queued writes.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.inner.writer.depth()
     }
 
-    /// Commits what waits and closes the database. Later writes answer [`StoreError::Closed`].
+    /// Commits queued writes and closes the database. Later writes return [`StoreError::Closed`].
     pub async fn close(&self) {
         self.inner.writer.close().await;
     }

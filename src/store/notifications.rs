@@ -1,4 +1,4 @@
-//! Notifications as they were told, what each operator has read of them, and how far logs were looked through.
+//! Stores shown notifications, each operator's read marks, and the last log position processed per device.
 
 use rusqlite::{Row, params};
 
@@ -13,22 +13,23 @@ use crate::domain::notify::OperatorId;
 use crate::domain::queries::ListedNotification;
 use crate::domain::queries::NotificationQuery;
 
-/// Notifications that are kept of each device.
+/// Stored notifications per device.
 const KEPT: i64 = 1_000;
-/// Of one API key or verified person: who have read all of one device, and what they have read of it.
+/// Read marks that an API key or a verified person may have per device: `MARKS` for "all read", `READS` for
+/// single notifications.
 const MARKS: i64 = 1_000;
 const READS: i64 = 10_000;
 
-/// A notification to be stored.
+/// A notification as stored.
 #[derive(Debug, Clone)]
 pub struct Notification {
-    /// What is shown. One of the same id gives way.
+    /// The content. Replaces a stored notification of the same id.
     pub shown: NotificationEvent,
-    /// The burst that it is of.
+    /// The burst to which the notification belongs.
     pub burst: String,
-    /// The last entry of the log that is in it.
+    /// The last log entry that the notification covers.
     pub last_seq: i64,
-    /// When it was told.
+    /// When the notification was emitted.
     pub at: Millis,
 }
 
@@ -39,7 +40,7 @@ const READ: &str = "(n.rev <= coalesce((SELECT m.rev FROM notification_marks m
 const OF: &str = "(?2 IS NULL OR n.device_id IN (SELECT value FROM json_each(?2)))";
 
 impl Reader<'_> {
-    /// How far a device's log was looked through; 0 at first.
+    /// The last log position of a device that was processed for notifications; 0 at first.
     ///
     /// # Errors
     /// When the store fails.
@@ -47,7 +48,7 @@ impl Reader<'_> {
         self.number("SELECT seq FROM notify_positions WHERE device_id = ?1", [device.as_str()])
     }
 
-    /// Devices whose logs are longer than they were looked through.
+    /// Devices with log entries that were not processed for notifications.
     ///
     /// # Errors
     /// When the store fails.
@@ -60,7 +61,7 @@ impl Reader<'_> {
         )
     }
 
-    /// What was told beyond this position: bursts, each with the last entry that is in it.
+    /// Notified bursts with entries after this position, each with its last covered entry.
     ///
     /// # Errors
     /// When the store fails.
@@ -72,7 +73,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Notifications, the newest first.
+    /// Lists notifications, newest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -95,7 +96,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many there are, and how many of them the operator has not read.
+    /// Counts all notifications and those that the operator has not read.
     ///
     /// # Errors
     /// When the store fails.
@@ -111,7 +112,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Notes how far a device's log was looked through.
+    /// Records the last log position that was processed for notifications.
     ///
     /// # Errors
     /// When the store fails.
@@ -124,7 +125,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds a notification, or replaces the one with its id, which then is unread again. Only the newest are kept.
+    /// Adds a notification, or replaces the one of the same id and makes it unread. Older ones beyond the
+    /// limit are pruned.
     ///
     /// # Errors
     /// When the store fails.
@@ -156,8 +158,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes what an operator has read: these, or all that there are. Of those who share an API key, so many are
-    /// remembered; those who are furthest behind are forgotten, and have read nothing again.
+    /// Marks these notifications, or all of them, as read by an operator. Read marks per API key are bounded:
+    /// the furthest behind are evicted, and their operators then see everything as unread.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! What is not told, to whom, and until when.
+//! Mutes of notifications: by operator, device and chat, until a time.
 
 use rusqlite::{Row, params};
 
@@ -10,21 +10,21 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::OperatorId;
 
-/// What is not told. What is absent stands for all.
+/// A mute. An absent field matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
-    /// To whom.
+    /// The operator that the mute applies to.
     pub operator: Option<OperatorId>,
-    /// Of which device.
+    /// The muted device.
     pub device: Option<DeviceId>,
-    /// Of which chat.
+    /// The muted chat.
     pub chat: Option<Jid>,
-    /// Until when; for ever, when absent.
+    /// End of the mute; without an end when absent.
     pub until: Option<Millis>,
 }
 
 impl Mute {
-    /// Whether it still counts.
+    /// Whether the mute is active at this time.
     #[must_use]
     pub fn counts_at(&self, now: Millis) -> bool {
         self.until.is_none_or(|until| until > now)
@@ -40,7 +40,7 @@ impl Mute {
 }
 
 impl Reader<'_> {
-    /// All mutes that have not ended, the newest first.
+    /// All active mutes, newest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -55,7 +55,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a mute, or puts off its end; forgets those that have ended.
+    /// Adds a mute or changes its end; removes expired mutes.
     ///
     /// # Errors
     /// When the store fails.
@@ -83,7 +83,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// How many mutes there are of this operator and those who are counted with them.
+    /// Number of mutes of this operator and of all operators with the same API key.
     ///
     /// # Errors
     /// When the store fails.
@@ -95,7 +95,7 @@ impl Tx<'_> {
         )
     }
 
-    /// How many mutes there are for everybody, of a device.
+    /// Number of a device's mutes that apply to all operators.
     ///
     /// # Errors
     /// When the store fails.
@@ -106,7 +106,7 @@ impl Tx<'_> {
         )
     }
 
-    /// How many mutes there are.
+    /// Number of all mutes.
     ///
     /// # Errors
     /// When the store fails.
@@ -115,12 +115,12 @@ impl Tx<'_> {
     }
 }
 
-/// Where operators that are counted together stand in the order of all: all labels of an API key, which whoever has the
-/// key makes up, or one verified person. From the first up to, and without, the second.
+/// Key range of the operators that share a limit: all labels of one API key, because its holder chooses them
+/// freely, or one verified person. The upper bound is exclusive.
 pub(super) fn counted_with(operator: &OperatorId) -> (String, String) {
     let text = operator.as_str();
     match text.strip_prefix("key ").and_then(|rest| rest.split_once(' ')) {
-        // Next to the space that ends the key's id.
+        // `!` follows the space that ends the key's id.
         Some((key, _)) => (format!("key {key} "), format!("key {key}!")),
         None => (text.to_owned(), format!("{text}\u{1}")),
     }

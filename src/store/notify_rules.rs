@@ -1,4 +1,4 @@
-//! Rules of notifications that were made over REST, or that devices' files declare.
+//! Notification rules, created over REST or declared in device files.
 
 use rusqlite::{Row, params};
 
@@ -12,7 +12,7 @@ use crate::domain::notify::{Rule, RuleId, RuleOrigin, RuleSpec};
 const ALL_DEVICES: &str = "";
 
 impl Reader<'_> {
-    /// All rules: those of files first, then in the order in which they were made.
+    /// All rules: declared ones first, then in the order of creation.
     ///
     /// # Errors
     /// When the store fails.
@@ -26,7 +26,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a rule after those that there are.
+    /// Adds a rule after the existing ones.
     ///
     /// # Errors
     /// When the store fails.
@@ -40,7 +40,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes a rule another; it keeps its place.
+    /// Replaces a rule's content; its position stays.
     ///
     /// # Errors
     /// When the store fails.
@@ -61,7 +61,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes the rules that a device's file declared.
+    /// Removes the rules that a device's file declares.
     ///
     /// # Errors
     /// When the store fails.

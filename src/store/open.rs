@@ -1,4 +1,4 @@
-//! Opens the data directory: one daemon at a time, a schema of this version, nothing ever recreated.
+//! Opens the data directory for one daemon and migrates the schema; existing data is never recreated.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use rusqlite_migration::{M, Migrations, SchemaVersion};
 use super::error::OpenError;
 use super::seal::{Locked, Seal, VaultKey};
 
-/// When a commit counts as done.
+/// When SQLite reports a commit as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synchronous {
-    /// After an fsync: survives power loss.
+    /// After an fsync: commits survive a power loss.
     Full,
-    /// Without waiting for the disk: survives a crash of the daemon, may lose the last commits with power.
+    /// Without an fsync: commits survive a crash of the daemon; a power loss may lose the last ones.
     Normal,
 }
 
@@ -33,13 +33,13 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0013_engine_remote.sql")),
 ];
 
-/// The database file within the data directory.
+/// Path of the database file within the data directory.
 #[must_use]
 pub fn database_file(data_dir: &Path) -> PathBuf {
     data_dir.join("wharf.db")
 }
 
-/// Takes the data directory for this process. The lock ends with the returned file.
+/// Locks the data directory for this process, until the returned file is dropped.
 pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
     create_private(data_dir).map_err(directory)?;
@@ -53,13 +53,14 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Messages and keys are nobody else's business.
+/// Creates the directory for its owner only: it contains messages and keys.
 fn create_private(directory: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// The directory may be somebody else's making, and open to all. What SQLite puts beside the database has its mode.
+/// Restricts the database file, because the directory may be open to other users. SQLite creates its other
+/// files with the same mode.
 fn keep_private(database: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let mut options = OpenOptions::new();
@@ -68,7 +69,7 @@ fn keep_private(database: &Path) -> std::io::Result<()> {
     if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(0o600)) }
 }
 
-/// Opens the connection that writes, with the schema brought to this version.
+/// Opens the write connection and migrates the schema to this version.
 pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection, OpenError> {
     let directory = |source| OpenError::Directory { path: path.to_owned(), source };
     keep_private(path).map_err(directory)?;
@@ -78,7 +79,7 @@ pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection
     Ok(connection)
 }
 
-/// Opens a connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|source| at_open(path, source))?;
@@ -92,7 +93,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Takes the vault's key, if it is the one that was used before. Nothing but the first key's proof is written.
+/// Accepts the vault key if it is the one used before. Only the proof of the first key is written.
 pub(super) fn seal(connection: &Connection, path: &Path, key: Option<VaultKey>) -> Result<Seal, OpenError> {
     let seal = Seal::new(key);
     match seal.check(connection) {
@@ -160,7 +161,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open(dir.path()).unwrap_err();
-        let known = format!("schema 99, this version knows {}", MIGRATIONS.len());
+        let known = format!("schema 99, this version supports {}", MIGRATIONS.len());
         assert!(error.to_string().contains(&known), "{error}");
     }
 

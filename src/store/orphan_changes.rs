@@ -1,4 +1,4 @@
-//! What happened to messages that are not here yet, until they come.
+//! Keeps changes (reactions, votes, edits, revocations) that arrive before their message, until it arrives.
 
 use rusqlite::params;
 
@@ -7,13 +7,13 @@ use super::tx::Tx;
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 
-/// The most that is kept of one device; the oldest goes.
+/// Maximum entries per device; beyond that the oldest are evicted.
 const KEPT: i64 = 1_000;
-/// How long it is kept: as long as upstreams try again to tell of a message.
+/// Lifetime of an entry: as long as upstreams retry the delivery of a message.
 const KEPT_MS: i64 = 7 * 86_400_000;
 
 impl Tx<'_> {
-    /// Keeps a change, as JSON, for when its message comes. Once, however often it is told.
+    /// Stores a change as JSON until its message arrives. Repeated deliveries of the change are stored once.
     ///
     /// # Errors
     /// When the store fails.
@@ -36,7 +36,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Takes out what was kept for a message, in its order.
+    /// Removes and returns the changes stored for a message, in their order.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Messages to be sent: the durable side of the queue.
+//! The durable outbox: queued outbound messages with their state.
 
 use rusqlite::{Row, params};
 
@@ -11,45 +11,45 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::outbox::{Priority, QueuedMessage};
 
-/// A message to be sent, with what sending it takes.
+/// A queued message and its delivery state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Its place.
+    /// Its entry in the in-memory queue.
     pub entry: QueuedMessage,
-    /// The message's place in the store.
+    /// Row id of the message.
     pub message_pk: Pk,
-    /// The message.
+    /// Id of the message.
     pub message_id: MessageId,
-    /// The sender's own name for it.
+    /// The client's own id for the message.
     pub temp_id: Option<String>,
-    /// Tries so far.
+    /// Attempts so far.
     pub attempts: u32,
-    /// Since when the network's answer is not known, where it was handed over.
+    /// When the message was sent to the network, while the network has not answered.
     pub sending_since: Option<Millis>,
 }
 
-/// A message to be put into the outbox.
+/// A message to be queued.
 #[derive(Debug)]
 pub struct NewOutboxRow<'a> {
-    /// The message's place in the store.
+    /// Row id of the message.
     pub message_pk: Pk,
-    /// Its chat.
+    /// The chat of the message.
     pub chat: &'a Jid,
-    /// How urgent it is.
+    /// Priority within the device's queue.
     pub priority: Priority,
-    /// Not before this moment.
+    /// Earliest time of sending.
     pub due: Millis,
 }
 
-/// The `retry_at` of a message of unknown outcome that is never sent again.
+/// `retry_at` of a message whose outcome is unknown and that is never resent.
 pub const NEVER_RESEND: Millis = Millis(i64::MAX);
 
 const SELECT: &str = "SELECT o.row, o.chat_id, o.priority, o.due, o.retry_at, o.message_pk, o.attempts, o.sending_since, \
      m.id, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
 
 impl Reader<'_> {
-    /// What waits for this device in rows after `after`, in order, each as a queue entry, with since when its
-    /// answer is unknown.
+    /// Queue entries of a device in rows after `after`, in order, each with the time since when its answer is
+    /// outstanding.
     ///
     /// # Errors
     /// When the store fails.
@@ -66,7 +66,7 @@ impl Reader<'_> {
         )
     }
 
-    /// One message to be sent.
+    /// One queued message.
     ///
     /// # Errors
     /// When the store fails.
@@ -74,7 +74,7 @@ impl Reader<'_> {
         self.one(&format!("{SELECT} WHERE o.row = ?1"), [row], outbox_row)
     }
 
-    /// A message's place in the outbox, while it has one.
+    /// The outbox row of a message, while it is queued.
     ///
     /// # Errors
     /// When the store fails.
@@ -82,7 +82,7 @@ impl Reader<'_> {
         self.one(&format!("{SELECT} WHERE o.message_pk = ?1"), [message_pk], outbox_row)
     }
 
-    /// All messages that wait for this device, in order.
+    /// All queued messages of a device, in order.
     ///
     /// # Errors
     /// When the store fails.
@@ -90,7 +90,7 @@ impl Reader<'_> {
         self.all(&format!("{SELECT} WHERE o.device_id = ?1 ORDER BY o.row"), [device.as_str()], outbox_row)
     }
 
-    /// How many messages wait for this device.
+    /// Number of queued messages of a device.
     ///
     /// # Errors
     /// When the store fails.
@@ -98,7 +98,7 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device.as_str()])
     }
 
-    /// How many messages of this device reached the network since `from`, among its last 2,000 events.
+    /// Counts messages of a device that reached the network since `from`, among its last 2,000 events.
     ///
     /// # Errors
     /// When the store fails.
@@ -111,7 +111,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many messages wait for each device that has any.
+    /// Queue lengths of all devices with queued messages.
     ///
     /// # Errors
     /// When the store fails.
@@ -121,8 +121,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Messages whose answer has been unknown since before `cutoff`; all, or only those that are never sent again
-    /// because they were removed from this account or must not be.
+    /// Messages whose answer has been outstanding since before `cutoff`; either all of them or only those
+    /// that are never resent, because they left this account or must not be repeated.
     ///
     /// # Errors
     /// When the store fails.
@@ -144,7 +144,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Puts a message in and returns its row.
+    /// Queues a message and returns its row.
     ///
     /// # Errors
     /// When the store fails.
@@ -156,8 +156,8 @@ impl Tx<'_> {
         Ok(self.last_row())
     }
 
-    /// The bytes are about to leave: from here on the answer is unknown until there is one. `false` when the
-    /// row is gone.
+    /// Records that sending starts: from now on the outcome is unknown until the network answers. Returns
+    /// `false` when the row is gone.
     ///
     /// # Errors
     /// When the store fails.
@@ -169,7 +169,7 @@ impl Tx<'_> {
         Ok(marked > 0)
     }
 
-    /// It did not leave, and may be tried again.
+    /// Reschedules a message that was certainly not sent.
     ///
     /// # Errors
     /// When the store fails.
@@ -181,7 +181,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Its outcome is unknown, and it is never sent again: it stays until a receipt comes, or until it fails.
+    /// Marks a message of unknown outcome as never to be resent. It stays until a receipt arrives or it
+    /// fails.
     ///
     /// # Errors
     /// When the store fails.
@@ -190,7 +191,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// It is out, or given up.
+    /// Removes a message that was sent or has failed.
     ///
     /// # Errors
     /// When the store fails.

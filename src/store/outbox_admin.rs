@@ -1,4 +1,4 @@
-//! The queues as people look at them and clear them.
+//! Queries and removals of queued messages for operators; a message that is being sent cannot be removed.
 
 use rusqlite::params;
 
@@ -11,32 +11,32 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::queries::WaitingKind;
 
-/// What waits for one device.
+/// Queue statistics of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueRow {
-    /// All of it, what is under way included.
+    /// All queued messages, including those being sent.
     pub total: i64,
-    /// Not due yet.
+    /// Messages that are not due yet.
     pub scheduled: i64,
-    /// Tried before, to be tried again.
+    /// Messages that were tried before and wait for a retry.
     pub retrying: i64,
-    /// Handed to the network, which has not answered yet.
+    /// Messages sent to the network without an answer yet.
     pub under_way: i64,
-    /// When the oldest that is due was accepted.
+    /// When the oldest due message was accepted.
     pub oldest: Option<Millis>,
 }
 
-/// Which of the messages that wait.
+/// Selects queued messages.
 #[derive(Debug, Clone, Default)]
 pub struct WaitingFilter {
-    /// Only to this chat.
+    /// Only messages of this chat.
     pub chat: Option<Jid>,
-    /// Only of this kind.
+    /// Only messages of this kind.
     pub kind: Option<WaitingKind>,
 }
 
 impl Reader<'_> {
-    /// What waits, for each device that has any.
+    /// Queue statistics of every device with queued messages.
     ///
     /// # Errors
     /// When the store fails.
@@ -64,7 +64,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Some messages of a device that wait and are not under way, in order.
+    /// Queued messages of a device that are not being sent, in order.
     ///
     /// # Errors
     /// When the store fails.
@@ -98,7 +98,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many sends the network has left without an answer since before `to`, but after `from`.
+    /// Counts sends after `from` and before `to` that the network has not answered.
     ///
     /// # Errors
     /// When the store fails.
@@ -111,7 +111,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Takes a message out that waits and is not under way; `false` when it is none.
+    /// Removes a queued message unless it is being sent. Returns `false` when there is none.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Chats that are being emptied and were told so: what is left goes, after a crash too.
+//! Chats whose clearing was announced but is not finished; it resumes after a crash.
 
 use rusqlite::{Row, params};
 
@@ -9,25 +9,25 @@ use super::tx::{Reader, Tx};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
-/// A chat that is being emptied.
+/// A chat that is being cleared.
 #[derive(Debug, Clone)]
 pub struct PendingClear {
-    /// Where it is remembered; `None` before the first write.
+    /// Row id; `None` before the first write.
     pub id: Option<i64>,
-    /// Whose chat.
+    /// The device of the chat.
     pub device: DeviceId,
-    /// Which chat.
+    /// The chat.
     pub chat: Jid,
-    /// The last message that goes.
+    /// The last message to remove.
     pub up_to: Pk,
     /// Whether starred messages stay.
     pub keep_starred: bool,
-    /// Whether the chat goes as well.
+    /// Whether the chat itself is deleted too.
     pub deletes: bool,
 }
 
 impl Reader<'_> {
-    /// All that are not finished.
+    /// All unfinished clearings.
     ///
     /// # Errors
     /// When the store fails.
@@ -38,7 +38,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Remembers one that takes more than this write. Where it is remembered.
+    /// Records a clearing that needs more than one write. Returns its row id.
     ///
     /// # Errors
     /// When the store fails.
@@ -56,7 +56,7 @@ impl Tx<'_> {
         Ok(self.last_row())
     }
 
-    /// It is finished.
+    /// Removes a finished clearing.
     ///
     /// # Errors
     /// When the store fails.

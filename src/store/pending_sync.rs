@@ -1,4 +1,4 @@
-//! What was done here and the network has not been told yet, in order. Bounded for each device.
+//! Queue of local chat changes that the network has not received yet, in order and bounded per device.
 
 use std::borrow::Cow;
 
@@ -12,46 +12,46 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 
-/// Entries that one device may have; of more, the oldest go.
+/// Entries per device; beyond that the oldest are dropped.
 pub const MAX_UNTOLD: usize = 1_000;
 
-/// Something that the network is to be told of a chat.
+/// A chat change that is to be sent to the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum PendingSync {
-    /// These messages were read.
+    /// Messages were read.
     Read {
-        /// Which.
+        /// Ids of the read messages.
         messages: Vec<MessageId>,
     },
-    /// It was put away, or brought back.
+    /// The chat was archived or unarchived.
     Archive {
-        /// Whether.
+        /// `true` archives, `false` unarchives.
         on: bool,
     },
-    /// It was pinned, or not any more.
+    /// The chat was pinned or unpinned.
     Pin {
-        /// Whether.
+        /// `true` pins, `false` unpins.
         on: bool,
     },
-    /// It was silenced, or not any more.
+    /// The chat was muted or unmuted.
     Mute {
-        /// Whether.
+        /// `true` mutes, `false` unmutes.
         on: bool,
-        /// Until when; for ever when `None`.
+        /// End of the mute; `None` mutes without an end.
         until: Option<Millis>,
     },
-    /// A message of it was starred, or not any more.
+    /// A message of the chat was starred or unstarred.
     Star {
-        /// Which.
+        /// Id of the message.
         id: MessageId,
-        /// Whether.
+        /// `true` stars, `false` removes the star.
         on: bool,
     },
 }
 
 impl PendingSync {
-    /// What a later one of the same chat takes the place of; reads are added to each other.
+    /// Entries with the same kind and chat replace each other; `read` entries accumulate.
     fn kind(&self) -> Cow<'static, str> {
         match self {
             Self::Read { .. } => "read".into(),
@@ -63,14 +63,14 @@ impl PendingSync {
     }
 }
 
-/// An entry of the list.
+/// A queued change.
 #[derive(Debug, Clone)]
 pub struct PendingSyncRow {
-    /// Where it stands.
+    /// Position in the queue.
     pub id: i64,
-    /// Of which chat.
+    /// The changed chat.
     pub chat: Jid,
-    /// What.
+    /// The change.
     pub untold: PendingSync,
 }
 
@@ -95,7 +95,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Puts something on a device's list. How many old entries had to go for it.
+    /// Queues a change. Returns how many old entries were dropped for it.
     ///
     /// # Errors
     /// When the store fails.
@@ -121,7 +121,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Something newer of the same kind makes what was to be told of this chat void.
+    /// Removes a chat's queued changes of the same kind, which a newer change replaces.
     ///
     /// # Errors
     /// When the store fails.
@@ -138,7 +138,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The network was told, or does not want to hear of it.
+    /// Removes an entry that the network has received or rejected.
     ///
     /// # Errors
     /// When the store fails.
@@ -147,7 +147,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// There is nobody any more who could be told.
+    /// Removes all entries of a device that is no longer linked.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! Browsers that asked for pushes.
+//! Push subscriptions of browsers; their targets are sealed with the key of the vault.
 
 use rusqlite::{Row, params};
 
@@ -11,22 +11,22 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 
-/// A browser that asked for pushes.
+/// A browser's push subscription.
 #[derive(Debug, Clone)]
 pub struct Subscription {
     /// Its id.
     pub id: String,
-    /// Whose it is.
+    /// The operator who subscribed.
     pub operator: OperatorId,
-    /// The key that it was made with.
+    /// Id of the API key that created it.
     pub key_id: String,
-    /// Of which devices; of all that the key reaches, when absent.
+    /// The devices it covers; all devices of the key when absent.
     pub devices: Option<Vec<DeviceId>>,
-    /// What people call it.
+    /// Label given by the operator.
     pub label: String,
-    /// The origin of its address.
+    /// Origin of the push address.
     pub origin: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Millis,
     target: Vec<u8>,
     sealed: bool,
@@ -37,10 +37,10 @@ fn place(id: &str) -> SealContext<'_> {
 }
 
 impl Store {
-    /// A subscription with its target, whose secrets are sealed as the vault is.
+    /// Seals the target of a subscription with the key of the vault.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When the target cannot be sealed.
     pub fn seal_subscription(
         &self,
         subscription: Subscription,
@@ -50,10 +50,10 @@ impl Store {
         Ok(Subscription { target, sealed, ..subscription })
     }
 
-    /// The target of a subscription.
+    /// Opens the sealed target of a subscription.
     ///
     /// # Errors
-    /// When it is not what was written.
+    /// When the target cannot be opened.
     pub fn open_subscription(&self, subscription: &Subscription) -> Result<Vec<u8>, StoreError> {
         let Subscription { id, target, sealed, .. } = subscription;
         self.inner.seal.open(place(id), *sealed, target.clone())
@@ -61,19 +61,19 @@ impl Store {
 }
 
 impl Subscription {
-    /// The same, as people call it.
+    /// Sets the label.
     #[must_use]
     pub fn endpoint_of(self, label: String) -> Self {
         Self { label, ..self }
     }
 
-    /// The same, of these devices.
+    /// Sets the covered devices.
     #[must_use]
     pub fn of_devices(self, devices: Option<Vec<DeviceId>>) -> Self {
         Self { devices, ..self }
     }
 
-    /// One without a target yet.
+    /// A subscription without a target.
     #[must_use]
     pub fn new(id: String, operator: OperatorId, key_id: String, origin: String, created_at: Millis) -> Self {
         let (label, devices) = (String::new(), None);
@@ -84,7 +84,7 @@ impl Subscription {
 const COLUMNS: &str = "id, operator, key_id, origin, devices, label, target, sealed, created_at";
 
 impl Reader<'_> {
-    /// All subscriptions, oldest first; those of this operator, if one is named.
+    /// All subscriptions, oldest first; with `of`, only those of this operator.
     ///
     /// # Errors
     /// When the store fails.
@@ -101,7 +101,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a subscription, in place of the one with this address; `digest` tells addresses apart.
+    /// Adds a subscription or replaces the one with the same address; `digest` identifies the address.
     ///
     /// # Errors
     /// When the store fails.
@@ -128,7 +128,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a subscription, of this operator if one is named; `false` when there is none.
+    /// Removes a subscription; with `of`, only one of this operator. Returns `false` when there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -141,7 +141,7 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// How many subscriptions there are; those that were made with this key, if one is named.
+    /// Counts subscriptions; with `key_id`, only those created with this key.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,8 +1,8 @@
-//! A few connections that only read, each on a thread of its own.
+//! Read-only connections, each on its own thread.
 //!
-//! A read belongs to the queue, not to the future that waits for its result. A future that held a
-//! connection, or its turn for one, and was not polled for a while (in a `select!`, or a set of futures
-//! whose owner awaits something else) would stop everybody else's reads.
+//! A queued read owns its work; the caller's future only waits for the result. If futures held a connection
+//! or a turn for one, a future that is not polled (in a `select!`, or in a set whose owner awaits something
+//! else) would block all other reads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::error::{OpenError, StoreError};
 use super::open;
 use super::tx::Reader;
 
-/// Reads that may wait; beyond, callers are refused with [`StoreError::Busy`].
+/// Maximum queued reads; beyond that callers receive [`StoreError::Busy`].
 const WAITING: usize = 4_096;
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
@@ -33,7 +33,7 @@ impl Readers {
         let jobs = Arc::new(Mutex::new(jobs));
         for connection in connections {
             let jobs = jobs.clone();
-            // Ends when the store is dropped.
+            // The thread ends when the store is dropped.
             let serving = move || serve(&connection, &jobs);
             let thread = std::thread::Builder::new().name("store-reader".to_owned()).spawn(serving);
             thread.map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
@@ -49,7 +49,7 @@ impl Readers {
     {
         let (answer, result) = oneshot::channel();
         let job = Box::new(move |connection: &Connection| {
-            // Nobody waits any more.
+            // Skips reads whose caller no longer waits.
             if !answer.is_closed() {
                 let _ = answer.send(in_snapshot(connection, read));
             }
@@ -64,15 +64,15 @@ impl Readers {
 
 fn serve(connection: &Connection, jobs: &Mutex<Receiver<Job>>) {
     loop {
-        // The lock is held while waiting: one thread waits at the queue, the others for the lock.
+        // The lock is held while waiting: one thread waits for the queue, the others for the lock.
         let job = jobs.lock().recv();
         let Ok(job) = job else { return };
-        // The caller sees the panic as its answer missing.
+        // After a panic the caller's answer channel closes, which reports the failure.
         let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
     }
 }
 
-/// All that one query sees is of one moment.
+/// Runs a query on one snapshot of the database.
 fn in_snapshot<T, E: From<StoreError>>(
     connection: &Connection,
     read: impl FnOnce(&Reader<'_>) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! Letting go of what is old, a batch at a time.
+//! Prunes old rows in batches, so that each write stays short.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
 impl Tx<'_> {
-    /// Removes events appended before `cutoff`; `true` while there are more. Each log keeps its newest
-    /// entry, so that a client that is up to date is never told to reload. What a delivery still needs of an event
-    /// goes along with the delivery, so that one that waits, or a dead letter, keeps no log.
+    /// Prunes events appended before `cutoff`; returns `true` while there are more. Each log keeps its newest
+    /// entry, so that an up-to-date client never has to resync. Payloads that deliveries still need are
+    /// copied to them, so that a waiting delivery or dead letter does not delay pruning.
     ///
     /// # Errors
     /// When the store fails.
     pub fn prune_events(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
-        // By position and not by age alone: should the clock have gone back, no hole is torn into a log.
+        // By position as well as by age: a clock set back must not leave a gap in a log.
         let old: Vec<(DeviceId, i64)> = self.all(
             "SELECT e.device_id, e.seq FROM events e JOIN log_heads h ON h.device_id = e.device_id
              WHERE e.at < ?1 AND e.seq < h.last_seq AND NOT EXISTS (
@@ -41,8 +41,8 @@ impl Tx<'_> {
         Ok(!old.is_empty())
     }
 
-    /// Removes messages stored before `cutoff` that do not wait to be sent, and brings their chats' lines up to
-    /// date. Which chats those are; none once there is nothing left to remove.
+    /// Prunes messages stored before `cutoff` that are not queued for sending, and updates their chats' last
+    /// messages. Returns the changed chats; empty once nothing remains.
     ///
     /// # Errors
     /// When the store fails.
@@ -69,7 +69,7 @@ impl Tx<'_> {
         Ok(chats.into_iter().collect())
     }
 
-    /// Forgets idempotency keys used before `cutoff`; `true` while there are more.
+    /// Prunes idempotency keys last used before `cutoff`; returns `true` while there are more.
     ///
     /// # Errors
     /// When the store fails.
@@ -82,7 +82,7 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Forgets hourly counts from before `cutoff`.
+    /// Prunes hourly counters from before `cutoff`.
     ///
     /// # Errors
     /// When the store fails.

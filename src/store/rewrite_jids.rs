@@ -1,4 +1,4 @@
-//! Messages that named somebody by a hidden id, once the number is known: the number takes its place.
+//! Replaces hidden ids by phone numbers in stored messages, in batches, once the numbers are stored.
 
 use rusqlite::params;
 
@@ -13,19 +13,19 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::domain::message::Message;
 
-/// What settling some messages came to.
+/// Result of rewriting a batch of messages.
 #[derive(Debug, Default)]
 pub struct RewrittenMessage {
-    /// How many there were.
+    /// Number of rewritten messages.
     pub messages: usize,
-    /// Messages of ours to groups, in which two recipients turned out to be one.
+    /// Our group messages in which two recipients were merged into one; their status must be recomputed.
     pub regrade: Vec<MessageId>,
-    /// Files of second copies that are gone.
+    /// Files of removed duplicate messages.
     pub released: Vec<MediaHash>,
 }
 
 impl Tx<'_> {
-    /// Settles the oldest messages that name a person by their hidden id, at most `limit`.
+    /// Rewrites the oldest messages that contain a person's hidden id, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -40,10 +40,10 @@ impl Tx<'_> {
             params![device.as_str(), same.lid.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| Ok(row.get(0)?),
         )?;
-        let mut settled = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
+        let mut rewritten = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
         let mut moved = false;
         for pk in pks {
-            moved |= self.settle_message(device, pk, same, &mut settled)?;
+            moved |= self.rewrite_message(device, pk, same, &mut rewritten)?;
             self.run(
                 "DELETE FROM unsettled WHERE device_id = ?1 AND lid = ?2 AND message_pk = ?3",
                 params![device.as_str(), same.lid.to_string(), pk],
@@ -52,29 +52,29 @@ impl Tx<'_> {
         if moved {
             self.refresh_chat(device, &same.number)?;
         }
-        Ok(settled)
+        Ok(rewritten)
     }
 
-    /// `true` when the message stood in the chat under the hidden id.
-    fn settle_message(
+    /// Returns `true` when the message was in the chat under the hidden id.
+    fn rewrite_message(
         &self,
         device: &DeviceId,
         pk: Pk,
         same: &IdentityPair,
-        settled: &mut RewrittenMessage,
+        rewritten: &mut RewrittenMessage,
     ) -> Result<bool, StoreError> {
         let sql =
             "SELECT id, chat_id, from_jid, to_jid, author, notify_name, content, quoted, hidden, at, from_me
                    FROM messages WHERE pk = ?1";
         let Some(mut row) = self.one(sql, [pk], Row::read)? else { return Ok(false) };
         let moved = row.people.chat == same.lid;
-        row.settle(same);
+        row.rewrite(same);
         self.put_people(pk, &row)?;
-        if self.settle_sayings(pk, same)? && row.from_me && row.people.chat.is_group() {
-            settled.regrade.push(row.id.clone());
+        if self.rewrite_authors(pk, same)? && row.from_me && row.people.chat.is_group() {
+            rewritten.regrade.push(row.id.clone());
         }
         if moved && !row.hidden {
-            // It may have been removed while its messages were on their way.
+            // The chat may have been removed before its messages arrived.
             self.run(
                 "INSERT OR IGNORE INTO chats (device_id, id, at) VALUES (?1, ?2, ?3)",
                 params![device.as_str(), same.number.to_string(), row.at],
@@ -84,8 +84,8 @@ impl Tx<'_> {
         if same.canonicalize(&mut by_number)
             && let Some(twin) = self.found_exactly(device, &by_number)?
         {
-            // The same message came by both ids. The one that was there first stays, and is found by both.
-            settled.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
+            // The same message arrived under both ids. The earlier row stays and is found by either id.
+            rewritten.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
             self.refresh_chat(device, &row.people.chat)?;
         }
         Ok(moved)
@@ -109,11 +109,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Receipts, reactions and votes. `true` when there was a receipt by either id.
-    fn settle_sayings(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
+    /// Rewrites receipts, reactions and votes. Returns `true` when a receipt existed under either id.
+    fn rewrite_authors(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
         let (lid, number) = (same.lid.to_string(), same.number.to_string());
         for (table, who) in [("reactions", "sender"), ("poll_votes", "voter")] {
-            // Of two sayings of one person the later counts.
+            // If one person has two rows, the later one is kept.
             self.run(
                 &format!(
                     "DELETE FROM {table} WHERE message_pk = ?1 AND {who} = ?3
@@ -136,7 +136,7 @@ impl Tx<'_> {
     }
 }
 
-/// The columns of a message that name people.
+/// The columns of a message that contain ids of people.
 struct Row {
     id: MessageId,
     people: People,
@@ -185,7 +185,7 @@ impl Row {
         })
     }
 
-    fn settle(&mut self, same: &IdentityPair) {
+    fn rewrite(&mut self, same: &IdentityPair) {
         same.canonicalize(&mut self.people);
         self.notify_name = self.notify_name.take().map(|name| same.canonical_name(name));
         if let Some(content) = &mut self.content {

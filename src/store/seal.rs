@@ -1,8 +1,8 @@
 //! The vault's encryption at rest: XChaCha20-Poly1305 with a key that is not in the database.
 //!
-//! Each value has a random nonce of 24 bytes, long enough for any number of values, which stands before its
-//! ciphertext. Device, space and key are authenticated with it, so that a value opens only in its own place.
-//! What was written before there was a key is read as it is, and sealed when it is written again.
+//! Each value starts with a random 24-byte nonce, long enough for any number of values, followed by the
+//! ciphertext. Device, space and key are authenticated, so that a value cannot be moved to another row.
+//! Values written before a key was configured are read as they are and sealed at their next write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::domain::clock::Random;
 const NONCE: usize = 24;
 const PROOF: &[u8] = b"the key of this vault";
 
-/// A key for the vault, with the randomness that its nonces are made of. Never shown.
+/// A key for the vault, with the randomness for its nonces. Never shown.
 #[derive(Clone)]
 pub struct VaultKey {
     cipher: XChaCha20Poly1305,
@@ -25,7 +25,7 @@ pub struct VaultKey {
 }
 
 impl VaultKey {
-    /// Takes the key's 32 bytes.
+    /// Creates the key from its 32 bytes.
     #[must_use]
     pub fn new(key: &[u8; 32], random: Arc<dyn Random>) -> Self {
         Self { cipher: XChaCha20Poly1305::new(&(*key).into()), random }
@@ -54,7 +54,7 @@ impl fmt::Debug for VaultKey {
 
 const UNREADABLE: StoreError = StoreError::Unreadable("value of the vault");
 
-/// Where a value stands.
+/// Location of a value, authenticated with its ciphertext.
 #[derive(Clone, Copy)]
 pub(super) struct SealContext<'a> {
     pub(super) device: &'a str,
@@ -63,7 +63,7 @@ pub(super) struct SealContext<'a> {
 }
 
 impl SealContext<'_> {
-    /// Lengths first, so that no two places read alike.
+    /// Starts with the lengths, so that no two locations have the same bytes.
     fn bytes(self) -> Vec<u8> {
         let parts = [self.device, self.space, self.key];
         let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
@@ -75,11 +75,11 @@ impl SealContext<'_> {
     }
 }
 
-/// How values are written and read here.
+/// Seals and opens values; without a key it stores them in plain form.
 #[derive(Debug, Default)]
 pub(super) struct Seal(Option<VaultKey>);
 
-/// Why a vault does not open.
+/// Why the vault cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locked {
     Missing,
@@ -91,7 +91,7 @@ impl Seal {
         Self(key)
     }
 
-    /// Whether this is the key that was used before, if one was. The first one leaves its proof.
+    /// Checks that this is the key used before, if any. The first key stores its proof.
     pub(super) fn check(&self, connection: &Connection) -> Result<Result<(), Locked>, StoreError> {
         let place = SealContext { device: "", space: "", key: "proof" };
         let stored = connection.query_row("SELECT proof FROM vault_seal", [], |row| row.get(0)).optional()?;
@@ -111,7 +111,7 @@ impl Seal {
         }
     }
 
-    /// A value as it is stored, and whether it is sealed.
+    /// The stored form of a value, and whether it is sealed.
     pub(super) fn close(
         &self,
         place: SealContext<'_>,
@@ -123,7 +123,7 @@ impl Seal {
         }
     }
 
-    /// A stored value as it was given.
+    /// The plain form of a stored value.
     pub(super) fn open(
         &self,
         place: SealContext<'_>,

@@ -1,4 +1,4 @@
-//! What was handed to a network in the last 24 hours, and to whom for the first time.
+//! Log of sends to the network in the last 24 hours, used for send limits and delivery health.
 
 use rusqlite::params;
 
@@ -13,17 +13,17 @@ use crate::domain::outbox::SentRecord;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Chats that were sent to, and how many of these show no sign of arrival.
+/// Chats with sends, and how many of them have no receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Arrivals {
-    /// Chats with a message that the network took.
+pub struct SendReceipts {
+    /// Chats with a message that the network accepted.
     pub chats: i64,
-    /// Those in which no such message has a receipt of a recipient's device.
+    /// Those of them without a receipt of a recipient device for any such message.
     pub silent: i64,
 }
 
 impl Reader<'_> {
-    /// What left after `from`, oldest first; the newest of them, where there are more than `most`.
+    /// Sends after `from`, oldest first; only the newest `most` of them.
     ///
     /// # Errors
     /// When the store fails.
@@ -42,7 +42,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Those of these chats that have no earlier message in either direction.
+    /// Those of the given chats without an earlier message in either direction.
     ///
     /// # Errors
     /// When the store fails.
@@ -55,7 +55,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many tries left after `from`.
+    /// Number of sends after `from`, retries included.
     ///
     /// # Errors
     /// When the store fails.
@@ -66,11 +66,11 @@ impl Reader<'_> {
         )
     }
 
-    /// Whether what left between two moments arrived, as far as receipts tell.
+    /// Whether messages sent between two times arrived, judged by receipts.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn arrivals(&self, device: &DeviceId, from: Millis, to: Millis) -> Result<Arrivals, StoreError> {
+    pub fn arrivals(&self, device: &DeviceId, from: Millis, to: Millis) -> Result<SendReceipts, StoreError> {
         let found = self.one(
             "SELECT count(*), coalesce(sum(best = 1), 0) FROM (
                  SELECT max(m.ack) AS best FROM (
@@ -78,14 +78,14 @@ impl Reader<'_> {
                      WHERE device_id = ?1 AND at > ?2 AND at <= ?3 ORDER BY at DESC LIMIT 1000) d
                  JOIN messages m ON m.pk = d.message_pk WHERE m.ack >= 1 GROUP BY d.chat_id)",
             params![device.as_str(), from.0, to.0],
-            |row| Ok(Arrivals { chats: row.get(0)?, silent: row.get(1)? }),
+            |row| Ok(SendReceipts { chats: row.get(0)?, silent: row.get(1)? }),
         )?;
         Ok(found.unwrap_or_default())
     }
 }
 
 impl Tx<'_> {
-    /// A message is about to leave. What left a day ago is forgotten with it.
+    /// Records that a message is being sent, and prunes entries older than a day.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! The writer's promises.
+//! The writer's guarantees: durability, isolation of failed writes and bounded queues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,15 +52,15 @@ async fn seqs(store: &Store) -> Vec<i64> {
     entries.unwrap_or_else(|error: StoreError| panic!("{error}")).iter().map(|entry| entry.seq).collect()
 }
 
-/// Holds the writer up until the guard is dropped, so that what comes next waits together.
+/// Blocks the writer until the guard is dropped, so that later writes are committed in one group.
 async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let (tell, began) = tokio::sync::oneshot::channel();
+    let (begin, began) = tokio::sync::oneshot::channel();
     let holder = store.clone();
     #[expect(clippy::disallowed_methods, reason = "a test has no lifecycle")]
     tokio::spawn(async move {
         let write = move |_: &super::Tx<'_>| {
-            let _ = tell.send(());
+            let _ = begin.send(());
             let _ = held.recv();
             Ok::<_, StoreError>(())
         };

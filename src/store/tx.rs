@@ -1,4 +1,5 @@
-//! What a use case gets to read and write with. The operations themselves stand one file an aggregate.
+//! [`Reader`] and [`Tx`], the interfaces for queries and writes. Their operations are in one file per
+//! aggregate.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -57,18 +58,18 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// Operations within one transaction. All of them, or none.
+/// Operations within one transaction: all of them are committed, or none.
 pub struct Tx<'c> {
     reader: Reader<'c>,
     appended: RefCell<Appended>,
 }
 
-/// Which logs a transaction made longer.
+/// Wake-ups that a transaction causes once it is committed.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
-    /// For whom something waits to be pushed, and who changed.
+    /// Endpoints with new deliveries or a changed configuration.
     pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
 }
 
@@ -77,7 +78,7 @@ impl<'c> Tx<'c> {
         Self { reader: Reader::new(connection), appended: RefCell::default() }
     }
 
-    /// Runs a statement and says how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
         Ok(self.prepare(sql)?.execute(params)?)
     }
@@ -86,22 +87,22 @@ impl<'c> Tx<'c> {
         self.reader.connection.last_insert_rowid()
     }
 
-    /// Remembers that this log grew, for those who follow it, once this is committed.
+    /// Records that this log grew; its followers are woken after the commit.
     pub(super) fn note_appended(&self, device: &DeviceId, seq: i64) {
         let mut appended = self.appended.borrow_mut();
         appended.events += 1;
-        match appended.heads.iter_mut().find(|(known, _)| known == device) {
+        match appended.heads.iter_mut().find(|(id, _)| id == device) {
             Some(entry) => entry.1 = seq,
             None => appended.heads.push((device.clone(), seq)),
         }
     }
 
-    /// Remembers that something waits to be pushed to this endpoint.
+    /// Records that this endpoint has a new delivery.
     pub(super) fn note_delivery(&self, key: EndpointKey) {
         self.appended.borrow_mut().deliveries.entry(key).or_insert(EndpointWakeup::Waiting);
     }
 
-    /// Remembers that this endpoint is another now: what was read of it before is out of date.
+    /// Records that this endpoint changed, so that cached copies of it are reloaded.
     pub(super) fn note_endpoint(&self, key: EndpointKey) {
         self.appended.borrow_mut().deliveries.insert(key, EndpointWakeup::Changed);
     }

@@ -1,4 +1,4 @@
-//! What engines keep: bytes under `(device, space, key)`, sealed where there is a key for it.
+//! Engine state: bytes under `(device, space, key)`, sealed when a vault key is configured.
 
 use rusqlite::types::Value;
 use rusqlite::{Row, params};
@@ -11,14 +11,14 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::vault::{VaultBatch, VaultChange};
 
-/// The most values that one write prunes.
+/// Maximum values that one write prunes.
 const PRUNED_AT_ONCE: usize = 1_000;
 
 impl Store {
-    /// Values of one space, in the order of `keys`, all of one moment.
+    /// Values of one space in the order of `keys`, read from one snapshot.
     ///
     /// # Errors
-    /// When the store fails, or a value is not what was written.
+    /// When the store fails, or a value cannot be opened.
     pub async fn vault_get_many(
         &self,
         device: &DeviceId,
@@ -33,10 +33,10 @@ impl Store {
         .await
     }
 
-    /// All whose key begins with `prefix`, in the order of their keys.
+    /// All values with the key prefix `prefix`, in the order of their keys.
     ///
     /// # Errors
-    /// As [`Store::vault_get_many`].
+    /// Like [`Store::vault_get_many`].
     pub async fn vault_list(
         &self,
         device: &DeviceId,
@@ -49,7 +49,7 @@ impl Store {
             .await
     }
 
-    /// The last of the keys that begin with `prefix`.
+    /// The last key with the prefix `prefix`.
     ///
     /// # Errors
     /// When the store fails.
@@ -71,10 +71,10 @@ impl Store {
         .await
     }
 
-    /// Lets `change` look at a device's vault and makes the changes that it answers, in one transaction.
+    /// Passes a device's vault to `change` and applies the returned changes in one transaction.
     ///
     /// # Errors
-    /// What `change` answers, or why it could not be committed; nothing is changed then.
+    /// The error of `change`, or of the commit; nothing is changed then.
     pub async fn vault_update<E, F>(&self, device: &DeviceId, change: F) -> Result<(), E>
     where
         E: From<StoreError> + Send + 'static,
@@ -92,7 +92,7 @@ impl Store {
         .await
     }
 
-    /// Removes the values of a space whose deadline is before `before`, some at a time, and says how many.
+    /// Prunes a batch of a space's values with a deadline before `before`. Returns how many.
     ///
     /// # Errors
     /// When the store fails.
@@ -114,7 +114,7 @@ impl Store {
     }
 }
 
-/// One device's values, within a transaction.
+/// One device's values within a transaction.
 pub struct VaultRows<'t> {
     reader: &'t Reader<'t>,
     seal: &'t Seal,
@@ -125,7 +125,7 @@ impl VaultRows<'_> {
     /// One value.
     ///
     /// # Errors
-    /// When the store fails, or the value is not what was written.
+    /// When the store fails, or the value cannot be opened.
     pub fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.reader.one(
             "SELECT value, sealed FROM vault WHERE device_id = ?1 AND space = ?2 AND key = ?3",
@@ -134,10 +134,10 @@ impl VaultRows<'_> {
         )
     }
 
-    /// All whose key begins with `prefix`, in the order of their keys.
+    /// All values with the key prefix `prefix`, in the order of their keys.
     ///
     /// # Errors
-    /// As [`VaultRows::get`].
+    /// Like [`VaultRows::get`].
     pub fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.reader.all(
             "SELECT value, sealed, key FROM vault
@@ -190,7 +190,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Removes all that an engine keeps for a device.
+    /// Removes all engine state of a device.
     ///
     /// # Errors
     /// When the store fails.
@@ -200,8 +200,8 @@ impl Tx<'_> {
     }
 }
 
-/// The least that comes after all texts with this prefix. Where there is none, a blob: SQLite puts every
-/// blob after every text.
+/// The exclusive upper bound of all texts with this prefix. Without one it is a blob, because SQLite sorts
+/// every blob after every text.
 fn after(prefix: &str) -> Value {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {

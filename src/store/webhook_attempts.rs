@@ -1,4 +1,4 @@
-//! What came of each try to push an event.
+//! Log of webhook delivery attempts, pruned by age.
 
 use rusqlite::params;
 
@@ -11,7 +11,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::WebhookAttempt;
 
 impl Reader<'_> {
-    /// Tries of an endpoint, the newest first: those before this one, at most `limit`.
+    /// Attempts of an endpoint, newest first: those before the given one, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -45,7 +45,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes a try down, unless its endpoint is gone.
+    /// Records an attempt, unless its endpoint was removed.
     ///
     /// # Errors
     /// When the store fails.
@@ -74,7 +74,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets tries from before `cutoff`; `true` while there are more.
+    /// Prunes attempts from before `cutoff`; returns `true` while there are more.
     ///
     /// # Errors
     /// When the store fails.

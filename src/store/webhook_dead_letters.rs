@@ -1,4 +1,4 @@
-//! Dead letters: what was given up, until it is delivered once more or forgotten.
+//! Dead letters: deliveries that were given up, kept until they are requeued or pruned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,25 +13,25 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::DeadLetter;
 use crate::domain::webhook::DeliveryKey;
 
-/// Events of one device that were given up together.
+/// Events of one device that were dead-lettered together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overflow {
-    /// How many.
+    /// Number of events.
     pub count: u32,
-    /// Where the oldest stands in its log.
+    /// Log position of the oldest event.
     pub seq: i64,
-    /// Our name of it.
+    /// Wharf's name of the oldest event.
     pub kind: String,
-    /// Tries of it.
+    /// Attempts made for the oldest event.
     pub attempts: u32,
 }
 
-/// What became of a queue that was too long.
+/// Result of trimming an endpoint's queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overflown {
-    /// How many were given up.
+pub struct OverflowResult {
+    /// Number of dead-lettered deliveries.
     pub count: usize,
-    /// Of each device, without what tells of webhooks.
+    /// The same per device, without events about webhooks.
     pub told: BTreeMap<DeviceId, Overflow>,
 }
 
@@ -44,7 +44,7 @@ struct DeadLetterBatch {
 }
 
 impl Reader<'_> {
-    /// Dead deliveries of an endpoint, the newest first, and how many there are.
+    /// Dead deliveries of an endpoint, newest first, and their total count.
     ///
     /// # Errors
     /// When the store fails.
@@ -81,7 +81,7 @@ impl Reader<'_> {
         Ok((page, total))
     }
 
-    /// Endpoints that their failures disabled while something waited for them.
+    /// Endpoints that were disabled by failures and still have waiting deliveries.
     ///
     /// # Errors
     /// When the store fails.
@@ -96,8 +96,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Gives up some of what waits for an endpoint that its failures disabled, the oldest first; `true` while there
-    /// is more. What is left goes on as it should, whether the rest follows or the endpoint is enabled in between.
+    /// Dead-letters a batch of an endpoint that was disabled by failures, oldest first; returns `true` while
+    /// there are more. Lanes stay consistent between batches, also if the endpoint is enabled again.
     ///
     /// # Errors
     /// When the store fails.
@@ -123,8 +123,8 @@ impl Tx<'_> {
         Ok(any)
     }
 
-    /// Gives up what waits for an endpoint beyond the newest `most`, the oldest first and some at a time. What is due
-    /// in a lane may be under way, and stays: the next of the lane must not overtake it.
+    /// Dead-letters a batch of deliveries beyond the newest `most`, oldest first. The due row of a lane
+    /// stays: it may be in progress, and the next one must not overtake it.
     ///
     /// # Errors
     /// When the store fails.
@@ -134,12 +134,12 @@ impl Tx<'_> {
         most: usize,
         now: Millis,
         batch: usize,
-    ) -> Result<Overflown, StoreError> {
+    ) -> Result<OverflowResult, StoreError> {
         let beyond = usize::try_from(self.waiting_for(key)?).unwrap_or(0).saturating_sub(most);
         if beyond == 0 {
-            return Ok(Overflown::default());
+            return Ok(OverflowResult::default());
         }
-        let buried = self.all(
+        let rows = self.all(
             "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = 'too_many_waiting'
              WHERE pk IN (SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL
                  AND (lane IS NULL OR due IS NULL OR due > ?2) ORDER BY pk LIMIT ?3)
@@ -155,9 +155,9 @@ impl Tx<'_> {
                 })
             },
         )?;
-        let overflown = overflown(&buried);
-        self.free_lanes(key, buried.into_iter().map(|row| row.lane), now)?;
-        Ok(overflown)
+        let overflow_result = overflow_result(&rows);
+        self.free_lanes(key, rows.into_iter().map(|row| row.lane), now)?;
+        Ok(overflow_result)
     }
 
     fn free_lanes(
@@ -173,7 +173,7 @@ impl Tx<'_> {
         distinct.iter().try_for_each(|lane| self.unblock_next(key, lane, now))
     }
 
-    /// Forgets deliveries that died before `cutoff`; `true` while there are more.
+    /// Prunes deliveries that were dead-lettered before `cutoff`; returns `true` while there are more.
     ///
     /// # Errors
     /// When the store fails.
@@ -187,18 +187,19 @@ impl Tx<'_> {
     }
 }
 
-/// A dead letter of news about webhooks makes no news, or two dead webhooks would feed each other.
-fn overflown(buried: &[DeadLetterBatch]) -> Overflown {
-    let mut told: BTreeMap<DeviceId, Overflow> = BTreeMap::new();
-    for row in buried.iter().filter(|row| !row.kind.starts_with("webhook:")) {
-        let (count, oldest) = told.get(&row.device).map_or((0, None), |known| (known.count, Some(known.seq)));
+/// Dead letters of webhook events emit no event: two failing webhooks would otherwise cause endless events.
+fn overflow_result(rows: &[DeadLetterBatch]) -> OverflowResult {
+    let mut by_device: BTreeMap<DeviceId, Overflow> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.kind.starts_with("webhook:")) {
+        let (count, oldest) =
+            by_device.get(&row.device).map_or((0, None), |found| (found.count, Some(found.seq)));
         if oldest.is_none_or(|oldest| row.seq < oldest) {
             let first = Overflow { count: 0, seq: row.seq, kind: row.kind.clone(), attempts: row.attempts };
-            told.insert(row.device.clone(), first);
+            by_device.insert(row.device.clone(), first);
         }
-        if let Some(overflow) = told.get_mut(&row.device) {
+        if let Some(overflow) = by_device.get_mut(&row.device) {
             overflow.count = count + 1;
         }
     }
-    Overflown { count: buried.len(), told }
+    OverflowResult { count: rows.len(), told: by_device }
 }

@@ -1,8 +1,7 @@
-//! What is to be pushed where, as long as it waits. Written in the transaction of the event itself, so that nothing
-//! gets lost in between.
+//! Queue of webhook deliveries. Rows are written in the transaction of their event, so no delivery is lost.
 //!
-//! Invariants: of each lane one row alone is due, the oldest of its log, and all behind it wait
-//! (`store::webhook_lanes`); a row is gone only once its event was delivered, or somebody removed it.
+//! Invariants: in each lane only the oldest row is due; later rows wait (`store::webhook_lanes`). A row is
+//! deleted only after delivery or by an explicit removal.
 
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
@@ -17,37 +16,37 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::{EndpointId, FilterInput, Format, Ordering, Subscription};
 
-/// An event that is to be pushed now.
+/// A delivery that is due.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
-    /// Its key.
+    /// Row id of the delivery.
     pub key: DeliveryKey,
-    /// Whose event.
+    /// The device that emitted the event.
     pub device: DeviceId,
-    /// Its position in that log.
+    /// The event's position in the device's log.
     pub seq: i64,
-    /// Our name of it.
+    /// Wharf's name of the event.
     pub kind: String,
-    /// The format's name of it.
+    /// The event's name in the endpoint's payload format.
     pub name: String,
-    /// Tries so far.
+    /// Attempts so far.
     pub attempts: u32,
-    /// The event, as it goes over the wire; `None` when it is there no more.
+    /// The event as sent over the wire; `None` when the log no longer contains it.
     pub payload: Option<Box<RawValue>>,
-    /// The device's account, where it has one.
+    /// The device's account, if it is linked.
     pub account: Option<Account>,
 }
 
-/// What becomes of a delivery that failed.
+/// State of a delivery after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterFailure {
-    /// It is tried again then.
+    /// Retried at this time.
     Again(Millis),
-    /// It is given up.
+    /// Dead-lettered; not retried automatically.
     GivenUp,
 }
 
-/// Which events an endpoint wants, and how.
+/// The event filter and format of an endpoint.
 pub(super) struct EndpointMatch {
     pub(super) key: EndpointKey,
     pub(super) id: EndpointId,
@@ -57,7 +56,7 @@ pub(super) struct EndpointMatch {
 }
 
 impl Reader<'_> {
-    /// What is due for an endpoint, the longest due first, at most `limit`.
+    /// Due deliveries of an endpoint, at most `limit`; the longest due come first.
     ///
     /// # Errors
     /// When the store fails.
@@ -80,7 +79,7 @@ impl Reader<'_> {
         )
     }
 
-    /// When something that is not due yet is due for an endpoint; `None` when there is nothing.
+    /// When the endpoint's next delivery becomes due; `None` when no delivery is scheduled.
     ///
     /// # Errors
     /// When the store fails.
@@ -94,7 +93,7 @@ impl Reader<'_> {
         Ok(next.flatten().map(Millis))
     }
 
-    /// Endpoints for which something waits.
+    /// Endpoints with waiting deliveries.
     ///
     /// # Errors
     /// When the store fails.
@@ -108,7 +107,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many deliveries wait, and how many are dead, of one endpoint.
+    /// Counts of an endpoint's waiting and dead deliveries.
     ///
     /// # Errors
     /// When the store fails.
@@ -121,7 +120,7 @@ impl Reader<'_> {
         Ok((self.waiting_for(key)?, dead))
     }
 
-    /// How many deliveries wait for an endpoint.
+    /// Number of deliveries waiting for an endpoint.
     ///
     /// # Errors
     /// When the store fails.
@@ -132,7 +131,7 @@ impl Reader<'_> {
         )
     }
 
-    /// How many deliveries wait in all.
+    /// Number of waiting deliveries of all endpoints.
     ///
     /// # Errors
     /// When the store fails.
@@ -140,12 +139,12 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_deliveries WHERE dead_at IS NULL", [])
     }
 
-    fn wanting(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
+    fn subscribed_endpoints(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
         self.all(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints
              WHERE device_id IN (?1, ?2) AND disabled_at IS NULL AND ending = 0",
             params![ALL_DEVICES, device.as_str()],
-            wanting,
+            endpoint_match,
         )
     }
 
@@ -153,13 +152,13 @@ impl Reader<'_> {
         self.one(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
             [key.0],
-            wanting,
+            endpoint_match,
         )
     }
 }
 
 impl Tx<'_> {
-    /// Notes for every endpoint that wants an event that it is to get it. Called where events are appended.
+    /// Queues an event for every endpoint that subscribes to it. Called where events are appended.
     pub(super) fn enqueue_deliveries(
         &self,
         device: &DeviceId,
@@ -168,14 +167,14 @@ impl Tx<'_> {
         payload: &str,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let wanting = self.wanting(device)?;
-        if wanting.is_empty() {
+        let endpoints = self.subscribed_endpoints(device)?;
+        if endpoints.is_empty() {
             return Ok(());
         }
         let facts = FilterInput::of(kind, payload);
         let about = about_webhook(kind, payload);
-        // What is told of an endpoint is not told to it: it would go the way of what it tells of.
-        for endpoint in wanting.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
+        // An endpoint does not receive events about itself: each delivery would cause further ones.
+        for endpoint in endpoints.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
             let lane = endpoint.ordering.lane(device, &facts);
             for name in endpoint.format.names(&facts) {
                 if endpoint.subscription.wants(name, &facts) {
@@ -186,7 +185,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// `true` when it is new.
+    /// Returns `true` when the delivery is new.
     pub(super) fn insert_delivery(
         &self,
         key: EndpointKey,
@@ -206,7 +205,7 @@ impl Tx<'_> {
         Ok(added > 0)
     }
 
-    /// It was delivered. The next of its lane is due now.
+    /// Deletes a delivered row and makes the next row of its lane due.
     ///
     /// # Errors
     /// When the store fails.
@@ -223,7 +222,7 @@ impl Tx<'_> {
         }
     }
 
-    /// It was not delivered. `false` when it is there no more.
+    /// Records a failed attempt. Returns `false` when the delivery no longer exists.
     ///
     /// # Errors
     /// When the store fails.
@@ -252,7 +251,7 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Keeps with the deliveries what they need of a part of a log that is about to go.
+    /// Copies the payloads that deliveries still need before a part of the log is pruned.
     pub(super) fn keep_for_deliveries(
         &self,
         device: &DeviceId,
@@ -268,7 +267,7 @@ impl Tx<'_> {
     }
 }
 
-fn wanting(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
+fn endpoint_match(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
     Ok(EndpointMatch {
         key: EndpointKey(row.get("pk")?),
         id: parsed(row, "id", "webhook id")?,
@@ -281,7 +280,7 @@ fn wanting(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
     })
 }
 
-/// The endpoint that an event tells of.
+/// The endpoint that a webhook event is about.
 fn about_webhook(kind: &str, payload: &str) -> Option<EndpointId> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]

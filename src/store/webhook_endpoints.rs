@@ -1,4 +1,4 @@
-//! Where events are pushed to.
+//! Webhook endpoints: configuration, health and sealed secrets.
 
 use rusqlite::{Row, params};
 
@@ -11,49 +11,49 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointId, EndpointSecrets, Subscription};
 
-/// Stands for all devices, which no device's id can be.
+/// Placeholder for "all devices" in the device column; never a valid device id.
 pub(super) const ALL_DEVICES: &str = "";
 
 const COLUMNS: &str = "pk, id, device_id, declared, name, url, events, exclude, format, ordering, header_names, \
      timeout_ms, custom_ca, secrets, sealed, disabled_reason, disabled_at, failing_since, failed_at, delivered_at, \
      created_at";
 
-/// Names an endpoint within the store.
+/// Row id of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointKey(pub(super) i64);
 
-/// An endpoint's secrets as they stand in the store.
+/// An endpoint's secrets in their stored form.
 #[derive(Debug, Clone)]
 pub struct SealedSecrets {
     bytes: Vec<u8>,
     sealed: bool,
 }
 
-/// An endpoint as it is stored.
+/// An endpoint with its row id and sealed secrets.
 #[derive(Debug, Clone)]
 pub struct StoredEndpoint {
-    /// Its key.
+    /// Row id.
     pub key: EndpointKey,
-    /// What may be shown of it.
+    /// The endpoint without its secrets.
     pub endpoint: Endpoint,
-    /// The rest.
+    /// The sealed secrets.
     pub secrets: SealedSecrets,
 }
 
-/// Whose endpoints to list.
+/// Selects the endpoints to list.
 #[derive(Debug, Clone)]
 pub enum EndpointsOf {
-    /// Everybody's.
+    /// All endpoints, also those that cover all devices.
     All,
-    /// Those of these devices alone.
+    /// Only the endpoints of these devices.
     Devices(Vec<DeviceId>),
 }
 
 impl Store {
-    /// Makes an endpoint's secrets ready to be stored: sealed as the vault is.
+    /// Seals an endpoint's secrets with the key of the vault.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When the secrets cannot be serialized or sealed.
     pub fn seal_webhook(
         &self,
         id: &EndpointId,
@@ -64,10 +64,10 @@ impl Store {
         Ok(SealedSecrets { bytes, sealed })
     }
 
-    /// The other way round.
+    /// Opens an endpoint's sealed secrets.
     ///
     /// # Errors
-    /// When they are not what was written.
+    /// When the secrets cannot be opened or parsed.
     pub fn open_webhook(&self, stored: &StoredEndpoint) -> Result<EndpointSecrets, StoreError> {
         let SealedSecrets { bytes, sealed } = stored.secrets.clone();
         let bytes = self.inner.seal.open(place(&stored.endpoint.id), sealed, bytes)?;
@@ -75,13 +75,13 @@ impl Store {
     }
 }
 
-/// Beside the vault, and sealed as it is: no engine's device and no engine's space.
+/// Seal context of webhook secrets; no engine and no device uses the same.
 fn place(id: &EndpointId) -> SealContext<'_> {
     SealContext { device: ALL_DEVICES, space: "webhooks", key: id.as_str() }
 }
 
 impl Reader<'_> {
-    /// Endpoints, oldest first.
+    /// Lists endpoints, oldest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -98,7 +98,7 @@ impl Reader<'_> {
         Ok(all.into_iter().map(|stored| stored.endpoint).filter(wanted).collect())
     }
 
-    /// One device's own endpoints, oldest first.
+    /// Lists a device's own endpoints, oldest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -112,7 +112,7 @@ impl Reader<'_> {
         )
     }
 
-    /// One endpoint, unless it is on its way out.
+    /// One endpoint, unless it is being removed.
     ///
     /// # Errors
     /// When the store fails.
@@ -124,7 +124,7 @@ impl Reader<'_> {
         )
     }
 
-    /// One endpoint to send to, also while it is on its way out; `None` once nothing is to be sent to it.
+    /// One endpoint for delivery, also while it is being removed; `None` once delivery has ended.
     ///
     /// # Errors
     /// When the store fails.
@@ -138,7 +138,7 @@ impl Reader<'_> {
         )
     }
 
-    /// What an endpoint is called outside of the store.
+    /// The public id of an endpoint.
     ///
     /// # Errors
     /// When the store fails.
@@ -148,7 +148,7 @@ impl Reader<'_> {
         })
     }
 
-    /// How many endpoints there are.
+    /// Number of endpoints.
     ///
     /// # Errors
     /// When the store fails.
@@ -156,7 +156,7 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_endpoints WHERE ending = 0", [])
     }
 
-    /// Endpoints on their way out.
+    /// Endpoints that are being removed.
     ///
     /// # Errors
     /// When the store fails.
@@ -198,7 +198,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Writes what people configure of an endpoint.
+    /// Updates an endpoint's configuration.
     ///
     /// # Errors
     /// When the store fails.
@@ -235,7 +235,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Switches an endpoint off; `false` when it was off already.
+    /// Disables an endpoint. Returns `false` when it was disabled already.
     ///
     /// # Errors
     /// When the store fails.
@@ -256,7 +256,7 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Something reached an endpoint. `true` when it failed before.
+    /// Records a successful delivery. Returns `true` when the endpoint was failing before.
     ///
     /// # Errors
     /// When the store fails.
@@ -272,8 +272,8 @@ impl Tx<'_> {
         Ok(failed > 0)
     }
 
-    /// Something did not reach an endpoint. Since when that is so: a failure that comes more than `lapse_ms`
-    /// after the last one begins anew.
+    /// Records a failed delivery and since when the endpoint fails. A failure more than `lapse_ms` after the
+    /// previous one starts a new period.
     ///
     /// # Errors
     /// When the store fails.
@@ -294,8 +294,8 @@ impl Tx<'_> {
         Ok(since.unwrap_or(now))
     }
 
-    /// Takes an endpoint away from everybody's eyes. With `deliver`, what waits for it is still sent; then, or at
-    /// once, it goes (see [`Tx::remove_some_webhook`]).
+    /// Hides an endpoint and starts its removal. With `deliver`, waiting deliveries are still sent before the
+    /// endpoint is removed (see [`Tx::remove_some_webhook`]).
     ///
     /// # Errors
     /// When the store fails.
@@ -311,7 +311,7 @@ impl Tx<'_> {
         Ok(ended.is_some())
     }
 
-    /// A device is being deleted: its own endpoints hear of it, and go.
+    /// Starts the removal of a deleted device's own endpoints, which still receive the deletion event.
     ///
     /// # Errors
     /// When the store fails.
@@ -323,7 +323,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes some of an ending endpoint's rows, and in the end the endpoint; `true` while there is more to do now.
+    /// Removes a batch of an ending endpoint's rows, at last the endpoint. Returns `true` while more rows
+    /// remain.
     ///
     /// # Errors
     /// When the store fails.
@@ -339,7 +340,7 @@ impl Tx<'_> {
             return Ok(false);
         }
         let mut removed = 0;
-        // Each of these conditions has its index.
+        // Each of these conditions has its own index.
         for which in ["dead_at IS NOT NULL", "dead_at IS NULL"] {
             removed += self.run(
                 &format!(

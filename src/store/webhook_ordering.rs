@@ -1,7 +1,7 @@
-//! When what waits for an endpoint is due.
+//! Decides when a waiting delivery becomes due.
 //!
-//! A lane is what goes one after the other. Whatever takes rows out of a lane, or adds some, leaves it with one row
-//! that is due: each of these operations does so within its transaction.
+//! A lane is a sequence of deliveries that are sent one after another. Each operation that removes or adds
+//! rows leaves exactly one due row in the lane, within the same transaction.
 
 use rusqlite::params;
 
@@ -10,18 +10,18 @@ use super::tx::{Reader, Tx};
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
 
-/// Why what waits is due sooner than was decided.
+/// Why waiting deliveries are retried before their scheduled time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryNowCause {
-    /// Somebody changed its endpoint, or asks for it.
+    /// The endpoint was changed, or an operator requested it.
     Asked,
-    /// Its endpoint takes events again. Once for each delivery: one that its receiver never takes must not be tried
-    /// whenever another gets through.
+    /// The endpoint accepts deliveries again. Applies once per delivery, so that a delivery that its receiver
+    /// always rejects is not retried after every success.
     Recovered,
 }
 
 impl Reader<'_> {
-    /// Endpoints with deliveries whose wait began later than now: the clock was set back.
+    /// Endpoints with deliveries that were scheduled at a time later than now: the clock was set back.
     ///
     /// # Errors
     /// When the store fails.
@@ -37,7 +37,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Makes the oldest of a lane due, unless one of it is.
+    /// Makes the oldest row of a lane due, unless a row of it is due already.
     pub(super) fn unblock_next(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET due = ?3, decided_at = ?3 WHERE pk = (
@@ -50,7 +50,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes some of what waits for another try due now, the soonest first; how many.
+    /// Makes a batch of deliveries that wait for a retry due now, the soonest first. Returns how many.
     ///
     /// # Errors
     /// When the store fails.
@@ -73,7 +73,7 @@ impl Tx<'_> {
         Ok(hurried)
     }
 
-    /// Makes what waits for another try in this lane due now.
+    /// Makes the deliveries of this lane that wait for a retry due now.
     pub(super) fn retry_key_now(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET due = ?3, decided_at = ?3 WHERE endpoint = ?1 AND lane = ?2
@@ -83,7 +83,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The clock was set back: some of what began to wait later than now waits as long from now on; how many.
+    /// After the clock was set back: restarts from now the waits that began later than now. Returns how many.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,4 @@
-//! What is delivered once more, in the order of its log.
+//! Redelivers logged events and dead deliveries to webhooks, in the order of the log.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,19 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::FilterInput;
 
-/// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds
-/// it up.
-const AGAIN: &str = "again ";
+/// Prefix of replay lanes. A redelivery neither waits for new events of its lane nor delays them.
+const REPLAY_PREFIX: &str = "again ";
 
-/// What is delivered once more.
+/// Selects the dead deliveries to requeue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayRows {
-    /// This dead one.
+    /// One dead delivery.
     One(DeliveryKey),
-    /// All dead ones.
+    /// All dead deliveries of the endpoint.
     AllDead,
 }
 
-/// What there is of an event for an endpoint.
+/// An existing delivery of an event to an endpoint.
 struct DeliveryState {
     pk: i64,
     lane: Option<String>,
@@ -35,7 +34,7 @@ struct DeliveryState {
 }
 
 impl Tx<'_> {
-    /// Puts some dead deliveries back, each to be tried as if for the first time; how many.
+    /// Requeues dead deliveries with a new count of attempts. Returns how many.
     ///
     /// # Errors
     /// When the store fails.
@@ -59,15 +58,15 @@ impl Tx<'_> {
         )?;
         let mut lanes = BTreeSet::new();
         for (pk, lane) in &rows {
-            lanes.extend(self.revive_row(*pk, lane.as_deref(), now)?);
+            lanes.extend(self.requeue_row(*pk, lane.as_deref(), now)?);
         }
-        self.go_on(key, &lanes, now)?;
+        self.wake_lanes(key, &lanes, now)?;
         Ok(rows.len())
     }
 
-    /// Its lane, if it has one, is to be freed.
-    fn revive_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
-        let lane = lane.map(again);
+    /// Requeues one row. Returns its replay lane, if any; the caller makes the first row of that lane due.
+    fn requeue_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
+        let lane = lane.map(replay_lane);
         self.run(
             "UPDATE webhook_deliveries SET dead_at = NULL, attempts = 0, last_error = NULL, hurried = 0, lane = ?2,
                  due = CASE WHEN ?2 IS NULL THEN ?3 END, decided_at = ?3
@@ -77,8 +76,8 @@ impl Tx<'_> {
         Ok(lane)
     }
 
-    /// What is delivered once more does not wait for the next try of what stands before it.
-    fn go_on(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
+    /// Makes the first rows of these lanes due now, even if they wait for a retry.
+    fn wake_lanes(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
         for lane in lanes {
             self.unblock_next(key, lane, now)?;
             self.retry_key_now(key, lane, now)?;
@@ -87,8 +86,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Delivers events of a log once more, those in `seqs` that the endpoint wants, at most `batch` of the log; what
-    /// still waits is tried now. How many, and the last that was looked at; `None` at the end.
+    /// Redelivers those events in `seqs` that the endpoint subscribes to, at most `batch` log entries.
+    /// Waiting deliveries become due now. Returns the count and the last entry read; `None` at the end of the
+    /// range.
     ///
     /// # Errors
     /// When the store fails.
@@ -100,53 +100,53 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<(usize, Option<i64>), StoreError> {
-        let Some(wanting) = self.wanting_of(key)? else { return Ok((0, None)) };
+        let Some(endpoint) = self.wanting_of(key)? else { return Ok((0, None)) };
         let page = self.events_after(device, after, batch)?;
         let (mut count, mut last) = (0, None);
         let mut lanes = BTreeSet::new();
         for entry in page.iter().take_while(|entry| entry.seq <= up_to) {
             last = Some(entry.seq);
-            count += self.deliver_entry(&wanting, device, entry, &mut lanes, now)?;
+            count += self.deliver_entry(&endpoint, device, entry, &mut lanes, now)?;
         }
-        self.go_on(key, &lanes, now)?;
+        self.wake_lanes(key, &lanes, now)?;
         Ok((count, last))
     }
 
     fn deliver_entry(
         &self,
-        wanting: &EndpointMatch,
+        endpoint: &EndpointMatch,
         device: &DeviceId,
         entry: &LogRow,
         lanes: &mut BTreeSet<String>,
         now: Millis,
     ) -> Result<usize, StoreError> {
         let facts = FilterInput::of(&entry.kind, entry.payload.get());
-        let lane = wanting.ordering.lane(device, &facts).map(|lane| again(&lane));
+        let lane = endpoint.ordering.lane(device, &facts).map(|lane| replay_lane(&lane));
         let mut count = 0;
-        for name in wanting.format.names(&facts) {
-            if !wanting.subscription.wants(name, &facts) {
+        for name in endpoint.format.names(&facts) {
+            if !endpoint.subscription.wants(name, &facts) {
                 continue;
             }
             count += 1;
-            match self.known(wanting.key, device, entry.seq, name)? {
-                // One that is dead goes on as it is, also in its lane.
-                Some(known) if known.dead => {
-                    lanes.extend(self.revive_row(known.pk, known.lane.as_deref(), now)?);
+            match self.existing_delivery(endpoint.key, device, entry.seq, name)? {
+                // A dead delivery is requeued, also in its lane.
+                Some(existing) if existing.dead => {
+                    lanes.extend(self.requeue_row(existing.pk, existing.lane.as_deref(), now)?);
                 }
-                Some(known) => match known.lane {
+                Some(existing) => match existing.lane {
                     Some(lane) => drop(lanes.insert(lane)),
-                    None => self.hurry_row(known.pk, now)?,
+                    None => self.hurry_row(existing.pk, now)?,
                 },
                 None => {
                     let (event, names) = ((device, entry.seq), (entry.kind.as_str(), name));
-                    self.insert_delivery(wanting.key, event, names, lane.as_deref(), now)?;
+                    self.insert_delivery(endpoint.key, event, names, lane.as_deref(), now)?;
                 }
             }
         }
         Ok(count)
     }
 
-    fn known(
+    fn existing_delivery(
         &self,
         key: EndpointKey,
         device: &DeviceId,
@@ -170,6 +170,6 @@ impl Tx<'_> {
     }
 }
 
-fn again(lane: &str) -> String {
-    if lane.starts_with(AGAIN) { lane.to_owned() } else { format!("{AGAIN}{lane}") }
+fn replay_lane(lane: &str) -> String {
+    if lane.starts_with(REPLAY_PREFIX) { lane.to_owned() } else { format!("{REPLAY_PREFIX}{lane}") }
 }

@@ -1,4 +1,4 @@
-//! What is to be pushed is written with the event, in lanes, and outlives what it refers to.
+//! Deliveries are written with their event, in lanes, and remain when the event or device is removed.
 
 use std::sync::Arc;
 
@@ -139,7 +139,7 @@ async fn oldest_delivery_of_ordering_key_alone_is_due() {
         .await
         .unwrap();
     assert_eq!(again, 1);
-    assert_eq!(seqs(&due(&store, key, 60).await), [2, 3], "what comes again waits for nothing new");
+    assert_eq!(seqs(&due(&store, key, 60).await), [2, 3], "a replay does not wait for new events");
 }
 
 #[tokio::test]
@@ -194,16 +194,17 @@ async fn overflow_dead_letters_oldest_and_counts_by_device() {
     for at in 1..=7 {
         append(&store, at).await;
     }
-    // The oldest waits for another try.
+    // The oldest row waits for a retry.
     let oldest = due(&store, key, 10).await[0].key;
     fail(&store, oldest, AfterFailure::Again(Millis(500)), 8).await;
-    let bury = async || store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 3)).await.unwrap();
-    let first = bury().await;
+    let dead_letter =
+        async || store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 3)).await.unwrap();
+    let first = dead_letter().await;
     assert_eq!(first.count, 3);
-    let told = &first.told[&shop()];
-    assert_eq!((told.count, told.seq, told.kind.as_str()), (3, 1, "disconnected"));
-    assert_eq!((bury().await.count, bury().await.count), (2, 0));
-    // It was due after the first of them, and may have been under way.
+    let overflow = &first.told[&shop()];
+    assert_eq!((overflow.count, overflow.seq, overflow.kind.as_str()), (3, 1, "disconnected"));
+    assert_eq!((dead_letter().await.count, dead_letter().await.count), (2, 0));
+    // This row was due after the first one and may have been in progress.
     assert_eq!(seqs(&due(&store, key, 10).await), [4]);
 }
 
@@ -214,8 +215,8 @@ async fn in_flight_delivery_is_neither_dropped_nor_overtaken() {
         append(&store, at).await;
     }
     let first = due(&store, key, 10).await[0].key;
-    let buried = store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 500)).await.unwrap();
-    assert_eq!((buried.count, buried.told[&shop()].seq), (5, 2));
+    let result = store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 500)).await.unwrap();
+    assert_eq!((result.count, result.told[&shop()].seq), (5, 2));
     assert_eq!(seqs(&due(&store, key, 10).await), [1]);
     store.write(move |tx| tx.complete_delivery(first, Millis(10))).await.unwrap();
     assert_eq!(seqs(&due(&store, key, 10).await), [7]);
@@ -229,13 +230,14 @@ async fn interrupted_dead_lettering_resumes() {
     }
     let gone = DisabledReason::Gone;
     store.write(move |tx| tx.disable_webhook(key, gone, Millis(9))).await.unwrap();
-    let bury = async || store.write(move |tx| tx.dead_letter_batch(key, "gone", Millis(9), 2)).await.unwrap();
-    assert!(bury().await);
-    // Here the daemon is killed. What is left is found again.
+    let dead_letter =
+        async || store.write(move |tx| tx.dead_letter_batch(key, "gone", Millis(9), 2)).await.unwrap();
+    assert!(dead_letter().await);
+    // Simulates a crash of the daemon; the remaining deliveries are found again.
     assert_eq!(store.read(|store| store.webhooks_to_bury()).await.unwrap(), [key]);
     enable(&store).await;
     append(&store, 10).await;
-    assert!(!bury().await, "what is enabled again is not buried");
+    assert!(!dead_letter().await, "an enabled endpoint keeps its deliveries");
     for expected in 3..=6 {
         let next = due(&store, key, 10).await;
         assert_eq!(seqs(&next), [expected]);
@@ -259,7 +261,7 @@ async fn retry_now_makes_waiting_delivery_due() {
     let both = due(&store, key, 20).await;
     assert_eq!(seqs(&both), [1, 2]);
     fail(&store, both[0].key, later, 20).await;
-    assert_eq!(hurry(RetryNowCause::Recovered, 9).await, 0, "once for each");
+    assert_eq!(hurry(RetryNowCause::Recovered, 9).await, 0, "each delivery is retried early only once");
     assert_eq!(hurry(RetryNowCause::Asked, 9).await, 1);
     assert_eq!(due(&store, key, 20).await.len(), 2);
 }
@@ -285,7 +287,7 @@ async fn replayed_deliveries_keep_log_order() {
     for at in 1..=4 {
         append(&store, at).await;
     }
-    // The first two and the last arrive; the third does not, and keeps its older row.
+    // The first two and the last are delivered; the third fails and keeps its older row.
     for seq in 1..=4 {
         let next = due(&store, key, 10).await[0].key;
         match seq {

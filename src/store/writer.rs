@@ -1,8 +1,8 @@
-//! The one thread that writes. Whatever waits when it is free is committed together.
+//! The only thread that writes. It commits all queued writes in one group.
 //!
-//! Invariants: a caller hears of success only after the commit; a write that fails takes nothing of its
-//! neighbours with it (savepoints), unless SQLite itself took the whole transaction back, and then all of
-//! the group hear of it; the queue is bounded, and who finds it full is told so.
+//! Invariants: a caller receives success only after the commit. Savepoints isolate a failed write from the
+//! rest of its group; if SQLite rolls back the whole transaction, every caller of the group receives an
+//! error. The queue is bounded; a write that finds it full is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::seq_watch::SeqWatch;
 
-/// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
+/// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
 
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Work = Box<dyn FnOnce(&Connection) -> Option<Applied> + Send>;
 
-/// A write that was applied and waits for its group's commit.
+/// An applied write that waits for the commit of its group.
 struct Applied {
     appended: Appended,
     reply: Reply,
@@ -34,17 +34,17 @@ enum Job {
     Close,
 }
 
-/// What the writer tells of its work, for metrics.
+/// Receives the writer's metrics.
 pub trait WriterObserver: Send + Sync + 'static {
-    /// A group was committed: how many writes, and how long it took in seconds.
+    /// A group was committed; `seconds` is the duration of the commit.
     fn committed(&self, writes: usize, seconds: f64);
     /// Events were appended to logs.
     fn appended(&self, events: usize);
-    /// A write was refused because too many waited.
+    /// A write was refused because the queue is full.
     fn refused(&self);
 }
 
-/// Who is told of commits.
+/// Effects of a commit outside the database: metrics and wake-ups.
 pub(super) struct CommitEffects {
     pub(super) heads: Arc<SeqWatch>,
     pub(super) hints: Arc<DirtyEndpoints>,
@@ -59,20 +59,24 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, queue: usize, told: CommitEffects) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        queue: usize,
+        effects: CommitEffects,
+    ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
-        let observer = told.observer.clone();
-        let run = move || Group { connection, told }.run(waiting);
+        let observer = effects.observer.clone();
+        let run = move || Group { connection, effects }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
         Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
-    /// How many writes wait.
+    /// Number of queued writes.
     pub(super) fn depth(&self) -> usize {
         self.jobs.max_capacity() - self.jobs.capacity()
     }
 
-    /// Queues a write at once or not at all, and waits for its commit.
+    /// Queues a write and waits for its commit; refuses it when the queue is full.
     pub(super) async fn try_write<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -90,7 +94,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Waits for a place in the queue, then as [`Self::try_write`].
+    /// Waits for capacity in the queue, then writes like [`Self::try_write`].
     pub(super) async fn write<T, E, F>(&self, write: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -102,7 +106,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Writes what waits, then ends the thread.
+    /// Commits the queued writes, then ends the thread.
     pub(super) async fn close(&self) {
         let _ = self.jobs.send(Job::Close).await;
         let thread = self.thread.lock().map_or(None, |mut slot| slot.take());
@@ -149,7 +153,7 @@ where
             Ok((value, tx.into_appended()))
         }
         Err(error) => {
-            // Fails only when SQLite has taken the whole transaction back already.
+            // Fails only when SQLite has already rolled back the whole transaction.
             let _ = run("ROLLBACK TO job; RELEASE job");
             Err(error)
         }
@@ -158,7 +162,7 @@ where
 
 struct Group {
     connection: Connection,
-    told: CommitEffects,
+    effects: CommitEffects,
 }
 
 impl Group {
@@ -194,32 +198,33 @@ impl Group {
         let started = std::time::Instant::now();
         let count = writes.len();
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            tracing::error!(%error, "the database does not begin a transaction");
-            // Dropping a write answers `Closed`; running it without a transaction would be worse.
+            tracing::error!(%error, "cannot begin a transaction");
+            // Dropping a write answers `Closed`. Running it outside a transaction would break its atomicity.
             return;
         }
         let mut applied = Vec::with_capacity(count);
         for work in writes {
             if self.connection.is_autocommit() && !self.restart(&mut applied) {
-                // Dropping the rest answers each of them; without a transaction each would stand alone.
+                // Dropping the remaining writes answers `Closed`; outside a transaction each would commit
+                // alone.
                 return;
             }
             applied.extend(work(&self.connection));
         }
         let committed = self.commit();
-        self.told.observer.committed(count, started.elapsed().as_secs_f64());
-        self.tell(applied, &committed);
+        self.effects.observer.committed(count, started.elapsed().as_secs_f64());
+        self.publish(applied, &committed);
     }
 
-    /// SQLite ended the transaction by itself (disk full, I/O error): what was applied is gone.
-    /// `false` when no new transaction can begin.
+    /// Handles a transaction that SQLite ended by itself (disk full, I/O error): all applied writes are lost.
+    /// Returns `false` when no new transaction can begin.
     fn restart(&self, applied: &mut Vec<Applied>) -> bool {
         for lost in applied.drain(..) {
             (lost.reply)(Err(StoreError::TakenBack));
         }
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
         if let Err(error) = &begun {
-            tracing::error!(%error, "the database does not begin a transaction");
+            tracing::error!(%error, "cannot begin a transaction");
         }
         begun.is_ok()
     }
@@ -229,25 +234,25 @@ impl Group {
             return Err(StoreError::TakenBack);
         }
         self.connection.execute_batch("COMMIT").map_err(|error| {
-            tracing::error!(%error, "the database did not commit");
+            tracing::error!(%error, "commit failed");
             let _ = self.connection.execute_batch("ROLLBACK");
             StoreError::from(error)
         })
     }
 
-    fn tell(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
+    fn publish(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
         let mut events = 0;
         for done in applied {
             if committed.is_ok() {
                 events += done.appended.events;
                 for (device, seq) in &done.appended.heads {
-                    self.told.heads.advance(device, *seq);
+                    self.effects.heads.advance(device, *seq);
                 }
-                self.told.growth.add(done.appended.heads.iter().map(|(device, _)| device));
-                self.told.hints.add(&done.appended.deliveries);
+                self.effects.growth.add(done.appended.heads.iter().map(|(device, _)| device));
+                self.effects.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());
         }
-        self.told.observer.appended(events);
+        self.effects.observer.appended(events);
     }
 }

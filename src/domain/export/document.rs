@@ -1,5 +1,5 @@
-//! The JSON document: `{ "format", "version", "exportedAt", "chat", "messages" }`, written and read a message
-//! at a time.
+//! The JSON document `{ "format", "version", "exportedAt", "chat", "messages" }`, written and read one
+//! message at a time.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,47 +11,46 @@ use crate::domain::file_name::safe_filename;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 
-/// What the document's `format` says.
+/// Value of the document's `format` field.
 pub const FORMAT: &str = "wharf-chat";
-/// The version that is written, and the newest that is read.
+/// The version that is written, and the newest that can be read.
 pub const VERSION: u32 = 1;
 
-/// Why an imported message failed that had not been sent where it was exported.
+/// Failure code of imported messages that were still unsent when they were exported.
 const NOT_SENT: &str = "not_sent";
 const NOT_SENT_WHY: &str = "it had not been sent when it was exported, and imported messages are not sent";
 
-/// A message with all that is known of it: as the wire shows it, without addresses, and what only the store
-/// shows.
+/// A message with all stored data: its wire format without media links, and fields that only the store has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedMessage {
-    /// The message.
+    /// The message as on the wire.
     #[serde(flatten)]
     pub message: Message,
-    /// Its step.
+    /// The delivery status.
     pub status: Status,
-    /// Why it failed.
+    /// Why sending failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<SendFailure>,
-    /// How far each recipient is.
+    /// The receipt of each recipient.
     #[serde(default)]
     pub receipts: Vec<Receipt>,
-    /// When each of its reactions was given, in their order.
+    /// Times of the reactions, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reacted_at: Vec<Millis>,
-    /// When it was edited last.
+    /// Time of the last edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_at: Option<Millis>,
-    /// The name of its file in the archive around the document.
+    /// Name of the file in the archive that contains the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
 impl ExportedMessage {
-    /// What in it contradicts itself, is too long or of no time until `now`.
+    /// Checks that the fields are consistent, within their limits and not dated after `now`.
     ///
     /// # Errors
-    /// A sentence that names the field and says what is right.
+    /// A sentence that names the field and states the rule.
     pub fn check(&self, now: Millis) -> Result<(), String> {
         let m = &self.message;
         let in_group = m.chat_id.is_group();
@@ -71,8 +70,8 @@ impl ExportedMessage {
         }
     }
 
-    /// As history: what waited to be sent where it was exported is never sent from here, and has failed; names
-    /// of files are safe. All else stays as it is.
+    /// Prepares the message for import: a message that was still unsent becomes failed, because imports never
+    /// send. File names are made safe. Everything else stays.
     #[must_use]
     pub fn into_history(mut self) -> Self {
         let unsent = matches!(self.status, Status::Queued | Status::Sending);
@@ -90,35 +89,35 @@ impl ExportedMessage {
     }
 }
 
-/// What the document says of the chat itself, as far as it is read.
+/// The document's chat fields that an import uses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatHead {
-    /// Its id.
+    /// The chat's id.
     pub id: Jid,
-    /// What people call it.
+    /// The displayed name.
     pub name: String,
-    /// Pinned to the top.
+    /// Whether the chat is pinned to the top.
     #[serde(default)]
     pub pinned: bool,
-    /// Put away.
+    /// Whether the chat is archived.
     #[serde(default)]
     pub archived: bool,
-    /// Silenced.
+    /// Whether the chat is muted.
     #[serde(default)]
     pub muted: bool,
-    /// Until when, while it is silenced; for ever when absent.
+    /// End of the mute; without an end when absent.
     #[serde(default)]
     pub muted_until: Option<Millis>,
-    /// When something last happened in it.
+    /// Time of the chat's last activity.
     #[serde(default)]
     pub timestamp: Millis,
 }
 
-/// What stands before the first message.
+/// The document's text before the first message.
 ///
 /// # Errors
-/// Never with these types; it is what serialising answers.
+/// Serialization errors, which these types never cause.
 pub fn head(chat: &Chat, exported_at: Millis) -> Result<String, serde_json::Error> {
     let (chat, at) = (serde_json::to_string(chat)?, exported_at.0);
     Ok(format!(
@@ -126,7 +125,7 @@ pub fn head(chat: &Chat, exported_at: Millis) -> Result<String, serde_json::Erro
     ))
 }
 
-/// Between two messages.
+/// The separator of two messages.
 pub const BETWEEN: &str = ",\n";
-/// What stands after the last message.
+/// The document's text after the last message.
 pub const TAIL: &str = "\n]}\n";

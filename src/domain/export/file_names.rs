@@ -1,13 +1,13 @@
-//! What files of an export are called. Names from elsewhere never become paths.
+//! File names of exports. Names from messages never become paths.
 
 use crate::domain::media::{Media, MediaKind};
 
-/// The longest name, in bytes, that any file system takes.
+/// Maximum bytes of a name; every file system accepts it.
 const NAME_MAX: usize = 120;
-/// What a file is called whose name has nothing to keep.
+/// Replaces a name without any usable characters.
 const NAMELESS: &str = "file";
 
-/// A name without anything that a file system, a shell or a browser could take for more than a name.
+/// Removes everything from a name that a file system, shell or browser could interpret.
 #[must_use]
 pub fn safe_name(name: &str) -> String {
     let mut safe = String::new();
@@ -23,8 +23,8 @@ pub fn safe_name(name: &str) -> String {
     if safe.chars().any(char::is_alphanumeric) { safe.to_owned() } else { NAMELESS.to_owned() }
 }
 
-/// What a message's file is called within an export: by its content, so that each is there once, and in words
-/// that phones use, so that its kind is known when only the name is.
+/// The name of a message's file in an export. It contains the content hash, so that each file is stored once,
+/// and the word that phones use for its kind, so that the kind can be detected from the name.
 #[must_use]
 pub fn name_in_export(media: &Media) -> String {
     let hash = &media.file.hash.as_str()[..16];
@@ -46,7 +46,7 @@ pub fn name_in_export(media: &Media) -> String {
 }
 
 const DOCUMENT: &str = "DOC-";
-/// The words of phones.
+/// Words for the kinds of files in names that phones write.
 const WORDS: [(&[&str], MediaKind); 5] = [
     (&["PTT"], MediaKind::Ptt),
     (&["STK", "STICKER"], MediaKind::Sticker),
@@ -55,8 +55,8 @@ const WORDS: [(&[&str], MediaKind); 5] = [
     (&["AUD", "AUDIO"], MediaKind::Audio),
 ];
 
-/// What a file in an export is, by its name: the kind where phones' words tell it, and what its sender called
-/// it where that is in it.
+/// Detects the kind of a file from the words in its name. For documents and unrecognized names it also
+/// returns the sender's file name.
 #[must_use]
 pub fn told_by_name(name: &str) -> (Option<MediaKind>, Option<String>) {
     let own = name.strip_prefix(DOCUMENT).and_then(|rest| {
@@ -78,7 +78,7 @@ pub fn told_by_name(name: &str) -> (Option<MediaKind>, Option<String>) {
     (kind, called)
 }
 
-/// A file's kind where nothing but its name is there.
+/// The kind of a file by its extension.
 #[must_use]
 pub fn kind_of_name(name: &str) -> MediaKind {
     let by_extension = || match name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {

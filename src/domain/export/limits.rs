@@ -1,21 +1,21 @@
-//! What a message of an export may come to: four times what sends allow, so that whatever was sent comes back in.
+//! Limits for imported messages: four times those of sends, so that every exported message can be imported.
 
 use super::document::ExportedMessage;
 use crate::domain::clock::Millis;
 use crate::domain::content::{ContactCard, Location, Poll, Template};
 use crate::domain::message::Message;
 
-/// The longest text of a message, in bytes.
+/// Maximum bytes of a message's text.
 pub const BODY_MAX: usize = 65_536;
-/// The longest name of an author, in characters.
+/// Maximum characters of an author's name.
 pub const AUTHOR_MAX: usize = 256;
-/// The longest name of a chat, a person, a place, a file, a poll or an answer, in characters.
+/// Maximum characters of the name of a chat, person, place, file or poll, and of a poll option.
 pub const NAME_MAX: usize = 1_020;
-/// The longest contact card, in characters.
+/// Maximum characters of a contact card.
 const VCARD_MAX: usize = 65_536;
-/// The longest emoji of a reaction, in bytes: 32 characters of any kind.
+/// Maximum bytes of a reaction's emoji: 32 characters of any kind.
 const EMOJI_MAX: usize = 128;
-/// The longest sentence of a failure, in characters.
+/// Maximum characters of a failure message.
 const SENTENCE_MAX: usize = 4_096;
 const MENTIONS: usize = 1_024;
 const REACTIONS: usize = 2_048;
@@ -24,15 +24,15 @@ const RECEIPTS: usize = 2_048;
 const CARDS: usize = 64;
 const OPTIONS: usize = 64;
 const COMPONENTS: usize = 64;
-/// What fills a template, in bytes of JSON.
+/// Maximum bytes of a template component as JSON.
 const COMPONENTS_MAX: usize = 131_072;
 
 /// The last millisecond of the year 9999.
 const LAST: Millis = Millis(253_402_300_799_999);
-/// How far a clock elsewhere may be ahead of ours.
+/// Tolerance for clocks that are ahead of ours, in milliseconds.
 const AHEAD_MS: i64 = 86_400_000;
 
-/// Says which time is none that a message can have.
+/// Checks all times of a message with [`past`].
 pub(super) fn check_times(exported: &ExportedMessage, now: Millis) -> Result<(), String> {
     let message = &exported.message;
     past("timestamp", message.timestamp, now)?;
@@ -48,10 +48,10 @@ pub(super) fn check_times(exported: &ExportedMessage, now: Millis) -> Result<(),
     votes.try_for_each(|vote| past("a vote's timestamp", vote.timestamp, now))
 }
 
-/// Says whether a time is before 1970 or, by more than a day, in the future.
+/// Rejects times before 1970 and those more than a day in the future.
 ///
 /// # Errors
-/// A sentence that names the field and says what is right.
+/// A sentence that names the field and states the rule.
 pub fn past(field: &str, at: Millis, now: Millis) -> Result<(), String> {
     if (Millis(0)..=now.plus(AHEAD_MS).min(LAST)).contains(&at) {
         return Ok(());
@@ -59,16 +59,16 @@ pub fn past(field: &str, at: Millis, now: Millis) -> Result<(), String> {
     Err(format!("{field} must be milliseconds since 1970, and at most a day in the future"))
 }
 
-/// Says whether a time is one that calendars have.
+/// Rejects times before 1970 and after the year 9999.
 ///
 /// # Errors
-/// A sentence that names the field and says what is right.
+/// A sentence that names the field and states the rule.
 pub fn of_calendar(field: &str, at: Millis) -> Result<(), String> {
     let fits = (Millis(0)..=LAST).contains(&at);
     if fits { Ok(()) } else { Err(format!("{field} must be milliseconds from 1970 to the year 9999")) }
 }
 
-/// Says which part of a message is too long.
+/// Checks the sizes of a message's fields.
 pub(super) fn check(exported: &ExportedMessage) -> Result<(), String> {
     let message = &exported.message;
     message_fits(message)?;
@@ -140,12 +140,12 @@ fn bytes(field: &str, text: &str, most: usize) -> Result<(), String> {
     if text.len() > most { Err(format!("{field} must have at most {most} bytes")) } else { Ok(()) }
 }
 
-/// Says whether a text is too long.
+/// Limits the number of characters.
 ///
 /// # Errors
-/// A sentence that names the field and says what is right.
+/// A sentence that names the field and states the rule.
 pub fn chars(field: &str, text: &str, most: usize) -> Result<(), String> {
-    // Counting is for those that could be too long.
+    // A text without more bytes than the limit needs no counting.
     let fits = text.len() <= most || text.chars().count() <= most;
     if fits { Ok(()) } else { Err(format!("{field} must have at most {most} characters")) }
 }

@@ -1,4 +1,4 @@
-//! The time zone in which an export's times are written: phones write local times without it.
+//! The time zone of a text export: phones write local times without a zone.
 
 use std::str::FromStr;
 
@@ -9,31 +9,31 @@ use thiserror::Error;
 
 use crate::domain::clock::Millis;
 
-/// A UTC offset, or a zone of the IANA database (which is compiled in).
+/// A UTC offset, or a zone of the IANA database, which is compiled in.
 #[derive(Debug, Clone)]
 pub struct Zone(TimeZone);
 
-/// Why a text is no time zone.
+/// A text is not a time zone.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a time zone is UTC, an offset such as +02:00, or a name such as Europe/Berlin")]
 pub struct ZoneError;
 
 impl Zone {
-    /// Coordinated universal time.
+    /// Coordinated Universal Time (UTC).
     #[must_use]
     pub fn utc() -> Self {
         Self(TimeZone::UTC)
     }
 
-    /// The local time of a moment; the first moment of 1970 for one that no calendar has.
+    /// The local time of an instant; the start of 1970 for instants outside the calendar.
     #[must_use]
     pub fn local(&self, at: Millis) -> DateTime {
         let timestamp = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
         Zoned::new(timestamp, self.0.clone()).datetime()
     }
 
-    /// The moment of a local time. Of two (the clock was set back) the first; of none (it was set forward)
-    /// the one after.
+    /// The instant of a local time. An ambiguous time (the clock was set back) maps to the first instant, a
+    /// skipped one (it was set forward) to the one after the gap.
     #[must_use]
     pub fn moment(&self, local: DateTime) -> Option<Millis> {
         let timestamp = self.0.to_ambiguous_timestamp(local).compatible().ok()?;
@@ -41,7 +41,7 @@ impl Zone {
     }
 }
 
-/// `+02:00`, `-0330`, `+2`. A space stands for `+`, which queries turn into one.
+/// Parses `+02:00`, `-0330` or `+2`. A space stands for `+`, because URL decoding turns `+` into a space.
 fn offset(text: &str) -> Option<Offset> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+" | " ", digits) => (1, digits),
@@ -79,7 +79,7 @@ impl FromStr for Zone {
 mod tests {
     use super::super::time_zone::*;
 
-    /// 2026-07-01 10:30 UTC.
+    /// A time in summer: 2026-07-01, 10:30 UTC.
     const SUMMER: Millis = Millis(1_782_901_800_000);
 
     fn local(zone: &str) -> String {

@@ -1,4 +1,4 @@
-//! Export and import of chats. Both stream; a chat is never held whole in memory.
+//! Export and import of chats. Both stream; a whole chat is never held in memory.
 
 use std::sync::Arc;
 

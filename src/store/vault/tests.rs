@@ -1,4 +1,4 @@
-//! What the vault promises: all or nothing, order, deadlines, and that nobody reads it without the key.
+//! The vault's guarantees: atomicity, order, deadlines, and confidentiality without the key.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl WriterObserver for Unobserved {
     fn refused(&self) {}
 }
 
-/// Different bytes each time.
+/// Returns different bytes each time.
 #[derive(Default)]
 struct Counting(AtomicU8);
 
@@ -66,7 +66,7 @@ async fn keys(store: &Store, space: &str, prefix: &str) -> Vec<String> {
     all.into_iter().map(|(key, _)| key).collect()
 }
 
-/// All bytes of the database, what SQLite wrote ahead included.
+/// All bytes of the database, including the write-ahead log.
 fn on_disk(dir: &Path) -> Vec<u8> {
     let file = database_file(dir);
     let mut bytes = std::fs::read(&file).unwrap();
@@ -74,7 +74,7 @@ fn on_disk(dir: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The values as they are stored, and the key's proof.
+/// The stored values and the key's proof.
 fn rows(dir: &Path) -> Vec<Vec<u8>> {
     let database = rusqlite::Connection::open(database_file(dir)).unwrap();
     let mut rows =
@@ -123,7 +123,7 @@ async fn failed_vault_change_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), key(1));
     put(&store, "s", "a", b"as it was").await;
-    // A device id that no row can have: the last of the changes fails, in the database itself.
+    // No row can have this device id, so the last change fails in the database itself.
     let failed = store
         .write_patiently(|tx| {
             tx.vault_change(&store_seal(), &shop(), put_change("a", b"other"))?;
@@ -172,7 +172,7 @@ async fn pruning_removes_expired_entries_only() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), None);
     let mut batch = VaultBatch::new();
-    // More than one write prunes.
+    // More rows than one write prunes.
     for n in 0..1_500 {
         batch.put_until("s", format!("old-{n}"), [0], Some(Millis(n)));
     }

@@ -1,4 +1,4 @@
-//! For which endpoints something waits to be pushed, and which changed: a hint to look, never the truth.
+//! Dirty set of webhook endpoints with new deliveries or changes; a hint, never the truth.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use tokio::sync::Notify;
 
 use crate::store::webhook_endpoints::EndpointKey;
 
-/// Why to look at an endpoint.
+/// Why an endpoint is in the dirty set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EndpointWakeup {
-    /// Something waits for it.
+    /// It has new deliveries.
     Waiting,
-    /// It is another now.
+    /// Its configuration changed.
     Changed,
 }
 
@@ -30,14 +30,15 @@ impl DirtyEndpoints {
         }
         let mut waiting = self.waiting.lock();
         for (key, hint) in hints {
-            let known = waiting.entry(*key).or_insert(*hint);
-            *known = (*known).max(*hint);
+            let stored = waiting.entry(*key).or_insert(*hint);
+            *stored = (*stored).max(*hint);
         }
         drop(waiting);
         self.some.notify_one();
     }
 
-    /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
+    /// Waits until the set is not empty and takes it. For one caller at a time; dropping the future loses
+    /// nothing.
     pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, EndpointWakeup> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock());

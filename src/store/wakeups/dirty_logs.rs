@@ -1,4 +1,4 @@
-//! Whose logs grew: a hint to look, never the news itself.
+//! Dirty set of devices with new log entries; a hint to read the log, without the entries.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,8 @@ impl DirtyLogs {
         }
     }
 
-    /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
+    /// Waits until the set is not empty and takes it. For one caller at a time; dropping the future loses
+    /// nothing.
     pub(in crate::store) async fn take(&self) -> BTreeSet<DeviceId> {
         loop {
             let taken = std::mem::take(&mut *self.grown.lock());

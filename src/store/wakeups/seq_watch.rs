@@ -1,4 +1,4 @@
-//! The newest `seq` of each log that somebody follows: a hint to read on, never the news itself.
+//! The newest `seq` of each followed log; a hint to read the log, without the entries.
 
 use std::collections::HashMap;
 
@@ -26,9 +26,9 @@ impl SeqWatch {
             followed.remove(device);
             return;
         }
-        head.send_if_modified(|known| {
-            let newer = seq > *known;
-            *known = seq.max(*known);
+        head.send_if_modified(|newest| {
+            let newer = seq > *newest;
+            *newest = seq.max(*newest);
             newer
         });
     }

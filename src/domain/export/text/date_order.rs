@@ -1,20 +1,20 @@
-//! Whether day or month comes first: the file as a whole tells where its single lines do not.
+//! Detects the order of day, month and year from all dates of a file, because a single date may be ambiguous.
 
 use super::header::{Header, header};
 
-/// The order of a date's numbers.
+/// The order of the numbers in a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateOrder {
-    /// 31/01/2026, as most of the world writes.
+    /// 31/01/2026, as in most countries.
     DayMonthYear,
-    /// 1/31/26, as the United States write.
+    /// 1/31/26, as in the United States.
     MonthDayYear,
     /// 2026-01-31.
     YearMonthDay,
 }
 
 impl DateOrder {
-    /// Year, month and day.
+    /// Returns year, month and day.
     pub(super) fn sort(self, date: [i16; 3]) -> (i16, i16, i16) {
         let [a, b, c] = date;
         match self {
@@ -25,7 +25,7 @@ impl DateOrder {
     }
 }
 
-/// What the lines of a file say of the order.
+/// Evidence for the date order, collected line by line.
 #[derive(Debug, Default)]
 pub struct OrderVote {
     year_first: bool,
@@ -37,7 +37,7 @@ pub struct OrderVote {
     month_day: Backwards,
 }
 
-/// How often the time runs backwards in one reading. Messages stand in the order of time.
+/// Counts steps backwards in time under one date order; messages are in order of time.
 #[derive(Debug, Default)]
 struct Backwards {
     last: Option<[i16; 5]>,
@@ -54,7 +54,7 @@ impl Backwards {
 }
 
 impl OrderVote {
-    /// Looks at a line.
+    /// Adds the evidence of a line.
     pub fn see(&mut self, line: &str) {
         let Some(header) = header(line) else { return };
         if header.year_first {
@@ -69,8 +69,8 @@ impl OrderVote {
         self.month_day.see(DateOrder::MonthDayYear, &header);
     }
 
-    /// The order, by what cannot be otherwise, else by the reading in which time runs backwards less often,
-    /// else by the clock: who counts to twelve and shortens the year is taken for a phone of the United States.
+    /// Decides by unambiguous dates; else by the order with fewer steps backwards in time; else by style. A
+    /// 12-hour clock with a two-digit year means the order of the United States.
     #[must_use]
     pub fn decide(&self) -> DateOrder {
         if self.year_first {

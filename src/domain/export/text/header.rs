@@ -1,30 +1,30 @@
-//! The beginning of a message's first line, in the variants that phones write.
+//! Parses the header of a message's first line in all variants that phones write.
 
 use super::placeholders::Extra;
 
-/// What stands before a message's text. The numbers of the date are in the order of the file.
+/// A line's header. The numbers of the date are in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header<'a> {
     /// The three numbers of the date.
     pub date: [i16; 3],
-    /// Whether it stands in brackets, as iPhones write it.
+    /// Whether the header is in brackets, as on iPhones.
     pub bracket: bool,
     /// Whether the year comes first.
     pub year_first: bool,
-    /// 24 hours.
+    /// Hour of a 24-hour clock.
     pub hour: i8,
     pub minute: i8,
-    /// 0 where there are none.
+    /// 0 when the time has no seconds.
     pub second: i8,
-    /// Whether the clock has twelve hours.
+    /// Whether the file uses a 12-hour clock.
     pub twelve: bool,
     /// Author and text, or the text of a system line.
     pub rest: &'a str,
 }
 
 impl<'a> Header<'a> {
-    /// Author and first line of the text; `None` for a system line. iPhones give those an author too, and
-    /// mark their text.
+    /// Author and first line of the text; `None` for a system line. On iPhones system lines have an author as
+    /// well, and start with a direction mark.
     pub(super) fn author_and_text(&self) -> Option<(&'a str, &'a str)> {
         let rest = self.rest;
         let split = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, "")));
@@ -34,7 +34,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Marks of direction and the like, which phones put before lines and into names.
+/// Direction marks and similar characters that phones add to lines and names.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -43,7 +43,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}') || is_invisible(c)
 }
 
-/// Reads a line from its beginning.
+/// Scans a line from its beginning.
 struct HeaderScanner<'a>(&'a str);
 
 impl<'a> HeaderScanner<'a> {
@@ -68,7 +68,7 @@ impl<'a> HeaderScanner<'a> {
         some
     }
 
-    /// A number of at most so many digits.
+    /// Reads a number of at most `most` digits.
     fn number(&mut self, most: usize) -> Option<(i16, usize)> {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
         if digits == 0 || digits > most {
@@ -79,7 +79,7 @@ impl<'a> HeaderScanner<'a> {
         Some((number.parse().ok()?, digits))
     }
 
-    /// `am`, `PM`, `a. m.` and the like: whether it is the second half of the day.
+    /// Reads `am`, `PM`, `a. m.` and the like; `true` for the second half of the day.
     fn half(&mut self) -> Option<bool> {
         let mut ahead = HeaderScanner(self.0);
         ahead.blanks();
@@ -127,7 +127,7 @@ impl<'a> HeaderScanner<'a> {
     }
 }
 
-/// The header that a line begins with, in any variant.
+/// Parses the header of a line, in any variant.
 pub(super) fn header(line: &str) -> Option<Header<'_>> {
     let mut line = HeaderScanner(line.trim_start_matches(is_invisible));
     let bracket = line.eat('[');

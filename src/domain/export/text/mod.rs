@@ -1,8 +1,9 @@
-//! The text format that phones export: `31/01/2026, 14:05 - Anna: Hello`, further lines of a body as they are.
+//! The text format that phones export: `31/01/2026, 14:05 - Anna: Hello`; a body continues on unchanged
+//! lines.
 //!
-//! Phones escape nothing, so that a body's line which looks like the beginning of a message becomes one. Here
-//! such a line is written with a mark around it that nobody sees ([`marks`]), and read without it.
-//! A file is read twice: first for the order of day and month ([`OrderVote`]), then for its messages.
+//! Phones escape nothing, so a body line in the form of a header is read as a new message. Wharf encloses
+//! such a line in an invisible mark ([`marks`]) and removes the mark when reading. A file is read twice:
+//! first for the order of day and month ([`OrderVote`]), then for its messages.
 
 mod date_order;
 mod header;

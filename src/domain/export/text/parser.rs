@@ -1,4 +1,4 @@
-//! Reads messages line by line.
+//! Parses messages line by line.
 
 use jiff::civil::DateTime;
 use thiserror::Error;
@@ -15,55 +15,55 @@ pub use super::placeholders::Extra;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// A message that was read.
+/// A parsed message or system line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The line it begins at, from 1.
+    /// Number of its first line, from 1.
     pub line: u64,
-    /// When it was written; the first moment of its minute where the file has no seconds.
+    /// The time; the start of the minute when the file has no seconds.
     pub at: Millis,
-    /// Who wrote it; `None` for what the system tells.
+    /// The author; `None` for a system line.
     pub author: Option<String>,
     /// The text.
     pub body: String,
-    /// What it is besides its text.
+    /// Content other than text.
     pub extra: Option<Extra>,
     /// Whether it was edited.
     pub edited: bool,
 }
 
 impl Entry {
-    /// The first moment of its minute.
+    /// The start of the minute.
     #[must_use]
     pub fn minute(&self) -> Millis {
         Millis(self.at.0 - self.at.0.rem_euclid(MINUTE_MS))
     }
 }
 
-/// What is wrong with a file.
+/// Why a text cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum TextError {
-    /// It does not begin with a message.
-    #[error("line {0} is no message: the first line must look like 31/01/2026, 14:05 - Anna: Hello")]
+    /// The first line has no header.
+    #[error("line {0} is no message: the first line must have the form 31/01/2026, 14:05 - Anna: Hello")]
     NoHeader(u64),
-    /// There is no such day or time.
+    /// A date or time does not exist.
     #[error(
-        "line {line}: there is no day {date} when read as {order}; tell the right order with dateOrder (dmy, mdy or ymd)"
+        "line {line}: there is no day {date} when read as {order}; set the right order with dateOrder (dmy, mdy or ymd)"
     )]
     NoSuchDay {
-        /// Where.
+        /// The line number.
         line: u64,
-        /// As it stands there.
+        /// The date as written.
         date: String,
-        /// The order it was read in.
+        /// The order in which it was read.
         order: &'static str,
     },
-    /// More text than a message can have.
-    #[error("line {0}: the message that begins there has more than {BODY_MAX} bytes")]
+    /// A message's text exceeds the limit.
+    #[error("line {0}: the message that begins on this line has more than {BODY_MAX} bytes")]
     TooLong(u64),
 }
 
-/// Puts lines together into messages.
+/// Joins lines to messages.
 #[derive(Debug)]
 pub struct Parser {
     zone: Zone,
@@ -78,22 +78,22 @@ struct Building {
     at: Millis,
     author: Option<String>,
     extra: Option<Extra>,
-    /// The lines of the text so far, joined; `None` before the first.
+    /// The lines of the text so far; `None` before the first.
     body: Option<String>,
     edited: bool,
 }
 
 impl Parser {
-    /// For a file of this order, in the local time of this zone.
+    /// A parser for files with this date order and time zone.
     #[must_use]
     pub fn new(zone: Zone, order: DateOrder) -> Self {
         Self { zone, order, line: 0, current: None }
     }
 
-    /// Takes the next line, without its line end; answers the message that ended before it.
+    /// Adds the next line, without its line end. Returns the message that ended before it.
     ///
     /// # Errors
-    /// [`TextError`] says where and what is right.
+    /// A [`TextError`] with the line number and the rule.
     pub fn line(&mut self, line: &str) -> Result<Option<Entry>, TextError> {
         self.line += 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -110,7 +110,7 @@ impl Parser {
         Ok(None)
     }
 
-    /// The last message.
+    /// Returns the last message.
     #[must_use]
     pub fn end(self) -> Option<Entry> {
         self.current.map(Building::finish)
@@ -154,7 +154,7 @@ impl Parser {
 
 impl Building {
     fn add(&mut self, line: &str) -> Result<(), TextError> {
-        // An edit is noted at the end of the last line only; a later line shows that this was not the last.
+        // The edit suffix counts only on the last line; a further line shows that it was part of the text.
         if self.edited {
             self.restore_note();
         }

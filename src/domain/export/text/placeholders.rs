@@ -1,10 +1,10 @@
-//! What stands in an exported text for something else than text, and the mark that keeps a body's own line
-//! from being taken for it.
+//! Placeholders for content other than text, and the mark that keeps body lines from being read as
+//! placeholders.
 //!
-//! The mark is the word joiner, U+2060: it has no width and breaks nothing. Written: a line gets one before it
-//! when it looks like a header or a stand-in or begins with one, and one after it when it ends with a carriage
-//! return, with the note of an edit, or with one. Read: of a line that begins with a mark, the first is taken
-//! away, then of one that ends with a mark, the last. So every line comes back as it was.
+//! The mark is the word joiner, U+2060, which is invisible and has no width. The writer puts a mark before a
+//! line that has the form of a header or placeholder, or that starts with a mark. It puts a mark after a line
+//! that ends with a carriage return, with the edit suffix or with a mark. The parser removes one leading and
+//! one trailing mark, which restores every line.
 
 use std::borrow::Cow;
 
@@ -13,30 +13,30 @@ use crate::domain::content::Location;
 
 /// U+2060, the word joiner.
 pub const MARK: char = '\u{2060}';
-/// After an edited message's text.
+/// Suffix of an edited message's text.
 pub const EDITED: &str = " <This message was edited>";
-/// In place of a file that is not exported.
+/// Replaces a file that is not exported.
 pub const OMITTED: &str = "<Media omitted>";
-/// In place of a message that was taken back.
+/// Replaces a revoked message.
 pub const DELETED: &str = "This message was deleted";
 const ATTACHED: &str = " (file attached)";
 const PLACE: &str = "location: https://maps.google.com/?q=";
 
-/// What a message is besides its text.
+/// Content of a message other than text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Extra {
-    /// It has a file that the export does not.
+    /// A file that is not in the export.
     Omitted,
-    /// It has this file.
+    /// A file of this name.
     File(String),
-    /// It is a place.
+    /// A location.
     Place(Location),
-    /// It was taken back.
+    /// The message was revoked.
     Deleted,
 }
 
 impl Extra {
-    /// The line that stands for it.
+    /// The placeholder line.
     #[must_use]
     pub fn line(&self) -> String {
         match self {
@@ -52,7 +52,7 @@ impl Extra {
         }
     }
 
-    /// What a message's first line stands for, if not for itself.
+    /// Parses the first line of a message as a placeholder.
     #[must_use]
     pub fn of_line(line: &str) -> Option<Self> {
         if line.starts_with(MARK) {
@@ -89,7 +89,7 @@ fn file(name: &str) -> Option<Extra> {
     (!name.is_empty()).then(|| Extra::File(name.to_owned()))
 }
 
-/// Without line ends and the like, and without marks that reading takes away.
+/// Replaces line ends and control characters, and trims marks that the parser would remove.
 fn on_one_line(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.trim_matches(|c: char| c == MARK || is_invisible(c) || c == ' ').to_owned()
@@ -106,7 +106,7 @@ fn place(text: &str) -> Option<Extra> {
     on_earth.then_some(Extra::Place(Location { latitude, longitude, description }))
 }
 
-/// A line of a body as it is written.
+/// Adds marks to a body line where needed.
 pub(super) fn guarded(line: &str, first: bool) -> Cow<'_, str> {
     let before =
         line.starts_with(MARK) || header(line).is_some() || (first && Extra::of_line(line).is_some());
@@ -121,7 +121,7 @@ pub(super) fn guarded(line: &str, first: bool) -> Cow<'_, str> {
     Cow::Owned(marked)
 }
 
-/// A line of a body as it was.
+/// Removes the marks of a body line.
 pub(super) fn unguarded(line: &str) -> &str {
     let line = line.strip_prefix(MARK).unwrap_or(line);
     line.strip_suffix(MARK).unwrap_or(line)

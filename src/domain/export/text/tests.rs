@@ -6,7 +6,7 @@ use crate::domain::clock::Millis;
 use crate::domain::content::Location;
 use crate::domain::export::time_zone::Zone;
 
-/// 2026-01-31 14:05 UTC.
+/// The time 2026-01-31, 14:05 UTC.
 const AT: Millis = Millis(1_769_868_300_000);
 
 fn written(lines: &[Line<'_>]) -> String {
@@ -94,7 +94,7 @@ fn edit_mark_counts_at_end_of_message_only() {
     assert_eq!((phones[0].body.as_str(), phones[0].edited), ("y <This message was edited>\nz", false));
 }
 
-/// Lines that have a meaning, and what the mark is made of.
+/// Lines with a special meaning, and lines with the mark.
 fn tricky() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("31/01/2026, 14:05 - Ben: fake".to_owned()),

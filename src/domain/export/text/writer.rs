@@ -1,18 +1,18 @@
-//! Writes messages as phones do.
+//! Writes messages in the text format of phones.
 
 use super::header::is_invisible;
 use super::placeholders::{EDITED, Extra, MARK, guarded};
 use crate::domain::clock::Millis;
 use crate::domain::export::time_zone::Zone;
 
-/// A message to be written.
+/// A message to write.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// When it was written.
+    /// The time of the message.
     pub at: Millis,
-    /// Who wrote it, as [`author_label`] made it.
+    /// The author, made by [`author_label`].
     pub author: &'a str,
-    /// What it is besides its text.
+    /// Content other than text.
     pub extra: Option<Extra>,
     /// The text.
     pub body: &'a str,
@@ -20,25 +20,25 @@ pub struct Line<'a> {
     pub edited: bool,
 }
 
-/// Writes in the local time of a zone.
+/// Writes messages in the local time of a zone.
 #[derive(Debug)]
 pub struct Writer {
     zone: Zone,
 }
 
 impl Writer {
-    /// In this zone.
+    /// A writer for this time zone.
     #[must_use]
     pub fn new(zone: Zone) -> Self {
         Self { zone }
     }
 
-    /// Adds a message, its line end included.
+    /// Appends a message, including its line end.
     pub fn write(&self, message: &Line<'_>, out: &mut String) {
         let local = self.zone.local(message.at);
         let (year, month, day) = (local.year(), local.month(), local.day());
         let (hour, minute) = (local.hour(), local.minute());
-        // Authors with a colon and a space in their name would end there.
+        // A colon and a space would end the author's name.
         let author = message.author.replace(": ", &format!(":{MARK} "));
         out.push_str(&format!("{day:02}/{month:02}/{year:04}, {hour:02}:{minute:02} - {author}: "));
         let extra = message.extra.as_ref().map(Extra::line);
@@ -63,7 +63,7 @@ fn body(body: &str, from_first: bool, out: &mut String) {
     }
 }
 
-/// A name as it can stand for an author: on one line, without what nobody sees; never empty.
+/// Makes a name usable as an author: one line, without invisible characters, never empty.
 #[must_use]
 pub fn author_label(name: &str) -> String {
     let name: String =
@@ -72,7 +72,7 @@ pub fn author_label(name: &str) -> String {
     if name.is_empty() { "?".to_owned() } else { name.to_owned() }
 }
 
-/// Without what phones put around names: marks of direction, and a tilde before names that people gave themselves.
+/// Removes what phones add around names: direction marks, and a tilde before self-chosen names.
 pub(super) fn bare(name: &str) -> &str {
     let around = |c: char| is_invisible(c) || c.is_whitespace();
     let mut bare = name.trim_matches(around);

@@ -1,4 +1,5 @@
-//! An archive that is written while it is read: files are stored as they are, sizes follow them.
+//! Streams a ZIP archive while it is written. Files are stored uncompressed, and their sizes follow their
+//! bytes.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::pipe::Pipe;
 use super::{Broken, render};
 
-/// What was written and not yet sent: never more than one piece and the archive's own words.
+/// Archive bytes that are not sent yet: at most one piece of a file plus ZIP headers.
 #[derive(Clone, Default)]
 struct ZipState(Arc<Mutex<Vec<u8>>>);
 
@@ -40,7 +41,7 @@ pub(super) struct Zipped {
 }
 
 impl Zipped {
-    /// Files in it are of this time.
+    /// Creates the archive; `now` becomes the modification time of its files.
     pub(super) fn new(pipe: Pipe, now: DateTime) -> Self {
         let waiting = ZipState::default();
         let number = |number: i8| u8::try_from(number).unwrap_or(0);
@@ -52,7 +53,7 @@ impl Zipped {
             number(now.minute()),
             number(now.second()),
         );
-        // How large a file becomes is not known when it begins.
+        // ZIP64, because a file's size is not available when its header is written.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(time.unwrap_or_default())
@@ -60,18 +61,18 @@ impl Zipped {
         Self { pipe, zip: ZipWriter::new_stream(waiting.clone()), waiting, options }
     }
 
-    /// Begins a file; the one before has ended.
+    /// Begins a file and ends the one before.
     pub(super) fn begin(&mut self, name: &str) -> Result<(), Broken> {
         self.zip.start_file(name, self.options).map_err(render::unwritable)
     }
 
-    /// Goes on with the file.
+    /// Appends bytes to the current file.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         self.zip.write_all(bytes).map_err(render::unwritable)?;
         Ok(self.pipe.send(self.waiting.take().into()).await?)
     }
 
-    /// Ends the last file and the archive.
+    /// Ends the current file and the archive.
     pub(super) async fn end(self) -> Result<(), Broken> {
         let Self { pipe, waiting, zip, .. } = self;
         zip.finish().map_err(render::unwritable)?;

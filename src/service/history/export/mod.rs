@@ -1,7 +1,7 @@
-//! A chat as a file, streamed: the next page is read when the client has taken the one before.
+//! Streams a chat as a file; the next page is read once the client has received the one before.
 //!
-//! Pages follow each other by place, so that messages that arrive meanwhile are in it or not, and none is in it
-//! twice. An export that cannot be finished breaks off; it never looks whole.
+//! Pages continue after a position, so that a message that arrives during the export appears at most once. An
+//! export that fails ends with an error, so that clients never take it for complete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,40 +32,40 @@ mod render;
 use archive::Zipped;
 use pipe::{Pipe, PipeClosed};
 
-/// Messages read at once.
+/// Messages per page.
 const PAGE: usize = 200;
-/// Our own messages' author where the account has no name.
+/// Author of our own messages when the account has no name.
 const OURSELVES: &str = "You";
 
-/// As what a chat is exported.
+/// File format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
-    /// The JSON document, with all that is known.
+    /// The JSON document with all stored message data.
     #[default]
     Json,
-    /// The text format of phones.
+    /// The text format of WhatsApp on phones.
     Text,
 }
 
-/// How a chat is exported.
+/// Options of an export.
 #[derive(Debug, Clone)]
 pub struct ExportRequest {
-    /// As what.
+    /// The file format.
     pub format: ExportFormat,
-    /// Whether as an archive with its files.
+    /// Whether to export an archive with the chat's files.
     pub media: bool,
-    /// In whose local time the text format is.
+    /// Time zone for the text format.
     pub zone: Zone,
 }
 
-/// A file that is made while it is read.
+/// A file that is generated while the client reads it.
 pub struct ExportedFile {
-    /// What it should be called.
+    /// Suggested file name.
     pub filename: String,
     /// Its media type.
     pub content_type: &'static str,
-    /// Its bytes.
+    /// The bytes, as a stream.
     pub bytes: ByteStream,
 }
 
@@ -113,7 +113,7 @@ impl History {
                 Err(Broken::Client) => {}
                 Err(Broken::Bytes) => pipe.fail().await,
                 Err(Broken::Store(error)) => {
-                    tracing::warn!(device = %id, error = &error as &dyn std::error::Error, "an export broke off");
+                    tracing::warn!(device = %id, error = &error as &dyn std::error::Error, "export aborted");
                     pipe.fail().await;
                 }
             }
@@ -121,7 +121,7 @@ impl History {
         Ok(ExportedFile { filename, content_type, bytes })
     }
 
-    /// Where files are.
+    /// The store of media files.
     pub(in crate::service) fn media_store(&self) -> std::sync::Arc<dyn MediaStore> {
         std::sync::Arc::new(MediaPort::new(&self.media))
     }
@@ -129,11 +129,11 @@ impl History {
 
 /// Why an export ended early.
 enum Broken {
-    /// Nobody reads it any more.
+    /// The client disconnected.
     Client,
-    /// Messages cannot be read.
+    /// Messages could not be read.
     Store(ServiceError),
-    /// A file cannot be read, or the bytes not made; the log has said why.
+    /// A file could not be read or archived; the cause was logged.
     Bytes,
 }
 
@@ -149,7 +149,7 @@ impl From<ServiceError> for Broken {
     }
 }
 
-/// A chat's messages, page by page.
+/// Reads a chat's messages page by page.
 struct Pages {
     history: History,
     device: DeviceId,
@@ -158,7 +158,7 @@ struct Pages {
 }
 
 impl Pages {
-    /// The next page, read together with something else of the same moment; empty at the end.
+    /// The next page and the result of `also`, read from one snapshot. The page is empty at the end.
     async fn next<T: Send + 'static>(
         &mut self,
         also: impl FnOnce(&Reader<'_>, &[(PagePosition, ExportedMessage)]) -> Result<T, ServiceError>
@@ -175,14 +175,14 @@ impl Pages {
                 Ok((page, also))
             })
             .await?;
-        if let Some((place, _)) = page.last() {
-            self.after = *place;
+        if let Some((position, _)) = page.last() {
+            self.after = *position;
         }
         Ok((page.into_iter().map(|(_, message)| message).collect(), also))
     }
 }
 
-/// Where the chat is written.
+/// Where the chat is written to.
 enum Out {
     Plain(Pipe),
     Zipped(Box<Zipped>),
@@ -252,7 +252,7 @@ impl Export {
                     text.push_str(if first { "" } else { document::BETWEEN });
                     text.push_str(&serde_json::to_string(&message).map_err(render::unwritable)?);
                 } else if message.message.ack != Ack::Error {
-                    // Phones list what was said; what never left was not.
+                    // Phones list sent messages only, so failed ones are left out.
                     let rendered = render::rendered(&message);
                     let author = self.labels.of_message(&message);
                     let (extra, body) = (rendered.extra, &*rendered.body);
@@ -270,7 +270,7 @@ impl Export {
         Ok(())
     }
 
-    /// What the file is called in the archive, and nothing that only this daemon can use.
+    /// Sets the file's name in the archive and removes links that only this daemon can serve.
     fn prepare(&self, message: &mut ExportedMessage) {
         if let Some(media) = &mut message.message.media {
             media.links = None;
@@ -311,7 +311,7 @@ async fn write_file(
     zip.begin(name)?;
     while let Some(chunk) = bytes.next().await {
         let chunk = chunk.map_err(|error| {
-            tracing::warn!(%error, "a file could not be exported");
+            tracing::warn!(%error, "cannot export a file");
             Broken::Bytes
         })?;
         zip.write(&chunk).await?;
@@ -319,19 +319,19 @@ async fn write_file(
     Ok(())
 }
 
-/// `None` for a file that went meanwhile.
+/// Returns `None` for a file that was removed in the meantime.
 async fn opened(store: &dyn MediaStore, hash: &MediaHash) -> Result<Option<ByteStream>, Broken> {
     match store.open(hash).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(MediaStoreError::Gone) => Ok(None),
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a file could not be exported");
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot export a file");
             Err(Broken::Bytes)
         }
     }
 }
 
-/// What authors are called in a text. No two have the same name.
+/// Author names of a text export; each name is unique.
 #[derive(Default)]
 struct Labels {
     ourselves: String,
@@ -346,7 +346,7 @@ impl Labels {
         Self { taken: HashSet::from([ourselves.clone()]), ourselves, by_id: HashMap::new() }
     }
 
-    /// Learns the names of a page's authors.
+    /// Adds the names of a page's authors.
     fn with_authors(
         mut self,
         store: &Reader<'_>,
@@ -359,8 +359,8 @@ impl Labels {
             if message.from_me || self.by_id.contains_key(id) {
                 continue;
             }
-            let known = store.contact(device, id)?.map(|contact| contact.name);
-            let name = known.unwrap_or_else(|| message.notify_name.clone());
+            let stored = store.contact(device, id)?.map(|contact| contact.name);
+            let name = stored.unwrap_or_else(|| message.notify_name.clone());
             let mut label = author_label(&name);
             if !self.taken.insert(label.clone()) {
                 label = format!("{label} ({})", id.as_name());

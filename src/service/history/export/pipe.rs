@@ -1,4 +1,4 @@
-//! A bounded pipe from the task that makes an export to the client that reads it.
+//! A bounded pipe from the task that writes an export to the client that reads it.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::ByteStream;
 
-/// Pieces that may wait for a slow reader.
+/// Pieces buffered for a slow reader.
 const WAITING: usize = 4;
 
 enum Piece {
@@ -18,17 +18,18 @@ enum Piece {
     Failed,
 }
 
-/// The end into which an export is written. Clones write into the same.
+/// The writing end of the pipe; its clones share the same pipe.
 #[derive(Clone)]
 pub(super) struct Pipe {
     pieces: mpsc::Sender<Piece>,
     soft: CancellationToken,
 }
 
-/// Nobody reads any more, or the daemon ends.
+/// The reader is gone, or the daemon shuts down.
 pub(super) struct PipeClosed;
 
-/// Both ends. Reading fails where writing did, or ended without [`Pipe::end`].
+/// Returns both ends. Reading fails after [`Pipe::fail`], and when the writer is dropped without
+/// [`Pipe::end`].
 pub(super) fn pipe(soft: CancellationToken) -> (Pipe, ByteStream) {
     let (pieces, reader) = mpsc::channel(WAITING);
     let bytes = futures_util::stream::unfold(Some(reader), async |reader| {
@@ -36,15 +37,15 @@ pub(super) fn pipe(soft: CancellationToken) -> (Pipe, ByteStream) {
         match reader.recv().await {
             Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(reader))),
             Some(Piece::End) => None,
-            Some(Piece::Failed) | None => Some((Err(io::Error::other("the export broke off")), None)),
+            Some(Piece::Failed) | None => Some((Err(io::Error::other("the export was aborted")), None)),
         }
     });
-    // Layers that compress ask once more after the end.
+    // Layers that compress poll once more after the end.
     (Pipe { pieces, soft }, bytes.fuse().boxed())
 }
 
 impl Pipe {
-    /// Waits until there is room.
+    /// Waits for capacity and sends.
     pub(super) async fn send(&self, bytes: Bytes) -> Result<(), PipeClosed> {
         if bytes.is_empty() {
             return Ok(());
@@ -52,12 +53,12 @@ impl Pipe {
         self.put(Piece::Bytes(bytes)).await
     }
 
-    /// All is written.
+    /// Ends the stream successfully.
     pub(super) async fn end(self) {
         let _ = self.put(Piece::End).await;
     }
 
-    /// It cannot be finished.
+    /// Makes the reader fail.
     pub(super) async fn fail(self) {
         let _ = self.put(Piece::Failed).await;
     }

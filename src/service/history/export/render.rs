@@ -1,4 +1,4 @@
-//! What a text export says of messages that are more than text.
+//! Renders messages with content other than text for the text export.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::domain::export::document::ExportedMessage;
 use crate::domain::export::text::Extra;
 use crate::domain::message::MessageType;
 
-/// A message as text.
+/// A message rendered as text.
 pub(super) struct Rendered<'a> {
     pub(super) extra: Option<Extra>,
     pub(super) body: Cow<'a, str>,
@@ -47,8 +47,8 @@ fn poll_text(poll: &Poll) -> String {
     text
 }
 
-/// Not reached: what is exported is plain data, and the archive is written to memory.
+/// Unreachable: exported values are plain data, and the archive is written to memory.
 pub(super) fn unwritable(error: impl std::fmt::Display) -> Broken {
-    tracing::error!(%error, "an export cannot be written");
+    tracing::error!(%error, "cannot write an export");
     Broken::Bytes
 }

@@ -1,5 +1,5 @@
-//! An archive from anybody: how many files it may have, how large they may become, and that their names lead
-//! nowhere.
+//! Reads untrusted archives. Limits the number of files and their unpacked size, and ignores folders in file
+//! names.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
@@ -13,18 +13,18 @@ use zip::unstable::read::ZipIterable;
 use super::temp_file::{TempUpload, TempUploadReader};
 use super::{ImportLimits, ServiceError, refused};
 
-/// Files in an archive.
+/// Maximum files in an archive.
 const MAX_FILES: usize = 50_000;
-/// Bytes of an archive's list of files.
+/// Maximum bytes of an archive's central directory.
 const MAX_LIST: u64 = 32 << 20;
-/// The longest name of a file that is looked at.
+/// Maximum length of a file name; files with longer names are ignored.
 const MAX_NAME: usize = 512;
-/// What a file may become, for each of its bytes, when it is unpacked. Chats come to 10, long runs to 100.
+/// Maximum unpacked bytes per packed byte. Chats reach 10, long repetitions 100.
 const MAX_RATIO: u64 = 200;
-/// Below this size the ratio does not matter.
+/// Files up to this size are not checked against the ratio.
 const SMALL: u64 = 4 << 20;
 
-/// A file that is read once or more: the whole export, or one in an archive.
+/// A file that can be read several times: the whole export, or one file of an archive.
 #[derive(Clone)]
 pub(super) struct Source {
     file: TempUpload,
@@ -36,7 +36,7 @@ impl Source {
         Self { file: file.clone(), entry: None }
     }
 
-    /// Reads it from the beginning.
+    /// Reads the file from the beginning.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
@@ -48,17 +48,17 @@ impl Source {
     }
 }
 
-/// The files of an archive, by their names without folders.
+/// The files of an archive by their names without folders.
 pub(super) struct Archive {
     file: TempUpload,
     entries: HashMap<String, Arc<OwnedZipFileEntry>>,
     max_unpacked: u64,
-    /// What the files may still come to.
-    left: AtomicU64,
+    /// Bytes that may still be unpacked.
+    remaining: AtomicU64,
 }
 
 impl Archive {
-    /// Reads the list of files; refuses what it says to be a trap before anything of it is unpacked.
+    /// Reads the list of files. Refuses declared sizes beyond the limits before anything is unpacked.
     pub(super) fn open(file: &TempUpload, limits: &ImportLimits) -> Result<Self, ServiceError> {
         let reader = file.reader().at_most(MAX_LIST);
         let mut list = ZipIterable::try_new(reader, Config::default()).map_err(|error| unreadable(&error))?;
@@ -79,10 +79,10 @@ impl Archive {
             check_ratio(entry.size(), entry.compressed_size())?;
             entries.entry(base_name(&name).to_owned()).or_insert_with(|| Arc::new(entry.into()));
         }
-        Ok(Self { file: file.clone(), entries, max_unpacked, left: AtomicU64::new(max_unpacked) })
+        Ok(Self { file: file.clone(), entries, max_unpacked, remaining: AtomicU64::new(max_unpacked) })
     }
 
-    /// The chat in it, and what its file is called.
+    /// The archive's chat and the name of its file.
     pub(super) fn chat(&self) -> Result<(String, Source), ServiceError> {
         let is_chat = |name: &str| {
             let name = name.to_ascii_lowercase();
@@ -107,23 +107,23 @@ impl Archive {
         }
     }
 
-    /// Whether there is such a file.
+    /// Whether the archive has this file.
     pub(super) fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// Reads a file.
+    /// Reads a file of the archive.
     pub(super) fn read<T>(
         &self,
         name: &str,
         read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         let entry = self.entries.get(name).ok_or_else(|| refused("the archive has no such file"))?;
-        read_entry(&self.file, entry, &self.left, read)
+        read_entry(&self.file, entry, &self.remaining, read)
     }
 }
 
-/// Without folders, in either spelling.
+/// The part after the last slash or backslash.
 fn base_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
@@ -131,7 +131,7 @@ fn base_name(name: &str) -> &str {
 fn read_entry<T>(
     file: &TempUpload,
     entry: &OwnedZipFileEntry,
-    left: &AtomicU64,
+    remaining: &AtomicU64,
     read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     let mut reader: BufReader<TempUploadReader> = BufReader::new(file.reader());
@@ -139,15 +139,15 @@ fn read_entry<T>(
         .as_ref()
         .with_reader(&mut reader, ZipReadOptions::default())
         .map_err(|error| unreadable(&error))?;
-    read(&mut Unpacked { compressed: entry.compressed_size(), file, read: 0, left })
+    read(&mut Unpacked { compressed: entry.compressed_size(), file, read: 0, remaining })
 }
 
-/// What comes out of an archive, whatever its list says.
+/// Enforces the limits on unpacked bytes, independently of the declared sizes.
 struct Unpacked<'a, R> {
     file: R,
     compressed: u64,
     read: u64,
-    left: &'a AtomicU64,
+    remaining: &'a AtomicU64,
 }
 
 impl<R: Read> Read for Unpacked<'_, R> {
@@ -156,8 +156,9 @@ impl<R: Read> Read for Unpacked<'_, R> {
         self.read += read as u64;
         let trap = |error: ServiceError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
         check_ratio(self.read, self.compressed).map_err(trap)?;
-        let taken =
-            self.left.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(read as u64));
+        let taken = self
+            .remaining
+            .try_update(Ordering::SeqCst, Ordering::SeqCst, |remaining| remaining.checked_sub(read as u64));
         taken.map_err(|_| trap(too_much()))?;
         Ok(read)
     }
@@ -168,13 +169,13 @@ fn check_size(size: u64, most: u64) -> Result<(), ServiceError> {
 }
 
 fn too_much() -> ServiceError {
-    refused("the archive comes to more than import.max_unpacked_bytes when it is unpacked")
+    refused("the unpacked archive must not exceed import.max_unpacked_bytes")
 }
 
 fn check_ratio(size: u64, compressed: u64) -> Result<(), ServiceError> {
     if size > SMALL && size > compressed.saturating_mul(MAX_RATIO) {
         return Err(refused(format!(
-            "a file in the archive becomes more than {MAX_RATIO} times as large when it is unpacked, as traps do"
+            "a file in the archive must not be more than {MAX_RATIO} times larger when unpacked"
         )));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Who the authors of a text are: a text has names, and everything else here has ids.
+//! Maps the author names of a text export to ids.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,19 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::store::Reader;
 
-/// What phones call their owner in some languages' exports.
+/// How phones name their owner in some languages' exports.
 const OURSELVES: &str = "You";
 
-/// Who an author is.
+/// Identity of an author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuthorId {
     /// Our account.
     Me,
-    /// Somebody else; whether the id is really theirs.
+    /// Another person; `true` if the id is real, `false` if it is a placeholder.
     Other(Jid, bool),
 }
 
-/// The authors of a text, by what it calls them.
+/// The authors of a text by their names.
 #[derive(Debug, Clone)]
 pub(super) struct People {
     pub(super) me: Jid,
@@ -32,24 +32,24 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Who that is.
+    /// The identity of an author.
     pub(super) fn who(&self, name: &str) -> AuthorId {
-        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(stand_in(name), false))
+        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(placeholder(name), false))
     }
 
-    /// For the answer.
+    /// The author list of the import report.
     pub(super) fn told(&self) -> Vec<ImportedAuthor> {
-        let told = |name: &String| {
+        let author = |name: &String| {
             let (id, is_me, known) = match self.who(name) {
                 AuthorId::Me => (self.me.clone(), true, !self.me.is_placeholder()),
                 AuthorId::Other(id, known) => (id, false, known),
             };
             ImportedAuthor { name: name.clone(), id: Some(id), is_me, known }
         };
-        self.names.iter().map(told).collect()
+        self.names.iter().map(author).collect()
     }
 
-    /// Whom the store should know by name.
+    /// Ids and names of the other authors, to store as contacts.
     pub(super) fn others(&self) -> Vec<(Jid, String)> {
         let other = |name: &String| match self.who(name) {
             AuthorId::Me => None,
@@ -59,7 +59,7 @@ impl People {
     }
 }
 
-/// What is known when names are looked up.
+/// Inputs for resolving author names.
 pub(super) struct AuthorLookup<'a> {
     pub(super) store: &'a Reader<'a>,
     pub(super) device: &'a DeviceId,
@@ -69,7 +69,7 @@ pub(super) struct AuthorLookup<'a> {
 }
 
 impl AuthorLookup<'_> {
-    /// Who these authors are.
+    /// Resolves the authors.
     pub(super) fn people(&self, names: &[String]) -> Result<People, ServiceError> {
         let mut by_name = HashMap::new();
         for name in names {
@@ -85,7 +85,7 @@ impl AuthorLookup<'_> {
         let number = self.request.me.as_deref().and_then(|me| me.parse().ok());
         let called = names.iter().find(|name| by_name.get(*name) == Some(&AuthorId::Me));
         let me = self.account.and_then(Account::jid).or(number);
-        let me = me.unwrap_or_else(|| stand_in(called.map_or(OURSELVES, String::as_str)));
+        let me = me.unwrap_or_else(|| placeholder(called.map_or(OURSELVES, String::as_str)));
         Ok(People { me, by_name, names: names.to_vec() })
     }
 
@@ -120,7 +120,7 @@ impl AuthorLookup<'_> {
         own || name == OURSELVES
     }
 
-    /// In a chat of two, who is not the one is the other.
+    /// Completes the authors of a direct chat: of two authors, one is our account and one the partner.
     fn complete_pair(
         &self,
         names: &[String],
@@ -129,19 +129,20 @@ impl AuthorLookup<'_> {
         if names.len() > 2 {
             return Err(self.needs_group_id(names));
         }
-        let there =
-            |by_name: &HashMap<String, AuthorId>, who: &AuthorId| by_name.values().any(|known| known == who);
+        let is_present = |by_name: &HashMap<String, AuthorId>, who: &AuthorId| {
+            by_name.values().any(|author| author == who)
+        };
         let partner = AuthorId::Other(self.chat.clone(), true);
-        // Whoever has another id than the chat's in it is its partner all the same: there is nobody else.
+        // A direct chat has one partner, so every other id in it stands for the chat's own id.
         for who in by_name.values_mut().filter(|who| **who != AuthorId::Me) {
             *who = partner.clone();
         }
         let open: Vec<&String> = names.iter().filter(|name| !by_name.contains_key(*name)).collect();
-        let me_told = self.request.me.is_some();
-        match (open.as_slice(), there(by_name, &AuthorId::Me), there(by_name, &partner)) {
+        let has_own_name = self.request.me.is_some();
+        match (open.as_slice(), is_present(by_name, &AuthorId::Me), is_present(by_name, &partner)) {
             ([], ..) => {}
             ([name], true, _) => drop(by_name.insert((*name).clone(), partner.clone())),
-            ([name], false, false) if me_told => drop(by_name.insert((*name).clone(), partner.clone())),
+            ([name], false, false) if has_own_name => drop(by_name.insert((*name).clone(), partner.clone())),
             ([name], false, true) => drop(by_name.insert((*name).clone(), AuthorId::Me)),
             _ => return Err(self.which_is_me(names)),
         }
@@ -182,7 +183,7 @@ fn listed(names: &[String]) -> String {
     listed
 }
 
-/// `+1 555 010-0001`, alone or after a name that two people have.
+/// Parses a phone number such as `+1 555 010-0001`, alone or after a name that two people share.
 fn number(name: &str) -> Option<Jid> {
     let after_name = name.strip_suffix(')').and_then(|rest| Some(rest.rsplit_once(" (")?.1));
     let text = after_name.unwrap_or(name);
@@ -190,8 +191,8 @@ fn number(name: &str) -> Option<Jid> {
     is_number.then(|| text.parse().ok()).flatten().filter(|id: &Jid| !id.is_group())
 }
 
-/// An id for somebody of whom a text has the name only: the same each time.
-fn stand_in(name: &str) -> Jid {
+/// A placeholder id for an author without a number; the same name always gets the same id.
+fn placeholder(name: &str) -> Jid {
     let digest = Sha256::digest(name.as_bytes());
     let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     Jid::placeholder(number)
@@ -214,8 +215,8 @@ mod tests {
 
     #[test]
     fn name_without_number_gets_stand_in_id() {
-        assert_eq!(stand_in("Anna"), stand_in("Anna"));
-        assert_ne!(stand_in("Anna"), stand_in("Ben"));
-        assert!(stand_in("Anna").is_placeholder());
+        assert_eq!(placeholder("Anna"), placeholder("Anna"));
+        assert_ne!(placeholder("Anna"), placeholder("Ben"));
+        assert!(placeholder("Anna").is_placeholder());
     }
 }

@@ -1,5 +1,5 @@
-//! Reads the text format: once for the order of its dates, once for what is wrong with it and who writes in
-//! it, and once to store it.
+//! Imports the text format in three readings: for the order of dates, for errors and authors, and for
+//! storing.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read};
@@ -23,23 +23,23 @@ use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 
-/// The longest line, in bytes.
+/// Maximum bytes of a line.
 const MAX_LINE: usize = 1 << 20;
-/// Bytes of an entry beside its text, roughly.
+/// Approximate bytes of an entry apart from its text.
 const OVERHEAD: usize = 512;
-/// More people than any group has.
+/// Maximum authors; more than any group has.
 const MAX_AUTHORS: usize = 4_096;
 
-/// Takes a text in.
+/// Imports a text.
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
     account: Option<&Account>,
     sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
-    let (trial, zone, told) = (source.clone(), request.zone.clone(), request.date_order);
+    let (trial, zone, given_order) = (source.clone(), request.zone.clone(), request.date_order);
     let now = sink.history().clock.now();
-    let read = blocking(move || first_look(&trial, zone, told, now)).await?;
+    let read = blocking(move || summarize(&trial, zone, given_order, now)).await?;
     let chat = request.chat.clone().ok_or_else(|| {
         ServiceError::invalid("chatId", "is required for a text: the chat that its messages belong to")
     })?;
@@ -54,14 +54,19 @@ pub(super) async fn import(
         muted_until: None,
         timestamp: Millis::default(),
     };
-    let told = people.told();
+    let authors = people.told();
     let (zone, order, id) = (request.zone.clone(), read.order, chat.clone());
     let stored = sink
         .store(head, names, move |out| {
-            let mut making = Making { chat: id, people, minute: Millis::default(), said: HashMap::new() };
+            let mut builder = MessageBuilder {
+                chat: id,
+                people,
+                minute: Millis::default(),
+                equal_messages: HashMap::new(),
+            };
             each_entry(&source, zone, order, |entry| {
                 let bytes = entry.body.len() + OVERHEAD;
-                making.message(entry).map_or(Ok(()), |message| out.push(message, bytes))
+                builder.message(entry).map_or(Ok(()), |message| out.push(message, bytes))
             })
         })
         .await?;
@@ -71,7 +76,7 @@ pub(super) async fn import(
         system_lines: read.system_lines,
         chat_id: chat,
         media: stored.media,
-        authors: told,
+        authors,
     })
 }
 
@@ -87,32 +92,32 @@ async fn resolve(
     sink.history()
         .store
         .read(move |store| {
-            let known = AuthorLookup {
+            let lookup = AuthorLookup {
                 store,
                 device: &device,
                 account: account.as_ref(),
                 chat: &chat,
                 request: &request,
             };
-            known.people(&names)
+            lookup.people(&names)
         })
         .await
 }
 
-/// What a first look at a text finds.
-struct FirstLook {
+/// Results of the readings before storing.
+struct TextSummary {
     order: DateOrder,
     authors: Vec<String>,
     system_lines: u64,
 }
 
-fn first_look(
+fn summarize(
     source: &Source,
     zone: Zone,
-    told: Option<DateOrder>,
+    given_order: Option<DateOrder>,
     now: Millis,
-) -> Result<FirstLook, ServiceError> {
-    let order = match told {
+) -> Result<TextSummary, ServiceError> {
+    let order = match given_order {
         Some(order) => order,
         None => {
             let mut vote = OrderVote::default();
@@ -123,8 +128,8 @@ fn first_look(
             vote.decide()
         }
     };
-    let mut found = FirstLook { order, authors: Vec::new(), system_lines: 0 };
-    let mut known = HashSet::new();
+    let mut found = TextSummary { order, authors: Vec::new(), system_lines: 0 };
+    let mut seen = HashSet::new();
     let mut any = false;
     each_entry(source, zone, order, |entry| {
         any = true;
@@ -136,17 +141,17 @@ fn first_look(
         };
         fits(&author, entry.extra.as_ref())
             .map_err(|sentence| refused(format!("line {}: {sentence}", entry.line)))?;
-        if known.insert(author.clone()) {
+        if seen.insert(author.clone()) {
             found.authors.push(author);
         }
-        if known.len() > MAX_AUTHORS {
+        if seen.len() > MAX_AUTHORS {
             return Err(refused(format!("the text has more than {MAX_AUTHORS} authors")));
         }
         Ok(())
     })?;
     if !any {
         return Err(refused(
-            "the text has no messages: a line must look like 31/01/2026, 14:05 - Anna: Hello",
+            "the text has no messages: a line must have the form 31/01/2026, 14:05 - Anna: Hello",
         ));
     }
     Ok(found)
@@ -203,17 +208,17 @@ fn each_line(
     })
 }
 
-/// Makes messages of a text's entries.
-struct Making {
+/// Builds messages from the entries of a text.
+struct MessageBuilder {
     chat: Jid,
     people: People,
     minute: Millis,
-    /// How often the same was said in this minute.
-    said: HashMap<[u8; 32], u32>,
+    /// Number of equal messages in the current minute, by their hash.
+    equal_messages: HashMap<[u8; 32], u32>,
 }
 
-impl Making {
-    /// `None` for what the system tells.
+impl MessageBuilder {
+    /// Returns `None` for a system line.
     fn message(&mut self, entry: Entry) -> Option<ExportedMessage> {
         let name = entry.author.clone()?;
         let who = self.people.who(&name);
@@ -271,13 +276,13 @@ impl Making {
         })
     }
 
-    /// The same for the same message each time, so that a text which is imported again adds nothing: from its
-    /// chat, minute, author and text, and which of several it is that are alike in all of these.
+    /// A stable id for a message, so that importing a text again adds nothing. It depends on chat, minute,
+    /// author and text, and on the number of equal messages before it.
     fn network_id(&mut self, entry: &Entry, who: &AuthorId) -> Option<NetworkId> {
         let minute = entry.minute();
         if minute != self.minute {
             self.minute = minute;
-            self.said.clear();
+            self.equal_messages.clear();
         }
         let author = match who {
             AuthorId::Me => String::new(),
@@ -290,7 +295,7 @@ impl Making {
             hash.update(part.as_bytes());
         }
         let alike: [u8; 32] = hash.finalize().into();
-        let times = self.said.entry(alike).and_modify(|times| *times += 1).or_insert(0);
+        let times = self.equal_messages.entry(alike).and_modify(|times| *times += 1).or_insert(0);
         let digest = Sha256::new().chain_update(alike).chain_update(times.to_le_bytes()).finalize();
         let mut id = String::from("TEXT");
         for byte in digest.iter().take(14) {
@@ -300,7 +305,7 @@ impl Making {
     }
 }
 
-/// What a message consists of, and the name of its file.
+/// The content of a message and the name of its file.
 fn content_of(extra: Option<Extra>) -> (Content, Option<String>) {
     match extra {
         None => (Content::Text, None),

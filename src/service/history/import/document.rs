@@ -1,4 +1,4 @@
-//! Reads the JSON document, one message at a time.
+//! Reads the JSON document one message at a time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,12 +16,12 @@ use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION
 use crate::domain::export::limits::{NAME_MAX, chars, of_calendar};
 use crate::domain::jid::Jid;
 
-/// Bytes that anything beside the list of messages may have.
+/// Maximum bytes of each value other than the list of messages.
 const MAX_VALUE: usize = 8 << 20;
-/// Bytes that a message may have: the contact cards of one send, and of the one that it quotes, are fewer.
+/// Maximum bytes of a message. The contact cards of one send and of the message that it quotes fit.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// Takes a document in.
+/// Imports a JSON document.
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
@@ -47,9 +47,9 @@ pub(super) async fn import(
     })
 }
 
-/// Reads a whole document; answers what it says of the chat.
+/// Reads a whole document and returns its chat.
 fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead, ServiceError> {
-    let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
+    let meter = Rc::new(Meter { remaining: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
     let file = without_mark(BufReader::with_capacity(1 << 16, file))?;
     let metered = Metered { file, meter: meter.clone() };
     let mut json = serde_json::Deserializer::from_reader(metered);
@@ -84,13 +84,13 @@ fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead,
     }
     match chat_of_messages {
         Some(of_messages) if of_messages != chat.id => {
-            Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
+            Err(refused(format!("the messages belong to {of_messages}, but the chat is {}", chat.id)))
         }
         _ => Ok(chat),
     }
 }
 
-/// What follows the mark by which some programs say that a text is UTF-8.
+/// Skips a UTF-8 byte order mark.
 fn without_mark(mut file: impl Read) -> Result<impl Read, ServiceError> {
     const MARK: &[u8] = "\u{feff}".as_bytes();
     let mut start = Vec::with_capacity(MARK.len());
@@ -110,7 +110,7 @@ struct Reading<'a> {
     chat: Option<ChatHead>,
     chat_of_messages: Option<Jid>,
     format: Option<(String, Option<u32>)>,
-    /// Why nothing more is read, when that is not the document's fault.
+    /// Why reading stopped, unless the document is at fault.
     stopped: Option<ServiceError>,
 }
 
@@ -119,8 +119,8 @@ impl Reading<'_> {
         message.check(self.now)?;
         let chat = &message.message.chat_id;
         match &self.chat_of_messages {
-            Some(known) if known != chat => {
-                return Err(format!("a message is of {chat}, the ones before of {known}"));
+            Some(earlier) if earlier != chat => {
+                return Err(format!("a message belongs to {chat}, earlier ones to {earlier}"));
             }
             Some(_) => {}
             None => self.chat_of_messages = Some(chat.clone()),
@@ -134,21 +134,21 @@ impl Reading<'_> {
     }
 }
 
-/// What is left of the bytes that the present value may have.
+/// Bytes that the current value may still use.
 struct Meter {
-    left: Cell<usize>,
+    remaining: Cell<usize>,
     most: Cell<usize>,
 }
 
 impl Meter {
-    /// Another value begins; answers how many bytes the one before had.
+    /// Starts a new value and returns the size of the one before.
     fn begin(&self, most: usize) -> usize {
-        self.most.replace(most) - self.left.replace(most)
+        self.most.replace(most) - self.remaining.replace(most)
     }
 }
 
-/// Bounds what one value takes: the parser holds no more than it has read since the last message. It reads byte
-/// by byte, so that this is exact.
+/// Limits the size of a value: the parser buffers no more than it has read since the last message. The parser
+/// reads byte by byte, so the limit is exact.
 struct Metered<R> {
     file: R,
     meter: Rc<Meter>,
@@ -157,11 +157,11 @@ struct Metered<R> {
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(bytes)?;
-        let left = self.meter.left.get().checked_sub(read).ok_or_else(|| {
+        let remaining = self.meter.remaining.get().checked_sub(read).ok_or_else(|| {
             let sentence = format!("one value has more than {} bytes", self.meter.most.get());
             io::Error::new(io::ErrorKind::InvalidData, sentence)
         })?;
-        self.meter.left.set(left);
+        self.meter.remaining.set(remaining);
         Ok(read)
     }
 }

@@ -1,9 +1,9 @@
-//! Taking an exported chat into a device's history: told to nobody, nothing unread, each message once.
+//! Imports an exported chat as history: without events and unread counts, and each message at most once.
 //!
-//! The export is written to a file without a name first, read through once without storing anything, and only
-//! then stored, a batch at a time. So what cannot be read stores nothing; what ends an import later (a full
-//! disk, a shutdown) leaves whole batches, says how many messages they are, and the same import again adds the
-//! rest. Nothing is ever held whole: not the export, not a file in it. Names in archives are only names.
+//! The export is first written to an unnamed file, then read once for validation, and only then stored in
+//! batches. An invalid export thus stores nothing. A later failure (a full disk, a shutdown) leaves whole
+//! batches and reports their number of messages; repeating the import adds the rest. Exports and their files
+//! are streamed, never held whole in memory. File names in archives are never used as paths.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,51 +28,51 @@ mod writer;
 use archive::{Archive, Source};
 use writer::ImportWriter;
 
-/// Imports that may run at once.
+/// Maximum concurrent imports.
 const AT_ONCE: usize = 4;
 
-/// What an export is.
+/// File format of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportFormat {
-    /// What it begins with tells.
+    /// Detected from the first bytes.
     #[default]
     Auto,
     /// The JSON document.
     Json,
-    /// The text format of phones.
+    /// The text format of WhatsApp on phones.
     Text,
-    /// An archive with one of the two in it, and files.
+    /// An archive with one of the two and its files.
     Zip,
 }
 
-/// How an export is taken in.
+/// Options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportRequest {
-    /// What it is.
+    /// The file format.
     pub format: ImportFormat,
-    /// Whose chat a text is.
+    /// The chat of a text.
     pub chat: Option<Jid>,
-    /// Our own name in a text, or our number.
+    /// Our own name or number in a text.
     pub me: Option<String>,
-    /// In whose local time a text is.
+    /// Time zone of a text.
     pub zone: Zone,
-    /// The order of its dates; by the text itself, when absent.
+    /// Order of its dates; detected from the text when absent.
     pub date_order: Option<DateOrder>,
-    /// Who authors of a text are.
+    /// Ids of authors in a text.
     pub authors: Vec<NamedAuthor>,
 }
 
-/// Who an author of a text is.
+/// The id of an author in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedAuthor {
-    /// What the text calls them.
+    /// The author's name in the text.
     pub name: String,
-    /// Who they are.
+    /// The author's id.
     pub id: Jid,
 }
 
-/// Why a text names no author.
+/// A text is not of the form `name=number`.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("an author is given as name=number, such as Anna=+15550100001")]
 pub struct NamedAuthorError;
@@ -90,61 +90,61 @@ impl std::str::FromStr for NamedAuthor {
     }
 }
 
-/// What an import did.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
-    /// Messages that are new.
+    /// New messages.
     pub imported: u64,
-    /// Messages that were there, or had been removed here.
+    /// Messages that the device already has or has removed.
     pub skipped: u64,
-    /// Lines of the system, which are no messages.
+    /// System lines, which are not imported.
     pub system_lines: u64,
     /// The chat.
     pub chat_id: Jid,
-    /// Files.
+    /// Counts of the imported files.
     pub media: ImportedMedia,
-    /// Who the authors of a text were taken for.
+    /// The ids that were used for the authors of a text.
     pub authors: Vec<ImportedAuthor>,
 }
 
-/// What became of the files of an import.
+/// Counts of an import's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedMedia {
-    /// Messages that have their file.
+    /// Messages with their file attached.
     pub attached: u64,
-    /// Messages whose file the export does not have.
+    /// Messages whose file is not in the export.
     pub missing: u64,
-    /// Messages whose file is too large or not what it should be.
+    /// Messages whose file is too large or of the wrong type.
     pub refused: u64,
 }
 
-/// Who an author of a text was taken for.
+/// The id that was used for an author of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedAuthor {
-    /// What the text calls them.
+    /// The author's name in the text.
     pub name: String,
-    /// Who that is; nobody's real id when `known` is false.
+    /// The author's id; a placeholder when `known` is false.
     pub id: Option<Jid>,
-    /// Whether that is our account.
+    /// Whether the author is our account.
     pub is_me: bool,
-    /// Whether the id is theirs, or stands for it.
+    /// Whether the id is real, not a placeholder.
     pub known: bool,
 }
 
-/// How many imports run.
+/// Number of running imports.
 #[derive(Default)]
 pub(in crate::service) struct Imports(AtomicUsize);
 
-/// An import's place among those that may run.
+/// A permit to run an import.
 struct ImportPermit<'a>(&'a AtomicUsize);
 
 impl Imports {
     fn begin(&self) -> Result<ImportPermit<'_>, ServiceError> {
         let turn = ImportPermit(&self.0);
-        // The turn is given back when it is dropped, refused or not.
+        // Dropping the permit releases the slot, also when the import is refused.
         if self.0.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
             return Err(ServiceError::TooManyImports(AT_ONCE));
         }
@@ -159,7 +159,7 @@ impl Drop for ImportPermit<'_> {
 }
 
 impl History {
-    /// Takes an exported chat into a device's history.
+    /// Imports an exported chat into a device's history.
     ///
     /// # Errors
     /// When there is no such device, the export cannot be read or is too large, or the store fails.
@@ -187,12 +187,12 @@ impl History {
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
         }?;
         self.messaging.chat_changed(device, &report.chat_id);
-        tracing::info!(%device, imported = report.imported, skipped = report.skipped, "a chat was imported");
+        tracing::info!(%device, imported = report.imported, skipped = report.skipped, "chat imported");
         Ok(report)
     }
 }
 
-/// Where the chat itself is.
+/// Where in the upload the chat is.
 enum Found {
     Document(Source),
     Text(Source),
@@ -207,12 +207,12 @@ fn open(
     if start.is_empty() {
         return Err(refused("the request body is empty: send the export as the body"));
     }
-    let looks = match () {
+    let detected = match () {
         () if start.starts_with(b"PK") => ImportFormat::Zip,
         () if first_letter(&start) == Some(b'{') => ImportFormat::Json,
         () => ImportFormat::Text,
     };
-    let format = if format == ImportFormat::Auto { looks } else { format };
+    let format = if format == ImportFormat::Auto { detected } else { format };
     match format {
         ImportFormat::Zip => {
             let archive = Archive::open(file, limits)?;
@@ -235,7 +235,7 @@ fn refused(sentence: impl Into<String>) -> ServiceError {
     ServiceError::BadImport(sentence.into())
 }
 
-/// Runs what reads files off the async threads.
+/// Runs file access off the async threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {

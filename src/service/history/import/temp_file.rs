@@ -1,5 +1,5 @@
-//! An export on its way in: a file without a name, which goes with its last handle, also when the daemon is
-//! killed.
+//! Stores an uploaded export in an unnamed temporary file, which the system removes with its last handle,
+//! also after a crash.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,19 +14,19 @@ use super::{ImportLimits, ServiceError, blocking, refused};
 use crate::engine::ByteStream;
 use crate::store::StoreError;
 
-/// How long the next piece of a body may take.
+/// Maximum wait for the next piece of a request body.
 const STALL: Duration = Duration::from_secs(30);
-/// Bytes from which a format is told.
+/// Bytes that are read to detect the format.
 const START: usize = 64;
 
-/// An export that is on the disk.
+/// An uploaded export on disk.
 #[derive(Clone)]
 pub(super) struct TempUpload {
     file: Arc<File>,
     len: u64,
 }
 
-/// Writes a body to the disk.
+/// Writes a request body to disk.
 pub(super) async fn take_in(
     limits: &ImportLimits,
     mut bytes: ByteStream,
@@ -37,9 +37,9 @@ pub(super) async fn take_in(
     let mut len = 0;
     loop {
         let piece = tokio::time::timeout(STALL, bytes.next()).await;
-        let piece = piece.map_err(|_| refused("the request body stopped before its end"))?;
+        let piece = piece.map_err(|_| refused("the request body stalled before its end"))?;
         let Some(piece) = piece else { break };
-        let piece = piece.map_err(|_| refused("the request body broke off"))?;
+        let piece = piece.map_err(|_| refused("the request body ended early"))?;
         len += piece.len() as u64;
         if len > limits.max_bytes {
             return Err(ServiceError::TooLarge(limits.max_bytes));
@@ -50,9 +50,9 @@ pub(super) async fn take_in(
     Ok(TempUpload { file: Arc::new(file.into_std().await), len })
 }
 
-/// The disk failed.
+/// Logs a disk error and returns the error for the client.
 fn broken(error: &io::Error) -> ServiceError {
-    tracing::warn!(%error, "an import could not be written to the disk");
+    tracing::warn!(%error, "cannot write an import to disk");
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull.into(),
         _ => StoreError::TakenBack.into(),
@@ -60,7 +60,7 @@ fn broken(error: &io::Error) -> ServiceError {
 }
 
 impl TempUpload {
-    /// What it begins with.
+    /// The first bytes of the file.
     pub(super) fn start(&self) -> Result<Vec<u8>, ServiceError> {
         let mut start = Vec::with_capacity(START);
         let read = self.reader().take(START as u64).read_to_end(&mut start);
@@ -68,23 +68,23 @@ impl TempUpload {
         Ok(start)
     }
 
-    /// Reads it from the beginning; any number of readers at once.
+    /// Creates a reader at the beginning; readers are independent of each other.
     pub(super) fn reader(&self) -> TempUploadReader {
-        TempUploadReader { spooled: self.clone(), at: 0, left: u64::MAX }
+        TempUploadReader { spooled: self.clone(), at: 0, remaining: u64::MAX }
     }
 }
 
-/// A reader with a place of its own.
+/// A reader with its own position.
 pub(super) struct TempUploadReader {
     spooled: TempUpload,
     at: u64,
-    left: u64,
+    remaining: u64,
 }
 
 impl TempUploadReader {
-    /// Reads no more than so many bytes, wherever they are.
-    pub(super) fn at_most(self, left: u64) -> Self {
-        Self { left, ..self }
+    /// Limits the number of bytes that can be read, at any position.
+    pub(super) fn at_most(self, remaining: u64) -> Self {
+        Self { remaining, ..self }
     }
 }
 
@@ -92,9 +92,10 @@ impl Read for TempUploadReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.spooled.file.read_at(bytes, self.at)?;
         self.at += read as u64;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the list of files is larger than it should be")
-        })?;
+        self.remaining = self
+            .remaining
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the list of files is too large"))?;
         Ok(read)
     }
 }
@@ -106,7 +107,7 @@ impl Seek for TempUploadReader {
             SeekFrom::End(by) => self.spooled.len.checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
-        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the file"))?;
+        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a negative position"))?;
         Ok(self.at)
     }
 }

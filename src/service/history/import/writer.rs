@@ -1,4 +1,4 @@
-//! Where messages of an import go: batch by batch into the store, their files through the media store.
+//! Stores the messages of an import in batches, and their files through the media store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,30 +21,30 @@ use crate::engine::MediaStoreError;
 use crate::service::History;
 use crate::store::{StoreError, Tx};
 
-/// Messages stored at once.
+/// Messages per batch.
 const BATCH: usize = 200;
-/// Bytes of exports whose messages are stored at once: the store is everybody's.
+/// Maximum bytes of export per batch; a larger write would delay all other writers of the store.
 const BATCH_BYTES: usize = 1 << 20;
-/// Batches that wait to be stored.
+/// Batches buffered for the storing task.
 const WAITING: usize = 2;
-/// Bytes of a file that are passed on at once.
+/// Bytes of a file per piece.
 const CHUNK: usize = 64 * 1024;
 
-/// Hands messages from the thread that reads them to the task that stores them.
+/// Sends messages from the reading thread to the storing task.
 pub(super) struct Batches {
     waiting: Vec<ExportedMessage>,
-    /// What they have in the export.
+    /// Size of the messages in the export.
     bytes: usize,
     out: Option<mpsc::Sender<Vec<ExportedMessage>>>,
 }
 
 impl Batches {
-    /// Goes nowhere: for a first reading, which finds what is wrong.
+    /// Discards the messages: for the first reading, which only validates.
     pub(super) fn trial() -> Self {
         Self { waiting: Vec::new(), bytes: 0, out: None }
     }
 
-    /// Takes a message that has so many bytes in its export; waits while too many are not yet stored.
+    /// Adds a message of the given size in the export; blocks while too many batches are buffered.
     pub(super) fn push(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), ServiceError> {
         if self.out.is_none() {
             return Ok(());
@@ -54,16 +54,16 @@ impl Batches {
         if self.waiting.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Passes on what waits.
+    /// Sends the buffered messages.
     pub(super) fn flush(&mut self) -> Result<(), ServiceError> {
         let Some(out) = &self.out else { return Ok(()) };
         self.bytes = 0;
-        // Whoever stores them has stopped, and says why.
+        // The storing task has stopped and reports the cause.
         out.blocking_send(std::mem::take(&mut self.waiting)).map_err(|_| refused("the import was stopped"))
     }
 }
 
-/// How many of an import's messages were stored.
+/// Counts of stored and skipped messages.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     pub(super) imported: u64,
@@ -71,14 +71,14 @@ pub(super) struct Stored {
     pub(super) media: ImportedMedia,
 }
 
-/// What the archive has of a message's file.
+/// Result of looking up a message's file in the archive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ArchiveFile {
-    /// The message names none.
+    /// The message has no file name.
     Unnamed,
-    /// None of this name.
+    /// The archive has no file of this name.
     Missing,
-    /// Too large, broken, or not what it should be.
+    /// The file is too large, damaged or of the wrong type.
     Refused,
     Given,
 }
@@ -103,12 +103,12 @@ pub(super) struct ImportWriter {
     history: History,
     device: DeviceId,
     archive: Option<Arc<Archive>>,
-    /// Files of the archive that are in the store; `None` for those that were refused.
+    /// Archive files that were stored; `None` for refused ones.
     saved: HashMap<String, Option<StoredMedia>>,
-    /// The chat, and who is in it, until they are stored: with the first messages, so that an import that fails
-    /// leaves no chat without any.
+    /// The chat and its people until they are stored. They are stored with the first messages, so that a
+    /// failed import leaves no empty chat.
     head: Option<(ChatHead, Vec<(Jid, String)>)>,
-    /// Files that were saved for the batch that is not yet stored.
+    /// Files stored for the current batch.
     fresh: Vec<MediaHash>,
     stored: Stored,
 }
@@ -134,7 +134,7 @@ impl ImportWriter {
         &self.device
     }
 
-    /// Makes the chat with what `read` finds, in order, and puts the chat's line right.
+    /// Stores the messages that `read` reads, in order, and updates the chat's last message.
     pub(super) async fn store(
         mut self,
         chat: ChatHead,
@@ -152,11 +152,11 @@ impl ImportWriter {
             while let Some(batch) = batches.recv().await {
                 self.store_batch(batch).await?;
             }
-            // A reader that goes on finds nobody there.
+            // Closes the channel, so that the reader stops.
             drop(batches);
             Ok::<_, ServiceError>(self)
         };
-        // The store's trouble is the cause of the reader's, where both fail.
+        // If both fail, the storing task's error is the cause of the reader's.
         let (read, stored) = futures_util::future::join(reading, storing).await;
         let sink = stored?;
         match read {
@@ -213,7 +213,7 @@ impl ImportWriter {
             Ok(added)
         });
         let added = added.await;
-        // Stored with its messages or not, a file is not held any longer than for them.
+        // Files are reserved until their batch is written, whether or not that succeeds.
         std::mem::take(&mut self.fresh).iter().for_each(|hash| self.history.media.release_reservation(hash));
         for ((is_new, has_file), file) in added?.into_iter().zip(files) {
             self.stored.count(is_new, has_file, file);
@@ -221,7 +221,7 @@ impl ImportWriter {
         Ok(())
     }
 
-    /// Gives a message its file, where the archive has it.
+    /// Attaches a message's file from the archive.
     async fn attach(&mut self, exported: &mut ExportedMessage) -> Result<ArchiveFile, ServiceError> {
         let Some(name) = exported.file.take() else { return Ok(ArchiveFile::Unnamed) };
         let Some(archive) = self.archive.clone().filter(|archive| archive.has(&name)) else {
@@ -239,7 +239,7 @@ impl ImportWriter {
         })
     }
 
-    /// `None` for a file that the media store does not take.
+    /// Returns `None` for a file that the media store refuses.
     async fn save(&self, archive: Arc<Archive>, name: &str) -> Result<Option<StoredMedia>, ServiceError> {
         let (pieces, reader) = mpsc::channel(WAITING);
         let name = name.to_owned();
@@ -251,36 +251,33 @@ impl ImportWriter {
         let (read, saved) = futures_util::future::join(reading, media.save(stream.fuse().boxed())).await;
         match (read, saved) {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
-            // Not as its archive says: the message stays without it.
+            // The file does not match its entry in the archive; the message stays without it.
             (Err(ServiceError::BadImport(_)), Ok(saved)) => {
                 self.history.media.release_reservation(&saved.hash);
                 Ok(None)
             }
             (Err(error), _) if !matches!(error, ServiceError::BadImport(_)) => Err(error),
             (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),
-            // It broke off, or is empty.
+            // The file is truncated or empty.
             (_, Err(MediaStoreError::Incomplete(_))) => Ok(None),
             (Err(error), Ok(_)) => Err(error),
             (_, Err(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a file of an import was not stored"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot store a file of an import");
                 Err(StoreError::TakenBack.into())
             }
         }
     }
 }
 
-/// Gives a message a file of the archive, if it is the one that the document means.
+/// Attaches a file of the archive, if it matches the file that the document describes.
 fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> ArchiveFile {
     match &message.media {
         Some(media) if media.file.hash != file.hash => return ArchiveFile::Refused,
         Some(_) => give(message, file),
         None => {
-            let (told, filename) = told_by_name(name);
+            let (kind_by_name, filename) = told_by_name(name);
             let by_content = || MediaKind::of_mimetype(&file.mimetype);
-            let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
+            let kind = kind_by_name.map_or_else(by_content, |kind| kind.of_told(&file.mimetype));
             let named = filename.filter(|_| kind == MediaKind::Document);
             let filename = named.as_deref().and_then(safe_filename);
             let content = Content::Media(Attachment { kind, file, filename });
@@ -290,7 +287,7 @@ fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> Arch
     ArchiveFile::Given
 }
 
-/// Gives a message the file that it describes. What the file is, its content says, not the export.
+/// Attaches the file that a message describes. The type comes from the content, not from the export.
 fn give(message: &mut Message, file: StoredMedia) {
     let Some(media) = &mut message.media else { return };
     media.kind = media.kind.of_told(&file.mimetype);
@@ -300,7 +297,7 @@ fn give(message: &mut Message, file: StoredMedia) {
     message.kind = media.kind.message_type();
 }
 
-/// A file that this device has already need not be in the archive.
+/// Attaches a file that the device already has, so that the archive need not contain it.
 fn by_hash(tx: &Tx<'_>, device: &DeviceId, message: &mut Message) -> Result<(), StoreError> {
     if message.kind == MessageType::Revoked {
         return Ok(());
@@ -333,9 +330,9 @@ fn pass_on(
                 }
             }
             Err(error) => {
-                let told = refused(format!("a file in the archive cannot be read: {error}"));
+                let refusal = refused(format!("a file in the archive cannot be read: {error}"));
                 let _ = pieces.blocking_send(Err(error));
-                return Err(told);
+                return Err(refusal);
             }
         }
     }
