@@ -141,7 +141,7 @@ impl Messaging {
             let Some(rewritten) = rewritten else {
                 pauses += 1;
                 if pauses > PAUSES {
-                    tracing::warn!(%device, "a chat is still being cleared; the merge resumes at the next start");
+                    tracing::warn!(%device, "a chat is still being cleared; the merge resumes at restart");
                     return Ok(());
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -117,7 +117,7 @@ impl OwnChangeTracker {
         now: Millis,
     ) -> bool {
         self.with(device, now, |changes| {
-            let is_due = |change: &OwnChange| change.step != Step::Echoed && is_echo(&change.change, change);
+            let is_due = |own: &OwnChange| own.step != Step::Echoed && is_echo(&own.change, change);
             let Some(at) = changes.iter().position(is_due) else { return false };
             match changes.get_mut(at) {
                 Some(change) if change.step == Step::Requested => {
@@ -133,7 +133,7 @@ impl OwnChangeTracker {
     /// from the network may then be older than our change.
     pub(in crate::service) fn are_due(&self, device: &DeviceId, group: &Jid, now: Millis) -> bool {
         self.with(device, now, |changes| {
-            changes.iter().any(|change| change.step == Step::Answered && change.change.group == *group)
+            changes.iter().any(|own| own.step == Step::Answered && own.change.group == *group)
         })
     }
 }

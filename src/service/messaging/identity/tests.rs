@@ -77,7 +77,8 @@ fn input() -> impl Strategy<Value = Input> {
         4 => (seen(), any::<bool>(), any::<bool>(), proptest::option::of(seen()))
             .prop_map(|(by, from_me, in_group, mentions)| Input::Message { by, from_me, in_group, mentions }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(message, hidden)| Input::Again { message, hidden }),
-        2 => (any::<usize>(), seen(), 2..4_i64).prop_map(|(message, by, ack)| Input::Receipt { message, by, ack }),
+        2 => (any::<usize>(), seen(), 2..4_i64)
+            .prop_map(|(message, by, ack)| Input::Receipt { message, by, ack }),
         2 => (any::<usize>(), seen(), prop_oneof![Just("👍"), Just("🎉"), Just("")])
             .prop_map(|(message, by, emoji)| Input::Reaction { message, by, emoji }),
         1 => any::<usize>().prop_map(|message| Input::Edit { message }),
