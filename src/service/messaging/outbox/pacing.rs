@@ -74,9 +74,9 @@ impl Pacing {
         let first = self.lock().newest_row == 0;
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
-            let loaded = entry.row <= self.lock().newest_row;
+            let is_loaded = entry.row <= self.lock().newest_row;
             let never_resend = entry.retry_at == Some(NEVER_RESEND);
-            if !loaded && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
+            if !is_loaded && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }
