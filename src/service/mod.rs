@@ -91,7 +91,7 @@ pub struct ServiceParts {
     pub limits: Limits,
     /// The engines of this build.
     pub drivers: Vec<Arc<dyn Driver>>,
-    /// Hashes of API keys and their cache.
+    /// All API keys, held in memory.
     pub keys: access::keys::Keys,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,

@@ -86,8 +86,8 @@ impl Messaging {
     /// Adds, removes, promotes or demotes participants. Returns the result for each of them.
     ///
     /// # Errors
-    /// When there is no such device or group, its engine has no groups, it is not connected, or the network
-    /// refuses the whole request.
+    /// When there is no such device or group, or its engine has no groups. When the device is not connected,
+    /// or the network refuses the whole request.
     pub async fn change_members(
         &self,
         device: &DeviceId,

@@ -93,8 +93,8 @@ impl Messaging {
     /// Accepts a message. The answer is returned after the message is durable.
     ///
     /// # Errors
-    /// When the device does not exist or is not linked, its outbox is full, the idempotency key belongs to
-    /// another request, or the store fails.
+    /// When the device does not exist or is not linked, its outbox is full, or the store fails. When the
+    /// idempotency key belongs to another request.
     pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
         self.check_supported(device, &request.content)?;
         let acceptance = self.acceptance(device);
@@ -342,9 +342,9 @@ impl Acceptance {
             },
         )?;
         if let Some(idempotency) = &request.idempotency {
-            let what =
+            let answer =
                 StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
-            tx.remember(&self.device, &idempotency.key, &what, self.now)?;
+            tx.remember(&self.device, &idempotency.key, &answer, self.now)?;
         }
         let mut message = message.clone();
         MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);

@@ -43,7 +43,7 @@ struct Trip {
     entry: QueuedMessage,
     leaves: Millis,
     ends: Millis,
-    left: bool,
+    has_left: bool,
 }
 
 struct SendLogEntry {
@@ -152,7 +152,7 @@ impl World {
                     let typing = if self.dice.one_in(2) { self.dice.below(8 * SECOND) } else { 0 };
                     let leaves = self.now.plus(typing);
                     let ends = leaves.plus(self.dice.below(3 * SECOND));
-                    self.trips.push(Trip { entry, leaves, ends, left: false });
+                    self.trips.push(Trip { entry, leaves, ends, has_left: false });
                 }
                 NextSend::Held(at, why) => {
                     assert!(self.is_justified(), "held by {why:?} at {:?} without a cause", self.now);
@@ -169,16 +169,16 @@ impl World {
 
     fn advance(&mut self) {
         for mut trip in std::mem::take(&mut self.trips) {
-            if !trip.left && trip.leaves <= self.now {
+            if !trip.has_left && trip.leaves <= self.now {
                 if self.rules.free_at(self.now) > self.now {
                     self.dispatch.release(&trip.entry.chat);
                     self.dispatch.requeue(trip.entry);
                     continue;
                 }
                 self.leave(&trip.entry);
-                trip.left = true;
+                trip.has_left = true;
             }
-            if trip.left && trip.ends <= self.now {
+            if trip.has_left && trip.ends <= self.now {
                 self.answer(trip.entry);
             } else {
                 self.trips.push(trip);
@@ -213,14 +213,14 @@ impl World {
     /// Whether a hold has a reason, by counting: a reached limit, quiet hours, a pause, or no ready message.
     fn is_justified(&self) -> bool {
         let pace = self.rules.pace_at(self.now);
-        let leaving = self.trips.iter().filter(|trip| !trip.left).count();
+        let leaving = self.trips.iter().filter(|trip| !trip.has_left).count();
         let within = |window: i64| self.log.iter().filter(|l| self.now.since(l.at) < window).count();
         let full = |limit: u32, window| limit > 0 && within(window) + leaving >= limit as usize;
         let pausing = pace.max_delay > 0
             && (leaving > 0
                 || self.log.last().is_some_and(|l| self.now.since(l.at) < i64::from(pace.max_delay)));
         let opened = |d: &&SentRecord| d.opened.is_some() && self.now.since(d.at) < DAY;
-        let opening = self.trips.iter().filter(|t| !t.left && self.is_new(&t.entry.chat)).count();
+        let opening = self.trips.iter().filter(|t| !t.has_left && self.is_new(&t.entry.chat)).count();
         let no_more_chats = pace.new_chats_per_day > 0
             && self.departures.iter().filter(opened).count() + opening >= pace.new_chats_per_day as usize;
         full(pace.burst_limit, 10 * SECOND)
@@ -250,7 +250,7 @@ impl World {
         arrivals.sort_unstable_by(|a, b| b.cmp(a));
         for _ in 0..200_000 {
             let wake = self.fill();
-            let moves = self.trips.iter().map(|trip| if trip.left { trip.ends } else { trip.leaves });
+            let moves = self.trips.iter().map(|trip| if trip.has_left { trip.ends } else { trip.leaves });
             // Warm-up limits rise without a notification, so check again after an hour at most.
             let check = wake.map(|at| at.min(self.now.plus(HOUR)));
             let next = moves.chain(check).chain(arrivals.last().map(|(at, _)| *at)).min();
@@ -271,9 +271,9 @@ impl World {
     /// Checks all sends against the rules by counting.
     fn check(&self) {
         let mut firsts: HashMap<&Jid, Millis> = HashMap::new();
-        for (i, left) in self.log.iter().enumerate() {
-            let pace = self.rules.pace_at(left.at);
-            let within = |window: i64| self.log[..=i].iter().filter(|l| left.at.since(l.at) < window).count();
+        for (i, sent) in self.log.iter().enumerate() {
+            let pace = self.rules.pace_at(sent.at);
+            let within = |window: i64| self.log[..=i].iter().filter(|l| sent.at.since(l.at) < window).count();
             for (limit, window) in [
                 (pace.burst_limit, 10 * SECOND),
                 (pace.messages_per_minute, MINUTE),
@@ -281,15 +281,15 @@ impl World {
             ] {
                 assert!(limit == 0 || within(window) <= limit as usize, "{limit} in {window} ms exceeded");
             }
-            let pause = i.checked_sub(1).map(|before| left.at.since(self.log[before].at));
+            let pause = i.checked_sub(1).map(|before| sent.at.since(self.log[before].at));
             assert!(pause.is_none_or(|pause| pause >= i64::from(pace.min_delay)), "paused {pause:?} ms");
             let quiet = self.rules.quiet_hours.as_ref();
-            assert!(quiet.is_none_or(|hours| hours.free_at(left.at) == left.at), "left in quiet hours");
-            let wrote_before = self.wrote.get(&left.chat).is_some_and(|at| *at <= left.at);
+            assert!(quiet.is_none_or(|hours| hours.free_at(sent.at) == sent.at), "left in quiet hours");
+            let wrote_before = self.wrote.get(&sent.chat).is_some_and(|at| *at <= sent.at);
             if !wrote_before {
-                firsts.entry(&left.chat).or_insert(left.at);
+                firsts.entry(&sent.chat).or_insert(sent.at);
             }
-            let opened = firsts.values().filter(|at| left.at.since(**at) < DAY).count();
+            let opened = firsts.values().filter(|at| sent.at.since(**at) < DAY).count();
             assert!(
                 pace.new_chats_per_day == 0 || opened <= pace.new_chats_per_day as usize,
                 "{opened} chats"
@@ -301,12 +301,12 @@ impl World {
     fn check_order(&self) {
         let mut seen = HashSet::new();
         let mut last: HashMap<&Jid, i64> = HashMap::new();
-        for left in self.log.iter().filter(|left| seen.insert(left.row)) {
-            let entry = &self.accepted[usize::try_from(left.row).unwrap() - 1];
-            assert!(left.at >= entry.due, "left before it was due");
+        for sent in self.log.iter().filter(|sent| seen.insert(sent.row)) {
+            let entry = &self.accepted[usize::try_from(sent.row).unwrap() - 1];
+            assert!(sent.at >= entry.due, "left before it was due");
             if entry.due == Millis(0) {
-                let before = last.insert(&left.chat, left.row);
-                assert!(before.is_none_or(|before| before < left.row), "{before:?} before {}", left.row);
+                let before = last.insert(&sent.chat, sent.row);
+                assert!(before.is_none_or(|before| before < sent.row), "{before:?} before {}", sent.row);
             }
         }
         assert_eq!(seen.len(), self.accepted.len(), "each left at least once");

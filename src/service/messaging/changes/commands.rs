@@ -34,8 +34,8 @@ impl Messaging {
     /// Reacts to a message; an empty emoji removes the reaction.
     ///
     /// # Errors
-    /// When there is no such message, the network does not have it, the device is not connected, its engine
-    /// does not support reactions, or the network refuses.
+    /// When there is no such message, or the network does not have it. When the device is not connected, its
+    /// engine does not support reactions, or the network refuses.
     pub async fn react(
         &self,
         device: &DeviceId,
@@ -48,7 +48,7 @@ impl Messaging {
         self.supports(device, |c| c.react)?;
         let id = &self.permanent(device, id).await?;
         let _turn = self.message_locks.take(device, id).await;
-        self.at_the_network(device, id).await?;
+        self.network_message(device, id).await?;
         let from = self.own_jid(device).await?;
         let (emoji, at) = (emoji.to_owned(), self.clock.now());
         self.send_change(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
@@ -68,7 +68,7 @@ impl Messaging {
         self.supports(device, |c| c.polls)?;
         let id = &self.permanent(device, id).await?;
         let _turn = self.message_locks.take(device, id).await;
-        let message = self.at_the_network(device, id).await?;
+        let message = self.network_message(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
         if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
             return Err(ServiceError::invalid(
@@ -91,8 +91,8 @@ impl Messaging {
     /// Changes the text of a message that this account wrote, or the caption of its file.
     ///
     /// # Errors
-    /// When there is no such message, another person wrote it, it has no text, it is being sent, the device
-    /// is not connected, its engine does not support edits, or the network refuses.
+    /// When there is no such message, another person wrote it, it has no text, or it is being sent. When the
+    /// device is not connected, its engine does not support edits, or the network refuses.
     pub async fn edit(
         &self,
         device: &DeviceId,
@@ -109,12 +109,12 @@ impl Messaging {
         if message.kind != MessageType::Chat && !message.has_media {
             return Err(impossible("not_editable", "only texts and captions can be edited"));
         }
-        self.of_this_account(device, &message).await?;
+        self.check_account(device, &message).await?;
         let at = self.edit_timestamp(device, id).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
+        if self.change_queued(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
-        self.at_the_network(device, id).await?;
+        self.network_message(device, id).await?;
         self.send_change(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
         self.change(device, id, MessageUpdate::Edit { body, at }).await
     }
@@ -122,8 +122,8 @@ impl Messaging {
     /// Revokes a message for everyone. A message still waiting in the outbox is not sent.
     ///
     /// # Errors
-    /// When there is no such message, this account may not revoke it, it is being sent, the device is not
-    /// connected, its engine does not support revocation, or the network refuses.
+    /// When there is no such message, this account may not revoke it, or it is being sent. When the device is
+    /// not connected, its engine does not support revocation, or the network refuses.
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
         let id = &self.permanent(device, id).await?;
@@ -138,11 +138,11 @@ impl Messaging {
                 "only messages of this account can be taken back for everyone",
             ));
         }
-        self.of_this_account(device, &message).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Revoke).await? {
+        self.check_account(device, &message).await?;
+        if self.change_queued(device, id, MessageUpdate::Revoke).await? {
             return Ok(());
         }
-        self.at_the_network(device, id).await?;
+        self.network_message(device, id).await?;
         self.send_change(device, MessageChange::Revoke { id: id.clone() }).await?;
         self.change(device, id, MessageUpdate::Revoke).await.map(drop)
     }
@@ -154,7 +154,7 @@ impl Messaging {
     /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         let id = &self.permanent(device, id).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Hide).await? {
+        if self.change_queued(device, id, MessageUpdate::Hide).await? {
             return Ok(());
         }
         self.store_change(device, id, MessageUpdate::Hide).await?;
@@ -179,8 +179,8 @@ impl Messaging {
         Ok(last.map_or(now, |last| now.max(last.plus(1))))
     }
 
-    fn supports(&self, device: &DeviceId, what: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {
-        if what(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
+    fn supports(&self, device: &DeviceId, capability: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {
+        if capability(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
     }
 
     async fn own_jid(&self, device: &DeviceId) -> Result<Jid, ServiceError> {
@@ -191,7 +191,7 @@ impl Messaging {
     }
 
     /// Refuses to change a message of another account that was linked to this device earlier.
-    async fn of_this_account(&self, device: &DeviceId, message: &Message) -> Result<(), ServiceError> {
+    async fn check_account(&self, device: &DeviceId, message: &Message) -> Result<(), ServiceError> {
         if !message.from_me || message.from.kind() != JidKind::Person {
             return Ok(());
         }
@@ -205,7 +205,7 @@ impl Messaging {
     }
 
     /// Returns the message if the network has it: only then can it be reacted to, or changed for others.
-    async fn at_the_network(&self, device: &DeviceId, id: &MessageId) -> Result<Message, ServiceError> {
+    async fn network_message(&self, device: &DeviceId, id: &MessageId) -> Result<Message, ServiceError> {
         let message = self.message(device, id).await?.message;
         match (message.kind, message.ack) {
             (MessageType::Revoked, _) => Err(impossible("message_revoked", "this message was taken back")),
@@ -270,26 +270,26 @@ impl Messaging {
     }
 
     /// Changes a message that waits in the outbox. `false` when it is no longer in the outbox.
-    async fn change_while_it_waits(
+    async fn change_queued(
         &self,
         device: &DeviceId,
         id: &MessageId,
         change: MessageUpdate,
     ) -> Result<bool, ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
-        let taken = !matches!(change, MessageUpdate::Edit { .. });
+        let cancels = !matches!(change, MessageUpdate::Edit { .. });
         let applied: Option<(Jid, Applied)> = self
             .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
-                let row = match way(tx.outbox_row_of(found.pk)?) {
+                let row = match delivery_stage(tx.outbox_row_of(found.pk)?) {
                     DeliveryStage::Waits(row) => row,
                     DeliveryStage::Leaving if !matches!(change, MessageUpdate::Hide) => {
-                        return Err(under_way());
+                        return Err(being_sent());
                     }
                     DeliveryStage::Leaving | DeliveryStage::Over => return Ok(None),
                 };
-                if taken {
+                if cancels {
                     store_given_up(tx, &of, &row, &taken_back(), now)?;
                 }
                 let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
@@ -297,7 +297,7 @@ impl Messaging {
             })
             .await?;
         let Some((chat, applied)) = applied else { return Ok(false) };
-        if taken {
+        if cancels {
             self.forget_cancelled(device);
         }
         self.after(device, &chat, applied);
@@ -305,7 +305,7 @@ impl Messaging {
     }
 }
 
-fn way(row: Option<OutboxRow>) -> DeliveryStage {
+fn delivery_stage(row: Option<OutboxRow>) -> DeliveryStage {
     match row {
         None => DeliveryStage::Over,
         // The sender marks the row first and reads the text after that, so the text may still change.
@@ -314,7 +314,7 @@ fn way(row: Option<OutboxRow>) -> DeliveryStage {
     }
 }
 
-fn under_way() -> ServiceError {
+fn being_sent() -> ServiceError {
     ServiceError::WrongState("this message is being sent; try again in a moment".to_owned())
 }
 

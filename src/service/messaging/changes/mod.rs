@@ -1,8 +1,8 @@
 //! Changes to stored messages: reactions, votes, edits, stars, removals and revocations.
 //!
-//! Only [`apply`] and [`Messaging::ingest_change`] write a change and its event. Both clients
-//! ([`commands`]) and the network make changes. A change that is already in effect changes nothing and
-//! emits no event, so every change may be repeated.
+//! Clients ([`commands`]), the network ([`Messaging::ingest_change`]) and early changes ([`orphans`]) share
+//! one function that writes a change. A change that is already in effect changes nothing and emits no event,
+//! so every change may be repeated.
 
 use serde::{Deserialize, Serialize};
 

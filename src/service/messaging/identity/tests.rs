@@ -162,10 +162,10 @@ impl World<'_> {
     }
 
     /// The id by which a network may refer to a message's person now.
-    fn spelling(&self, sent: &Sent, wanted: bool) -> Seen {
+    fn spelling(&self, sent: &Sent, hidden: bool) -> Seen {
         let first =
             sent.incoming.chat == jid((sent.person, true)) || sent.incoming.from == jid((sent.person, true));
-        (sent.person, if self.merged[usize::from(sent.person)] { wanted } else { first })
+        (sent.person, if self.merged[usize::from(sent.person)] { hidden } else { first })
     }
 
     fn message(

@@ -64,9 +64,9 @@ impl Pacing {
     /// Loads new messages and the device's settings from the store. A message that was being sent when the
     /// daemon ended is loaded only if it may be resent.
     pub(in crate::service) async fn load(&self, resend_unknown: bool) -> Result<OutboxLimits, ServiceError> {
-        let taken = self.live.liveness.was_taken();
-        let loaded = self.read(taken).await;
-        if taken && loaded.is_err() {
+        let removed = self.live.liveness.was_taken();
+        let loaded = self.read(removed).await;
+        if removed && loaded.is_err() {
             self.live.liveness.set_taken();
         }
         let (rows, limits) = loaded?;
@@ -86,9 +86,9 @@ impl Pacing {
         self.refresh_strangers().await?;
         let new_chats = self.new_chats(&entries, &limits.rules, !history_loaded).await?;
         let mut state = self.lock();
-        if taken {
-            let there: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
-            state.dispatch.keep(|row| there.contains(&row));
+        if removed {
+            let existing: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
+            state.dispatch.keep(|row| existing.contains(&row));
             // Two chats may have been merged since the last load.
             state.dispatch.recompute_group(rows.iter().map(|(entry, _)| entry));
         }
@@ -223,7 +223,7 @@ impl Pacing {
 
     /// A slot for the message that was just chosen.
     pub(in crate::service) fn slot(self: &Arc<Self>, chat: &Jid) -> Slot {
-        Slot { pacing: self.clone(), chat: chat.clone(), left: AtomicBool::new(false) }
+        Slot { pacing: self.clone(), chat: chat.clone(), sent: AtomicBool::new(false) }
     }
 }
 
@@ -238,7 +238,7 @@ impl Drop for Pacing {
 pub(in crate::service) struct Slot {
     pacing: Arc<Pacing>,
     chat: Jid,
-    left: AtomicBool,
+    sent: AtomicBool,
 }
 
 impl Slot {
@@ -250,7 +250,7 @@ impl Slot {
 
     /// Records that the bytes leave now.
     pub(in crate::service) fn leave(&self, record: SentRecord) {
-        self.left.store(true, Ordering::Release);
+        self.sent.store(true, Ordering::Release);
         let departure = SentRecord { at: self.pacing.messaging.clock.now(), ..record };
         let unit = self.pacing.messaging.random.unit();
         {
@@ -263,7 +263,7 @@ impl Slot {
 
     /// Whether the bytes may have left.
     pub(in crate::service) fn has_left(&self) -> bool {
-        self.left.load(Ordering::Acquire)
+        self.sent.load(Ordering::Acquire)
     }
 
     /// Records the network's answer to a message that left at `since`.
