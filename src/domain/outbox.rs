@@ -1,9 +1,7 @@
-//! Which message goes out next, and when.
+//! Decides which message is sent next, and when.
 //!
-//! [`Queue`] is the order: first in, first out within a chat, the highest priority first among chats, at
-//! most one message of a chat under way. [`Pacer`] is the pace, [`Rules`] what it keeps to, and [`Dispatch`]
-//! puts order and pace together. All are mirrors in memory of what the store holds, and pure: the same
-//! calls give the same answers.
+//! [`Queue`] keeps the order, [`Pacer`] the pace by the [`Rules`], and [`Dispatcher`] combines both. All of
+//! them mirror the store in memory and are pure: the same calls give the same results.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,21 +21,21 @@ pub use quiet_hours::{InvalidQuietHours, QuietHours, TimeOfDay, Zone};
 pub use rules::Rules;
 pub use warmup::{Phase, Warmup};
 
-/// How urgent a message is among those of other chats.
+/// The priority of a message among those of other chats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// After everything else.
+    /// Sent after all other priorities.
     Low,
     /// The default.
     #[default]
     Normal,
-    /// Before everything else.
+    /// Sent before all other priorities.
     High,
 }
 
 impl Priority {
-    /// As a number for the store; higher is more urgent.
+    /// The number for the store; a higher number is sent earlier.
     #[must_use]
     pub fn rank(self) -> i64 {
         match self {
@@ -47,7 +45,7 @@ impl Priority {
         }
     }
 
-    /// From the store's number.
+    /// The priority for a number from the store.
     #[must_use]
     pub fn of_rank(rank: i64) -> Self {
         match rank {

@@ -1,5 +1,6 @@
-//! The services: every use case that a surface can call, and the tasks that run by themselves.
-//! [`Services`] bundles them; each service is a struct with the fields it uses and one file per use case.
+//! The services: every use case that a surface can call, and the background tasks.
+//!
+//! [`Services`] bundles them. Each service is a struct with the fields it uses and one file per use case.
 
 use std::sync::Arc;
 
@@ -74,27 +75,27 @@ pub use crate::domain::webhook::{DeadLetter, WebhookAttempt};
 pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
 
-/// What [`Services`] are made of; the composition root fills it.
+/// The dependencies of [`Services`], filled by the composition root.
 pub struct ServiceParts {
-    /// The store.
+    /// The database of this daemon.
     pub store: Store,
-    /// The clock.
+    /// The clock; tests replace it.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The source of random numbers; tests replace it.
     pub random: Arc<dyn Random>,
-    /// Where tasks run.
+    /// The registry of background tasks.
     pub tasks: Tasks,
-    /// Metrics.
+    /// The metrics of this process.
     pub metrics: Metrics,
     /// Limits and delays.
     pub limits: Limits,
     /// The engines of this build.
     pub drivers: Vec<Arc<dyn Driver>>,
-    /// API keys.
+    /// All API keys, held in memory.
     pub keys: access::keys::Keys,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
-    /// The media store.
+    /// The storage of media files.
     pub media: Files,
     /// Fetches media that a client names by its URL.
     pub http: GuardedClient,
@@ -106,24 +107,24 @@ pub struct ServiceParts {
     pub notify: NotifyParts,
 }
 
-/// All services, as surfaces hold them. A clone is a reference count per service.
+/// All services, for the surfaces. A clone costs one reference count per service.
 #[derive(Clone)]
 pub struct Services {
-    /// Which devices exist.
+    /// Existing devices, their sessions and engines.
     pub registry: Arc<Registry>,
     /// Event logs.
     pub logs: Arc<Logs>,
     /// API keys and access tokens.
     pub access: Arc<Access>,
-    /// Media.
+    /// Upload, download and storage of media.
     pub media: Arc<MediaService>,
     /// Messages, chats, contacts and groups.
     pub messaging: Arc<Messaging>,
-    /// Webhooks.
+    /// Webhook endpoints and their deliveries.
     pub webhooks: Arc<Webhooks>,
-    /// Notifications.
+    /// Rules, subscriptions and delivery of notifications.
     pub notify: Arc<Notifications>,
-    /// Devices.
+    /// Devices and their life cycle.
     pub fleet: Arc<Fleet>,
     /// Export and import.
     pub history: Arc<History>,
@@ -249,7 +250,7 @@ impl Services {
         }
     }
 
-    /// Starts every device that was running, and the background tasks.
+    /// Starts all devices that were running before, and the background tasks.
     ///
     /// # Errors
     /// When the store fails.
@@ -267,7 +268,7 @@ impl Services {
         Ok(())
     }
 
-    /// The clock.
+    /// The clock of all services.
     #[must_use]
     pub fn clock(&self) -> &dyn Clock {
         &*self.clock
@@ -279,13 +280,13 @@ impl Services {
         self.clock.now()
     }
 
-    /// Where tasks run.
+    /// The registry of background tasks.
     #[must_use]
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
 
-    /// Metrics.
+    /// The metrics of this process.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

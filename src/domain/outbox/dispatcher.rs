@@ -1,4 +1,6 @@
-//! Order and pace together: what a device sends next.
+//! Combines order and pace: chooses the next message of a device.
+//!
+//! A chosen message counts towards every limit until it is sent or released.
 
 use std::collections::HashSet;
 
@@ -6,16 +8,15 @@ use super::{HeldBy, Next, Pace, Pacer, Queue, QueuedMessage, Rules, SendPermissi
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 
-/// What to do next.
+/// The next step of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextSend {
-    /// Send this one. It is on its way out until [`Dispatch::left`] or [`Dispatch::release`], and its chat is
-    /// under way until [`Dispatch::done`], [`Dispatch::retry`] or [`Dispatch::put_back`].
+    /// Send this message. It is leaving until [`Dispatcher::record_sent`] or [`Dispatcher::release`]. Its
+    /// chat is busy until [`Dispatcher::done`], [`Dispatcher::retry`] or [`Dispatcher::requeue`].
     Send(QueuedMessage),
-    /// Something waits, and is held back until this moment, or, without one, until something under way
-    /// moves on.
+    /// Messages are held until this moment or, without one, until a message in flight leaves or is released.
     Held(Option<Millis>, HeldBy),
-    /// Nothing waits, or all that waits belongs to chats under way.
+    /// No messages are queued, or all of them are for chats with a message in flight.
     Idle,
 }
 
@@ -24,12 +25,12 @@ pub enum NextSend {
 pub struct Dispatcher {
     queue: Queue,
     pacer: Pacer,
-    /// Chats in the queue that have no earlier message, while there is a limit on these.
+    /// Queued chats without an earlier message, while there is a limit on new chats.
     strangers: HashSet<Jid>,
 }
 
 impl Dispatcher {
-    /// Puts a message in; `new_chat`: its chat has no earlier message in either direction.
+    /// Queues a message; `new_chat`: its chat has no earlier message in either direction.
     pub fn push(&mut self, entry: QueuedMessage, new_chat: bool) {
         if new_chat && !self.pacer.has_opened(&entry.chat) {
             self.strangers.insert(entry.chat.clone());
@@ -37,40 +38,40 @@ impl Dispatcher {
         self.queue.push(entry);
     }
 
-    /// What is in the queue.
+    /// The queued messages, in order.
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// Chats that wait to be opened.
+    /// New chats with queued messages.
     #[must_use]
     pub fn strangers(&self) -> &HashSet<Jid> {
         &self.strangers
     }
 
-    /// Which of the chats that are in the queue have no earlier message, as now known.
+    /// Replaces the set of queued chats without an earlier message.
     pub fn set_strangers(&mut self, chats: impl IntoIterator<Item = Jid>) {
         let pacer = &self.pacer;
         self.strangers = chats.into_iter().filter(|chat| !pacer.has_opened(chat)).collect();
     }
 
-    /// Forgets what waits and is not among these rows.
-    pub fn keep(&mut self, there: impl Fn(i64) -> bool) {
-        self.queue.keep(there);
+    /// Drops the queued messages that are not among these rows.
+    pub fn keep(&mut self, exists: impl Fn(i64) -> bool) {
+        self.queue.keep(exists);
         let queue = &self.queue;
         self.strangers.retain(|chat| queue.has(chat));
     }
 
-    /// See [`Queue::regroup`].
+    /// See [`Queue::recompute_group`].
     pub fn recompute_group<'a>(&mut self, entries: impl Iterator<Item = &'a QueuedMessage>) {
         self.queue.recompute_group(entries);
         let queue = &self.queue;
         self.strangers.retain(|chat| queue.has(chat));
     }
 
-    /// Learns what left before; see [`Pacer::learn`].
-    pub fn learn(&mut self, past: Vec<SentRecord>, pace: Pace, unit: f64) {
+    /// Loads earlier sends; see [`Pacer::restore`].
+    pub fn restore(&mut self, past: Vec<SentRecord>, pace: Pace, unit: f64) {
         self.pacer.restore(past, pace, unit);
     }
 
@@ -79,7 +80,7 @@ impl Dispatcher {
         let Some((ready_at, not_ready)) = self.queue.ready_at() else { return NextSend::Idle };
         match self.pacer.gate(rules, now) {
             SendPermission::Open => {}
-            // Told is what holds it back for longest.
+            // Report the reason that holds the queue for longest.
             SendPermission::Until(at, _) if ready_at > at => {
                 return NextSend::Held(Some(ready_at), not_ready);
             }
@@ -102,7 +103,7 @@ impl Dispatcher {
                 NextSend::Send(entry)
             }
             (Next::At(at, why), Some((limit, limited))) if !self.strangers.is_empty() => {
-                // Whichever comes first; the limit is the more telling reason.
+                // Use the earlier moment, but report the limit as the reason.
                 NextSend::Held(Some(limit.map_or(at, |until| until.min(at))), limited.max(why))
             }
             (Next::At(at, why), _) => NextSend::Held(Some(at), why),
@@ -111,13 +112,13 @@ impl Dispatcher {
         }
     }
 
-    /// A message on its way out has left; `unit` (0 … 1) chooses the pause after it.
+    /// Records that a chosen message left; `unit` (0 … 1) determines the pause after it.
     pub fn record_sent(&mut self, rules: &Rules, chat: &Jid, departure: SentRecord, unit: f64) {
         self.strangers.remove(chat);
         self.pacer.record_sent(rules, departure, chat, unit);
     }
 
-    /// A message on its way out does not leave after all.
+    /// Releases a chosen message that was not sent.
     pub fn release(&mut self, chat: &Jid) {
         if self.pacer.release(chat) {
             self.strangers.insert(chat.clone());
@@ -137,7 +138,7 @@ impl Dispatcher {
         self.queue.retry(entry);
     }
 
-    /// See [`Queue::put_back`].
+    /// See [`Queue::requeue`].
     pub fn requeue(&mut self, entry: QueuedMessage) {
         self.queue.requeue(entry);
     }

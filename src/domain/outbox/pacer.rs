@@ -1,8 +1,7 @@
 //! The pace: when the next message may leave.
 //!
-//! What counts is when messages leave, and not when they were chosen: one that is still on its way out
-//! (the device shows that it is typing, or the store is slow) takes its place in every window, so that no
-//! limit is exceeded however long that takes.
+//! Windows count the moment when a message leaves, not when it was chosen. A message that is still leaving
+//! (the device shows typing, or the store is slow) counts in every window, so no limit is ever exceeded.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,21 +11,21 @@ use super::Rules;
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 
-/// How fast a device may send. Zero means no limit. Times in milliseconds.
+/// The limits of a device's sending rate. Zero means no limit. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pace {
-    /// The shortest pause between two messages.
+    /// The minimum pause between two messages.
     pub min_delay: u32,
-    /// The longest pause that chance may choose.
+    /// The maximum of the random pause between two messages.
     pub max_delay: u32,
-    /// At most so many in any 60 seconds.
+    /// Maximum number of messages in any 60 seconds.
     pub messages_per_minute: u32,
-    /// At most so many in any 10 seconds.
+    /// Maximum number of messages in any 10 seconds.
     pub burst_limit: u32,
-    /// At most so many in any 24 hours.
+    /// Maximum number of messages in any 24 hours.
     pub messages_per_day: u32,
-    /// At most so many chats in any 24 hours that have no earlier message in either direction.
+    /// Maximum number of chats without an earlier message that are opened in any 24 hours.
     pub new_chats_per_day: u32,
 }
 
@@ -36,24 +35,24 @@ pub struct Pace {
 pub enum HeldBy {
     /// It is scheduled for later.
     Schedule,
-    /// A failed try waits to be repeated.
+    /// An earlier attempt failed and its retry is not due.
     Retry,
     /// The pause after the last message.
     Delay,
-    /// `burstLimit`.
+    /// The limit `burstLimit` is reached.
     BurstLimit,
-    /// `messagesPerMinute`.
+    /// The limit `messagesPerMinute` is reached.
     MessagesPerMinute,
-    /// `messagesPerDay`.
+    /// The limit `messagesPerDay` is reached.
     MessagesPerDay,
-    /// `newChatsPerDay`.
+    /// The limit `newChatsPerDay` is reached.
     NewChatsPerDay,
-    /// Quiet hours.
+    /// The device is in quiet hours.
     QuietHours,
 }
 
 impl HeldBy {
-    /// As a stable word.
+    /// The stable code for clients.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -69,38 +68,38 @@ impl HeldBy {
     }
 }
 
-/// Whether a message may leave.
+/// Whether a message may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendPermission {
-    /// It may.
+    /// It may be sent now.
     Open,
     /// Not before this moment.
     Until(Millis, HeldBy),
-    /// Not before one that is on its way out has left.
+    /// Not before a message that is leaving has sent.
     AfterThose(HeldBy),
 }
 
 /// A message that was handed to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentRecord {
-    /// When.
+    /// The moment when its bytes sent.
     pub at: Millis,
-    /// The chat, where it had no earlier message.
+    /// The chat, if it had no earlier message.
     pub opened: Option<Jid>,
 }
 
-/// Keeps a device's pace.
+/// Enforces the pace of a device.
 #[derive(Debug, Default)]
 pub struct Pacer {
-    /// When messages left, oldest first, as far back as any limit looks.
-    left: VecDeque<Millis>,
-    /// The new chats among them.
+    /// When messages sent, oldest first, for the longest window of any limit.
+    sent: VecDeque<Millis>,
+    /// The new chats that these messages opened.
     opened: VecDeque<(Millis, Jid)>,
-    /// Messages on their way out.
+    /// The number of chosen messages that have not sent.
     leaving: usize,
-    /// New chats that these go to.
+    /// The new chats that those messages will open.
     opening: BTreeSet<Jid>,
-    /// The end of the pause after the last one.
+    /// The end of the pause after the last message.
     earliest: Option<Millis>,
 }
 
@@ -109,17 +108,17 @@ const BURST_MS: i64 = 10_000;
 pub(super) const DAY_MS: i64 = 86_400_000;
 
 impl Pacer {
-    /// The most that any limit may be, and so the most that needs to be remembered.
+    /// The maximum of every limit, and therefore of the sends kept in memory.
     pub const MOST: u32 = 100_000;
 
-    /// Learns what left as far back as any limit looks, oldest first; `unit` chooses the pause after the last.
-    /// What was seen leaving is among it, and is known better here.
+    /// Loads sends from the store, oldest first, for the longest window; `unit` (0 … 1) determines the pause
+    /// after the last. Sends observed by this pacer are among them, and their observed moments are kept.
     pub fn restore(&mut self, past: Vec<SentRecord>, pace: Pace, unit: f64) {
-        let unseen = past.len().saturating_sub(self.left.len());
-        let seen = std::mem::take(&mut self.left);
-        self.left = past[..unseen].iter().map(|departure| departure.at).chain(seen).collect();
+        let unseen = past.len().saturating_sub(self.sent.len());
+        let seen = std::mem::take(&mut self.sent);
+        self.sent = past[..unseen].iter().map(|departure| departure.at).chain(seen).collect();
         if self.earliest.is_none() {
-            self.earliest = self.left.back().map(|last| last.plus(pause(pace, unit)));
+            self.earliest = self.sent.back().map(|last| last.plus(pause(pace, unit)));
         }
         let opened = past.into_iter().filter_map(|departure| Some((departure.at, departure.opened?)));
         self.opened = opened.collect();
@@ -127,7 +126,7 @@ impl Pacer {
 
     /// Whether a message may begin to leave at `now`.
     pub fn gate(&mut self, rules: &Rules, now: Millis) -> SendPermission {
-        self.heed_clock(rules.pace, now);
+        self.clamp_to_clock(rules.pace, now);
         let pace = rules.pace_at(now);
         if self.leaving > 0 && pace.min_delay.max(pace.max_delay) > 0 {
             return SendPermission::AfterThose(HeldBy::Delay);
@@ -138,7 +137,7 @@ impl Pacer {
             (pace.messages_per_minute, MINUTE_MS, HeldBy::MessagesPerMinute),
             (pace.messages_per_day, DAY_MS, HeldBy::MessagesPerDay),
         ] {
-            match free_at(&self.left, |at| *at, self.leaving, limit, window) {
+            match free_at(&self.sent, |at| *at, self.leaving, limit, window) {
                 Some(Free::AfterThose) => return SendPermission::AfterThose(why),
                 Some(Free::At(at)) if at > now => held = held.max(Some((at, why))),
                 _ => {}
@@ -147,7 +146,7 @@ impl Pacer {
         close(rules, now, held)
     }
 
-    /// Whether a message to a new chat may begin to leave at `now`, as far as the limit on these goes.
+    /// Whether a message to a new chat may leave at `now` under the limit on new chats.
     #[must_use]
     pub fn gate_to_new_chat(&self, rules: &Rules, now: Millis) -> SendPermission {
         let (limit, why) = (rules.pace_at(now).new_chats_per_day, HeldBy::NewChatsPerDay);
@@ -158,46 +157,46 @@ impl Pacer {
         }
     }
 
-    /// Whether a chat was opened of late, or is being opened.
+    /// Whether a chat was opened in the last 24 hours, or is being opened.
     #[must_use]
     pub fn has_opened(&self, chat: &Jid) -> bool {
         self.opening.contains(chat) || self.opened.iter().any(|(_, opened)| opened == chat)
     }
 
-    /// A message is on its way out; with a chat, to this new one.
+    /// Records a chosen message; `opening` is its chat if that is new.
     pub fn pick(&mut self, opening: Option<&Jid>) {
         self.leaving += 1;
         self.opening.extend(opening.cloned());
     }
 
-    /// One that was on its way out left at `now`; `unit` (0 … 1) chooses the pause after it.
+    /// Records that a chosen message sent at `departure.at`; `unit` (0 … 1) determines the pause after it.
     pub fn record_sent(&mut self, rules: &Rules, departure: SentRecord, chat: &Jid, unit: f64) {
         self.release(chat);
         let now = departure.at;
-        self.heed_clock(rules.pace, now);
+        self.clamp_to_clock(rules.pace, now);
         let kept = now.plus(-rules.horizon_ms());
-        while self.left.front().is_some_and(|at| *at <= kept) || self.left.len() >= Self::MOST as usize {
-            self.left.pop_front();
+        while self.sent.front().is_some_and(|at| *at <= kept) || self.sent.len() >= Self::MOST as usize {
+            self.sent.pop_front();
         }
         while self.opened.front().is_some_and(|(at, _)| now.since(*at) >= DAY_MS) {
             self.opened.pop_front();
         }
-        self.left.push_back(now);
+        self.sent.push_back(now);
         self.opened.extend(departure.opened.map(|chat| (now, chat)));
         self.earliest = Some(now.plus(pause(rules.pace, unit)));
     }
 
-    /// One that was on its way out is so no longer. Says whether it would have opened its chat.
+    /// Releases a chosen message. Returns whether it would have opened its chat.
     pub fn release(&mut self, chat: &Jid) -> bool {
         self.leaving = self.leaving.saturating_sub(1);
         self.opening.remove(chat)
     }
 
-    /// When the clock was put back, what left "later" counts as having left now: nobody waits for hours that
-    /// have been before, and no limit is exceeded.
-    fn heed_clock(&mut self, pace: Pace, now: Millis) {
-        if self.left.back().is_some_and(|last| *last > now) {
-            self.left.iter_mut().for_each(|at| *at = (*at).min(now));
+    /// After the clock was set back, later sends count as sent now. So no message waits for hours that have
+    /// passed before, and no limit is exceeded.
+    fn clamp_to_clock(&mut self, pace: Pace, now: Millis) {
+        if self.sent.back().is_some_and(|last| *last > now) {
+            self.sent.iter_mut().for_each(|at| *at = (*at).min(now));
             self.opened.iter_mut().for_each(|(at, _)| *at = (*at).min(now));
         }
         let longest = now.plus(pause(pace, 1.0));
@@ -210,17 +209,17 @@ enum Free {
     AfterThose,
 }
 
-/// When one more fits under a limit: those that left within its window and those on their way out count.
+/// When one more message fits under a limit; sends within the window and leaving messages count.
 fn free_at<T>(
-    left: &VecDeque<T>,
+    sent: &VecDeque<T>,
     at: impl Fn(&T) -> Millis,
     leaving: usize,
     limit: u32,
     window: i64,
 ) -> Option<Free> {
     let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
-    let must_be_past = (left.len() + leaving).checked_sub(limit)?;
-    Some(left.get(must_be_past).map_or(Free::AfterThose, |oldest| Free::At(at(oldest).plus(window))))
+    let must_be_past = (sent.len() + leaving).checked_sub(limit)?;
+    Some(sent.get(must_be_past).map_or(Free::AfterThose, |oldest| Free::At(at(oldest).plus(window))))
 }
 
 fn close(rules: &Rules, now: Millis, held: Option<(Millis, HeldBy)>) -> SendPermission {
@@ -310,9 +309,9 @@ mod tests {
         let rules = Rules { pace: Pace { burst_limit: 3, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 5_010);
-        // Noted in the store a moment before it left.
-        let noted = [1_000, 5_000].map(|at| SentRecord { at: Millis(at), opened: None });
-        pacer.restore(noted.into(), rules.pace, 0.0);
+        // The store's record is a moment earlier than the observed departure.
+        let stored = [1_000, 5_000].map(|at| SentRecord { at: Millis(at), opened: None });
+        pacer.restore(stored.into(), rules.pace, 0.0);
         assert_eq!(pacer.gate(&rules, Millis(6_000)), SendPermission::Open);
         send(&mut pacer, &rules, 6_000);
         assert_eq!(

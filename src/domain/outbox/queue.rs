@@ -1,4 +1,6 @@
-//! The order: first in, first out within a chat; among chats, the most urgent first.
+//! The order of messages: first in, first out within a chat; the highest priority first among chats.
+//!
+//! At most one message of a chat is in flight.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -7,25 +9,25 @@ use super::{HeldBy, Priority};
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 
-/// One message that waits.
+/// One message in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
     /// The outbox row; later rows have higher numbers.
     pub row: i64,
     /// The chat it goes to.
     pub chat: Jid,
-    /// How urgent it is.
+    /// The priority among the first messages of all chats.
     pub priority: Priority,
-    /// Not before this moment.
+    /// The earliest moment to send it; 0 for one that is not scheduled.
     pub due: Millis,
-    /// After a failed try: not before this moment, and nothing else of the chat before it.
+    /// After a failed attempt: the moment of the next one. Until then the chat's other messages wait.
     pub retry_at: Option<Millis>,
 }
 
 #[derive(Debug, Default)]
 struct ChatQueue {
     waiting: BTreeMap<(Millis, i64), Priority>,
-    /// Until when a message that must be tried again holds the chat back, and which.
+    /// The retry that blocks the chat: its moment and its row.
     blocked: Option<(Millis, i64)>,
     under_way: bool,
 }
@@ -40,25 +42,25 @@ impl ChatQueue {
     }
 }
 
-/// What to do next.
+/// The next step of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Send this one; its chat is under way until [`Queue::done`], [`Queue::retry`] or [`Queue::put_back`].
+    /// Send this message; its chat is busy until [`Queue::done`], [`Queue::retry`] or [`Queue::requeue`].
     Send(QueuedMessage),
-    /// Nothing before this moment.
+    /// No message may be sent before this moment.
     At(Millis, HeldBy),
-    /// Nothing waits, or all that waits belongs to chats under way.
+    /// No messages are queued, or all of them are for busy chats.
     Idle,
 }
 
-/// The messages of one device that wait, in order.
+/// The queued messages of one device, in order.
 #[derive(Debug, Default)]
 pub struct Queue {
     lanes: HashMap<Jid, ChatQueue>,
 }
 
 impl Queue {
-    /// Puts a message in. Putting the same row in twice changes nothing.
+    /// Queues a message. Queueing a row again changes nothing.
     pub fn push(&mut self, entry: QueuedMessage) {
         let lane = self.lanes.entry(entry.chat).or_default();
         lane.waiting.insert((entry.due, entry.row), entry.priority);
@@ -67,39 +69,39 @@ impl Queue {
         }
     }
 
-    /// How many messages wait.
+    /// The number of queued messages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.waiting.len()).sum()
     }
 
-    /// Whether nothing waits.
+    /// Whether no message is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lanes.values().all(|lane| lane.waiting.is_empty())
     }
 
-    /// The chats that messages wait for.
+    /// The chats with queued messages.
     pub fn chats(&self) -> impl Iterator<Item = &Jid> {
         self.lanes.iter().filter(|(_, lane)| !lane.waiting.is_empty()).map(|(chat, _)| chat)
     }
 
-    /// Whether anything waits for, or is under way to, this chat.
+    /// Whether a message to this chat is queued or in flight.
     #[must_use]
     pub fn has(&self, chat: &Jid) -> bool {
         self.lanes.contains_key(chat)
     }
 
-    /// Forgets what waits and is not among these rows; a chat is not held back for what is forgotten.
-    pub fn keep(&mut self, there: impl Fn(i64) -> bool) {
+    /// Drops the queued messages that are not among these rows, and the blocks of dropped retries.
+    pub fn keep(&mut self, exists: impl Fn(i64) -> bool) {
         self.lanes.retain(|_, lane| {
-            lane.waiting.retain(|(_, row), _| there(*row));
-            lane.blocked = lane.blocked.filter(|(_, row)| there(*row));
+            lane.waiting.retain(|(_, row), _| exists(*row));
+            lane.blocked = lane.blocked.filter(|(_, row)| exists(*row));
             lane.under_way || !lane.waiting.is_empty()
         });
     }
 
-    /// Puts what waits into the chats that these entries name: chats may become one.
+    /// Moves queued messages to the chats that these entries name, after chats were merged.
     pub fn recompute_group<'a>(&mut self, entries: impl Iterator<Item = &'a QueuedMessage>) {
         let chats: HashMap<i64, &Jid> = entries.map(|entry| (entry.row, &entry.chat)).collect();
         let mut moved = Vec::new();
@@ -118,14 +120,14 @@ impl Queue {
         moved.into_iter().for_each(|entry| self.push(entry));
     }
 
-    /// When the first of those that wait may go out, as far as the queue goes, and why not before. `None` when
-    /// nothing waits, or all that waits belongs to chats under way.
+    /// When the first queued message may be sent, by the order alone, and why not earlier. `None` when no
+    /// messages are queued, or all of them are for busy chats.
     #[must_use]
     pub fn ready_at(&self) -> Option<(Millis, HeldBy)> {
         self.lanes.values().filter(|lane| !lane.under_way).filter_map(ChatQueue::ready_at).min()
     }
 
-    /// Takes the next message that may go out at `now`, to a chat that `may` be sent to.
+    /// Takes the next message that may be sent at `now`, to a chat that `may` allows.
     pub fn next(&mut self, now: Millis, may: impl Fn(&Jid) -> bool) -> Next {
         let mut best: Option<(Priority, (Millis, i64), &Jid)> = None;
         let mut earliest: Option<(Millis, HeldBy)> = None;
@@ -156,7 +158,7 @@ impl Queue {
         Next::Send(QueuedMessage { row: key.1, chat, priority, due: key.0, retry_at: None })
     }
 
-    /// The message of this chat that was under way is out, or given up.
+    /// Marks the chat as free: its message in flight was sent or given up.
     pub fn done(&mut self, chat: &Jid) {
         let Some(lane) = self.lanes.get_mut(chat) else { return };
         lane.under_way = false;
@@ -165,7 +167,7 @@ impl Queue {
         }
     }
 
-    /// The message that was under way must be tried again, at `entry.retry_at`, before any other of its chat.
+    /// Queues the message in flight again, for `entry.retry_at`; it blocks its chat until then.
     pub fn retry(&mut self, entry: QueuedMessage) {
         if let Some(lane) = self.lanes.get_mut(&entry.chat) {
             lane.under_way = false;
@@ -173,7 +175,7 @@ impl Queue {
         self.push(entry);
     }
 
-    /// The message that was picked did not leave; it takes its place again.
+    /// Returns a chosen message that was not sent to its place.
     pub fn requeue(&mut self, entry: QueuedMessage) {
         self.retry(QueuedMessage { retry_at: None, ..entry });
     }

@@ -1,7 +1,7 @@
-//! Hours in which nothing leaves, by the wall clock of a place.
+//! Hours in which no message leaves, by the local time of a time zone.
 //!
-//! A moment is quiet when a clock on the wall there shows a time from `from` up to, not including, `to`.
-//! Where the clock is put back over one of them, it passes it twice, and both passes count.
+//! A moment is quiet when its local time is at or after `from` and before `to`. Local times that occur twice
+//! after the clock is set back are quiet both times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,16 +14,16 @@ use thiserror::Error;
 
 use crate::domain::clock::Millis;
 
-/// Why quiet hours cannot be.
+/// Why quiet hours are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidQuietHours {
-    /// Not `HH:MM`.
+    /// The text is not `HH:MM`.
     #[error("must be a time of day such as \"22:00\"")]
     Time,
-    /// No such zone.
+    /// There is no time zone of this name.
     #[error("must be the name of a time zone such as \"Europe/Berlin\" or \"UTC\"")]
     Zone,
-    /// From and to are the same.
+    /// Both times are the same.
     #[error("must not begin and end at the same time")]
     Empty,
 }
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Zone {
     }
 }
 
-/// The hours of each day in which nothing leaves, whatever its priority.
+/// The hours of each day in which no message leaves, independent of its priority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuietHours {
@@ -97,12 +97,12 @@ fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S:
     serializer.collect_str(value)
 }
 
-/// Changes of the clock and ends of the window that are looked through for a moment that is not quiet.
-/// Far fewer are needed: after each `to` there is one, unless the clock is put back at that very time.
-const MAX_LOOKS: usize = 16;
+/// Maximum number of clock changes and window ends that are searched for a moment that is not quiet.
+/// Far fewer are needed: such a moment follows each `to`, unless the clock is set back at that time.
+const MAX_SEARCH_STEPS: usize = 16;
 
 impl QuietHours {
-    /// From one time of day to another, over midnight where `to` is the earlier.
+    /// From one time of day to another, across midnight if `to` is earlier.
     ///
     /// # Errors
     /// When they are the same.
@@ -114,7 +114,7 @@ impl QuietHours {
     #[must_use]
     pub fn free_at(&self, now: Millis) -> Millis {
         let Ok(mut at) = Timestamp::from_millisecond(now.0) else { return now };
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_SEARCH_STEPS {
             if !self.covers(at) {
                 break;
             }
@@ -123,12 +123,12 @@ impl QuietHours {
                 None => break,
             }
         }
-        // Zones change at whole seconds today, but nothing may leave a fraction too early.
+        // Zones change at whole seconds today, but a fraction of one must not let a message leave early.
         let exact = Timestamp::from_millisecond(at.as_millisecond()).is_ok_and(|whole| whole >= at);
         Millis(at.as_millisecond()).plus(i64::from(!exact)).max(now)
     }
 
-    /// Whether a clock there shows one of these hours.
+    /// Whether the local time at this moment is in the quiet hours.
     #[must_use]
     pub fn is_quiet(&self, at: Millis) -> bool {
         Timestamp::from_millisecond(at.0).is_ok_and(|at| self.covers(at))
@@ -140,19 +140,19 @@ impl QuietHours {
         if from < to { (from..to).contains(&clock) } else { clock >= from || clock < to }
     }
 
-    /// When the clock next shows `to`, or is put forward or back before that.
+    /// The next moment when the local time is `to`, or an earlier change of the clock.
     fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
         let zone = &self.time_zone.0;
         let today = zone.to_datetime(at).date();
         let days = [Some(today), today.tomorrow().ok()];
         let ends = days.into_iter().flatten().filter_map(|day| {
             let end = zone.to_ambiguous_timestamp(day.to_datetime(self.to.0));
-            // Where the clock shows it twice, both count.
+            // Both occurrences count when the local time occurs twice.
             let both = [end.earlier().ok(), end.later().ok()];
             both.into_iter().flatten().filter(|end| *end > at).min()
         });
-        let put = zone.following(at).next().map(|transition| transition.timestamp());
-        ends.chain(put).min()
+        let change = zone.following(at).next().map(|transition| transition.timestamp());
+        ends.chain(change).min()
     }
 }
 
@@ -227,10 +227,13 @@ mod tests {
     }
 
     proptest! {
-        /// Against looking at the wall clock minute by minute, in zones that do odd things.
+        /// Compares with a search minute by minute, in time zones with unusual changes.
         #[test]
         fn next_free_time_is_first_free_minute(
-            zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca", "UTC"]),
+            zone in prop::sample::select(vec![
+                "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu",
+                "Africa/Casablanca", "UTC",
+            ]),
             (from, to) in (0_u32..96, 0_u32..96).prop_filter("not empty", |(from, to)| from != to),
             hours in 0_i64..(366 * 24), minutes in 0_i64..60,
         ) {

@@ -1,27 +1,29 @@
-//! All that a device's outbox keeps to.
+//! The rules of a device's outbox: limits, warm-up and quiet hours.
+//!
+//! The limits in effect depend on the day of the warm-up.
 
 use super::{Pace, Phase, QuietHours, Warmup};
 use crate::domain::clock::Millis;
 
-/// Limits, warm-up and quiet hours together.
+/// Limits, warm-up and quiet hours of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// The limits, once warm.
+    /// The limits after the warm-up.
     pub pace: Pace,
-    /// How they rise at first.
+    /// The warm-up that lowers the limits at first.
     pub warmup: Option<Warmup>,
-    /// When nothing leaves.
+    /// The hours in which no message leaves.
     pub quiet_hours: Option<QuietHours>,
 }
 
 impl Rules {
-    /// The limits as they are at `now`.
+    /// The limits in effect at `now`.
     #[must_use]
     pub fn pace_at(&self, now: Millis) -> Pace {
         self.warmup.map_or(self.pace, |warmup| warmup.lower(self.pace, now))
     }
 
-    /// Where in its warm-up the device is.
+    /// The device's current day of warm-up.
     #[must_use]
     pub fn phase(&self, now: Millis) -> Option<Phase> {
         self.warmup.as_ref()?.phase(now)
@@ -33,7 +35,7 @@ impl Rules {
         self.quiet_hours.as_ref().map_or(now, |hours| hours.free_at(now))
     }
 
-    /// How far back the past matters, in milliseconds.
+    /// The age in milliseconds up to which earlier sends count.
     #[must_use]
     pub fn horizon_ms(&self) -> i64 {
         let by_day =

@@ -1,4 +1,6 @@
-//! Warm-up: a young device sends little, and more from day to day.
+//! Warm-up: the limits of a new device rise day by day.
+//!
+//! A lowered limit allows at least one message.
 
 use std::fmt;
 
@@ -9,24 +11,24 @@ use crate::domain::clock::Millis;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Limits that rise from a share of themselves to all of it, day by day.
+/// A period in which limits rise daily from a share of the configured values to all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warmup {
     /// When the first day began.
     pub started_at: Millis,
-    /// For so many days the limits are lower.
+    /// The number of days with lowered limits.
     pub days: u32,
     /// The share of the limits on the first day, in percent.
     pub start_percent: u32,
 }
 
-/// Which day of a warm-up it is.
+/// The current day of a warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phase {
-    /// Counted from 1.
+    /// The number of the day, from 1.
     pub day: u32,
-    /// Of so many.
+    /// The number of days of the warm-up.
     pub days: u32,
 }
 
@@ -37,7 +39,7 @@ impl fmt::Display for Phase {
 }
 
 impl Warmup {
-    /// What a limit that is not set counts as until the warm-up is over: a share of "no limit" would be none.
+    /// Replaces limits that are not set until the warm-up ends, because "no limit" has no share.
     pub const UNSET: Pace = Pace {
         min_delay: 0,
         max_delay: 0,
@@ -47,14 +49,14 @@ impl Warmup {
         new_chats_per_day: 100,
     };
 
-    /// Which day it is; `None` once the warm-up is over. Before it begins, it is the first.
+    /// The current day; `None` after the warm-up. Before it begins, the first day.
     #[must_use]
     pub fn phase(&self, now: Millis) -> Option<Phase> {
         let gone = u32::try_from(now.since(self.started_at).div_euclid(DAY_MS).max(0)).unwrap_or(u32::MAX);
         (gone < self.days).then(|| Phase { day: gone + 1, days: self.days })
     }
 
-    /// A pace as it is at `now`. No limit comes to less than one message.
+    /// The pace at `now`. Each lowered limit allows at least one message.
     #[must_use]
     pub fn lower(&self, pace: Pace, now: Millis) -> Pace {
         let Some(phase) = self.phase(now) else { return pace };
@@ -88,7 +90,7 @@ mod tests {
         let set = Pace { messages_per_day: 200, messages_per_minute: 5, ..Pace::default() };
         let per_day = |day| WARMUP.lower(set, on_day(day)).messages_per_day;
         assert_eq!([1, 2, 6, 10, 11].map(per_day), [20, 38, 110, 182, 200]);
-        assert_eq!(WARMUP.lower(set, on_day(1)).messages_per_minute, 1, "never none at all");
+        assert_eq!(WARMUP.lower(set, on_day(1)).messages_per_minute, 1, "at least one message");
     }
 
     #[test]
@@ -100,9 +102,9 @@ mod tests {
 
     #[test]
     fn warm_up_phase_is_reported_until_end() {
-        let told = |day| WARMUP.phase(on_day(day)).map(|phase| phase.to_string());
-        assert_eq!(told(3).as_deref(), Some("day 3 of 10"));
-        assert_eq!(told(0).as_deref(), Some("day 1 of 10"));
-        assert_eq!(told(11), None);
+        let phase_text = |day| WARMUP.phase(on_day(day)).map(|phase| phase.to_string());
+        assert_eq!(phase_text(3).as_deref(), Some("day 3 of 10"));
+        assert_eq!(phase_text(0).as_deref(), Some("day 1 of 10"));
+        assert_eq!(phase_text(11), None);
     }
 }

@@ -1,4 +1,6 @@
-//! Log tails, cursors and pages of a device's event log. A cursor yields each entry after its start exactly once and in order.
+//! Log tails, cursors and pages of a device's event log.
+//!
+//! A cursor yields each entry after its start exactly once and in order.
 
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ impl Logs {
         Self { store, clock, tasks, metrics, limits, registry, tails: Arc::default() }
     }
 
-    /// Ends the log tail of a deleted device; its subscribers see the end.
+    /// Ends the log tail of a deleted device; its cursors end too.
     pub(super) fn close(&self, device: &crate::domain::ids::DeviceId) {
         self.tails.close(device);
     }

@@ -1,13 +1,15 @@
-//! The event log, a page at a time.
+//! Reads the event log in pages.
+//!
+//! One page examines at most [`SCAN`] entries.
 
 use crate::domain::ids::DeviceId;
 use crate::service::{LogEntry, LogRange, Logs, ServiceError};
 
-/// Entries looked at for one page of chosen types, at most.
+/// Maximum number of entries examined for one page.
 const SCAN: usize = 5_000;
 
 impl Logs {
-    /// The newest entry's position; 0 before the first.
+    /// The position of the newest entry; 0 if there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -16,9 +18,9 @@ impl Logs {
         self.store.read(move |store| Ok(store.log_range(&device)?.newest)).await
     }
 
-    /// Entries with `seq > after`, in order, at most `limit`; of these types, when any are named. A page of
-    /// chosen types looks at 5,000 entries at most, so it may be short: the last entry looked at is
-    /// answered too, to go on from.
+    /// At most `limit` entries with `seq > after`, in order; only of the given types, if any. A page
+    /// may be short, because it examines at most 5,000 entries. The last number is the position of the last
+    /// examined entry; the next page continues there.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -34,9 +36,9 @@ impl Logs {
             .read(move |store| {
                 store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
                 let range = store.log_range(&device)?;
-                // A position that the log never had (it was restored from an older copy) would hold its reader up for ever.
-                let (mut found, mut last, mut looked) = (Vec::new(), after.min(range.newest), 0);
-                while found.len() < limit && looked < SCAN {
+                // After a restore from a backup, a position beyond the newest entry would block its reader.
+                let (mut found, mut last, mut examined) = (Vec::new(), after.min(range.newest), 0);
+                while found.len() < limit && examined < SCAN {
                     let page = store.events_after(&device, last, limit.max(64))?;
                     if page.is_empty() {
                         break;
@@ -45,7 +47,7 @@ impl Logs {
                         if found.len() == limit {
                             break;
                         }
-                        looked += 1;
+                        examined += 1;
                         last = entry.seq;
                         if types.is_empty() || types.contains(&entry.kind) {
                             found.push(LogEntry::from(entry));

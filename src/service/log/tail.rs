@@ -1,11 +1,10 @@
-//! Following a device's log: what sockets, streams and webhooks have in common.
+//! Follows a device's log for sockets, streams and webhooks.
 //!
-//! One tail task for each followed device reads new entries, once, and hands shared copies to all who
-//! follow. A [`Cursor`] is one follower: it replays from the log by itself, then goes live, and goes back
-//! to the log whenever it fell behind or sees a gap.
+//! One task for each followed device reads new entries once and shares them with all cursors. A [`Cursor`]
+//! replays the log, then receives shared entries, and replays again after a gap.
 //!
-//! Invariants: a cursor yields every entry after its start exactly once and in order; a slow follower
-//! costs a bounded buffer and delays nobody; the tail ends when nobody follows.
+//! Invariants: a cursor yields every entry after its start exactly once and in order. A slow cursor costs a
+//! bounded buffer and delays no other cursor. The task ends when there are no cursors.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,19 +19,19 @@ use crate::domain::ids::DeviceId;
 use crate::service::{Logs, ServiceError};
 use crate::store::events::LogRow;
 
-/// Items that may wait for one follower before it reads from the log again.
+/// Buffered items of one cursor; above this number it reads from the log again.
 const BUFFER: usize = 256;
 
-/// An entry of a log, shared by all who follow.
+/// An entry of a log, shared by all cursors.
 #[derive(Debug)]
 pub struct LogEntry {
-    /// Its position.
+    /// The position in the log.
     pub seq: i64,
-    /// The event's name.
+    /// The wire name of the event.
     pub kind: String,
-    /// When it was appended.
+    /// When it was appended, in server time.
     pub at: Millis,
-    /// The payload, as it goes over the wire.
+    /// The payload in its wire form.
     pub payload: Box<RawValue>,
 }
 
@@ -42,34 +41,34 @@ impl From<LogRow> for LogEntry {
     }
 }
 
-/// An event that the log does not keep.
+/// An ephemeral event, which is not in the log.
 #[derive(Debug)]
 pub struct LiveEntry {
-    /// The event's name.
+    /// The wire name of the event.
     pub kind: &'static str,
-    /// The payload, as it goes over the wire.
+    /// The payload in its wire form.
     pub payload: Box<RawValue>,
 }
 
-/// What a follower gets.
+/// An item that a cursor yields.
 #[derive(Debug, Clone)]
 pub enum Item {
-    /// An entry of the log.
+    /// An entry of the log, with a position.
     Logged(Arc<LogEntry>),
-    /// Something that is not in the log.
+    /// An ephemeral event.
     Live(Arc<LiveEntry>),
 }
 
-/// A client's position is not covered by the log: it must reload over REST.
+/// The log does not cover a client's position: the client must reload over REST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resync {
-    /// The oldest entry kept.
+    /// The position of the oldest entry kept.
     pub oldest_seq: i64,
-    /// The newest entry.
+    /// The position of the newest entry.
     pub newest_seq: i64,
 }
 
-/// The logs that are followed.
+/// The log tails of all followed devices.
 #[derive(Default)]
 pub(in crate::service) struct LogTails {
     followed: Mutex<HashMap<DeviceId, LogTail>>,
@@ -78,11 +77,11 @@ pub(in crate::service) struct LogTails {
 #[derive(Clone)]
 struct LogTail {
     items: broadcast::Sender<Item>,
-    /// True once the tail knows from which entry on it tells.
+    /// True once the task has a start position.
     tailing: watch::Receiver<bool>,
 }
 
-/// One follower's place in a log.
+/// One subscriber's position in a log.
 pub struct Cursor {
     logs: Logs,
     device: DeviceId,
@@ -93,7 +92,8 @@ pub struct Cursor {
 }
 
 impl Logs {
-    /// Follows a device's log: everything after `since`, then what comes; only what comes, without it.
+    /// Follows a device's log: replays all entries after `since`, then yields new ones. Without `since`, only
+    /// new entries.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -122,13 +122,13 @@ impl Logs {
         Ok((cursor, resync))
     }
 
-    /// Passes on something that the log does not keep, to those who follow right now.
+    /// Emits an ephemeral event to the current cursors.
     pub(in crate::service) fn emit(&self, device: &DeviceId, event: &EphemeralEvent) {
-        let Some(feed) = self.tails.get(device) else { return };
+        let Some(tail) = self.tails.get(device) else { return };
         let stamped = Stamped { device_id: device, timestamp: self.clock.now(), seq: None, body: event };
         match serde_json::value::to_raw_value(&stamped) {
             Ok(payload) => {
-                let _ = feed.items.send(Item::Live(Arc::new(LiveEntry { kind: event.name(), payload })));
+                let _ = tail.items.send(Item::Live(Arc::new(LiveEntry { kind: event.name(), payload })));
             }
             Err(error) => {
                 tracing::error!(%device, %error, event = event.name(), "an event cannot be serialised");
@@ -136,22 +136,22 @@ impl Logs {
         }
     }
 
-    /// Whether anybody follows this device right now.
+    /// Whether the device has a cursor.
     pub(in crate::service) fn is_followed(&self, device: &DeviceId) -> bool {
         self.tails.get(device).is_some()
     }
 
     async fn subscribe(&self, device: &DeviceId) -> broadcast::Receiver<Item> {
-        let (items, mut tailing) = self.feed(device);
-        // Entries committed after the tail's first look are told; earlier ones the cursor finds in the log.
+        let (items, mut tailing) = self.tail(device);
+        // The tail sends the entries after its start position; the cursor reads earlier ones from the log.
         let _ = tailing.wait_for(|tailing| *tailing).await;
         items
     }
 
-    fn feed(&self, device: &DeviceId) -> (broadcast::Receiver<Item>, watch::Receiver<bool>) {
+    fn tail(&self, device: &DeviceId) -> (broadcast::Receiver<Item>, watch::Receiver<bool>) {
         let mut followed = self.tails.lock();
-        if let Some(feed) = followed.get(device) {
-            return (feed.items.subscribe(), feed.tailing.clone());
+        if let Some(tail) = followed.get(device) {
+            return (tail.items.subscribe(), tail.tailing.clone());
         }
         let (items, receiver) = broadcast::channel(BUFFER);
         let (started, tailing) = watch::channel(false);
@@ -171,58 +171,58 @@ impl LogTails {
         self.lock().get(device).cloned()
     }
 
-    /// Ends a feed that nobody follows any more. Under the lock, so that nobody joins in between.
-    fn remove_if_alone(&self, device: &DeviceId) -> bool {
+    /// Removes a tail without cursors. Holds the lock, so that no cursor is added at the same time.
+    fn remove_if_unfollowed(&self, device: &DeviceId) -> bool {
         let mut followed = self.lock();
-        // A feed that is gone from the map was closed; its tail has nothing left to do either.
-        let alone = followed.get(device).is_none_or(|feed| feed.items.receiver_count() == 0);
+        // A tail that is not in the map was closed, so its task can end too.
+        let alone = followed.get(device).is_none_or(|tail| tail.items.receiver_count() == 0);
         if alone {
             followed.remove(device);
         }
         alone
     }
 
-    /// Ends the feed of a device that is gone; its followers see the end.
+    /// Ends the log tail of a removed device; its cursors end too.
     pub(in crate::service) fn close(&self, device: &DeviceId) {
         self.lock().remove(device);
     }
 }
 
-/// The one task that reads a followed log.
+/// The task that reads a followed log.
 struct LogTailReader {
     logs: Logs,
     device: DeviceId,
     items: broadcast::Sender<Item>,
 }
 
-/// The pause before a failed read of new events is tried again.
+/// The pause before a failed read of new entries is retried.
 const READ_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
-/// How often a tail looks whether anybody still follows.
+/// How often a tail checks whether it still has cursors.
 const IDLE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl LogTailReader {
     async fn run(self, started: watch::Sender<bool>) {
-        let mut head = self.logs.store.follow(&self.device);
+        let mut changes = self.logs.store.follow(&self.device);
         let mut last = self.newest().await;
         let _ = started.send(true);
         let soft = self.logs.tasks.soft().clone();
         loop {
             tokio::select! {
                 () = soft.cancelled() => break,
-                changed = tokio::time::timeout(IDLE_CHECK, head.changed()) => match changed {
-                    // Also under steady traffic a log that nobody follows any more is not read on.
-                    Ok(Ok(())) if self.is_alone() => break,
-                    Ok(Ok(())) => last = self.pass_on(last).await,
+                changed = tokio::time::timeout(IDLE_CHECK, changes.changed()) => match changed {
+                    // Checked on each change too, because steady traffic never reaches the timeout.
+                    Ok(Ok(())) if self.is_unfollowed() => break,
+                    Ok(Ok(())) => last = self.publish(last).await,
                     Ok(Err(_)) => break,
-                    Err(_) if self.is_alone() => break,
+                    Err(_) if self.is_unfollowed() => break,
                     Err(_) => {}
                 }
             }
         }
     }
 
-    fn is_alone(&self) -> bool {
-        self.logs.tails.remove_if_alone(&self.device)
+    fn is_unfollowed(&self) -> bool {
+        self.logs.tails.remove_if_unfollowed(&self.device)
     }
 
     async fn newest(&self) -> i64 {
@@ -234,15 +234,15 @@ impl LogTailReader {
             .await
         {
             Ok(newest) => newest,
-            // From the beginning: cursors skip what they have.
+            // Start at 0: cursors skip the entries that they have.
             Err(error) => {
-                tracing::warn!(device = %self.device, %error, "the log's head could not be read");
+                tracing::warn!(device = %self.device, %error, "the newest log position could not be read");
                 0
             }
         }
     }
 
-    async fn pass_on(&self, mut last: i64) -> i64 {
+    async fn publish(&self, mut last: i64) -> i64 {
         loop {
             match page(&self.logs, &self.device, last).await {
                 Ok(entries) if entries.is_empty() => return last,
@@ -253,7 +253,7 @@ impl LogTailReader {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(device = %self.device, %error, "new events could not be read; trying again");
+                    tracing::warn!(device = %self.device, %error, "new events could not be read; retrying");
                     tokio::time::sleep(READ_PAUSE).await;
                     if self.logs.tasks.soft().is_cancelled() {
                         return last;
@@ -271,8 +271,7 @@ async fn page(logs: &Logs, device: &DeviceId, after: i64) -> Result<Vec<Arc<LogE
 }
 
 impl Cursor {
-    /// The next item; waits for it. `None` when the device is gone or the daemon drains. Dropping the
-    /// future loses nothing.
+    /// Waits for the next item. `None` when the device is removed or the daemon drains. Cancel-safe.
     pub async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(entry) = self.replayed.pop_front() {
@@ -280,7 +279,7 @@ impl Cursor {
                 return Some(Item::Logged(entry));
             }
             if !self.live {
-                self.read_on().await?;
+                self.replay().await?;
                 continue;
             }
             match self.items.recv().await {
@@ -295,7 +294,7 @@ impl Cursor {
                     self.logs.metrics.bus_lagged.inc();
                     self.live = false;
                 }
-                Err(broadcast::error::RecvError::Closed) => return self.last_words().await,
+                Err(broadcast::error::RecvError::Closed) => return self.next_after_end().await,
             }
         }
     }
@@ -306,13 +305,13 @@ impl Cursor {
         self.last
     }
 
-    /// Whether it still reads what is past.
+    /// Whether the cursor still reads older entries from the log.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         !self.live || !self.replayed.is_empty()
     }
 
-    async fn read_on(&mut self) -> Option<()> {
+    async fn replay(&mut self) -> Option<()> {
         match page(&self.logs, &self.device, self.last).await {
             Ok(entries) if entries.is_empty() => self.live = true,
             Ok(entries) => self.replayed.extend(entries),
@@ -324,8 +323,8 @@ impl Cursor {
         Some(())
     }
 
-    /// The feed ended: what the log still holds, and then nothing.
-    async fn last_words(&mut self) -> Option<Item> {
+    /// Yields the remaining entries of the log after its tail ended.
+    async fn next_after_end(&mut self) -> Option<Item> {
         let entries = page(&self.logs, &self.device, self.last).await.unwrap_or_default();
         self.replayed.extend(entries);
         let entry = self.replayed.pop_front()?;

@@ -1,7 +1,7 @@
-//! What is done to a chat as a whole: here first and durable, then told to the account's other devices.
+//! Changes to a chat as a whole: stored here first, then synchronized to the account's other devices.
 //!
-//! A network that cannot be told does not undo what was done here, and is told later ([`untold`]). What was done on another device arrives
-//! as [`ChatChange`] too and is not told back.
+//! A change that the network cannot receive stays in effect here and is synchronized later
+//! ([`pending_sync`]). A change made on another device arrives as [`ChatChange`] and is not sent back.
 
 use super::clear_chat::ClearChatJob;
 use super::pending_sync;
@@ -14,7 +14,7 @@ use crate::service::{Messaging, ServiceError};
 use crate::store::{StoreError, Tx};
 
 impl Messaging {
-    /// Puts a chat away, or brings it back.
+    /// Archives a chat, or brings it back.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -22,7 +22,7 @@ impl Messaging {
         self.mark_chat(device, id, ChatChange::Archive(on)).await
     }
 
-    /// Pins a chat to the top, or not any more.
+    /// Pins a chat to the top, or unpins it.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -30,7 +30,7 @@ impl Messaging {
         self.mark_chat(device, id, ChatChange::Pin(on)).await
     }
 
-    /// Silences a chat until then (`Some(None)`: for ever), or not any more (`None`).
+    /// Mutes a chat until a moment (`Some(None)`: for ever), or unmutes it (`None`).
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -43,8 +43,8 @@ impl Messaging {
         self.mark_chat(device, id, ChatChange::Mute(mute)).await
     }
 
-    /// Removes a chat's messages, but not those that wait to be sent, nor starred ones with `keep_starred`.
-    /// Answers how many there were.
+    /// Removes a chat's messages, except those in the outbox and, with `keep_starred`, starred ones.
+    /// Returns the number of removed messages.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -56,22 +56,22 @@ impl Messaging {
     ) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
         let removed = self.remove_messages(device, id, ClearChatJob::Clear { keep_starred }).await?;
-        self.tell_chat_change(device, id, ChatChange::Clear).await;
+        self.send_chat_change(device, id, ChatChange::Clear).await;
         Ok(removed)
     }
 
-    /// Removes a chat with its messages; the next message brings it back. Answers how many messages it had.
+    /// Removes a chat with its messages; the next message creates it again. Returns the number of messages.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
     pub async fn delete_chat(&self, device: &DeviceId, id: &Jid) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
         let removed = self.remove_messages(device, id, ClearChatJob::Delete).await?;
-        self.tell_chat_change(device, id, ChatChange::Delete).await;
+        self.send_chat_change(device, id, ChatChange::Delete).await;
         Ok(removed)
     }
 
-    /// Something was done to a chat on another device of this account.
+    /// Ingests a change that the account made to a chat on another device.
     pub(in crate::service) async fn ingest_chat_change(
         &self,
         device: &DeviceId,
@@ -114,9 +114,9 @@ impl Messaging {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 let changed = mark(tx, &id, &of, &change)?;
                 let chat = tx.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
-                // Also when nothing changed here: other devices may have it otherwise.
-                if let Some(untold) = pending_sync::of_chat(&change) {
-                    pending_sync::note(tx, &id, &of, &untold, now)?;
+                // Recorded even if nothing changed here: other devices may differ.
+                if let Some(entry) = pending_sync::of_chat(&change) {
+                    pending_sync::note(tx, &id, &of, &entry, now)?;
                 }
                 Ok::<_, ServiceError>((changed, chat.as_of(now)))
             })
@@ -128,11 +128,11 @@ impl Messaging {
         Ok(marked)
     }
 
-    async fn tell_chat_change(&self, device: &DeviceId, chat: &Jid, change: ChatChange) {
+    async fn send_chat_change(&self, device: &DeviceId, chat: &Jid, change: ChatChange) {
         if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_chat(chat, change).await
         {
-            tracing::info!(%device, %error, "the network was not told what was done to a chat");
+            tracing::info!(%device, %error, "a chat change could not be sent to the network");
         }
     }
 }

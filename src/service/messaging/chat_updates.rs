@@ -1,4 +1,6 @@
-//! `chat:update`: the line of a chat as it now is, at most once in 100 ms for each chat.
+//! Emits `chat:update`, the current entry of a chat, at most once in 100 ms for each chat.
+//!
+//! Nothing is read or emitted while no client follows the device.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use crate::service::{Messaging, ServiceError};
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Chats whose update is on its way.
+/// Chats with a scheduled update.
 #[derive(Default)]
 pub(in crate::service) struct ChatUpdates {
     waiting: Mutex<HashSet<(DeviceId, Jid)>>,
@@ -29,8 +31,8 @@ impl ChatUpdates {
 }
 
 impl Messaging {
-    /// A chat changed: tell those who follow, soon, as it then is. Costs nothing while nobody follows;
-    /// bounded by the number of chats that change within the pause.
+    /// Emits a chat's state to its followers after [`PAUSE`]. Costs nothing without followers; scheduled
+    /// updates are bounded by the number of chats that change within the pause.
     pub(in crate::service) fn chat_changed(&self, device: &DeviceId, chat: &Jid) {
         if !self.logs.is_followed(device) {
             return;

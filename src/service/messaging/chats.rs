@@ -1,4 +1,6 @@
-//! Chats: lists, and one.
+//! Reads chats: lists, and one chat.
+//!
+//! A mute that has ended counts as none.
 
 use crate::domain::chat::Chat;
 use crate::domain::ids::DeviceId;
@@ -6,7 +8,7 @@ use crate::domain::jid::Jid;
 use crate::service::{ChatQuery, Messaging, ServiceError};
 
 impl Messaging {
-    /// Chats, pinned ones first, then the newest; and how many there are without the limit.
+    /// Chats, pinned ones first, then the newest, and the total number without the limit.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -21,7 +23,7 @@ impl Messaging {
             .await
     }
 
-    /// One chat; of a group, with who is in it.
+    /// One chat; a group has its participants.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.

@@ -1,7 +1,7 @@
-//! Removing a chat's messages, some at a time, so that no other device waits for long.
+//! Removes a chat's messages in batches, so that writes of other devices are not delayed for long.
 //!
-//! Invariants: the first write tells that it is cleared or deleted, and remembers what is left where that is
-//! not all; what is remembered goes on with the next start. Messages that come meanwhile stay.
+//! Invariants: the first write emits the event and stores the remaining work, which resumes after a restart.
+//! Messages that arrive in the meantime stay.
 
 use crate::domain::clock::Millis;
 use crate::domain::event::{ChatRemovedEvent, Event};
@@ -18,25 +18,25 @@ const CHUNK: usize = 200;
 /// How a chat is cleared.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) enum ClearChatJob {
-    /// The chat stays.
+    /// The chat stays, without its messages.
     Clear {
-        /// And so do starred messages.
+        /// Starred messages stay as well.
         keep_starred: bool,
     },
-    /// The chat goes as well.
+    /// The chat is removed as well.
     Delete,
 }
 
-/// What one write removed.
+/// The result of one write.
 struct ClearChatResult {
     removed: u64,
     files: Vec<MediaHash>,
-    /// What is left, if anything is.
-    left: Option<PendingClear>,
+    /// The remaining work, if any.
+    remaining: Option<PendingClear>,
 }
 
 impl Messaging {
-    /// Goes on with what an earlier run of the daemon did not finish.
+    /// Resumes clearings that an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_clearings(&self) -> Result<(), StoreError> {
         let begun = self.store.read(|store| store.clearings()).await?;
         if begun.is_empty() {
@@ -47,14 +47,14 @@ impl Messaging {
             for clearing in begun {
                 let device = clearing.device.clone();
                 if let Err(error) = messaging.resume_clear(clearing).await {
-                    tracing::warn!(%device, %error, "a chat is not empty yet; it goes on with the next start");
+                    tracing::warn!(%device, %error, "clearing a chat failed; it resumes at the next start");
                 }
             }
         });
         Ok(())
     }
 
-    /// Removes the messages that are there now. How many there were.
+    /// Removes the messages that are there now. Returns their number.
     pub(in crate::service) async fn remove_messages(
         &self,
         device: &DeviceId,
@@ -65,8 +65,8 @@ impl Messaging {
         let begin = move |tx: &Tx<'_>| begin_clear(tx, &id, &of, how, now);
         let cleared = self.store.write_patiently(begin).await?;
         cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
-        let more = match cleared.left {
-            Some(left) => self.resume_clear(left).await?,
+        let more = match cleared.remaining {
+            Some(remaining) => self.resume_clear(remaining).await?,
             None => 0,
         };
         self.chat_changed(device, chat);
@@ -75,12 +75,12 @@ impl Messaging {
 
     async fn resume_clear(&self, clearing: PendingClear) -> Result<u64, StoreError> {
         let (device, chat) = (clearing.device.clone(), clearing.chat.clone());
-        let (mut left, mut removed) = (Some(clearing), 0);
-        while let Some(clearing) = left {
+        let (mut remaining, mut removed) = (Some(clearing), 0);
+        while let Some(clearing) = remaining {
             let cleared = self.store.write_patiently(move |tx| clear_some(tx, clearing.clone())).await?;
             cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
             removed += cleared.removed;
-            left = cleared.left;
+            remaining = cleared.remaining;
         }
         self.chat_changed(&device, &chat);
         Ok(removed)
@@ -97,11 +97,11 @@ fn begin_clear(
     let deletes = matches!(how, ClearChatJob::Delete);
     let keep_starred = matches!(how, ClearChatJob::Clear { keep_starred: true });
     let up_to = tx.newest_pk()?;
-    let known = deletes && tx.chat(device, chat)?.is_some();
+    let existed = deletes && tx.chat(device, chat)?.is_some();
     let clearing =
         PendingClear { id: None, device: device.clone(), chat: chat.clone(), up_to, keep_starred, deletes };
     let cleared = clear_some(tx, clearing)?;
-    if known || cleared.removed > 0 {
+    if existed || cleared.removed > 0 {
         let gone = ChatRemovedEvent { chat_id: chat.clone() };
         let event = if deletes { Event::ChatDeleted(gone) } else { Event::ChatCleared(gone) };
         tx.append(device, &event, now)?;
@@ -122,7 +122,7 @@ fn clear_some(tx: &Tx<'_>, mut clearing: PendingClear) -> Result<ClearChatResult
         if clearing.id.is_none() {
             clearing.id = Some(tx.begin_clearing(&clearing)?);
         }
-        return Ok(ClearChatResult { removed, files, left: Some(clearing) });
+        return Ok(ClearChatResult { removed, files, remaining: Some(clearing) });
     }
     if clearing.deletes {
         tx.remove_chat(device, chat)?;
@@ -130,5 +130,5 @@ fn clear_some(tx: &Tx<'_>, mut clearing: PendingClear) -> Result<ClearChatResult
     if let Some(id) = clearing.id {
         tx.end_clearing(id)?;
     }
-    Ok(ClearChatResult { removed, files, left: None })
+    Ok(ClearChatResult { removed, files, remaining: None })
 }

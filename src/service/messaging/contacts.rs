@@ -1,4 +1,6 @@
-//! People: lists, and what the network knows of them.
+//! Contacts: lists, and questions about a person that the network answers.
+//!
+//! Lists come from the store; existence and pictures are queried from the network each time.
 
 use crate::domain::contact::Contact;
 use crate::domain::ids::DeviceId;
@@ -7,7 +9,7 @@ use crate::engine::{Answer, Query};
 use crate::service::{ContactQuery, Messaging, ServiceError};
 
 impl Messaging {
-    /// Contacts by name, and how many there are without the limit.
+    /// Contacts by name, and the total number without the limit.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -28,7 +30,7 @@ impl Messaging {
     /// Whether a person is on the network.
     ///
     /// # Errors
-    /// When there is no such device, it is not connected, or its engine cannot tell.
+    /// When there is no such device, it is not connected, or its engine does not support the query.
     pub async fn contact_exists(&self, device: &DeviceId, id: &Jid) -> Result<bool, ServiceError> {
         let session = self.registry.session(device)?;
         match session.query(Query::Exists(self.aliases_of(device, id).await?)).await? {
@@ -37,10 +39,10 @@ impl Messaging {
         }
     }
 
-    /// Where a person's picture is, if there is one.
+    /// The address of a person's profile picture, if there is one.
     ///
     /// # Errors
-    /// When there is no such device, it is not connected, or its engine cannot tell.
+    /// When there is no such device, it is not connected, or its engine does not support the query.
     pub async fn profile_picture(&self, device: &DeviceId, id: &Jid) -> Result<Option<String>, ServiceError> {
         let session = self.registry.session(device)?;
         match session.query(Query::ProfilePicture(self.aliases_of(device, id).await?)).await? {

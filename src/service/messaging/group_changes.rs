@@ -1,5 +1,6 @@
-//! What happens to groups, stored and told: once for each real change, whoever made it and however often it
-//! is told. A request of ours may come back from the network as its echo and then changes nothing.
+//! Stores changes to groups and emits one event for each real change.
+//!
+//! A change is applied once, however often it arrives; the network's echo of our own request changes nothing.
 
 use std::collections::HashMap;
 
@@ -10,26 +11,26 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::store::{StoreError, Tx};
 
-/// Participants that one event names at most; more of them are several events.
+/// Participants in one event at most; more of them become several events.
 const NAMED: usize = 256;
 
-/// A change to a group, as a network tells it.
+/// A change to a group, as a network reports it.
 #[derive(Debug, Clone)]
 pub(in crate::service) struct GroupChangeOrigin {
-    /// Which group.
+    /// The group that changed; it may be absent from the store.
     pub(in crate::service) group: Jid,
-    /// What changed.
+    /// The kind of change.
     pub(in crate::service) change: GroupChange,
-    /// Whom it is about, with what they now may do.
+    /// The participants that the change affects, with their new roles.
     pub(in crate::service) participants: Vec<Participant>,
-    /// The new name or description.
+    /// The new subject or description.
     pub(in crate::service) text: Option<String>,
-    /// Who changed it.
+    /// The person who made the change, if the network reports one.
     pub(in crate::service) author: Option<Jid>,
 }
 
 impl GroupChangeOrigin {
-    /// A change without more to say.
+    /// A change without participants, text or author.
     pub(in crate::service) fn of(group: Jid, change: GroupChange) -> Self {
         Self { group, change, participants: Vec::new(), text: None, author: None }
     }
@@ -47,7 +48,7 @@ impl GroupChangeOrigin {
     }
 }
 
-/// A group as it is. `true` when that was news; a group that was not known is told as `created`.
+/// Stores the full state of a group. `true` when something changed; a new group emits `created`.
 pub(in crate::service) fn store_group(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -55,34 +56,34 @@ pub(in crate::service) fn store_group(
     author: Option<&Jid>,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let told = |change| GroupChangeOrigin {
+    let origin = |change| GroupChangeOrigin {
         author: author.cloned(),
         ..GroupChangeOrigin::of(group.id.clone(), change)
     };
-    let Some(known) = tx.group(device, &group.id)? else {
+    let Some(stored) = tx.group(device, &group.id)? else {
         tx.add_group(device, group)?;
         tx.name_chat(device, &group.id, &group.subject, group.created_at.unwrap_or(now))?;
-        let created = GroupChangeOrigin { text: Some(group.subject.clone()), ..told(GroupChange::Created) };
-        // Of a large group the event does not say who is in it.
+        let created = GroupChangeOrigin { text: Some(group.subject.clone()), ..origin(GroupChange::Created) };
+        // The event of a large group does not list its participants.
         let named = if group.participants.len() > NAMED { Vec::new() } else { group.participants.clone() };
         tx.append(device, &created.event(named), now)?;
         return Ok(true);
     };
     let mut changes = vec![
-        GroupChangeOrigin { text: Some(group.subject.clone()), ..told(GroupChange::Subject) },
-        GroupChangeOrigin { text: group.description.clone(), ..told(GroupChange::Description) },
+        GroupChangeOrigin { text: Some(group.subject.clone()), ..origin(GroupChange::Subject) },
+        GroupChangeOrigin { text: group.description.clone(), ..origin(GroupChange::Description) },
     ];
-    for (change, participants) in member_changes(&known.participants, &group.participants) {
-        changes.push(GroupChangeOrigin { participants, ..told(change) });
+    for (change, participants) in member_changes(&stored.participants, &group.participants) {
+        changes.push(GroupChangeOrigin { participants, ..origin(change) });
     }
-    let mut news = false;
+    let mut changed = false;
     for change in &changes {
-        news |= apply(tx, device, change, now)?;
+        changed |= apply(tx, device, change, now)?;
     }
-    Ok(news)
+    Ok(changed)
 }
 
-/// How members came to be those of `now`. Nothing where those are not told.
+/// The changes that lead from one list of members to the other. None when `now` lists no members.
 fn member_changes(before: &[Participant], now: &[Participant]) -> Vec<(GroupChange, Vec<Participant>)> {
     if now.is_empty() {
         return Vec::new();
@@ -90,8 +91,8 @@ fn member_changes(before: &[Participant], now: &[Participant]) -> Vec<(GroupChan
     let roles =
         |of: &[Participant]| of.iter().map(|p| (p.id.clone(), p.role)).collect::<HashMap<Jid, Role>>();
     let (were, are) = (roles(before), roles(now));
-    let pick = |of: &[Participant], wanted: &dyn Fn(&Participant) -> bool| {
-        of.iter().filter(|participant| wanted(participant)).cloned().collect::<Vec<_>>()
+    let pick = |of: &[Participant], matches: &dyn Fn(&Participant) -> bool| {
+        of.iter().filter(|participant| matches(participant)).cloned().collect::<Vec<_>>()
     };
     let mut changes = vec![
         (GroupChange::Add, pick(now, &|p| !were.contains_key(&p.id))),
@@ -103,38 +104,40 @@ fn member_changes(before: &[Participant], now: &[Participant]) -> Vec<(GroupChan
     changes
 }
 
-/// A change that a network told of, or that it made for us. `true` when that was news.
+/// Stores a change that a network reported or made for us. `true` when something changed.
 pub(in crate::service) fn store_group_change(
     tx: &Tx<'_>,
     device: &DeviceId,
-    told: &GroupChangeOrigin,
+    origin: &GroupChangeOrigin,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let known = tx.has_group(device, &told.group)?;
-    match (told.change, known) {
+    let exists = tx.has_group(device, &origin.group)?;
+    match (origin.change, exists) {
         (GroupChange::Created, true) => Ok(false),
         (GroupChange::Created, false) => {
-            let subject = match &told.text {
+            let subject = match &origin.text {
                 Some(text) => text.clone(),
-                None => tx.chat(device, &told.group)?.map_or_else(|| told.group.as_name(), |chat| chat.name),
+                None => {
+                    tx.chat(device, &origin.group)?.map_or_else(|| origin.group.as_name(), |chat| chat.name)
+                }
             };
             let group = Group {
-                id: told.group.clone(),
+                id: origin.group.clone(),
                 subject,
                 description: None,
                 owner: None,
                 created_at: None,
-                participants: told.participants.clone(),
+                participants: origin.participants.clone(),
             };
-            store_group(tx, device, &group, told.author.as_ref(), now)
+            store_group(tx, device, &group, origin.author.as_ref(), now)
         }
-        // The network tells the whole group when the account comes into it.
+        // The network sends the whole group when the account joins it.
         (_, false) => Ok(false),
-        (_, true) => apply(tx, device, told, now),
+        (_, true) => apply(tx, device, origin, now),
     }
 }
 
-/// Our account is not in a group any more, whoever saw to that. `true` when that was news.
+/// Removes a group that our account left or was removed from. `true` when something changed.
 pub(in crate::service) fn store_group_left(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -143,73 +146,79 @@ pub(in crate::service) fn store_group_left(
 ) -> Result<bool, StoreError> {
     let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let participants = me.into_iter().map(|id| Participant { id, role: Role::Member }).collect();
-    let told = GroupChangeOrigin { participants, ..GroupChangeOrigin::of(group.clone(), GroupChange::Leave) };
-    let news = store_group_change(tx, device, &told, now)?;
-    Ok(tx.remove_group(device, group)? || news)
+    let origin =
+        GroupChangeOrigin { participants, ..GroupChangeOrigin::of(group.clone(), GroupChange::Leave) };
+    let changed = store_group_change(tx, device, &origin, now)?;
+    Ok(tx.remove_group(device, group)? || changed)
 }
 
-/// Applies a change to a group that is known, and tells it if it was one.
-fn apply(tx: &Tx<'_>, device: &DeviceId, told: &GroupChangeOrigin, now: Millis) -> Result<bool, StoreError> {
-    let news = match told.change {
-        GroupChange::Subject => match &told.text {
-            Some(subject) => tx.set_group_subject(device, &told.group, subject)?,
+/// Applies a change to a stored group and appends its event if something changed.
+fn apply(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    origin: &GroupChangeOrigin,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let changed = match origin.change {
+        GroupChange::Subject => match &origin.text {
+            Some(subject) => tx.set_group_subject(device, &origin.group, subject)?,
             None => false,
         },
         GroupChange::Description => {
-            let description = told.text.as_deref().filter(|text| !text.is_empty());
-            tx.set_group_description(device, &told.group, description)?
+            let description = origin.text.as_deref().filter(|text| !text.is_empty());
+            tx.set_group_description(device, &origin.group, description)?
         }
-        // Nothing of these is kept here.
+        // The store keeps neither invitation links nor pictures of groups.
         GroupChange::InviteLink | GroupChange::Picture => true,
         GroupChange::Created => false,
         GroupChange::Add
         | GroupChange::Remove
         | GroupChange::Leave
         | GroupChange::Promote
-        | GroupChange::Demote => return apply_to_members(tx, device, told, now),
+        | GroupChange::Demote => return apply_to_members(tx, device, origin, now),
     };
-    if news {
-        tx.append(device, &told.event(Vec::new()), now)?;
+    if changed {
+        tx.append(device, &origin.event(Vec::new()), now)?;
     }
-    Ok(news)
+    Ok(changed)
 }
 
 fn apply_to_members(
     tx: &Tx<'_>,
     device: &DeviceId,
-    told: &GroupChangeOrigin,
+    origin: &GroupChangeOrigin,
     now: Millis,
 ) -> Result<bool, StoreError> {
     let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let mut changed = Vec::new();
-    let mut out = false;
-    for participant in &told.participants {
-        let is_news = match told.change {
+    let mut left = false;
+    for participant in &origin.participants {
+        let applied = match origin.change {
             GroupChange::Remove | GroupChange::Leave => {
-                let gone = Some(&participant.id) == me.as_ref();
-                out |= gone;
-                tx.remove_member(device, &told.group, &participant.id)? || gone
+                let own = Some(&participant.id) == me.as_ref();
+                left |= own;
+                tx.remove_member(device, &origin.group, &participant.id)? || own
             }
             GroupChange::Add => {
-                tx.role_in(device, &told.group, &participant.id)?.is_none()
-                    && tx.put_member(device, &told.group, participant)?
+                tx.role_in(device, &origin.group, &participant.id)?.is_none()
+                    && tx.put_member(device, &origin.group, participant)?
             }
-            // Who made the group is more than an admin already.
+            // The group's owner outranks an admin already.
             GroupChange::Promote => {
-                tx.role_in(device, &told.group, &participant.id)? < Some(participant.role)
-                    && tx.put_member(device, &told.group, participant)?
+                tx.role_in(device, &origin.group, &participant.id)? < Some(participant.role)
+                    && tx.put_member(device, &origin.group, participant)?
             }
-            _ => tx.put_member(device, &told.group, participant)?,
+            _ => tx.put_member(device, &origin.group, participant)?,
         };
-        if is_news {
+        if applied {
             changed.push(participant.clone());
         }
     }
     for named in changed.chunks(NAMED) {
-        tx.append(device, &told.event(named.to_vec()), now)?;
+        tx.append(device, &origin.event(named.to_vec()), now)?;
     }
-    if out {
-        tx.remove_group(device, &told.group)?;
+    if left {
+        tx.remove_group(device, &origin.group)?;
     }
     Ok(!changed.is_empty())
 }
@@ -247,6 +256,6 @@ mod tests {
             ]
         );
         assert!(member_changes(&before, &before).is_empty());
-        assert!(member_changes(&before, &[]).is_empty(), "who is in it was not told");
+        assert!(member_changes(&before, &[]).is_empty(), "the members are missing");
     }
 }

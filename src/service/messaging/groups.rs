@@ -1,4 +1,6 @@
-//! Groups: those that the account is in, and what it asks the network to do with them.
+//! Groups of the account, and changes to them that clients request.
+//!
+//! A requested change is applied once, by the network's answer or by its echo, whichever comes first.
 
 use std::collections::HashSet;
 
@@ -11,11 +13,11 @@ use crate::engine::{GroupAnswer, GroupRequest, MembersChange, SessionError};
 use crate::service::{GroupQuery, ListedGroup, Messaging, ServiceError};
 use crate::store::{StoreError, Tx};
 
-/// Whether each participant could be changed, and else why not, as a stable code.
+/// For each participant: success, or a stable code for the reason of the failure.
 pub type MemberAnswers = Vec<(Jid, Result<(), &'static str>)>;
 
 impl Messaging {
-    /// Groups by name, and how many there are without the limit.
+    /// Groups by name, and the total number without the limit.
     ///
     /// # Errors
     /// When there is no such device, its engine has no groups, or the store fails.
@@ -29,7 +31,7 @@ impl Messaging {
         self.store.read(move |store| Ok(store.groups(&device, &query)?)).await
     }
 
-    /// One group, with who is in it. One that is not known here is asked for at the network.
+    /// One group with its participants. A group that is not in the store is fetched from the network.
     ///
     /// # Errors
     /// When there is no such device or group, its engine has no groups, or the store fails.
@@ -53,7 +55,7 @@ impl Messaging {
         }
     }
 
-    /// Makes a group.
+    /// Creates a group.
     ///
     /// # Errors
     /// When there is no such device, its engine has no groups, it is not connected, or the network refuses.
@@ -81,11 +83,11 @@ impl Messaging {
         Ok(group)
     }
 
-    /// Adds, removes, promotes or demotes participants. Answers for each whether it could be done.
+    /// Adds, removes, promotes or demotes participants. Returns the result for each of them.
     ///
     /// # Errors
-    /// When there is no such device or group, its engine has no groups, it is not connected, or the network
-    /// refuses altogether.
+    /// When there is no such device or group, or its engine has no groups. When the device is not connected,
+    /// or the network refuses the whole request.
     pub async fn change_members(
         &self,
         device: &DeviceId,
@@ -93,27 +95,27 @@ impl Messaging {
         change: MembersChange,
         participants: Vec<Jid>,
     ) -> Result<MemberAnswers, ServiceError> {
-        self.known_group(device, group).await?;
+        self.require_group(device, group).await?;
         let participants = self.canonicalize(device, participants).await?;
-        let (told, role) = match change {
+        let (kind, role) = match change {
             MembersChange::Add => (GroupChange::Add, Role::Member),
             MembersChange::Remove => (GroupChange::Remove, Role::Member),
             MembersChange::Promote => (GroupChange::Promote, Role::Admin),
             MembersChange::Demote => (GroupChange::Demote, Role::Member),
         };
-        let asked: Vec<_> = participants.iter().map(|id| Participant { id: id.clone(), role }).collect();
-        let mut told =
-            GroupChangeOrigin { participants: asked, ..GroupChangeOrigin::of(group.clone(), told) };
+        let requested: Vec<_> = participants.iter().map(|id| Participant { id: id.clone(), role }).collect();
+        let mut change_made =
+            GroupChangeOrigin { participants: requested, ..GroupChangeOrigin::of(group.clone(), kind) };
         let request = GroupRequest::Participants { group: group.clone(), change, participants };
-        let (answer, echo) = self.ask_to_change(device, request, &told).await?;
+        let (answer, echo) = self.request_change(device, request, &change_made).await?;
         let GroupAnswer::Participants(answers) = answer else { return Err(ServiceError::NotSupported) };
         let done = |id: &Jid| answers.iter().any(|(who, outcome)| who == id && outcome.is_ok());
-        told.participants.retain(|participant| done(&participant.id));
-        self.changed_by_us(device, told, echo).await?;
+        change_made.participants.retain(|participant| done(&participant.id));
+        self.apply_accepted(device, change_made, echo).await?;
         Ok(answers)
     }
 
-    /// Names a group.
+    /// Sets the subject of a group.
     ///
     /// # Errors
     /// As [`Messaging::change_members`].
@@ -124,14 +126,14 @@ impl Messaging {
         subject: String,
     ) -> Result<(), ServiceError> {
         let request = GroupRequest::Subject { group: group.clone(), subject: subject.clone() };
-        let told = GroupChangeOrigin {
+        let change = GroupChangeOrigin {
             text: Some(subject),
             ..GroupChangeOrigin::of(group.clone(), GroupChange::Subject)
         };
-        self.change_group(device, request, told).await
+        self.change_group(device, request, change).await
     }
 
-    /// Describes a group; empty takes the description away.
+    /// Sets the description of a group; an empty one removes it.
     ///
     /// # Errors
     /// As [`Messaging::change_members`].
@@ -142,56 +144,56 @@ impl Messaging {
         description: String,
     ) -> Result<(), ServiceError> {
         let request = GroupRequest::Description { group: group.clone(), description: description.clone() };
-        let told = GroupChangeOrigin {
+        let change = GroupChangeOrigin {
             text: Some(description),
             ..GroupChangeOrigin::of(group.clone(), GroupChange::Description)
         };
-        self.change_group(device, request, told).await
+        self.change_group(device, request, change).await
     }
 
-    /// The address by which people come into a group.
+    /// The link by which people join a group.
     ///
     /// # Errors
     /// As [`Messaging::change_members`].
     pub async fn invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
-        self.known_group(device, group).await?;
-        match self.ask_about(device, group, GroupRequest::InviteLink(group.clone())).await? {
+        self.require_group(device, group).await?;
+        match self.request_about(device, group, GroupRequest::InviteLink(group.clone())).await? {
             GroupAnswer::Link(link) => Ok(link),
             _ => Err(ServiceError::NotSupported),
         }
     }
 
-    /// Makes that address void. Answers the new one.
+    /// Revokes the invitation link. Returns the new one.
     ///
     /// # Errors
     /// As [`Messaging::change_members`].
     pub async fn revoke_invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
-        self.known_group(device, group).await?;
-        let told = GroupChangeOrigin::of(group.clone(), GroupChange::InviteLink);
+        self.require_group(device, group).await?;
+        let change = GroupChangeOrigin::of(group.clone(), GroupChange::InviteLink);
         let request = GroupRequest::RevokeInviteLink(group.clone());
-        let (answer, echo) = self.ask_to_change(device, request, &told).await?;
-        self.changed_by_us(device, told, echo).await?;
+        let (answer, echo) = self.request_change(device, request, &change).await?;
+        self.apply_accepted(device, change, echo).await?;
         match answer {
             GroupAnswer::Link(link) => Ok(link),
-            // What the new one is has to be asked for.
+            // The answer has no link, so it is fetched.
             _ => self.invite_link(device, group).await,
         }
     }
 
-    /// Leaves a group. Its chat stays.
+    /// Leaves a group. Its chat stays in the store.
     ///
     /// # Errors
     /// As [`Messaging::change_members`].
     pub async fn leave_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
-        self.known_group(device, group).await?;
+        self.require_group(device, group).await?;
         match self.registry.session(device)?.group(GroupRequest::Leave(group.clone())).await {
-            // Out already: only we did not know.
+            // The account was out of the group already; the store did not have that yet.
             Ok(_) | Err(SessionError::NotInGroup) => Ok(self.out_of_group(device, group).await?),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Our account is not in a group any more.
+    /// Removes a group that our account is no longer in.
     async fn out_of_group(&self, device: &DeviceId, group: &Jid) -> Result<(), StoreError> {
         let (id, of, now) = (device.clone(), group.clone(), self.clock.now());
         if self.store.write_patiently(move |tx| store_group_left(tx, &id, &of, now)).await? {
@@ -200,9 +202,8 @@ impl Messaging {
         Ok(())
     }
 
-    /// Asks the network about a group that is known here, which ends when the network says that we are not in
-    /// it.
-    async fn ask_about(
+    /// Sends a request about a stored group. Removes the group if the network answers that we are not in it.
+    async fn request_about(
         &self,
         device: &DeviceId,
         group: &Jid,
@@ -215,7 +216,7 @@ impl Messaging {
         Ok(answer?)
     }
 
-    /// Groups as they are; with `complete`, the account is in no others.
+    /// Stores the full state of groups; with `complete`, all other stored groups are removed.
     pub(in crate::service) async fn ingest_groups(
         &self,
         device: &DeviceId,
@@ -223,11 +224,11 @@ impl Messaging {
         complete: bool,
     ) -> Result<(), StoreError> {
         if complete {
-            let told: HashSet<Jid> = groups.iter().map(|group| group.id.clone()).collect();
+            let present: HashSet<Jid> = groups.iter().map(|group| group.id.clone()).collect();
             let id = device.clone();
-            let mut known = self.store.read(move |store| store.group_ids(&id)).await?;
-            known.retain(|group| !told.contains(group));
-            for group in &known {
+            let mut gone = self.store.read(move |store| store.group_ids(&id)).await?;
+            gone.retain(|group| !present.contains(group));
+            for group in &gone {
                 self.out_of_group(device, group).await?;
             }
         }
@@ -247,22 +248,26 @@ impl Messaging {
         Ok(())
     }
 
-    /// A change to a group, told by the network.
+    /// Ingests a change to a group from the network.
     pub(in crate::service) async fn ingest_group_change(
         &self,
         device: &DeviceId,
-        told: GroupChangeOrigin,
+        change: GroupChangeOrigin,
     ) -> Result<(), StoreError> {
         let _applying = self.own_changes.applying.lock().await;
-        if self.own_changes.is_one(device, &told, self.clock.now()) {
+        if self.own_changes.is_one(device, &change, self.clock.now()) {
             return Ok(());
         }
-        self.apply_group_change(device, told).await
+        self.apply_group_change(device, change).await
     }
 
-    async fn apply_group_change(&self, device: &DeviceId, told: GroupChangeOrigin) -> Result<(), StoreError> {
-        let (id, of, now) = (device.clone(), told.group.clone(), self.clock.now());
-        let write = move |tx: &Tx<'_>| store_group_change(tx, &id, &told, now);
+    async fn apply_group_change(
+        &self,
+        device: &DeviceId,
+        change: GroupChangeOrigin,
+    ) -> Result<(), StoreError> {
+        let (id, of, now) = (device.clone(), change.group.clone(), self.clock.now());
+        let write = move |tx: &Tx<'_>| store_group_change(tx, &id, &change, now);
         if self.store.write_patiently(write).await? {
             self.chat_changed(device, &of);
         }
@@ -273,23 +278,23 @@ impl Messaging {
         &self,
         device: &DeviceId,
         request: GroupRequest,
-        told: GroupChangeOrigin,
+        change: GroupChangeOrigin,
     ) -> Result<(), ServiceError> {
-        self.known_group(device, &told.group).await?;
-        let (_, echo) = self.ask_to_change(device, request, &told).await?;
-        self.changed_by_us(device, told, echo).await
+        self.require_group(device, &change.group).await?;
+        let (_, echo) = self.request_change(device, request, &change).await?;
+        self.apply_accepted(device, change, echo).await
     }
 
-    /// Asks the network for a change that it will tell of as well.
-    async fn ask_to_change(
+    /// Requests a change whose echo the network will send as well.
+    async fn request_change(
         &self,
         device: &DeviceId,
         request: GroupRequest,
-        told: &GroupChangeOrigin,
+        change: &GroupChangeOrigin,
     ) -> Result<(GroupAnswer, OwnChangeKey), ServiceError> {
         self.registry.session(device)?;
-        let echo = self.own_changes.expect(device, told.clone(), self.clock.now());
-        match self.ask_about(device, &told.group, request).await {
+        let echo = self.own_changes.expect(device, change.clone(), self.clock.now());
+        match self.request_about(device, &change.group, request).await {
             Ok(answer) => Ok((answer, echo)),
             Err(error) => {
                 self.own_changes.forget(device, echo, self.clock.now());
@@ -298,23 +303,23 @@ impl Messaging {
         }
     }
 
-    /// The network did what we asked for.
-    async fn changed_by_us(
+    /// Applies a change that the network accepted, unless its echo was applied before.
+    async fn apply_accepted(
         &self,
         device: &DeviceId,
-        told: GroupChangeOrigin,
+        change: GroupChangeOrigin,
         echo: OwnChangeKey,
     ) -> Result<(), ServiceError> {
         if self.own_changes.answered(device, echo, self.clock.now()) {
-            self.apply_group_change(device, told).await?;
+            self.apply_group_change(device, change).await?;
         } else {
-            // The echo may still be on its way into the store.
+            // The echo may still be in a write; wait for it.
             drop(self.own_changes.applying.lock().await);
         }
         Ok(())
     }
 
-    async fn known_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
+    async fn require_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
         self.has_groups(device)?;
         let (of, id) = (device.clone(), group.clone());
         if self.store.read(move |store| store.has_group(&of, &id)).await? {

@@ -1,9 +1,9 @@
-//! One person, one chat, by whichever id the network first spoke of them.
+//! Merges the records of one person who appears under a phone number and a hidden id.
 //!
-//! Invariants: what a network tells is settled before anything is stored or told of it; while a number is
-//! learnt nothing else of that device is taken in, so that nothing is stored by a hidden id after its number is
-//! known. Learning is one transaction with its events; messages that were stored before are settled with it,
-//! and, where they are many, in bounded writes that go on after a crash.
+//! Invariants: ids from the network are canonicalized before anything is stored or emitted. Nothing else of
+//! a device is ingested during an identity merge, so that nothing is stored by a hidden id after its number
+//! is stored. A merge and its events are one transaction. Stored messages are rewritten in that transaction
+//! or, where they are many, in further bounded writes that resume after a crash.
 
 use std::time::Duration;
 
@@ -20,44 +20,44 @@ use crate::service::{Messaging, ServiceError};
 use crate::store::rewrite_jids::RewrittenMessage;
 use crate::store::{StoreError, Tx};
 
-/// Messages settled in one write.
+/// Messages rewritten in one write.
 const CHUNK: usize = 200;
-/// Updates of contacts in one write.
-const TOLD: usize = 100;
-/// The pause while a chat is being emptied, and how often it is made.
+/// Contact updates stored in one write.
+const CONTACTS: usize = 100;
+/// The pause while a chat is being cleared.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSES: usize = 100;
 
-/// What follows from a write in which people became one.
+/// Follow-up work of a write that merged identities.
 #[derive(Debug, Default)]
 struct After {
-    /// Chats whose line changed.
+    /// Chats to publish as changed.
     chats: Vec<Jid>,
-    /// Files that nothing refers to any more, perhaps.
+    /// Files that may have lost their last reference.
     released: Vec<MediaHash>,
-    /// Who has messages left that are to be settled.
-    left: Vec<IdentityPair>,
-    /// Whether messages that wait to be sent are in another chat now.
+    /// Identities with messages that are still to be rewritten.
+    pending: Vec<IdentityPair>,
+    /// Whether messages in the outbox moved to another chat.
     requeued: bool,
 }
 
 impl Messaging {
-    /// What an engine says, with all that is known of the people in it.
+    /// Replaces hidden ids in engine data by the phone numbers that the store has for them.
     pub(in crate::service) async fn canonicalize<T: ReferencesPeople>(
         &self,
         device: &DeviceId,
-        mut said: T,
+        mut data: T,
     ) -> Result<T, StoreError> {
-        let lids = hidden_ids(&mut said);
+        let lids = hidden_ids(&mut data);
         if !lids.is_empty() {
             let id = device.clone();
-            let known = self.store.read(move |store| store.known_people(&id, &lids)).await?;
-            canonicalize(&mut said, &known);
+            let pairs = self.store.read(move |store| store.known_people(&id, &lids)).await?;
+            canonicalize(&mut data, &pairs);
         }
-        Ok(said)
+        Ok(data)
     }
 
-    /// The id by which the API speaks of this chat or person, whichever of their ids a request names.
+    /// The canonical id of a chat or person, for any of their ids.
     pub(in crate::service) async fn aliases_of(
         &self,
         device: &DeviceId,
@@ -70,7 +70,7 @@ impl Messaging {
         self.store.read(move |store| Ok(store.known_by(&device, &id)?)).await
     }
 
-    /// The permanent id of a message, whichever spelling of it a request names.
+    /// The permanent id of a message, for any spelling of it.
     pub(in crate::service) async fn permanent(
         &self,
         device: &DeviceId,
@@ -85,16 +85,16 @@ impl Messaging {
             .await
     }
 
-    /// What the network knows of people. Those who turn out to be one become one.
+    /// Ingests contact data from the network and merges identities that belong to one person.
     pub(in crate::service) async fn ingest_contacts(
         &self,
         device: &DeviceId,
-        told: Vec<ContactUpdate>,
+        updates: Vec<ContactUpdate>,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        for some in told.chunks(TOLD) {
-            let (id, some) = (device.clone(), some.to_vec());
-            let after = self.store.write_patiently(move |tx| store_contacts(tx, &id, some, now)).await?;
+        for batch in updates.chunks(CONTACTS) {
+            let (id, batch) = (device.clone(), batch.to_vec());
+            let after = self.store.write_patiently(move |tx| store_contacts(tx, &id, batch, now)).await?;
             self.after_joining(device, after).await?;
         }
         Ok(())
@@ -105,24 +105,24 @@ impl Messaging {
         if after.requeued {
             self.forget_cancelled(device);
         }
-        for same in after.left {
-            self.go_on_settling(device, &same).await?;
+        for same in after.pending {
+            self.rewrite_messages(device, &same).await?;
         }
         after.chats.iter().for_each(|chat| self.chat_changed(device, chat));
         Ok(())
     }
 
-    /// Goes on with what an earlier run of the daemon did not finish.
+    /// Resumes merges that an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_settling(&self) -> Result<(), StoreError> {
-        let left = self.store.read(|store| store.unsettled_people()).await?;
-        if left.is_empty() {
+        let unfinished = self.store.read(|store| store.unsettled_people()).await?;
+        if unfinished.is_empty() {
             return Ok(());
         }
         let messaging = self.clone();
         self.tasks.spawn("identities", async move {
-            for (device, same) in left {
-                if let Err(error) = messaging.go_on_settling(&device, &same).await {
-                    tracing::warn!(%device, %error, "a person's chat is not one yet; it goes on with the next start");
+            for (device, same) in unfinished {
+                if let Err(error) = messaging.rewrite_messages(&device, &same).await {
+                    tracing::warn!(%device, %error, "an identity merge failed; it resumes at the next start");
                 }
                 messaging.chat_changed(&device, &same.number);
             }
@@ -130,24 +130,25 @@ impl Messaging {
         Ok(())
     }
 
-    /// Settles until nothing is left. Waits while one of the chats is being emptied: what is to go would be
-    /// mixed up with what stays.
-    async fn go_on_settling(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
+    /// Rewrites messages until none is left. Waits while one of the two chats is being cleared, because the
+    /// messages to be removed would mix with those that stay.
+    async fn rewrite_messages(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let mut pauses = 0;
         loop {
             let (id, who, now) = (device.clone(), same.clone(), self.clock.now());
-            let some = self.store.write_patiently(move |tx| settle_some(tx, &id, &who, CHUNK, now)).await?;
-            let Some(settled) = some else {
+            let rewritten =
+                self.store.write_patiently(move |tx| rewrite_some(tx, &id, &who, CHUNK, now)).await?;
+            let Some(rewritten) = rewritten else {
                 pauses += 1;
                 if pauses > PAUSES {
-                    tracing::warn!(%device, "a chat is still being emptied; a person's chat becomes one with the next start");
+                    tracing::warn!(%device, "a chat is still being cleared; the merge resumes at restart");
                     return Ok(());
                 }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            settled.released.into_iter().for_each(|hash| self.media.media_released(hash));
-            if settled.messages < CHUNK {
+            rewritten.released.into_iter().for_each(|hash| self.media.media_released(hash));
+            if rewritten.messages < CHUNK {
                 return Ok(());
             }
         }
@@ -157,12 +158,12 @@ impl Messaging {
 fn store_contacts(
     tx: &Tx<'_>,
     device: &DeviceId,
-    told: Vec<ContactUpdate>,
+    updates: Vec<ContactUpdate>,
     now: Millis,
 ) -> Result<After, StoreError> {
     let mut after = After::default();
     let mut room = CHUNK;
-    for mut update in told {
+    for mut update in updates {
         tx.settle(device, &mut update)?;
         let joined = match IdentityPair::pair_of(&update) {
             Some(same) => join(tx, device, &same, &mut room, &mut after, now)?,
@@ -184,7 +185,7 @@ fn store_contacts(
     Ok(after)
 }
 
-/// `true` when it is news that these are one person.
+/// Merges two identities; `true` when the store had them as two persons.
 fn join(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -193,23 +194,23 @@ fn join(
     after: &mut After,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let Some(learnt) = tx.merge_identities(device, same)? else { return Ok(false) };
-    if let Some(contact) = learnt.taken_from.map(|id| tx.contact(device, &id)).transpose()?.flatten() {
+    let Some(merge) = tx.merge_identities(device, same)? else { return Ok(false) };
+    if let Some(contact) = merge.taken_from.map(|id| tx.contact(device, &id)).transpose()?.flatten() {
         tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
     }
-    match settle_some(tx, device, same, *room, now)? {
-        Some(settled) if settled.messages < *room => {
-            *room -= settled.messages;
-            after.released.extend(settled.released);
+    match rewrite_some(tx, device, same, *room, now)? {
+        Some(rewritten) if rewritten.messages < *room => {
+            *room -= rewritten.messages;
+            after.released.extend(rewritten.released);
         }
-        Some(settled) => {
+        Some(rewritten) => {
             *room = 0;
-            after.released.extend(settled.released);
-            after.left.push(same.clone());
+            after.released.extend(rewritten.released);
+            after.pending.push(same.clone());
         }
-        None => after.left.push(same.clone()),
+        None => after.pending.push(same.clone()),
     }
-    if learnt.chat {
+    if merge.chat {
         let merged = ChatMergedEvent { from: same.lid.clone(), to: same.number.clone() };
         tx.append(device, &Event::ChatMerged(merged), now)?;
         after.requeued = true;
@@ -217,8 +218,8 @@ fn join(
     Ok(true)
 }
 
-/// `None` while one of the chats is being emptied.
-fn settle_some(
+/// Rewrites at most `limit` messages. `None` while one of the chats is being cleared.
+fn rewrite_some(
     tx: &Tx<'_>,
     device: &DeviceId,
     same: &IdentityPair,
@@ -228,17 +229,17 @@ fn settle_some(
     if tx.is_being_emptied(device, same)? {
         return Ok(None);
     }
-    let settled = tx.settle_messages(device, same, limit)?;
-    settled.regrade.iter().try_for_each(|id| regrade(tx, device, id, now))?;
-    Ok(Some(settled))
+    let rewritten = tx.settle_messages(device, same, limit)?;
+    rewritten.regrade.iter().try_for_each(|id| recompute_ack(tx, device, id, now))?;
+    Ok(Some(rewritten))
 }
 
-/// Of a message to a group, two recipients were one: it may have come further than it seemed.
-fn regrade(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result<(), StoreError> {
+/// Recomputes the level of a group message after two of its recipients became one: it may be higher now.
+fn recompute_ack(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result<(), StoreError> {
     let Some(row) = tx.ack_row(device, id)? else { return Ok(()) };
     let level = Ack::of_group(tx.receipts(row.pk)?.into_iter().map(|receipt| receipt.ack));
     match level {
-        // Until the network has answered, nobody knows who else it goes to.
+        // Before the network answers, the list of recipients is incomplete.
         Some(level) if row.ack > Ack::Pending && level > Ack::Error => {
             raise_ack(tx, device, &row, &AckUpdate { level, failure: None, reader: None }, now)
         }

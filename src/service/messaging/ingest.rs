@@ -1,7 +1,7 @@
-//! Taking in what a network tells: durable first, told afterwards.
+//! Ingests messages, receipts and chat names from a network.
 //!
-//! Everything of one piece of news (message, chat, contact, events) is one transaction. A message that is
-//! there already changes nothing and is still a success: the network may be acknowledged again.
+//! One message with its chat, contact and events is one transaction, and events are emitted after it. A
+//! message that is stored already changes nothing and still succeeds, so the engine may acknowledge it again.
 
 use super::IngestMode;
 use super::changes::make_early_changes;
@@ -32,7 +32,7 @@ impl Messaging {
         device: &DeviceId,
         account: Option<Account>,
         messages: Vec<Incoming>,
-        telling: IngestMode,
+        mode: IngestMode,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let id = device.clone();
@@ -43,7 +43,7 @@ impl Messaging {
             .write_patiently(move |tx| {
                 let mut changed = Vec::new();
                 for incoming in &messages {
-                    if store_incoming(tx, &id, account.as_ref(), incoming, telling, &links, now)? {
+                    if store_incoming(tx, &id, account.as_ref(), incoming, mode, &links, now)? {
                         changed.push(incoming.chat.clone());
                     }
                 }
@@ -57,13 +57,13 @@ impl Messaging {
         for chat in &chats {
             self.chat_changed(device, chat);
         }
-        if telling == IngestMode::Live {
+        if mode == IngestMode::Live {
             self.metrics.messages_in.inc_by(chats.len() as u64);
         }
         Ok(())
     }
 
-    /// Merges a receipt for a message of ours.
+    /// Ingests a receipt for a message of ours.
     pub(in crate::service) async fn ingest_receipt(
         &self,
         device: &DeviceId,
@@ -74,7 +74,7 @@ impl Messaging {
         self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
-    /// The name of a chat.
+    /// Ingests the name of a chat.
     pub(in crate::service) async fn ingest_chat_name(
         &self,
         device: &DeviceId,
@@ -85,8 +85,9 @@ impl Messaging {
         let (id, of) = (device.clone(), chat.clone());
         let write = move |tx: &Tx<'_>| {
             let text = Some(name.clone());
-            let told = GroupChangeOrigin { text, ..GroupChangeOrigin::of(of.clone(), GroupChange::Subject) };
-            let group_named = of.is_group() && store_group_change(tx, &id, &told, now)?;
+            let origin =
+                GroupChangeOrigin { text, ..GroupChangeOrigin::of(of.clone(), GroupChange::Subject) };
+            let group_named = of.is_group() && store_group_change(tx, &id, &origin, now)?;
             Ok::<_, StoreError>(tx.name_chat(&id, &of, &name, now)? || group_named)
         };
         if self.store.write_patiently(write).await? {
@@ -101,13 +102,13 @@ pub(in crate::service) fn store_incoming(
     device: &DeviceId,
     account: Option<&Account>,
     incoming: &Incoming,
-    telling: IngestMode,
+    mode: IngestMode,
     links: &LinkBase,
     now: Millis,
 ) -> Result<bool, StoreError> {
     let mut message = to_message(incoming, account);
     message.quoted_message = quoted(tx, device, incoming, &message)?;
-    let live = telling == IngestMode::Live;
+    let live = mode == IngestMode::Live;
     if live {
         message.timestamp = tx.within_its_second(device, &message.chat_id, message.timestamp)?;
     }
@@ -134,7 +135,7 @@ pub(in crate::service) fn store_incoming(
         tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
         tx.count(device, Counter::Received, now)?;
     }
-    make_early_changes(tx, device, &id, telling, links, now)?;
+    make_early_changes(tx, device, &id, mode, links, now)?;
     Ok(true)
 }
 
@@ -148,8 +149,8 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         (false, false) => (incoming.from.clone(), me),
     };
     let participant = (group && !incoming.from_me).then(|| incoming.from.clone());
-    let known = incoming.notify_name.clone().filter(|name| !name.is_empty());
-    let notify_name = known.unwrap_or_else(|| incoming.from.as_name());
+    let given = incoming.notify_name.clone().filter(|name| !name.is_empty());
+    let notify_name = given.unwrap_or_else(|| incoming.from.as_name());
     Message {
         id: MessageId {
             from_me: incoming.from_me,
@@ -165,7 +166,7 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         body: incoming.body.clone(),
         kind: MessageType::Chat,
         timestamp: incoming.timestamp,
-        // The network has what it delivers.
+        // A message from the network was at least delivered to it.
         ack: if incoming.from_me { Ack::Server } else { Ack::Device },
         has_media: false,
         media: None,
@@ -184,28 +185,28 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
     .with_content(incoming.content.clone())
 }
 
-/// The message that this one answers: as it stands here, else as much as the network told of it.
+/// The quoted message: the stored one, else the part that the network sent with the answer.
 fn quoted(
     tx: &Tx<'_>,
     device: &DeviceId,
     incoming: &Incoming,
     answer: &Message,
 ) -> Result<Option<Box<Message>>, StoreError> {
-    let Some(told) = &incoming.quoted else { return Ok(None) };
-    if let Some(known) = tx.message(device, &told.id)? {
-        return Ok(Some(Box::new(known.message.as_quote())));
+    let Some(quoted) = &incoming.quoted else { return Ok(None) };
+    if let Some(stored) = tx.message(device, &quoted.id)? {
+        return Ok(Some(Box::new(stored.message.as_quote())));
     }
-    let in_group = told.id.chat.is_group();
+    let in_group = quoted.id.chat.is_group();
     Ok(Some(Box::new(
         Message {
-            id: told.id.clone(),
-            chat_id: told.id.chat.clone(),
-            from: if in_group { told.id.chat.clone() } else { told.author.clone() },
-            to: if told.id.from_me { told.id.chat.clone() } else { answer.to.clone() },
-            author: in_group.then(|| told.author.clone()),
-            from_me: told.id.from_me,
-            body: told.body.clone(),
-            notify_name: told.author.as_name(),
+            id: quoted.id.clone(),
+            chat_id: quoted.id.chat.clone(),
+            from: if in_group { quoted.id.chat.clone() } else { quoted.author.clone() },
+            to: if quoted.id.from_me { quoted.id.chat.clone() } else { answer.to.clone() },
+            author: in_group.then(|| quoted.author.clone()),
+            from_me: quoted.id.from_me,
+            body: quoted.body.clone(),
+            notify_name: quoted.author.as_name(),
             quoted_message: None,
             mentioned_ids: Vec::new(),
             is_forwarded: false,
@@ -215,16 +216,16 @@ fn quoted(
     )))
 }
 
-/// `true` when something about them changed.
+/// Merges contact data. `true` when the stored contact changed.
 fn merge_contact(
     tx: &Tx<'_>,
     device: &DeviceId,
-    told: &ContactUpdate,
-    tell: bool,
+    update: &ContactUpdate,
+    emit: bool,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let Some(contact) = tx.merge_contact(device, told)? else { return Ok(false) };
-    if tell {
+    let Some(contact) = tx.merge_contact(device, update)? else { return Ok(false) };
+    if emit {
         tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
     }
     Ok(true)
@@ -243,7 +244,7 @@ pub(in crate::service) fn store_receipt(
         participant: None,
     };
     let Some(row) = tx.ack_row(device, &id)? else {
-        tracing::debug!(%device, "a receipt for a message that is not here");
+        tracing::debug!(%device, "receipt for a message that is not in the store");
         return Ok(());
     };
     let who = receipt.participant.as_ref().unwrap_or(&receipt.chat);
@@ -254,7 +255,7 @@ pub(in crate::service) fn store_receipt(
         return Ok(());
     }
     if by_member && row.ack == Ack::Pending {
-        // Who else it goes to is known with the network's own answer; until then no level is the group's.
+        // The network's answer lists all recipients; before it, one receipt does not give the group's level.
         return Ok(());
     }
     let level = if by_member {
@@ -272,18 +273,18 @@ pub(in crate::service) fn store_receipt(
     raise_ack(tx, device, &row, &AckUpdate { level, failure, reader: Some(who) }, now)
 }
 
-/// A new level for a message, and what came with it.
+/// A new acknowledgement level for a message.
 pub(in crate::service) struct AckUpdate<'a> {
-    /// How far it has come.
+    /// The level that the network reported.
     pub(in crate::service) level: Ack,
-    /// Why, with [`Ack::Error`].
+    /// The reason, with [`Ack::Error`].
     pub(in crate::service) failure: Option<SendFailure>,
-    /// Who read it, with [`Ack::Read`].
+    /// The person who read it, with [`Ack::Read`].
     pub(in crate::service) reader: Option<&'a Jid>,
 }
 
-/// Merges a level into a message and tells what follows from it: `message:ack`, `message:status`,
-/// `message:read`. Whatever says that the network has it ends its stay in the outbox.
+/// Merges a level into a message and appends `message:ack`, `message:status` and `message:read`. A new
+/// level also removes the message from the outbox.
 pub(in crate::service) fn raise_ack(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -293,11 +294,11 @@ pub(in crate::service) fn raise_ack(
 ) -> Result<(), StoreError> {
     let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
     if row.ack == Ack::Pending && ack > Ack::Server {
-        // A receipt was faster than the network's own answer: what was delivered has been sent.
-        tell_level(tx, device, row, Ack::Server, None, now)?;
+        // The receipt came before the network's answer: a delivered message has been sent.
+        append_level(tx, device, row, Ack::Server, None, now)?;
     }
     tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
-    tell_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
+    append_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
     if row.ack < Ack::Read && ack >= Ack::Read {
         let read = MessagesReadEvent {
             chat_id: row.chat.clone(),
@@ -317,7 +318,7 @@ pub(in crate::service) fn raise_ack(
     Ok(())
 }
 
-fn tell_level(
+fn append_level(
     tx: &Tx<'_>,
     device: &DeviceId,
     row: &AckRow,

@@ -1,15 +1,17 @@
-//! Calls and the first synchronisation: what a network tells and nobody here decides.
+//! Ingests calls and the progress of the history sync.
+//!
+//! A repeated call report within [`CALL_SEARCH_ENTRIES`] entries of the log emits no second event.
 
 use crate::domain::event::{CallEvent, Event, HistoryProgressEvent};
 use crate::domain::ids::DeviceId;
 use crate::service::Messaging;
 use crate::store::StoreError;
 
-/// So far back a call is looked for that is told once more.
-const LOOK_BACK: i64 = 256;
+/// Newest log entries that are searched for an earlier report of the same call.
+const CALL_SEARCH_ENTRIES: i64 = 256;
 
 impl Messaging {
-    /// Somebody calls, or it ended. Told once, although the network may tell it again.
+    /// Ingests an incoming or ended call. Emits one event, although the network may report it again.
     pub(in crate::service) async fn ingest_call(
         &self,
         device: &DeviceId,
@@ -18,7 +20,7 @@ impl Messaging {
         let (id, now) = (device.clone(), self.clock.now());
         self.store
             .write_patiently(move |tx| {
-                let from = tx.log_range(&id)?.newest.saturating_sub(LOOK_BACK);
+                let from = tx.log_range(&id)?.newest.saturating_sub(CALL_SEARCH_ENTRIES);
                 if !tx.call_was_told(&id, &call, from)? {
                     tx.append(&id, &Event::Call(call), now)?;
                 }
@@ -27,7 +29,7 @@ impl Messaging {
             .await
     }
 
-    /// How far the first synchronisation is.
+    /// Ingests the progress of the history sync.
     pub(in crate::service) async fn ingest_history_progress(
         &self,
         device: &DeviceId,

@@ -1,8 +1,8 @@
-//! Marking messages read: here, on another device of the account, and at the network.
+//! Marks messages as read: here, on another device of the account, and at the network.
 //!
-//! Invariants: a message is told read once, whoever reads it at the same time; what comes in meanwhile stays
-//! unread; the count of a chat is that of its unread messages after each write. However many they are, one
-//! write and one event hold at most [`CHUNK`].
+//! Invariants: a message emits `message:read` once, even if two clients read it at the same time. Messages
+//! that arrive in the meantime stay unread. After each write a chat's counter equals its unread messages.
+//! One write and one event hold at most [`CHUNK`] messages.
 
 use super::pending_sync;
 use crate::domain::clock::Millis;
@@ -17,32 +17,32 @@ use crate::store::{StoreError, Tx};
 /// Messages marked read in one write.
 const CHUNK: usize = 500;
 
-/// Which messages of a chat.
+/// Selects messages of a chat.
 #[derive(Clone)]
 enum Which {
-    /// All up to this one.
+    /// All up to and including this message.
     UpTo(Pk),
-    /// These.
+    /// Messages with these permanent ids.
     These(Vec<MessageId>),
-    /// Those that the network calls so.
+    /// Messages with these network ids.
     Named(Vec<NetworkId>),
 }
 
-/// On which device they were read.
+/// The device on which the messages were read.
 #[derive(Clone, Copy)]
 enum By {
-    /// On this one.
+    /// This device: a client of ours requested it.
     Us {
-        /// Whether that is a request's first write.
+        /// Whether this is the first write of a request.
         first: bool,
     },
-    /// On another one of the account.
+    /// Another device of the account.
     Another,
 }
 
 impl Messaging {
-    /// Marks messages of a chat read, all of them or these: here at once, and at the network as
-    /// soon as the device is connected. Answers which were unread.
+    /// Marks all messages of a chat as read, or only the given ones: here at once, and at the network when
+    /// the device is connected. Returns the messages that were unread.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -77,7 +77,7 @@ impl Messaging {
         Ok(all)
     }
 
-    /// Our account read these on another device; all up to now, when none are named.
+    /// Ingests that the account read messages on another device; without ids, all messages up to now.
     pub(in crate::service) async fn ingest_read_elsewhere(
         &self,
         device: &DeviceId,
@@ -95,7 +95,7 @@ impl Messaging {
         Ok(())
     }
 
-    /// One write. A request's first one is refused when too many wait.
+    /// One write. The first write of a request is refused when the write queue is full.
     async fn read_some(
         &self,
         device: &DeviceId,
@@ -130,8 +130,8 @@ fn parts(only: Option<Vec<MessageId>>, newest: Pk) -> Vec<Which> {
     }
 }
 
-/// Marks incoming messages read, and tells `message:read`. Which they were, and whether the chat's count
-/// changed.
+/// Marks incoming messages as read and appends `message:read`. Returns the messages, and whether the
+/// chat's counter changed.
 fn store_read(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -144,7 +144,7 @@ fn store_read(
         Which::These(ids) => tx.mark_these_read(device, chat, ids)?,
         Which::Named(names) => tx.mark_these_read(device, chat, &tx.named(device, chat, names)?)?,
     };
-    // Also when nothing was unread any more: what was counted may be gone.
+    // Recount even if nothing was unread: counted messages may have been removed.
     let changed = tx.recount_unread(device, chat)?;
     if !read.is_empty() {
         let event = MessagesReadEvent { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };

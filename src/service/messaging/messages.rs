@@ -1,4 +1,6 @@
-//! Messages: one, a page of a chat, and search.
+//! Reads messages: one message, a page of a chat, and search results.
+//!
+//! A page is in time order and has cursors for its neighbours.
 
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
@@ -8,31 +10,31 @@ use crate::service::{Messaging, SearchQuery, ServiceError};
 use crate::store::Reader;
 use crate::store::messages::PageFrom;
 
-/// Which page of a chat. Without a reference: the newest.
+/// A requested page of a chat. Without a reference: the newest page.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
-    /// At most so many.
+    /// Maximum number of messages.
     pub limit: usize,
-    /// The newest of those before this message.
+    /// The page ends before this message.
     pub before: Option<MessageId>,
-    /// The oldest of those after this message.
+    /// The page begins after this message.
     pub after: Option<MessageId>,
 }
 
 /// A page of a chat.
 #[derive(Debug, Clone)]
 pub struct MessagePage {
-    /// In time order.
+    /// Messages in time order.
     pub messages: Vec<Message>,
-    /// Messages in the chat.
+    /// Number of messages in the chat.
     pub total: i64,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more messages in the requested direction.
     pub has_more: bool,
-    /// Whether the reference is a message of this chat; without it the page is the newest.
+    /// Whether the reference is a message of this chat; if not, the page is the newest.
     pub reference_found: bool,
-    /// Where a page of newer messages begins, where there are any.
+    /// The reference for a page of newer messages, if there are any.
     pub newer: Option<MessageId>,
-    /// Where a page of older messages begins, where there are any.
+    /// The reference for a page of older messages, if there are any.
     pub older: Option<MessageId>,
 }
 
@@ -77,7 +79,7 @@ impl Messaging {
             .await
     }
 
-    /// Messages that hold all the words, newest first, and how many there are without the limit.
+    /// Messages that contain all the words, newest first, and the total number without the limit.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -107,16 +109,16 @@ fn read_page(
     page: &PageRequest,
 ) -> Result<MessagePage, ServiceError> {
     let reference = page.before.as_ref().or(page.after.as_ref());
-    let place = match reference {
+    let position = match reference {
         Some(id) => store.page_position(device, chat, id)?,
         None => None,
     };
-    let from = match (place, page.before.is_some()) {
-        (Some(place), true) => PageFrom::Before(place),
-        (Some(place), false) => PageFrom::After(place),
+    let from = match (position, page.before.is_some()) {
+        (Some(position), true) => PageFrom::Before(position),
+        (Some(position), false) => PageFrom::After(position),
         (None, _) => PageFrom::Newest,
     };
-    // One more than asked for tells whether there are more.
+    // Read one more than the limit to find out whether there are more.
     let mut found = store.page(device, chat, from, page.limit + 1)?;
     let has_more = found.len() > page.limit;
     if has_more && matches!(from, PageFrom::After(_)) {
@@ -133,7 +135,7 @@ fn read_page(
     Ok(MessagePage {
         total: store.message_count(device, chat)?,
         has_more,
-        reference_found: place.is_some(),
+        reference_found: position.is_some(),
         newer,
         older,
         messages: found.into_iter().map(|(_, message)| message).collect(),

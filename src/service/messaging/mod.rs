@@ -1,4 +1,6 @@
-//! Messages, chats, contacts and groups of a device. Every change and its events are one transaction.
+//! Messages, chats, contacts and groups of a device.
+//!
+//! Every change and its events are one transaction.
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ pub(super) mod pending_sync;
 pub(super) mod send;
 pub(super) mod typing;
 
-/// What [`Messaging`] is made of.
+/// Dependencies of [`Messaging`].
 pub(super) struct MessagingParts {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,

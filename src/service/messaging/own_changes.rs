@@ -1,8 +1,8 @@
-//! Networks tell back what we had them do. Whatever was done meanwhile, such an echo is no news.
+//! Suppresses the network's echoes of group changes that we requested.
 //!
-//! A change of ours is applied when the network answers, and its echo may come before or after that. One
-//! that comes before is applied as any other news, and the answer then changes nothing; one that comes after
-//! is passed over, because a later change of ours may stand by then and must not be undone.
+//! A change of ours is applied when the network answers; its echo may come before or after the answer. An
+//! earlier echo is applied like any change, and the answer then changes nothing. A later echo is dropped,
+//! because it would undo a newer change of ours.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,16 +13,16 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
-/// How long an echo may take.
+/// How long an echo is expected after the request, in milliseconds.
 const EXPECTED_MS: i64 = 60_000;
-/// Changes of one device whose echoes are waited for; where there are more, the oldest is given up.
+/// Expected echoes of one device; above this number the oldest is dropped.
 const MOST: usize = 64;
 
-/// Changes of ours whose echo has not come yet.
+/// Changes of ours with an expected echo.
 #[derive(Default)]
 pub(in crate::service) struct OwnChangeTracker {
     expected: Mutex<Expected>,
-    /// Held while what the network told of a group is being applied.
+    /// Held while a group change from the network is applied.
     pub(in crate::service) applying: tokio::sync::Mutex<()>,
 }
 
@@ -34,21 +34,21 @@ struct Expected {
 
 struct OwnChange {
     no: u64,
-    told: GroupChangeOrigin,
+    change: GroupChangeOrigin,
     at: Millis,
     step: Step,
 }
 
-/// What came of a change so far.
+/// Progress of a requested change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Asked,
-    /// Its echo came before the answer.
-    Told,
+    Requested,
+    /// The echo came before the answer.
+    Echoed,
     Answered,
 }
 
-/// Names an expected echo.
+/// Identifies an expected echo.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct OwnChangeKey(u64);
 
@@ -68,11 +68,11 @@ impl OwnChangeTracker {
         result
     }
 
-    /// This is about to be asked of the network.
+    /// Registers a change that is about to be requested.
     pub(in crate::service) fn expect(
         &self,
         device: &DeviceId,
-        told: GroupChangeOrigin,
+        change: GroupChangeOrigin,
         now: Millis,
     ) -> OwnChangeKey {
         let no = {
@@ -84,16 +84,16 @@ impl OwnChangeTracker {
             if changes.len() == MOST {
                 changes.pop_front();
             }
-            changes.push_back(OwnChange { no, told, at: now, step: Step::Asked });
+            changes.push_back(OwnChange { no, change, at: now, step: Step::Requested });
         });
         OwnChangeKey(no)
     }
 
-    /// The network did it. `false` when its echo came already, and with it all there is to know.
+    /// The network accepted the change. `false` if its echo was applied already.
     pub(in crate::service) fn answered(&self, device: &DeviceId, echo: OwnChangeKey, now: Millis) -> bool {
         self.with(device, now, |changes| {
             let Some(at) = changes.iter().position(|change| change.no == echo.0) else { return true };
-            if changes.get(at).is_some_and(|change| change.step == Step::Told) {
+            if changes.get(at).is_some_and(|change| change.step == Step::Echoed) {
                 changes.remove(at);
                 return false;
             }
@@ -104,24 +104,24 @@ impl OwnChangeTracker {
         })
     }
 
-    /// The network did not do it.
+    /// The network rejected the change; no echo is expected.
     pub(in crate::service) fn forget(&self, device: &DeviceId, echo: OwnChangeKey, now: Millis) {
         self.with(device, now, |changes| changes.retain(|change| change.no != echo.0));
     }
 
-    /// Something was told by the network. Whether it is the echo of what was applied here already.
+    /// Whether a change from the network is the echo of a change that was applied here already.
     pub(in crate::service) fn is_one(
         &self,
         device: &DeviceId,
-        told: &GroupChangeOrigin,
+        change: &GroupChangeOrigin,
         now: Millis,
     ) -> bool {
         self.with(device, now, |changes| {
-            let is_due = |change: &OwnChange| change.step != Step::Told && is_echo(&change.told, told);
+            let is_due = |own: &OwnChange| own.step != Step::Echoed && is_echo(&own.change, change);
             let Some(at) = changes.iter().position(is_due) else { return false };
             match changes.get_mut(at) {
-                Some(change) if change.step == Step::Asked => {
-                    change.step = Step::Told;
+                Some(change) if change.step == Step::Requested => {
+                    change.step = Step::Echoed;
                     false
                 }
                 _ => changes.remove(at).is_some(),
@@ -129,22 +129,22 @@ impl OwnChangeTracker {
         })
     }
 
-    /// Whether a change of ours to this group was applied whose echo has not come yet: what the network tells of
-    /// the whole group may then be older than that.
+    /// Whether a change of ours to this group was applied and its echo is still expected. A full group state
+    /// from the network may then be older than our change.
     pub(in crate::service) fn are_due(&self, device: &DeviceId, group: &Jid, now: Millis) -> bool {
         self.with(device, now, |changes| {
-            changes.iter().any(|change| change.step == Step::Answered && change.told.group == *group)
+            changes.iter().any(|own| own.step == Step::Answered && own.change.group == *group)
         })
     }
 }
 
-fn is_echo(asked: &GroupChangeOrigin, told: &GroupChangeOrigin) -> bool {
-    let is_asked = |who: &Jid| asked.participants.iter().any(|participant| participant.id == *who);
-    asked.group == told.group
-        && asked.change == told.change
-        && asked.text == told.text
-        && asked.participants.is_empty() == told.participants.is_empty()
-        && told.participants.iter().all(|participant| is_asked(&participant.id))
+fn is_echo(own: &GroupChangeOrigin, received: &GroupChangeOrigin) -> bool {
+    let is_own = |who: &Jid| own.participants.iter().any(|participant| participant.id == *who);
+    own.group == received.group
+        && own.change == received.change
+        && own.text == received.text
+        && own.participants.is_empty() == received.participants.is_empty()
+        && received.participants.iter().all(|participant| is_own(&participant.id))
 }
 
 #[cfg(test)]
@@ -167,26 +167,26 @@ mod tests {
         assert!(echoes.answered(&shop, first, now));
         let second = echoes.expect(&shop, named("b"), now);
         assert!(echoes.answered(&shop, second, now));
-        assert!(echoes.is_one(&shop, &named("a"), now), "`b` stands by now");
+        assert!(echoes.is_one(&shop, &named("a"), now), "`b` is in effect now");
         assert!(echoes.are_due(&shop, &named("b").group, now));
         assert!(echoes.is_one(&shop, &named("b"), now));
-        assert!(!echoes.is_one(&shop, &named("b"), now), "somebody else did the same");
+        assert!(!echoes.is_one(&shop, &named("b"), now), "another person made the same change");
         assert!(!echoes.are_due(&shop, &named("b").group, now));
     }
 
     #[test]
     fn echo_before_answer_is_change_and_answer_is_not() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
-        let asked = echoes.expect(&shop, named("a"), now);
+        let requested = echoes.expect(&shop, named("a"), now);
         assert!(!echoes.is_one(&shop, &named("a"), now));
-        assert!(!echoes.answered(&shop, asked, now));
+        assert!(!echoes.answered(&shop, requested, now));
     }
 
     #[test]
     fn missing_echo_expires() {
         let (echoes, shop) = (OwnChangeTracker::default(), "shop".parse().unwrap());
-        let asked = echoes.expect(&shop, named("a"), Millis(0));
-        assert!(echoes.answered(&shop, asked, Millis(1)));
+        let requested = echoes.expect(&shop, named("a"), Millis(0));
+        assert!(echoes.answered(&shop, requested, Millis(1)));
         assert!(!echoes.is_one(&shop, &named("a"), Millis(EXPECTED_MS)));
         assert!(echoes.lock().devices.is_empty());
     }
@@ -194,12 +194,12 @@ mod tests {
     #[test]
     fn refused_change_has_no_echo_and_echoes_are_bounded() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
-        let asked = echoes.expect(&shop, named("a"), now);
-        echoes.forget(&shop, asked, now);
+        let requested = echoes.expect(&shop, named("a"), now);
+        echoes.forget(&shop, requested, now);
         assert!(!echoes.is_one(&shop, &named("a"), now));
         for n in 0..=MOST {
-            let asked = echoes.expect(&shop, named(&n.to_string()), now);
-            echoes.answered(&shop, asked, now);
+            let requested = echoes.expect(&shop, named(&n.to_string()), now);
+            echoes.answered(&shop, requested, now);
         }
         assert!(!echoes.is_one(&shop, &named("0"), now));
         assert!(echoes.is_one(&shop, &named("1"), now));

@@ -1,8 +1,7 @@
-//! Telling the network what was done here: at once when it can be told, else when the device is ready again.
+//! Synchronizes changes made here to the network: at once if the device is connected, else when it is ready.
 //!
-//! Invariants: what is to be told is stored in the transaction of the change itself, and removed once it was
-//! told or refused; one after the other, in order, for each device. To tell something twice is the same as
-//! once.
+//! Invariants: an entry is stored in the transaction of its change and removed after the network accepted or
+//! refused it. Entries of a device are sent one at a time, in order. Sending one twice has no further effect.
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -12,26 +11,26 @@ use crate::service::Messaging;
 use crate::store::pending_sync::{PendingSync, PendingSyncRow};
 use crate::store::{StoreError, Tx};
 
-/// Entries read at once.
+/// Entries read in one step.
 const PAGE: usize = 20;
 
-/// Stores what the network is to be told; [`Messaging::tell_untold`] after the commit tells it.
+/// Stores an entry; the caller flushes it with [`Messaging::flush_pending_sync`] after the commit.
 pub(in crate::service) fn note(
     tx: &Tx<'_>,
     device: &DeviceId,
     chat: &Jid,
-    untold: &PendingSync,
+    entry: &PendingSync,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let dropped = tx.record_pending_sync(device, chat, untold, now)?;
+    let dropped = tx.record_pending_sync(device, chat, entry, now)?;
     if dropped > 0 {
-        tracing::warn!(%device, dropped, "too much waits to be told to the network; the oldest is dropped");
+        tracing::warn!(%device, dropped, "too many changes wait for the network; the oldest is dropped");
     }
     Ok(())
 }
 
-/// What is to be told of a change to a chat. Emptying is not told late: that would take on other devices what
-/// came in between.
+/// The entry for a change to a chat. Clearing has none: sent late, it would remove newer messages on other
+/// devices.
 pub(in crate::service) fn of_chat(change: &ChatChange) -> Option<PendingSync> {
     match *change {
         ChatChange::Archive(on) => Some(PendingSync::Archive { on }),
@@ -42,24 +41,24 @@ pub(in crate::service) fn of_chat(change: &ChatChange) -> Option<PendingSync> {
 }
 
 impl Messaging {
-    /// Tells what waits, if the network can be told now.
+    /// Sends the pending entries, if the device is connected.
     pub(in crate::service) async fn flush_pending_sync(&self, device: &DeviceId) {
         let Ok(live) = self.registry.live(device) else { return };
         let _turn = live.pending_sync.lock().await;
-        // Ends: each round removes what it found.
+        // The loop ends, because each round removes the entries that it read.
         loop {
-            match self.tell_some(device).await {
+            match self.send_page(device).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    return tracing::warn!(%device, %error, "what the network is to be told waits");
+                    return tracing::warn!(%device, %error, "pending changes could not be sent");
                 }
             }
         }
     }
 
-    /// `true` when there may be more.
-    async fn tell_some(&self, device: &DeviceId) -> Result<bool, StoreError> {
+    /// Sends one page of entries; `true` when there may be more.
+    async fn send_page(&self, device: &DeviceId) -> Result<bool, StoreError> {
         let Ok(session) = self.registry.session(device) else { return Ok(false) };
         let id = device.clone();
         let entries = self.store.read(move |store| store.untold(&id, PAGE)).await?;
@@ -70,7 +69,7 @@ impl Messaging {
                 Ok(()) => {}
                 Err(SessionError::Offline) => return Ok(false),
                 Err(error) => {
-                    tracing::info!(%device, %error, "the network does not want to hear what was done");
+                    tracing::info!(%device, %error, "the network refused a change");
                 }
             }
             self.store.write_patiently(move |tx| tx.remove_untold(row)).await?;

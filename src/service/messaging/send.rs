@@ -1,4 +1,6 @@
-//! Accepting a message for sending: durable, with its place in the outbox and its events, then answered.
+//! Accepts messages for sending.
+//!
+//! A message, its outbox row and its events are one transaction, committed before the request is answered.
 
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
@@ -18,53 +20,53 @@ use crate::store::messages::NewMessage;
 use crate::store::outbox::NewOutboxRow;
 use crate::store::{Reader, Tx};
 
-/// A message to be sent.
+/// A request to send a message.
 #[derive(Debug, Clone)]
 pub struct SendRequest {
-    /// Where.
+    /// The chat to which the message goes.
     pub to: Jid,
     /// The text, or the caption of a file.
     pub text: String,
-    /// What it consists of besides.
+    /// The content besides the text.
     pub content: SendContent,
-    /// The message that it answers.
+    /// The message that this one replies to.
     pub quoted: Option<MessageId>,
-    /// Who is mentioned in the text.
+    /// The people mentioned in the text.
     pub mentions: Vec<Jid>,
-    /// Whether it is marked as forwarded.
+    /// Whether the message is marked as forwarded.
     pub forwarded: bool,
-    /// The sender's own name for it.
+    /// The client's own id of the message.
     pub temp_id: Option<String>,
-    /// How urgent it is.
+    /// The priority in the outbox.
     pub priority: Priority,
-    /// Not before this moment.
+    /// The earliest moment to send it; at once if `None`.
     pub send_at: Option<Millis>,
-    /// The same key within a day gives the same answer and sends nothing again.
+    /// A request with the same key within a day gets the same answer and sends nothing again.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// What a message to be sent consists of besides its text.
+/// The content of a message besides its text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SendContent {
-    /// This, ready to be stored: text, a place, contact cards, a poll, a template, or a file that is in the store.
+    /// Content that is ready to be stored; a file is in the media store already.
     Ready(Content),
-    /// A file that has yet to be taken in.
+    /// A file that has to be fetched and stored first.
     Media(SendMedia),
 }
 
-/// Names a request, so that it can come twice.
+/// Identifies a request, so that it can be repeated safely.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
-    /// Chosen by the client.
+    /// The key that the client chose.
     pub key: String,
-    /// A hash of the request.
+    /// A hash of the request, to detect a key used for another request.
     pub fingerprint: Vec<u8>,
 }
 
 impl IdempotencyKey {
-    /// The key of one message of a request that makes several.
-    pub(in crate::service) fn of_part(self, place: usize) -> Self {
-        Self { key: format!("{} {place}", self.key), ..self }
+    /// The key of one message of a request that sends several.
+    pub(in crate::service) fn of_part(self, index: usize) -> Self {
+        Self { key: format!("{} {index}", self.key), ..self }
     }
 }
 
@@ -73,40 +75,40 @@ impl IdempotencyKey {
 pub struct Accepted {
     /// The message's permanent id.
     pub id: MessageId,
-    /// Its chat.
+    /// The chat to which it goes, by its canonical id.
     pub chat_id: Jid,
     /// When it was accepted.
     pub timestamp: Millis,
-    /// The sender's own name for it.
+    /// The client's own id of the message.
     pub temp_id: Option<String>,
-    /// `queued`.
+    /// The message's status: always `queued`.
     pub status: Status,
-    /// 0.
+    /// The message's level: always 0 (pending).
     pub ack: Ack,
-    /// Whether this is the answer to an earlier request of the same key.
+    /// Whether this repeats the answer to an earlier request with the same key.
     pub replayed: bool,
 }
 
 impl Messaging {
-    /// Accepts a message. What is answered is durable.
+    /// Accepts a message. The answer is returned after the message is durable.
     ///
     /// # Errors
-    /// When the device is not there or not linked, its outbox is full, the idempotency key stands for
-    /// another request, or the store cannot take it.
+    /// When the device does not exist or is not linked, its outbox is full, or the store fails. When the
+    /// idempotency key belongs to another request.
     pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
         self.check_supported(device, &request.content)?;
         let acceptance = self.acceptance(device);
-        let mut promised = None;
+        let mut reserved = None;
         if let SendContent::Media(media) = &request.content {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
                 return Ok(answer);
             }
             let attachment = self.media.resolve_media(device, media).await?;
-            promised = Some(attachment.file.hash.clone());
+            reserved = Some(attachment.file.hash.clone());
             request.content = SendContent::Ready(Content::Media(attachment));
         }
         let accepted = self.store.write(move |tx| acceptance.accept(tx, &request)).await;
-        if let Some(hash) = promised {
+        if let Some(hash) = reserved {
             self.media.release_reservation(&hash);
         }
         let accepted = accepted?;
@@ -117,7 +119,7 @@ impl Messaging {
         Ok(accepted)
     }
 
-    /// Accepts several messages, all of them or none. What they consist of is in the store.
+    /// Accepts several messages, all of them or none. Their files must be in the media store.
     ///
     /// # Errors
     /// As [`Messaging::send`].
@@ -154,7 +156,7 @@ impl Messaging {
         }
     }
 
-    /// Before a file is fetched: a request that comes again, and one that cannot be taken, need none.
+    /// Checks a request before its file is fetched: a repeated or a refused request needs no file.
     async fn answered_before(
         &self,
         acceptance: &Acceptance,
@@ -186,7 +188,7 @@ impl Messaging {
         if supported { Ok(()) } else { Err(ServiceError::NotSupported) }
     }
 
-    /// What the engine of a device can do.
+    /// The capabilities of a device's engine.
     pub(in crate::service) fn capabilities_of(
         &self,
         device: &DeviceId,
@@ -243,7 +245,7 @@ impl Acceptance {
         if earlier.fingerprint != idempotency.fingerprint {
             return Err(ServiceError::IdempotencyMismatch);
         }
-        // Also of one that was removed here meanwhile: the same request has the same answer.
+        // The message may have been removed since; the same request still gets the same answer.
         let row = tx.ack_row(&self.device, &earlier.message_id)?;
         let timestamp = row.as_ref().map_or(self.now, |row| row.stored_at);
         let chat_id = row.map_or_else(|| earlier.message_id.chat.clone(), |row| row.chat);
@@ -258,7 +260,7 @@ impl Acceptance {
         }))
     }
 
-    /// To whom it goes, by the id that the API speaks of them by.
+    /// Canonicalizes the recipient and the mentions.
     fn canonicalize(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
         let mut request = request.clone();
         tx.settle(&self.device, &mut request.to)?;
@@ -326,7 +328,7 @@ impl Acceptance {
     fn store(&self, tx: &Tx<'_>, request: &SendRequest, message: &Message) -> Result<(), ServiceError> {
         let temp_id = request.temp_id.as_deref();
         let new = NewMessage { message, status: Status::Queued, stored_at: self.now, unread: false, temp_id };
-        // The id is 72 random bits of ours: a clash is a broken random source, and no message may be lost to it.
+        // The id has 72 random bits: a clash means a broken random source, and no message may be lost to it.
         let pk = tx.insert_message(&self.device, &new)?.ok_or(crate::store::StoreError::TakenBack)?;
         tx.touch_chat(&self.device, &message.chat_id, pk, self.now, false)?;
         tx.enqueue(
@@ -335,14 +337,14 @@ impl Acceptance {
                 message_pk: pk,
                 chat: &message.chat_id,
                 priority: request.priority,
-                // What is not scheduled goes by arrival alone, whatever the clock does.
+                // Unscheduled messages are ordered by arrival alone, independent of the clock.
                 due: request.send_at.filter(|at| *at > self.now).unwrap_or(Millis(0)),
             },
         )?;
         if let Some(idempotency) = &request.idempotency {
-            let what =
+            let answer =
                 StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
-            tx.remember(&self.device, &idempotency.key, &what, self.now)?;
+            tx.remember(&self.device, &idempotency.key, &answer, self.now)?;
         }
         let mut message = message.clone();
         MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
@@ -354,8 +356,8 @@ impl Acceptance {
     }
 }
 
-/// The outbox is durable, so a device that is merely offline accepts messages; one without an account
-/// would send them from nobody.
+/// The account of a device. Offline devices accept messages, because the outbox is durable; devices
+/// without an account do not.
 fn linked_account(device: &Device) -> Result<&Account, ServiceError> {
     match (&device.state, &device.account) {
         (State::LoggedOut { .. }, _) | (_, None) => Err(ServiceError::NotLinked),

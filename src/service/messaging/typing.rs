@@ -1,4 +1,6 @@
-//! Typing and presence towards the network.
+//! Sends typing and presence to the network.
+//!
+//! One task for each device stops typing that is not renewed; at most [`MOST_CHATS`] chats are tracked.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,36 +13,35 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::service::{Messaging, ServiceError};
 
-/// "Typing" that nobody renews stops by itself after this long, as on phones.
+/// Typing stops after this time without renewal, as on phones.
 const STOPS_AFTER: Duration = Duration::from_secs(25);
-/// Chats of one device in which it is shown as typing at once; where there are more, the oldest stops early.
+/// Chats of one device with active typing; above this number the oldest stops early.
 const MOST_CHATS: usize = 256;
 
-/// Chats in which devices are shown as typing. A device is in it exactly while its one task runs, which
-/// stops what is not renewed.
+/// Chats with active typing, by device. A device has an entry exactly while its task runs.
 #[derive(Default)]
 pub(in crate::service) struct Typing {
-    devices: Mutex<HashMap<DeviceId, Shown>>,
+    devices: Mutex<HashMap<DeviceId, TypingChats>>,
 }
 
-/// A device's chats, each with when it stops.
+/// Chats of one device with active typing, each with the moment when typing stops.
 #[derive(Default)]
-struct Shown {
+struct TypingChats {
     chats: HashMap<Jid, (Instant, TypingKind)>,
 }
 
-/// What a device's task does next.
+/// The next step of a device's task.
 enum Next {
-    /// These are over.
+    /// Stop typing in these chats.
     Stop(Vec<(Jid, TypingKind)>),
-    /// Nothing before then.
+    /// Sleep until this moment.
     Wait(Instant),
-    /// Nothing is shown any more.
+    /// No chat is left, and the task ends.
     End,
 }
 
-impl Shown {
-    /// Notes a chat; the one that has to stop for it, where there are too many.
+impl TypingChats {
+    /// Adds or renews a chat. Returns the oldest chat if it has to stop because there are too many.
     fn show(&mut self, chat: &Jid, kind: TypingKind, until: Instant) -> Option<(Jid, TypingKind)> {
         let is_new = self.chats.insert(chat.clone(), (until, kind)).is_none();
         if !is_new || self.chats.len() <= MOST_CHATS {
@@ -51,38 +52,38 @@ impl Shown {
         self.chats.remove_entry(&oldest).map(|(chat, (_, kind))| (chat, kind))
     }
 
-    fn take_over(&mut self, now: Instant) -> Vec<(Jid, TypingKind)> {
+    fn take_expired(&mut self, now: Instant) -> Vec<(Jid, TypingKind)> {
         self.chats.extract_if(|_, (until, _)| *until <= now).map(|(chat, (_, kind))| (chat, kind)).collect()
     }
 }
 
 impl Typing {
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, Shown>> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, TypingChats>> {
         self.devices.lock()
     }
 
-    /// Notes a chat. Whether the device needs its task now, and what has to stop.
+    /// Adds or renews a chat. Returns whether the device needs a new task, and a chat that has to stop.
     fn show(&self, device: &DeviceId, chat: &Jid, kind: TypingKind) -> (bool, Option<(Jid, TypingKind)>) {
         let mut devices = self.lock();
         let idle = !devices.contains_key(device);
-        let shown = devices.entry(device.clone()).or_default();
-        (idle, shown.show(chat, kind, Instant::now() + STOPS_AFTER))
+        let active = devices.entry(device.clone()).or_default();
+        (idle, active.show(chat, kind, Instant::now() + STOPS_AFTER))
     }
 
     fn hide(&self, device: &DeviceId, chat: &Jid) {
-        if let Some(shown) = self.lock().get_mut(device) {
-            shown.chats.remove(chat);
+        if let Some(active) = self.lock().get_mut(device) {
+            active.chats.remove(chat);
         }
     }
 
     fn next(&self, device: &DeviceId, now: Instant) -> Next {
         let mut devices = self.lock();
-        let Some(shown) = devices.get_mut(device) else { return Next::End };
-        let over = shown.take_over(now);
+        let Some(active) = devices.get_mut(device) else { return Next::End };
+        let over = active.take_expired(now);
         if !over.is_empty() {
             return Next::Stop(over);
         }
-        let next = shown.chats.values().map(|(until, _)| *until).min();
+        let next = active.chats.values().map(|(until, _)| *until).min();
         if next.is_none() {
             devices.remove(device);
         }
@@ -91,10 +92,10 @@ impl Typing {
 }
 
 impl Messaging {
-    /// Shows or hides "typing" in a chat. What is shown stops by itself after 25 s.
+    /// Starts or stops typing in a chat. Typing stops after 25 s without renewal.
     ///
     /// # Errors
-    /// When there is no such device, it is not connected, or its engine cannot.
+    /// When there is no such device, it is not connected, or its engine does not support typing.
     pub async fn typing(
         &self,
         device: &DeviceId,
@@ -122,7 +123,7 @@ impl Messaging {
 
     async fn stop_typing_in_time(&self, device: &DeviceId) {
         loop {
-            // On the way out everything that is shown is over.
+            // During shutdown all typing is expired.
             let draining = self.tasks.soft().is_cancelled();
             let now = if draining { Instant::now() + STOPS_AFTER } else { Instant::now() };
             match self.typing.next(device, now) {
@@ -139,7 +140,7 @@ impl Messaging {
     }
 
     async fn stop_typing(&self, device: &DeviceId, over: &[(Jid, TypingKind)]) {
-        // A device that went offline meanwhile shows nothing any more.
+        // The network shows no typing for a device that went offline.
         let Ok(session) = self.registry.session(device) else { return };
         for (chat, kind) in over {
             let _ = session.typing(chat, *kind, false).await;
@@ -149,7 +150,7 @@ impl Messaging {
     /// Asks the network to report when this person is online.
     ///
     /// # Errors
-    /// When there is no such device, it is not connected, or its engine cannot.
+    /// When there is no such device, it is not connected, or its engine does not support presence.
     pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
         let session = self.registry.session(device)?;
         let contact = self.aliases_of(device, contact).await?;

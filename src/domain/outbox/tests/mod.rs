@@ -1,3 +1,5 @@
-//! Simulations over whole days of the outbox.
+//! Simulations of the outbox over whole days.
+//!
+//! Results are checked by counting, without the code under test.
 
 mod simulated_day;

@@ -1,7 +1,7 @@
-//! A day of random load in simulated time, with restarts in the middle: no limit is ever exceeded in any
-//! window, order within each chat holds, nothing is lost, and nothing is held back without a cause.
+//! Simulates a day of random load with restarts. No limit is exceeded in any window, chats keep their order,
+//! no message is lost, and none is held without a reason.
 //!
-//! What left is checked against the rules by counting, not with the code under test.
+//! The sends are checked against the rules by counting, not with the code under test.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,11 +17,11 @@ const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// A noon: in the night that follows, the clock is put forward in Berlin.
+/// Noon before the night in which the clock in Berlin is set forward.
 const START: Millis = Millis(1_774_695_600_000);
 const IN_FLIGHT: usize = 4;
 
-/// Random numbers that a seed repeats.
+/// Random numbers that are reproducible from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -38,33 +38,33 @@ impl Dice {
     }
 }
 
-/// A message on its way: it leaves, and then there is an answer.
+/// A message in flight: it leaves, and the network answers later.
 struct Trip {
     entry: QueuedMessage,
     leaves: Millis,
     ends: Millis,
-    left: bool,
+    has_left: bool,
 }
 
-struct Left {
+struct SendLogEntry {
     at: Millis,
     chat: Jid,
     row: i64,
 }
 
-/// A daemon with one device, its store and its network.
+/// One device with a simulated store and network.
 struct World {
     rules: Rules,
     dice: Dice,
     now: Millis,
     dispatch: Dispatcher,
-    /// The store: what is to be sent, and what left.
+    /// The simulated store: queued rows and sends.
     rows: BTreeMap<i64, QueuedMessage>,
-    log: Vec<Left>,
+    log: Vec<SendLogEntry>,
     departures: Vec<SentRecord>,
-    /// Chats with a message that arrived, in either direction.
-    known: HashSet<Jid>,
-    /// When a chat first wrote to us.
+    /// Chats with a message in either direction that arrived.
+    contacted: HashSet<Jid>,
+    /// The moment of a chat's first incoming message.
     wrote: HashMap<Jid, Millis>,
     trips: Vec<Trip>,
     accepted: Vec<QueuedMessage>,
@@ -84,7 +84,7 @@ impl World {
             rows: BTreeMap::new(),
             log: Vec::new(),
             departures: Vec::new(),
-            known: HashSet::new(),
+            contacted: HashSet::new(),
             wrote: HashMap::new(),
             trips: Vec::new(),
             accepted: Vec::new(),
@@ -92,7 +92,7 @@ impl World {
     }
 
     fn is_new(&self, chat: &Jid) -> bool {
-        !self.known.contains(chat)
+        !self.contacted.contains(chat)
     }
 
     fn accept(&mut self) {
@@ -110,24 +110,24 @@ impl World {
         self.dispatch.push(entry, new);
     }
 
-    fn hear(&mut self) {
+    fn receive(&mut self) {
         let from = chat(self.dice.below(40));
         self.wrote.entry(from.clone()).or_insert(self.now);
-        self.known.insert(from);
+        self.contacted.insert(from);
         let strangers: Vec<Jid> = self.dispatch.queue().chats().filter(|c| self.is_new(c)).cloned().collect();
         self.dispatch.set_strangers(strangers);
     }
 
-    /// Everything in memory is gone; the store is not.
+    /// Drops all memory and loads the dispatcher from the store.
     fn restart(&mut self) {
         self.trips.clear();
         self.dispatch = Dispatcher::default();
         let from = self.now.plus(-self.rules.horizon_ms());
         let past = self.departures.iter().filter(|departure| departure.at > from).cloned().collect();
         let unit = self.unit();
-        self.dispatch.learn(past, self.rules.pace, unit);
+        self.dispatch.restore(past, self.rules.pace, unit);
         for entry in self.rows.values() {
-            let new = !self.known.contains(&entry.chat);
+            let new = !self.contacted.contains(&entry.chat);
             self.dispatch.push(entry.clone(), new);
         }
     }
@@ -136,20 +136,23 @@ impl World {
         f64::from(u32::try_from(self.dice.below(1_001)).unwrap()) / 1_000.0
     }
 
-    /// Starts what may start; answers when to look again.
+    /// Starts as many sends as possible. Returns the moment of the next check.
     fn fill(&mut self) -> Option<Millis> {
         while self.trips.len() < IN_FLIGHT {
             match self.dispatch.next(&self.rules, self.now) {
                 NextSend::Send(entry) => {
                     assert!(self.trips.iter().all(|trip| trip.entry.chat != entry.chat), "two of a chat");
                     let quiet = self.rules.quiet_hours.as_ref();
-                    assert!(quiet.is_none_or(|hours| hours.free_at(self.now) == self.now), "chosen in vain");
+                    assert!(
+                        quiet.is_none_or(|hours| hours.free_at(self.now) == self.now),
+                        "chosen in quiet hours"
+                    );
                     let stored = &self.rows[&entry.row];
                     assert!(self.now >= stored.due && stored.retry_at.is_none_or(|at| self.now >= at));
                     let typing = if self.dice.one_in(2) { self.dice.below(8 * SECOND) } else { 0 };
                     let leaves = self.now.plus(typing);
                     let ends = leaves.plus(self.dice.below(3 * SECOND));
-                    self.trips.push(Trip { entry, leaves, ends, left: false });
+                    self.trips.push(Trip { entry, leaves, ends, has_left: false });
                 }
                 NextSend::Held(at, why) => {
                     assert!(self.is_justified(), "held by {why:?} at {:?} without a cause", self.now);
@@ -166,16 +169,16 @@ impl World {
 
     fn advance(&mut self) {
         for mut trip in std::mem::take(&mut self.trips) {
-            if !trip.left && trip.leaves <= self.now {
+            if !trip.has_left && trip.leaves <= self.now {
                 if self.rules.free_at(self.now) > self.now {
                     self.dispatch.release(&trip.entry.chat);
                     self.dispatch.requeue(trip.entry);
                     continue;
                 }
                 self.leave(&trip.entry);
-                trip.left = true;
+                trip.has_left = true;
             }
-            if trip.left && trip.ends <= self.now {
+            if trip.has_left && trip.ends <= self.now {
                 self.answer(trip.entry);
             } else {
                 self.trips.push(trip);
@@ -189,7 +192,7 @@ impl World {
         let opens = self.is_new(&entry.chat) && !self.departures.iter().any(opened);
         let departure = SentRecord { at: self.now, opened: opens.then(|| entry.chat.clone()) };
         self.departures.push(departure.clone());
-        self.log.push(Left { at: self.now, chat: entry.chat.clone(), row: entry.row });
+        self.log.push(SendLogEntry { at: self.now, chat: entry.chat.clone(), row: entry.row });
         let unit = self.unit();
         self.dispatch.record_sent(&self.rules, &entry.chat, departure, unit);
     }
@@ -201,23 +204,23 @@ impl World {
             self.rows.insert(again.row, again.clone());
             self.dispatch.retry(again);
         } else {
-            self.known.insert(entry.chat.clone());
+            self.contacted.insert(entry.chat.clone());
             self.rows.remove(&entry.row);
             self.dispatch.done(&entry.chat);
         }
     }
 
-    /// By counting: a limit that is reached now, quiet hours, a pause, or nothing that is ready.
+    /// Whether a hold has a reason, by counting: a reached limit, quiet hours, a pause, or no ready message.
     fn is_justified(&self) -> bool {
         let pace = self.rules.pace_at(self.now);
-        let leaving = self.trips.iter().filter(|trip| !trip.left).count();
+        let leaving = self.trips.iter().filter(|trip| !trip.has_left).count();
         let within = |window: i64| self.log.iter().filter(|l| self.now.since(l.at) < window).count();
         let full = |limit: u32, window| limit > 0 && within(window) + leaving >= limit as usize;
         let pausing = pace.max_delay > 0
             && (leaving > 0
                 || self.log.last().is_some_and(|l| self.now.since(l.at) < i64::from(pace.max_delay)));
         let opened = |d: &&SentRecord| d.opened.is_some() && self.now.since(d.at) < DAY;
-        let opening = self.trips.iter().filter(|t| !t.left && self.is_new(&t.entry.chat)).count();
+        let opening = self.trips.iter().filter(|t| !t.has_left && self.is_new(&t.entry.chat)).count();
         let no_more_chats = pace.new_chats_per_day > 0
             && self.departures.iter().filter(opened).count() + opening >= pace.new_chats_per_day as usize;
         full(pace.burst_limit, 10 * SECOND)
@@ -228,7 +231,7 @@ impl World {
             || !self.rows.values().any(|e| self.is_ready(e, no_more_chats))
     }
 
-    /// Whether this one heads its chat, is due, and its chat may be written to.
+    /// Whether this message is the first of its chat, is due, and its chat is free.
     fn is_ready(&self, entry: &QueuedMessage, no_more_chats: bool) -> bool {
         let of_chat = || self.rows.values().filter(|other| other.chat == entry.chat);
         let free = !self.trips.iter().any(|trip| trip.entry.chat == entry.chat);
@@ -238,7 +241,7 @@ impl World {
         free && heads && entry.due <= self.now && !waits_for_retry && may
     }
 
-    /// Runs a day with load, and then until everything has left.
+    /// Runs a day of load, and then until all messages are sent.
     fn run(&mut self, per_day: i64, restarts: i64) {
         let mut arrivals: Vec<(Millis, u8)> = Vec::new();
         for (count, what) in [(per_day, 0), (per_day / 10, 1), (restarts, 2)] {
@@ -247,16 +250,16 @@ impl World {
         arrivals.sort_unstable_by(|a, b| b.cmp(a));
         for _ in 0..200_000 {
             let wake = self.fill();
-            let moves = self.trips.iter().map(|trip| if trip.left { trip.ends } else { trip.leaves });
-            // The limits of a warm-up rise without anybody being told: look again after an hour at most.
-            let look = wake.map(|at| at.min(self.now.plus(HOUR)));
-            let next = moves.chain(look).chain(arrivals.last().map(|(at, _)| *at)).min();
+            let moves = self.trips.iter().map(|trip| if trip.has_left { trip.ends } else { trip.leaves });
+            // Warm-up limits rise without a notification, so check again after an hour at most.
+            let check = wake.map(|at| at.min(self.now.plus(HOUR)));
+            let next = moves.chain(check).chain(arrivals.last().map(|(at, _)| *at)).min();
             let Some(next) = next else { break };
             self.now = next.max(self.now);
             while let Some((_, what)) = arrivals.pop_if(|(at, _)| *at <= self.now) {
                 match what {
                     0 => self.accept(),
-                    1 => self.hear(),
+                    1 => self.receive(),
                     _ => self.restart(),
                 }
             }
@@ -265,12 +268,12 @@ impl World {
         assert!(self.rows.is_empty() && self.trips.is_empty(), "{} were never sent", self.rows.len());
     }
 
-    /// What left, counted against the rules.
+    /// Checks all sends against the rules by counting.
     fn check(&self) {
         let mut firsts: HashMap<&Jid, Millis> = HashMap::new();
-        for (i, left) in self.log.iter().enumerate() {
-            let pace = self.rules.pace_at(left.at);
-            let within = |window: i64| self.log[..=i].iter().filter(|l| left.at.since(l.at) < window).count();
+        for (i, sent) in self.log.iter().enumerate() {
+            let pace = self.rules.pace_at(sent.at);
+            let within = |window: i64| self.log[..=i].iter().filter(|l| sent.at.since(l.at) < window).count();
             for (limit, window) in [
                 (pace.burst_limit, 10 * SECOND),
                 (pace.messages_per_minute, MINUTE),
@@ -278,15 +281,15 @@ impl World {
             ] {
                 assert!(limit == 0 || within(window) <= limit as usize, "{limit} in {window} ms exceeded");
             }
-            let pause = i.checked_sub(1).map(|before| left.at.since(self.log[before].at));
+            let pause = i.checked_sub(1).map(|before| sent.at.since(self.log[before].at));
             assert!(pause.is_none_or(|pause| pause >= i64::from(pace.min_delay)), "paused {pause:?} ms");
             let quiet = self.rules.quiet_hours.as_ref();
-            assert!(quiet.is_none_or(|hours| hours.free_at(left.at) == left.at), "left in quiet hours");
-            let wrote_before = self.wrote.get(&left.chat).is_some_and(|at| *at <= left.at);
+            assert!(quiet.is_none_or(|hours| hours.free_at(sent.at) == sent.at), "left in quiet hours");
+            let wrote_before = self.wrote.get(&sent.chat).is_some_and(|at| *at <= sent.at);
             if !wrote_before {
-                firsts.entry(&left.chat).or_insert(left.at);
+                firsts.entry(&sent.chat).or_insert(sent.at);
             }
-            let opened = firsts.values().filter(|at| left.at.since(**at) < DAY).count();
+            let opened = firsts.values().filter(|at| sent.at.since(**at) < DAY).count();
             assert!(
                 pace.new_chats_per_day == 0 || opened <= pace.new_chats_per_day as usize,
                 "{opened} chats"
@@ -298,12 +301,12 @@ impl World {
     fn check_order(&self) {
         let mut seen = HashSet::new();
         let mut last: HashMap<&Jid, i64> = HashMap::new();
-        for left in self.log.iter().filter(|left| seen.insert(left.row)) {
-            let entry = &self.accepted[usize::try_from(left.row).unwrap() - 1];
-            assert!(left.at >= entry.due, "left before it was due");
+        for sent in self.log.iter().filter(|sent| seen.insert(sent.row)) {
+            let entry = &self.accepted[usize::try_from(sent.row).unwrap() - 1];
+            assert!(sent.at >= entry.due, "left before it was due");
             if entry.due == Millis(0) {
-                let before = last.insert(&left.chat, left.row);
-                assert!(before.is_none_or(|before| before < left.row), "{before:?} before {}", left.row);
+                let before = last.insert(&sent.chat, sent.row);
+                assert!(before.is_none_or(|before| before < sent.row), "{before:?} before {}", sent.row);
             }
         }
         assert_eq!(seen.len(), self.accepted.len(), "each left at least once");
@@ -336,7 +339,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn simulated_day_keeps_limits_and_order(rules in rules(), seed in any::<u64>(), per_day in 20_i64..300, restarts in 0_i64..6) {
+    fn simulated_day_keeps_limits_and_order(
+        rules in rules(), seed in any::<u64>(), per_day in 20_i64..300, restarts in 0_i64..6
+    ) {
         let mut world = World::new(rules, seed);
         world.run(per_day, restarts);
         world.check();

@@ -1,8 +1,8 @@
-//! Changes that a client asks for.
+//! Message changes that a client requests: reactions, votes, edits, revocations, stars and removals.
 //!
-//! What other people see (reactions, edits, taking back, votes) is told to the network first and stored when
-//! it agreed, one change to a message after the other; all of it may be asked for again. What only this account sees (stars, removing) is stored at
-//! once, and the network is told when it can be. A message that still waits to be sent changes here alone.
+//! A change that other people see is sent to the network first and stored after the network accepts it. A
+//! change that only this account sees is stored at once and synchronized later. Changes to one message run
+//! one at a time and may be repeated. A message still waiting in the outbox changes only here.
 
 use super::{Applied, MessageUpdate, Target, apply};
 use crate::domain::ack::Ack;
@@ -20,22 +20,22 @@ use crate::store::pending_sync::PendingSync;
 /// Longest reaction in bytes: one emoji with all its modifiers fits.
 const MAX_EMOJI_BYTES: usize = 64;
 
-/// Where a message is on its way out.
+/// How far an outgoing message is on its way to the network.
 enum DeliveryStage {
-    /// It waits, and its bytes are surely not at the network: it was never handed over, or did not leave.
+    /// It is in the outbox, and the network does not have it: it was never sent, or the send failed.
     Waits(Box<OutboxRow>),
-    /// It is being handed over, or its outcome is not known.
+    /// It is being sent, or the outcome of its send is unknown.
     Leaving,
-    /// The network has it, or it came from there, or it failed.
+    /// It is not in the outbox: the network has it, it came from the network, or it failed.
     Over,
 }
 
 impl Messaging {
-    /// Reacts to a message; an empty emoji takes the reaction back.
+    /// Reacts to a message; an empty emoji removes the reaction.
     ///
     /// # Errors
-    /// When there is no such message, the network does not have it, the device is not connected, its engine
-    /// cannot, or the network refuses.
+    /// When there is no such message, or the network does not have it. When the device is not connected, its
+    /// engine does not support reactions, or the network refuses.
     pub async fn react(
         &self,
         device: &DeviceId,
@@ -43,22 +43,22 @@ impl Messaging {
         emoji: &str,
     ) -> Result<Message, ServiceError> {
         if !is_reaction(emoji) {
-            return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to take it back"));
+            return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to remove it"));
         }
         self.supports(device, |c| c.react)?;
         let id = &self.permanent(device, id).await?;
         let _turn = self.message_locks.take(device, id).await;
-        self.at_the_network(device, id).await?;
+        self.network_message(device, id).await?;
         let from = self.own_jid(device).await?;
         let (emoji, at) = (emoji.to_owned(), self.clock.now());
-        self.tell_network(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
+        self.send_change(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
         self.change(device, id, MessageUpdate::React { from, from_me: true, emoji, at }).await
     }
 
-    /// Votes in a poll; no answers take the vote back.
+    /// Votes in a poll; an empty list removes the vote.
     ///
     /// # Errors
-    /// As [`Messaging::react`], and when the message is no poll or has no such answers.
+    /// As [`Messaging::react`], and when the message is not a poll or an option is not one of its answers.
     pub async fn vote(
         &self,
         device: &DeviceId,
@@ -68,7 +68,7 @@ impl Messaging {
         self.supports(device, |c| c.polls)?;
         let id = &self.permanent(device, id).await?;
         let _turn = self.message_locks.take(device, id).await;
-        let message = self.at_the_network(device, id).await?;
+        let message = self.network_message(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
         if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
             return Err(ServiceError::invalid(
@@ -76,23 +76,23 @@ impl Messaging {
                 "is not an answer of this poll",
             ));
         }
-        // An answer that is given twice is one answer; polls have few.
+        // A repeated answer counts once.
         let mut given = std::collections::HashSet::new();
         options.retain(|option| given.insert(option.clone()));
         if options.len() > 1 && !poll.allow_multiple_answers {
             return Err(ServiceError::invalid("options", "this poll takes one answer only"));
         }
         let (voter, at) = (self.own_jid(device).await?, self.clock.now());
-        let told = MessageChange::Vote { id: id.clone(), options: options.clone(), at };
-        self.tell_network(device, told).await?;
+        let change = MessageChange::Vote { id: id.clone(), options: options.clone(), at };
+        self.send_change(device, change).await?;
         self.change(device, id, MessageUpdate::Vote { voter, from_me: true, options, at }).await
     }
 
     /// Changes the text of a message that this account wrote, or the caption of its file.
     ///
     /// # Errors
-    /// When there is no such message, it is somebody else's, has no text, is just being sent, the device is
-    /// not connected, its engine cannot, or the network refuses.
+    /// When there is no such message, another person wrote it, it has no text, or it is being sent. When the
+    /// device is not connected, its engine does not support edits, or the network refuses.
     pub async fn edit(
         &self,
         device: &DeviceId,
@@ -109,21 +109,21 @@ impl Messaging {
         if message.kind != MessageType::Chat && !message.has_media {
             return Err(impossible("not_editable", "only texts and captions can be edited"));
         }
-        self.of_this_account(device, &message).await?;
-        let at = self.moment_of_edit(device, id).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
+        self.check_account(device, &message).await?;
+        let at = self.edit_timestamp(device, id).await?;
+        if self.change_queued(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
-        self.at_the_network(device, id).await?;
-        self.tell_network(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
+        self.network_message(device, id).await?;
+        self.send_change(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
         self.change(device, id, MessageUpdate::Edit { body, at }).await
     }
 
-    /// Takes a message back for everyone. One that still waits to be sent is not sent.
+    /// Revokes a message for everyone. A message still waiting in the outbox is not sent.
     ///
     /// # Errors
-    /// When there is no such message, it is not this account's to take back, is just being sent, the device
-    /// is not connected, its engine cannot, or the network refuses.
+    /// When there is no such message, this account may not revoke it, or it is being sent. When the device is
+    /// not connected, its engine does not support revocation, or the network refuses.
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
         let id = &self.permanent(device, id).await?;
@@ -138,31 +138,31 @@ impl Messaging {
                 "only messages of this account can be taken back for everyone",
             ));
         }
-        self.of_this_account(device, &message).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Revoke).await? {
+        self.check_account(device, &message).await?;
+        if self.change_queued(device, id, MessageUpdate::Revoke).await? {
             return Ok(());
         }
-        self.at_the_network(device, id).await?;
-        self.tell_network(device, MessageChange::Revoke { id: id.clone() }).await?;
+        self.network_message(device, id).await?;
+        self.send_change(device, MessageChange::Revoke { id: id.clone() }).await?;
         self.change(device, id, MessageUpdate::Revoke).await.map(drop)
     }
 
-    /// Removes a message from this account only. One that still waits to be sent is not sent; one that may
-    /// have arrived is not sent again, and its receipts are still told.
+    /// Removes a message from this account only. A message still waiting in the outbox is not sent. A message
+    /// that may have arrived is not resent, and its receipts are still stored.
     ///
     /// # Errors
     /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         let id = &self.permanent(device, id).await?;
-        if self.change_while_it_waits(device, id, MessageUpdate::Hide).await? {
+        if self.change_queued(device, id, MessageUpdate::Hide).await? {
             return Ok(());
         }
         self.store_change(device, id, MessageUpdate::Hide).await?;
-        self.mention_to_network(device, MessageChange::DeleteForMe { id: id.clone() }).await;
+        self.try_send_change(device, MessageChange::DeleteForMe { id: id.clone() }).await;
         Ok(())
     }
 
-    /// Stars a message, or not any more.
+    /// Stars or unstars a message.
     ///
     /// # Errors
     /// When there is no such message, or the store fails.
@@ -172,15 +172,15 @@ impl Messaging {
         Ok(message)
     }
 
-    /// Later than every edit before: the network and this store agree on which was the last.
-    async fn moment_of_edit(&self, device: &DeviceId, id: &MessageId) -> Result<Millis, ServiceError> {
+    /// A timestamp after every earlier edit, so that the network and this store agree on the last edit.
+    async fn edit_timestamp(&self, device: &DeviceId, id: &MessageId) -> Result<Millis, ServiceError> {
         let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
         let last = self.store.read(move |store| store.edited_at(&device, &id)).await?;
         Ok(last.map_or(now, |last| now.max(last.plus(1))))
     }
 
-    fn supports(&self, device: &DeviceId, what: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {
-        if what(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
+    fn supports(&self, device: &DeviceId, capability: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {
+        if capability(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
     }
 
     async fn own_jid(&self, device: &DeviceId) -> Result<Jid, ServiceError> {
@@ -190,8 +190,8 @@ impl Messaging {
         account.and_then(|account| account.jid()).ok_or(ServiceError::NotLinked)
     }
 
-    /// What another account wrote that was linked here before is not for the present one to change.
-    async fn of_this_account(&self, device: &DeviceId, message: &Message) -> Result<(), ServiceError> {
+    /// Refuses to change a message of another account that was linked to this device earlier.
+    async fn check_account(&self, device: &DeviceId, message: &Message) -> Result<(), ServiceError> {
         if !message.from_me || message.from.kind() != JidKind::Person {
             return Ok(());
         }
@@ -204,28 +204,28 @@ impl Messaging {
         }
     }
 
-    /// A message that the network has: only such can be reacted to, or changed for others.
-    async fn at_the_network(&self, device: &DeviceId, id: &MessageId) -> Result<Message, ServiceError> {
+    /// Returns the message if the network has it: only then can it be reacted to, or changed for others.
+    async fn network_message(&self, device: &DeviceId, id: &MessageId) -> Result<Message, ServiceError> {
         let message = self.message(device, id).await?.message;
         match (message.kind, message.ack) {
             (MessageType::Revoked, _) => Err(impossible("message_revoked", "this message was taken back")),
-            (_, Ack::Pending) => Err(ServiceError::WrongState(
-                "this message is just being sent; try again in a moment".to_owned(),
-            )),
+            (_, Ack::Pending) => {
+                Err(ServiceError::WrongState("this message is being sent; try again in a moment".to_owned()))
+            }
             (_, Ack::Error) => Err(impossible("message_failed", "this message was never delivered")),
             _ => Ok(message),
         }
     }
 
-    async fn tell_network(&self, device: &DeviceId, change: MessageChange) -> Result<(), ServiceError> {
+    async fn send_change(&self, device: &DeviceId, change: MessageChange) -> Result<(), ServiceError> {
         Ok(self.registry.session(device)?.change_message(change).await?)
     }
 
-    async fn mention_to_network(&self, device: &DeviceId, change: MessageChange) {
+    async fn try_send_change(&self, device: &DeviceId, change: MessageChange) {
         if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_message(change).await
         {
-            tracing::info!(%device, %error, "the network was not told of a change to a message");
+            tracing::info!(%device, %error, "a message change could not be sent to the network");
         }
     }
 
@@ -269,27 +269,27 @@ impl Messaging {
         Ok(())
     }
 
-    /// Changes a message that waits and has not left; `false` when there is nothing to catch any more.
-    async fn change_while_it_waits(
+    /// Changes a message that waits in the outbox. `false` when it is no longer in the outbox.
+    async fn change_queued(
         &self,
         device: &DeviceId,
         id: &MessageId,
         change: MessageUpdate,
     ) -> Result<bool, ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
-        let taken = !matches!(change, MessageUpdate::Edit { .. });
+        let cancels = !matches!(change, MessageUpdate::Edit { .. });
         let applied: Option<(Jid, Applied)> = self
             .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
-                let row = match way(tx.outbox_row_of(found.pk)?) {
+                let row = match delivery_stage(tx.outbox_row_of(found.pk)?) {
                     DeliveryStage::Waits(row) => row,
                     DeliveryStage::Leaving if !matches!(change, MessageUpdate::Hide) => {
-                        return Err(under_way());
+                        return Err(being_sent());
                     }
                     DeliveryStage::Leaving | DeliveryStage::Over => return Ok(None),
                 };
-                if taken {
+                if cancels {
                     store_given_up(tx, &of, &row, &taken_back(), now)?;
                 }
                 let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
@@ -297,7 +297,7 @@ impl Messaging {
             })
             .await?;
         let Some((chat, applied)) = applied else { return Ok(false) };
-        if taken {
+        if cancels {
             self.forget_cancelled(device);
         }
         self.after(device, &chat, applied);
@@ -305,20 +305,20 @@ impl Messaging {
     }
 }
 
-fn way(row: Option<OutboxRow>) -> DeliveryStage {
+fn delivery_stage(row: Option<OutboxRow>) -> DeliveryStage {
     match row {
         None => DeliveryStage::Over,
-        // Whoever sends it marks it first and reads its text after that, so that this may still change.
+        // The sender marks the row first and reads the text after that, so the text may still change.
         Some(row) if row.sending_since.is_none() => DeliveryStage::Waits(Box::new(row)),
         Some(_) => DeliveryStage::Leaving,
     }
 }
 
-fn under_way() -> ServiceError {
-    ServiceError::WrongState("this message is just being sent; try again when it is".to_owned())
+fn being_sent() -> ServiceError {
+    ServiceError::WrongState("this message is being sent; try again in a moment".to_owned())
 }
 
-/// Empty, or an emoji as far as its characters tell: no letters, digits only with their keycap.
+/// Whether a text is empty or may be an emoji: not only ASCII, and no letters, spaces or controls.
 fn is_reaction(text: &str) -> bool {
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_ascii_alphabetic();
     text.is_empty() || (text.len() <= MAX_EMOJI_BYTES && text.chars().all(fits) && !text.is_ascii())

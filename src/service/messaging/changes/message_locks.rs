@@ -1,5 +1,7 @@
-//! Changes to one message come one after the other, so that the network hears of them in the order in which
-//! they are stored here.
+//! Serializes the changes to one message, so that the network receives them in the order in which they are
+//! stored here.
+//!
+//! An entry exists only while a request holds or waits for its lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +14,13 @@ use crate::domain::ids::{DeviceId, MessageId};
 type Key = (DeviceId, MessageId);
 type MessageLockEntry = Arc<tokio::sync::Mutex<()>>;
 
-/// Messages that are being changed; there are never more than requests under way.
+/// Locks of the messages that are being changed; at most one entry for each request in progress.
 #[derive(Default)]
 pub(in crate::service) struct MessageLocks {
     lanes: Mutex<HashMap<Key, MessageLockEntry>>,
 }
 
-/// The right to change one message, until it is dropped.
+/// Exclusive right to change one message, until it is dropped.
 pub(super) struct MessageLockGuard<'a> {
     turns: &'a MessageLocks,
     key: Key,
@@ -27,7 +29,7 @@ pub(super) struct MessageLockGuard<'a> {
 }
 
 impl MessageLocks {
-    /// Waits until nobody else changes this message.
+    /// Waits until no other request changes this message.
     pub(super) async fn take(&self, device: &DeviceId, id: &MessageId) -> MessageLockGuard<'_> {
         let key = (device.clone(), id.clone());
         let lane = self.lanes.lock().entry(key.clone()).or_default().clone();
@@ -41,7 +43,7 @@ impl Drop for MessageLockGuard<'_> {
     fn drop(&mut self) {
         self.held = None;
         let mut lanes = self.turns.lanes.lock();
-        // The map's own and this one: nobody else waits.
+        // Two references are left, the map's and this one: no other request waits.
         if Arc::strong_count(&self.lane) <= 2 {
             lanes.remove(&self.key);
         }
@@ -61,7 +63,7 @@ mod tests {
         let two: MessageId = "true_15550100001@c.us_TWO".parse().unwrap();
         let first = turns.take(&device, &one).await;
         let other = turns.take(&device, &two).await;
-        assert!(turns.take(&device, &one).now_or_never().is_none(), "it is being changed");
+        assert!(turns.take(&device, &one).now_or_never().is_none(), "the first change holds the lock");
         drop(first);
         let second = turns.take(&device, &one).await;
         drop((second, other));

@@ -1,8 +1,8 @@
-//! What happens to messages after they are stored: reactions, votes, edits, stars, being taken back.
+//! Changes to stored messages: reactions, votes, edits, stars, removals and revocations.
 //!
-//! [`apply`] is the one place that writes a change and tells of it, whoever made it: a client here
-//! ([`ask`](self::commands)) or the network ([`Messaging::ingest_change`]). A change that is there already changes
-//! nothing and tells nothing, so that everything may be said twice.
+//! Clients ([`commands`]), the network ([`Messaging::ingest_change`]) and early changes ([`orphans`]) share
+//! one function that writes a change. A change that is already in effect changes nothing and emits no event,
+//! so every change may be repeated.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,44 +33,44 @@ pub(in crate::service) use orphans::make_early_changes;
 /// A change to one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::service) enum MessageUpdate {
-    /// Somebody reacted; empty takes it back.
+    /// A person reacted; an empty emoji removes the reaction.
     React { from: Jid, from_me: bool, emoji: String, at: Millis },
-    /// Somebody voted; none takes it back.
+    /// A person voted; no options remove the vote.
     Vote { voter: Jid, from_me: bool, options: Vec<String>, at: Millis },
-    /// Its text changed.
+    /// The author changed the text or caption.
     Edit { body: String, at: Millis },
-    /// Taken back for everyone.
+    /// The message was revoked for everyone.
     Revoke,
-    /// Removed from this account.
+    /// The message was removed from this account only.
     Hide,
-    /// Starred, or not any more.
+    /// The message was starred (`true`) or unstarred.
     Star(bool),
 }
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Debug, Default)]
 pub(in crate::service) struct Applied {
-    /// Whether anything is different now.
+    /// Whether the stored message differs now.
     pub(in crate::service) changed: bool,
     /// A file that the message no longer refers to.
     pub(in crate::service) released: Option<MediaHash>,
 }
 
 impl Messaging {
-    /// The network tells of a change. One to a message that is not here changes nothing.
+    /// Ingests a change from the network. A change to a message that is not in the store is kept for later.
     pub(in crate::service) async fn ingest_change(
         &self,
         device: &DeviceId,
         id: MessageId,
         change: MessageUpdate,
-        telling: IngestMode,
+        mode: IngestMode,
     ) -> Result<(), StoreError> {
         let (of, links, now) = (device.clone(), self.media.link_base(), self.clock.now());
         let (chat, applied) = self
             .store
             .write_patiently(move |tx| {
                 let Some(found) = tx.found_here(&of, &id)? else {
-                    // Of what was removed here nothing is to be known any more.
+                    // A message that was removed here must not come back through a change.
                     if tx.found(&of, &id)?.is_none() {
                         orphans::keep(tx, &of, &id, &change, now)?;
                     }
@@ -85,7 +85,7 @@ impl Messaging {
                 }
                 let target = Target { device: &of, found: &found };
                 let (applied, event) = write(tx, &target, &change, &links)?;
-                if let (Some(event), IngestMode::Live) = (&event, telling) {
+                if let (Some(event), IngestMode::Live) = (&event, mode) {
                     tx.append(&of, event, now)?;
                 }
                 Ok::<_, StoreError>((found.chat, applied))
@@ -95,7 +95,7 @@ impl Messaging {
         Ok(())
     }
 
-    /// What follows in memory from a change that is committed.
+    /// Updates followers and the media store after the change is committed.
     pub(in crate::service) fn after(&self, device: &DeviceId, chat: &Jid, applied: Applied) {
         if applied.changed {
             self.chat_changed(device, chat);
@@ -118,7 +118,7 @@ impl Target<'_> {
     }
 }
 
-/// Writes a change and tells of it.
+/// Writes a change and its event.
 pub(in crate::service) fn apply(
     tx: &Tx<'_>,
     target: &Target<'_>,
@@ -133,7 +133,7 @@ pub(in crate::service) fn apply(
     Ok(applied)
 }
 
-/// Writes a change; what is to be told of it is answered.
+/// Writes a change and returns its event, if the change had an effect.
 fn write(
     tx: &Tx<'_>,
     target: &Target<'_>,
@@ -144,27 +144,27 @@ fn write(
     let mut released = None;
     let event = match change {
         MessageUpdate::React { from, from_me, emoji, at } => {
-            let said = AuthoredChange { by: from, from_me: *from_me, at: *at };
-            tx.react(target.found.pk, said, emoji)?.then(|| {
+            let author = AuthoredChange { by: from, from_me: *from_me, at: *at };
+            tx.react(target.found.pk, author, emoji)?.then(|| {
                 let (from, emoji) = (from.clone(), emoji.clone());
                 Event::MessageReaction(MessageReactionEvent { message_id, chat_id, from, emoji })
             })
         }
         MessageUpdate::Vote { voter, from_me, options, at } => {
-            let said = AuthoredChange { by: voter, from_me: *from_me, at: *at };
-            tx.vote(target.found.pk, said, options)?.then(|| {
+            let author = AuthoredChange { by: voter, from_me: *from_me, at: *at };
+            tx.vote(target.found.pk, author, options)?.then(|| {
                 let (voter, options) = (voter.clone(), options.clone());
                 Event::PollVote(PollVoteEvent { message_id, chat_id, voter, options })
             })
         }
         MessageUpdate::Edit { body, at } => {
             let changed = tx.edit_message(target.found.pk, body, *at)?;
-            if changed { Some(Event::MessageEdited(as_it_is(tx, target, links)?)) } else { None }
+            if changed { Some(Event::MessageEdited(to_event(tx, target, links)?)) } else { None }
         }
         MessageUpdate::Revoke => {
             let (changed, media) = tx.revoke_message(target.found.pk)?;
             released = media;
-            if changed { Some(Event::MessageRevoked(as_it_is(tx, target, links)?)) } else { None }
+            if changed { Some(Event::MessageRevoked(to_event(tx, target, links)?)) } else { None }
         }
         MessageUpdate::Hide => {
             released = tx.hide_message(target.found.pk)?;
@@ -179,7 +179,7 @@ fn write(
     Ok((Applied { changed: event.is_some(), released }, event))
 }
 
-fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChangedEvent, StoreError> {
+fn to_event(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChangedEvent, StoreError> {
     let (message_id, chat_id) = target.named();
     let mut message = tx.message(target.device, &target.found.id)?.map(|found| found.message);
     if let Some(message) = &mut message {

@@ -1,4 +1,6 @@
-//! Changes that come before their messages: kept, and made when those come.
+//! Stores changes that arrive before their messages and applies them when the messages arrive.
+//!
+//! An early change is applied in the transaction that stores its message.
 
 use super::{MessageUpdate, Target, write};
 use crate::domain::clock::Millis;
@@ -7,7 +9,7 @@ use crate::service::media::links::LinkBase;
 use crate::service::messaging::IngestMode;
 use crate::store::{StoreError, Tx};
 
-/// Keeps a change to a message that is not here.
+/// Stores a change to a message that is not in the store.
 pub(super) fn keep(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -19,12 +21,12 @@ pub(super) fn keep(
     tx.keep_early_change(device, id, &text, now)
 }
 
-/// Makes the changes that came before this message, in the transaction that stores it.
+/// Applies the early changes to a message, in the transaction that stores the message.
 pub(in crate::service) fn make_early_changes(
     tx: &Tx<'_>,
     device: &DeviceId,
     id: &MessageId,
-    telling: IngestMode,
+    mode: IngestMode,
     links: &LinkBase,
     now: Millis,
 ) -> Result<(), StoreError> {
@@ -33,7 +35,7 @@ pub(in crate::service) fn make_early_changes(
             serde_json::from_str(&text).map_err(|_| StoreError::Unreadable("early change"))?;
         let Some(found) = tx.found_here(device, id)? else { return Ok(()) };
         let (_, event) = write(tx, &Target { device, found: &found }, &change, links)?;
-        if let (Some(event), IngestMode::Live) = (&event, telling) {
+        if let (Some(event), IngestMode::Live) = (&event, mode) {
             tx.append(device, event, now)?;
         }
     }

@@ -1,5 +1,5 @@
-//! Whatever the order in which people are seen by one id or the other, and in which it is learnt who is who:
-//! the store ends as if all had been known from the start.
+//! The store ends in the same state for every order of messages and identity merges, as if all numbers had
+//! been stored from the start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{settle_some, store_contacts};
+use super::{rewrite_some, store_contacts};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::contact::{Contact, ContactUpdate};
@@ -56,9 +56,9 @@ fn group() -> Jid {
     "1203@g.us".parse().unwrap()
 }
 
-/// What a network may tell. Numbers of messages are taken modulo how many there are.
+/// Data that a network may send. Message indexes are taken modulo the number of messages.
 #[derive(Debug, Clone)]
-enum News {
+enum Input {
     Message { by: Seen, from_me: bool, in_group: bool, mentions: Option<Seen> },
     Again { message: usize, hidden: bool },
     Receipt { message: usize, by: Seen, ack: i64 },
@@ -72,22 +72,23 @@ fn seen() -> impl Strategy<Value = Seen> {
     (0..PEOPLE, any::<bool>())
 }
 
-fn news() -> impl Strategy<Value = News> {
+fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         4 => (seen(), any::<bool>(), any::<bool>(), proptest::option::of(seen()))
-            .prop_map(|(by, from_me, in_group, mentions)| News::Message { by, from_me, in_group, mentions }),
-        2 => (any::<usize>(), any::<bool>()).prop_map(|(message, hidden)| News::Again { message, hidden }),
-        2 => (any::<usize>(), seen(), 2..4_i64).prop_map(|(message, by, ack)| News::Receipt { message, by, ack }),
+            .prop_map(|(by, from_me, in_group, mentions)| Input::Message { by, from_me, in_group, mentions }),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(message, hidden)| Input::Again { message, hidden }),
+        2 => (any::<usize>(), seen(), 2..4_i64)
+            .prop_map(|(message, by, ack)| Input::Receipt { message, by, ack }),
         2 => (any::<usize>(), seen(), prop_oneof![Just("👍"), Just("🎉"), Just("")])
-            .prop_map(|(message, by, emoji)| News::Reaction { message, by, emoji }),
-        1 => any::<usize>().prop_map(|message| News::Edit { message }),
-        1 => (seen(), prop_oneof![Just("Jo"), Just("Mo")]).prop_map(|(by, name)| News::Named { by, name }),
-        2 => (0..PEOPLE).prop_map(|person| News::WhoIsWho { person }),
+            .prop_map(|(message, by, emoji)| Input::Reaction { message, by, emoji }),
+        1 => any::<usize>().prop_map(|message| Input::Edit { message }),
+        1 => (seen(), prop_oneof![Just("Jo"), Just("Mo")]).prop_map(|(by, name)| Input::Named { by, name }),
+        2 => (0..PEOPLE).prop_map(|person| Input::WhoIsWho { person }),
     ]
 }
 
-/// What was sent, and by which spelling it was seen first: what is said of it later names it so, or, where it is
-/// known who is who, by either.
+/// A sent message with the spelling of its person that came first. Later data uses that spelling, or either
+/// one after the number is stored.
 #[derive(Clone)]
 struct Sent {
     incoming: Incoming,
@@ -99,23 +100,23 @@ struct World<'a> {
     device: DeviceId,
     account: Account,
     sent: Vec<Sent>,
-    known: [bool; PEOPLE as usize],
+    merged: [bool; PEOPLE as usize],
     now: i64,
 }
 
 impl World<'_> {
-    fn hear(&mut self, news: &News) -> Result<(), StoreError> {
+    fn ingest(&mut self, event: &Input) -> Result<(), StoreError> {
         self.now += 1_000;
-        match *news {
-            News::Message { by, from_me, in_group, mentions } => {
+        match *event {
+            Input::Message { by, from_me, in_group, mentions } => {
                 self.message(by, from_me, in_group, mentions)
             }
-            News::Again { message, hidden } => {
+            Input::Again { message, hidden } => {
                 let Some(sent) = self.pick(message) else { return Ok(()) };
                 let again = respelt(sent.incoming, (sent.person, hidden));
                 self.deliver(again)
             }
-            News::Receipt { message, by, ack } => {
+            Input::Receipt { message, by, ack } => {
                 let Some(sent) = self.pick(message).filter(|sent| sent.incoming.from_me) else {
                     return Ok(());
                 };
@@ -132,7 +133,7 @@ impl World<'_> {
                 self.tx.settle(&self.device, &mut receipt)?;
                 store_receipt(self.tx, &self.device, &receipt, Millis(self.now))
             }
-            News::Reaction { message, by, emoji } => {
+            Input::Reaction { message, by, emoji } => {
                 let mut from = jid(by);
                 self.tx.settle(&self.device, &mut from)?;
                 let at = Millis(self.now);
@@ -141,18 +142,18 @@ impl World<'_> {
                     &MessageUpdate::React { from, from_me: false, emoji: emoji.to_owned(), at },
                 )
             }
-            News::Edit { message } => {
+            Input::Edit { message } => {
                 let at = Millis(self.now);
                 self.change(message, &MessageUpdate::Edit { body: format!("edited at {}", self.now), at })
             }
-            News::Named { by, name } => {
+            Input::Named { by, name } => {
                 let update = ContactUpdate {
                     address_book_name: Some(name.to_owned()),
                     ..ContactUpdate::seen(jid(by))
                 };
                 store_contacts(self.tx, &self.device, vec![update], Millis(self.now)).map(|_| ())
             }
-            News::WhoIsWho { person } => self.learn(person),
+            Input::WhoIsWho { person } => self.merge(person),
         }
     }
 
@@ -160,11 +161,11 @@ impl World<'_> {
         self.sent.get(message.checked_rem(self.sent.len())?).cloned()
     }
 
-    /// By which id a network may speak of a message's person now.
-    fn spelling(&self, sent: &Sent, wanted: bool) -> Seen {
+    /// The id by which a network may refer to a message's person now.
+    fn spelling(&self, sent: &Sent, hidden: bool) -> Seen {
         let first =
             sent.incoming.chat == jid((sent.person, true)) || sent.incoming.from == jid((sent.person, true));
-        (sent.person, if self.known[usize::from(sent.person)] { wanted } else { first })
+        (sent.person, if self.merged[usize::from(sent.person)] { hidden } else { first })
     }
 
     fn message(
@@ -210,27 +211,27 @@ impl World<'_> {
         apply(self.tx, &target, change, &LinkBase("".into()), Millis(self.now)).map(|_| ())
     }
 
-    fn learn(&mut self, person: u8) -> Result<(), StoreError> {
-        self.known[usize::from(person)] = true;
+    fn merge(&mut self, person: u8) -> Result<(), StoreError> {
+        self.merged[usize::from(person)] = true;
         let IdentityPair { lid, number } = same(person);
         let update = ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) };
         let after = store_contacts(self.tx, &self.device, vec![update], Millis(self.now))?;
-        for same in after.left {
-            while settle_some(self.tx, &self.device, &same, 3, Millis(self.now))?
-                .is_some_and(|some| some.messages > 0)
+        for same in after.pending {
+            while rewrite_some(self.tx, &self.device, &same, 3, Millis(self.now))?
+                .is_some_and(|done| done.messages > 0)
             {}
         }
         Ok(())
     }
 }
 
-/// The same message with its person by this id.
+/// The same message with the given id of its person.
 fn respelt(incoming: Incoming, (person, hidden): Seen) -> Incoming {
     let respell = |id: Jid| if id == jid((person, !hidden)) { jid((person, hidden)) } else { id };
     Incoming { chat: respell(incoming.chat), from: respell(incoming.from), ..incoming }
 }
 
-/// What a client would see, with the ids of messages by number: those are permanent, and differ.
+/// The state that a client would see. Message ids are permanent and differ, so they are replaced by number.
 #[derive(Debug, PartialEq)]
 struct View {
     chats: Vec<(Jid, i64, Option<String>, Millis)>,
@@ -264,30 +265,30 @@ fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
     Ok(View { chats, messages, contacts })
 }
 
-fn live(tx: &Tx<'_>, device: &str, all: &[News], first: &[News]) -> Result<View, StoreError> {
+fn live(tx: &Tx<'_>, device: &str, all: &[Input], first: &[Input]) -> Result<View, StoreError> {
     let device: DeviceId = device.parse().unwrap();
     let account = Account { phone_number: "15550109999".to_owned(), client_name: "Shop".to_owned() };
-    let mut world = World { tx, device, account, sent: Vec::new(), known: [false; PEOPLE as usize], now: 0 };
-    for news in first {
-        world.hear(news)?;
+    let mut world = World { tx, device, account, sent: Vec::new(), merged: [false; PEOPLE as usize], now: 0 };
+    for event in first {
+        world.ingest(event)?;
     }
-    // The two worlds keep the same time.
+    // Both worlds have the same time.
     world.now = 1_000_000;
-    for news in all {
-        world.hear(news)?;
+    for event in all {
+        world.ingest(event)?;
     }
     for person in 0..PEOPLE {
-        world.learn(person)?;
+        world.merge(person)?;
     }
     view(world.tx, &world.device)
 }
 
-fn both(all: Vec<News>) -> (View, View) {
+fn both(all: Vec<Input>) -> (View, View) {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let from_the_start: Vec<_> = (0..PEOPLE).map(|person| News::WhoIsWho { person }).collect();
+    let from_the_start: Vec<_> = (0..PEOPLE).map(|person| Input::WhoIsWho { person }).collect();
     let write = move |tx: &Tx<'_>| {
-        Ok::<_, StoreError>((live(tx, "learns", &all, &[])?, live(tx, "knows", &all, &from_the_start)?))
+        Ok::<_, StoreError>((live(tx, "later", &all, &[])?, live(tx, "start", &all, &from_the_start)?))
     };
     runtime.block_on(store.write(write)).unwrap()
 }
@@ -296,9 +297,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn identity_merges_are_independent_of_order(all in proptest::collection::vec(news(), 1..40)) {
-        let (learns, knows) = both(all);
-        prop_assert_eq!(learns, knows);
+    fn identity_merges_are_independent_of_order(all in proptest::collection::vec(input(), 1..40)) {
+        let (later, start) = both(all);
+        prop_assert_eq!(later, start);
     }
 }
 
@@ -308,14 +309,14 @@ fn message_received_by_both_ids_is_one() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
         let all = [
-            News::Message { by: (1, true), from_me: false, in_group: false, mentions: None },
-            News::Again { message: 0, hidden: false },
+            Input::Message { by: (1, true), from_me: false, in_group: false, mentions: None },
+            Input::Again { message: 0, hidden: false },
         ];
         let view = live(tx, "shop", &all, &[])?;
         let device = "shop".parse().unwrap();
         for id in ["false_77001@lid_NET0", "false_15550100001@c.us_NET0"] {
             let found = tx.message(&device, &id.parse().unwrap())?.unwrap().message;
-            assert_eq!(found.id.to_string(), "false_77001@lid_NET0", "it was told first by this id");
+            assert_eq!(found.id.to_string(), "false_77001@lid_NET0", "the first id stays the permanent one");
             assert_eq!(found.chat_id, jid((1, false)));
         }
         Ok::<_, StoreError>(view)
@@ -330,19 +331,19 @@ fn reassigned_lid_affects_new_messages_only() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
         let device: DeviceId = "shop".parse().unwrap();
-        let learn = |number: &str| {
+        let merge = |number: &str| {
             let update =
                 ContactUpdate { lid: Some(jid((1, true))), ..ContactUpdate::seen(number.parse().unwrap()) };
             store_contacts(tx, &device, vec![update], Millis(1)).map(|_| ())
         };
-        learn("15550100001")?;
+        merge("15550100001")?;
         assert_eq!(tx.known_by(&device, &jid((1, true)))?, jid((1, false)));
-        learn("15550100007")?;
+        merge("15550100007")?;
         assert_eq!(tx.known_by(&device, &jid((1, true)))?, "15550100007".parse().unwrap());
         assert_eq!(
             tx.contact(&device, &jid((1, false)))?.unwrap().lid,
             None,
-            "the number before has none any more"
+            "the earlier number has no hidden id"
         );
         Ok::<_, StoreError>(())
     };
@@ -358,8 +359,8 @@ fn long_chat_merges_in_resumable_batches() {
     let of = device.clone();
     let begin = move |tx: &Tx<'_>| {
         let account = Account { phone_number: "15550109999".to_owned(), client_name: "Shop".to_owned() };
-        let known = [false; PEOPLE as usize];
-        let mut world = World { tx, device: of.clone(), account, sent: Vec::new(), known, now: 0 };
+        let merged = [false; PEOPLE as usize];
+        let mut world = World { tx, device: of.clone(), account, sent: Vec::new(), merged, now: 0 };
         for _ in 0..messages {
             world.message((1, true), false, false, None)?;
         }
@@ -367,14 +368,14 @@ fn long_chat_merges_in_resumable_batches() {
         store_contacts(tx, &of, vec![update], Millis(1))
     };
     let after = runtime.block_on(store.write(begin)).unwrap();
-    assert_eq!(after.left, [same(1)]);
-    // As after a crash: nothing but the store knows of it.
-    let left = runtime.block_on(store.read(|store| store.unsettled_people())).unwrap();
-    assert_eq!(left, [(device.clone(), same(1))]);
+    assert_eq!(after.pending, [same(1)]);
+    // As after a crash: only the store has the pending work.
+    let pending = runtime.block_on(store.read(|store| store.unsettled_people())).unwrap();
+    assert_eq!(pending, [(device.clone(), same(1))]);
     let finish = move |tx: &Tx<'_>| {
         let mut writes = 0;
-        while settle_some(tx, &device, &same(1), super::CHUNK, Millis(2))?
-            .is_some_and(|some| some.messages > 0)
+        while rewrite_some(tx, &device, &same(1), super::CHUNK, Millis(2))?
+            .is_some_and(|done| done.messages > 0)
         {
             writes += 1;
         }
@@ -386,7 +387,7 @@ fn long_chat_merges_in_resumable_batches() {
             tx.unsettled_people()?,
         ))
     };
-    let (writes, count, unread, left) = runtime.block_on(store.write(finish)).unwrap();
+    let (writes, count, unread, pending) = runtime.block_on(store.write(finish)).unwrap();
     assert_eq!((writes, count, unread), (2, messages, messages));
-    assert!(left.is_empty());
+    assert!(pending.is_empty());
 }

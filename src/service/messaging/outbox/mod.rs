@@ -1,9 +1,9 @@
-//! Sending what waits: one task for each device that is ready.
+//! Sends the queued messages of a device; one task runs for each device that is ready.
 //!
-//! Invariants: a message is marked `sending` durably before its bytes leave, so that a crash in between is
-//! known to be of unknown outcome; every try carries the same network id; of a chat at most one message is
-//! under way; what failed for good says why. An unknown outcome is tried again only where the network
-//! drops second copies, and never after the message was removed from this account.
+//! Invariants: a message is durably marked `sending` before its bytes leave, so after a crash its outcome is
+//! unknown. Every attempt has the same network id. At most one message of a chat is in flight. A permanent
+//! failure has a reason. An unknown outcome is resent only where the network deduplicates, and never after
+//! the message was removed from this account.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,11 +34,11 @@ pub(in crate::service) mod settings;
 
 pub(in crate::service) use outcome::{store_all_failed, store_failed, store_given_up, taken_back};
 
-/// The longest pause between two tries.
+/// The longest pause between two attempts, in milliseconds.
 const LONGEST_RETRY_MS: u64 = 300_000;
-/// The longest sleep before looking at the clock again.
+/// The longest sleep before the clock is read again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The pause after the store failed.
+/// The pause after a store error.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(in crate::service) struct Outbox {
@@ -48,17 +48,17 @@ pub(in crate::service) struct Outbox {
     live: Arc<LiveDevice>,
     deduplicates: bool,
     pacing: Arc<Pacing>,
-    /// Tries of unknown outcome in this session, by row: they wait longer each time.
+    /// Attempts with an unknown outcome in this session, by row: their retry delay grows.
     unknown: HashMap<i64, u32>,
 }
 
-/// What became of one try, for the queue.
+/// The result of one attempt, for the queue.
 enum SendAttemptResult {
     Done,
     Again {
         at: Millis,
     },
-    /// It did not leave, and takes its place again.
+    /// The message was not sent and returns to its place in the queue.
     Held,
 }
 
@@ -85,19 +85,22 @@ impl Outbox {
         }
     }
 
-    /// Sends until it is stopped; then waits for what is under way.
+    /// Sends until `stop` is cancelled, then waits for the messages in flight.
     pub(in crate::service) async fn run(mut self, stop: CancellationToken) {
         let mut under_way: FuturesUnordered<BoxFuture<'static, (QueuedMessage, SendAttemptResult)>> =
             FuturesUnordered::new();
         let mut limits = self.messaging.limits.outbox.clone();
-        let mut news = true;
+        let mut reload = true;
         loop {
-            if std::mem::take(&mut news) {
+            if std::mem::take(&mut reload) {
                 match self.pacing.load(self.deduplicates).await {
                     Ok(fresh) => limits = fresh,
                     Err(error) => {
-                        tracing::error!(device = %self.device, %error, "the outbox could not be read; trying again");
-                        news = true;
+                        tracing::error!(
+                            device = %self.device, %error,
+                            "the outbox could not be read; trying again"
+                        );
+                        reload = true;
                         tokio::time::sleep(STORE_PAUSE).await;
                     }
                 }
@@ -106,18 +109,18 @@ impl Outbox {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some((entry, tried)) = under_way.next() => self.finalize(entry, &tried),
-                () = self.live.outbox.notified() => news = true,
+                () = self.live.outbox.notified() => reload = true,
                 () = self.pacing.moved.notified() => {}
                 () = sleep(wake_after) => {
-                    news = true;
-                    self.pacing.look_again();
+                    reload = true;
+                    self.pacing.recheck_new_chats();
                 }
             }
         }
         while under_way.next().await.is_some() {}
     }
 
-    /// Starts as many as may be under way; answers when to look again.
+    /// Starts as many sends as the limit allows. Returns the moment of the next check.
     fn fill(
         &mut self,
         under_way: &mut FuturesUnordered<BoxFuture<'static, (QueuedMessage, SendAttemptResult)>>,
@@ -148,7 +151,7 @@ impl Outbox {
         None
     }
 
-    /// The wall clock may jump: no pause is longer than [`LONGEST_PAUSE`], and looking again costs little.
+    /// The wall clock may jump, so no pause is longer than [`LONGEST_PAUSE`]; an early check is cheap.
     fn until(&self, at: Millis) -> Duration {
         let ms = u64::try_from(at.since(self.messaging.clock.now())).unwrap_or(0).max(1);
         Duration::from_millis(ms).min(LONGEST_PAUSE)
@@ -164,7 +167,7 @@ impl Outbox {
                 *self.unknown.entry(entry.row).or_default() += 1;
                 self.pacing.retry(QueuedMessage { retry_at: Some(*at), ..entry });
             }
-            SendAttemptResult::Held => self.pacing.put_back(entry),
+            SendAttemptResult::Held => self.pacing.requeue(entry),
         }
     }
 }
@@ -176,7 +179,7 @@ async fn sleep(pause: Option<Duration>) {
     }
 }
 
-/// One try at one message.
+/// One attempt to send one message.
 struct Attempt {
     messaging: Messaging,
     device: DeviceId,
@@ -192,11 +195,17 @@ impl Attempt {
         match self.try_once(row).await {
             Ok(tried) => tried,
             Err(error) if self.slot.has_left() && !self.deduplicates => {
-                tracing::error!(device = %self.device, %error, "what became of a message could not be stored; it is not sent again");
+                tracing::error!(
+                    device = %self.device, %error,
+                    "the outcome of a message could not be stored; it is not resent"
+                );
                 SendAttemptResult::Done
             }
             Err(error) => {
-                tracing::error!(device = %self.device, %error, "a message could not be taken from the outbox; trying again");
+                tracing::error!(
+                    device = %self.device, %error,
+                    "a message could not be taken from the outbox; trying again"
+                );
                 SendAttemptResult::Again { at: self.messaging.clock.now().plus(1_000) }
             }
         }
@@ -213,7 +222,7 @@ impl Attempt {
         }
         let Some(departure) = self.mark_sending(&row).await? else { return Ok(SendAttemptResult::Done) };
         self.slot.leave(departure);
-        // Read only now: until it is marked, its text may be changed and it may be taken back.
+        // Read the text only now: until the row was marked, the message could be edited or revoked.
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(SendAttemptResult::Done) };
         let Some(message) = message else { return self.removed(row).await };
         let since = self.messaging.clock.now();
@@ -223,7 +232,7 @@ impl Attempt {
         self.finalize(row, outcome).await
     }
 
-    /// The row, while there is one, with its message, unless that was removed from this account.
+    /// The row with its message, if both exist; the message is `None` if it was removed from this account.
     async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Option<Message>)>, ServiceError> {
         let device = self.device.clone();
         self.messaging
@@ -246,16 +255,16 @@ impl Attempt {
         if self.limits.typing_delay_ms == 0 {
             return;
         }
-        // Shown for the reader's eyes only: a network that refuses it still takes the message.
+        // Typing is cosmetic: a network that refuses it still accepts the message.
         let _ = self.session.typing(&row.entry.chat, TypingKind::Text, true).await;
         tokio::time::sleep(Duration::from_millis(self.limits.typing_delay_ms)).await;
         let _ = self.session.typing(&row.entry.chat, TypingKind::Text, false).await;
     }
 
-    /// `None` when it was taken out of the outbox meanwhile.
+    /// `None` when the row was removed from the outbox in the meantime.
     async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<SentRecord>, ServiceError> {
         let (device, row, now) = (self.device.clone(), row.clone(), self.messaging.clock.now());
-        let noted = self
+        let departure = self
             .messaging
             .store
             .write_patiently(move |tx| {
@@ -279,7 +288,7 @@ impl Attempt {
                 Ok::<_, StoreError>(Some(departure))
             })
             .await?;
-        Ok(noted)
+        Ok(departure)
     }
 
     async fn finalize(
@@ -295,14 +304,17 @@ impl Attempt {
                 self.write(move |tx| outcome::store_sent(tx, &device, &row, &participants, now)).await?;
                 Ok(SendAttemptResult::Done)
             }
-            // It may have arrived at an earlier try: it is never failed for not arriving at this one.
+            // An earlier attempt may have arrived, so this failed attempt must not fail the message.
             SendOutcome::Transient(_) if row.sending_since.is_some() => {
                 self.messaging.metrics.message_out("transient");
                 Ok(SendAttemptResult::Again { at: self.retry_at(attempts) })
             }
             SendOutcome::Transient(error) if attempts < self.limits.max_attempts => {
                 self.messaging.metrics.message_out("transient");
-                tracing::info!(device = %self.device, code = error.code, attempts, "a message is tried again");
+                tracing::info!(
+                    device = %self.device, code = error.code, attempts,
+                    "a message will be retried"
+                );
                 let at = self.retry_at(attempts);
                 self.write(move |tx| tx.outbox_retry(row.entry.row, at)).await?;
                 Ok(SendAttemptResult::Again { at })
@@ -316,7 +328,10 @@ impl Attempt {
             }
             SendOutcome::Unknown(error) => {
                 self.messaging.metrics.message_out("unknown");
-                tracing::info!(device = %self.device, code = error.code, attempts, "the outcome of a message is not known");
+                tracing::info!(
+                    device = %self.device, code = error.code, attempts,
+                    "the outcome of a message is unknown"
+                );
                 if !self.deduplicates {
                     return Ok(SendAttemptResult::Done);
                 }
@@ -335,7 +350,7 @@ impl Attempt {
         self.messaging.clock.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
     }
 
-    /// What the network answered must not be lost to a store that is busy for a moment.
+    /// Waits for a busy store, so that the network's answer is not lost.
     async fn write(
         &self,
         write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,

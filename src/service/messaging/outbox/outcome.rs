@@ -1,4 +1,6 @@
-//! How a message's stay in the outbox ends, in the transaction that writes it.
+//! Finalizes a message of the outbox, in the transaction that stores its outcome.
+//!
+//! A finalized message has left the outbox and has a level above pending, or an error with its reason.
 
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -10,7 +12,7 @@ use crate::service::messaging::ingest::{AckUpdate, raise_ack};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
 
-/// The network has it.
+/// Stores that the network has the message.
 pub(super) fn store_sent(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -24,7 +26,7 @@ pub(super) fn store_sent(
         tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
     }
     raise(tx, device, row, &AckUpdate { level: Ack::Server, failure: None, reader: None }, now)?;
-    // Members whose receipts were faster than the network's answer count only now that all are known.
+    // Receipts of members that came before the network's answer count only now that the list is complete.
     let receipts = tx.receipts(row.message_pk)?;
     match Ack::of_group(receipts.into_iter().map(|receipt| receipt.ack)) {
         Some(level) if row.entry.chat.is_group() && level > Ack::Server => {
@@ -34,8 +36,8 @@ pub(super) fn store_sent(
     }
 }
 
-/// Fails everything that waits: it must not leave from another account, or wait for nobody. `code` and
-/// `what_happened` ("the device was …") are for what never left; the rest may have arrived.
+/// Fails all messages of the outbox, so that none is sent from another account or waits without a sender.
+/// `code` and `what_happened` ("the device was …") apply to unsent messages; the others may have arrived.
 pub(in crate::service) fn store_all_failed(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -54,7 +56,7 @@ pub(in crate::service) fn store_all_failed(
     })
 }
 
-/// As [`store_failed`], but no failure of the device: somebody wanted it so, or it may well have arrived.
+/// As [`store_failed`], but not counted as a failure: it was requested, or the message may have arrived.
 pub(in crate::service) fn store_given_up(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -62,12 +64,12 @@ pub(in crate::service) fn store_given_up(
     error: &SendError,
     now: Millis,
 ) -> Result<(), StoreError> {
-    // Taken out first: what is not in the outbox is not counted.
+    // Remove it first: only messages in the outbox are counted.
     tx.outbox_remove(row.message_pk)?;
     store_failed(tx, device, row, error, now)
 }
 
-/// It will not be sent any more.
+/// Stores that the message failed and will not be resent.
 pub(in crate::service) fn store_failed(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -89,14 +91,14 @@ fn raise(
     if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {
         raise_ack(tx, device, &ack_row, raise, now)?;
     }
-    // Also when a receipt was faster and the level stays as it is.
+    // A receipt may have come first; then the level is unchanged and the row is still there.
     tx.outbox_remove(row.message_pk)?;
     Ok(())
 }
 
-/// A message that was removed from this account while it was in the outbox; its text is gone, so that it is
-/// not sent again. `row` is as it was before this try: one that never left is given up, and one that may have
-/// arrived stays for its receipts, until its outcome has been unknown for too long.
+/// Stores that a message was removed from this account while it was in the outbox. Its text is gone, so it
+/// is not resent. `row` is the row before this attempt. An unsent message is given up; a message that may
+/// have arrived stays for its receipts until its outcome has been unknown for too long.
 pub(super) fn store_removed(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -109,7 +111,7 @@ pub(super) fn store_removed(
     }
 }
 
-/// Why a message is not sent that somebody took back while it waited.
+/// The error of a message that was revoked or removed before it was sent.
 pub(in crate::service) fn taken_back() -> SendError {
     SendError { code: "cancelled", message: "it was taken back before it was sent".to_owned() }
 }

@@ -1,7 +1,8 @@
-//! The order and pace of one device's outbox, shared between the outbox and the tries under way.
+//! The order and pace of one device's outbox, shared between the outbox and its attempts.
 //!
-//! Invariant: a try holds a [`Slot`] from the moment it is chosen; what leaves is noted in the store before
-//! the bytes do, and here before the next is chosen, so that no limit is exceeded, a restart included.
+//! Invariants: an attempt holds a [`Slot`] from the moment it is chosen. A send is recorded in the store
+//! before the bytes leave, and here before the next message is chosen. So no limit is exceeded, not even
+//! across a restart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,25 +25,25 @@ pub(in crate::service) struct Pacing {
     device: DeviceId,
     live: Arc<LiveDevice>,
     state: Mutex<State>,
-    /// One on its way out has left, or does not after all.
+    /// Notified when an attempt has sent its message or has released its slot.
     pub(in crate::service) moved: Notify,
 }
 
 struct State {
     dispatch: Dispatcher,
     rules: Rules,
-    /// The newest row taken in.
+    /// The newest outbox row that was loaded.
     newest_row: i64,
-    /// Whether the past was learnt for these rules.
-    informed: bool,
-    /// Whether new chats are to be looked at again, however many they are.
-    look_again: bool,
+    /// Whether the recent sends were loaded for these rules.
+    history_loaded: bool,
+    /// Whether the next load checks all new chats again, even if there are many.
+    recheck_new_chats: bool,
 }
 
-/// What an earlier daemon noted may have left a little later.
+/// Margin in milliseconds for sends recorded by an earlier run: their bytes may have left this much later.
 const LAG_MS: i64 = 1_000;
-/// So many new chats are looked at again with each load.
-const FEW_CHATS: usize = 100;
+/// Up to this number, all new chats are checked again with each load.
+const FEW_NEW_CHATS: usize = 100;
 
 impl Pacing {
     pub(in crate::service) fn new(messaging: Messaging, device: DeviceId, live: Arc<LiveDevice>) -> Self {
@@ -50,8 +51,8 @@ impl Pacing {
             dispatch: Dispatcher::default(),
             rules: Rules::default(),
             newest_row: 0,
-            informed: false,
-            look_again: false,
+            history_loaded: false,
+            recheck_new_chats: false,
         };
         Self { messaging, device, live, state: Mutex::new(state), moved: Notify::new() }
     }
@@ -60,35 +61,35 @@ impl Pacing {
         self.state.lock()
     }
 
-    /// Takes in what is new in the store: messages, and the device's settings. What was under way when the
-    /// daemon ended is taken in only where it may be sent again.
+    /// Loads new messages and the device's settings from the store. A message that was being sent when the
+    /// daemon ended is loaded only if it may be resent.
     pub(in crate::service) async fn load(&self, resend_unknown: bool) -> Result<OutboxLimits, ServiceError> {
-        let taken = self.live.liveness.was_taken();
-        let loaded = self.read(taken).await;
-        if taken && loaded.is_err() {
+        let removed = self.live.liveness.was_taken();
+        let loaded = self.read(removed).await;
+        if removed && loaded.is_err() {
             self.live.liveness.set_taken();
         }
         let (rows, limits) = loaded?;
-        let informed = self.take_rules(&limits.rules);
+        let history_loaded = self.take_rules(&limits.rules);
         let first = self.lock().newest_row == 0;
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
-            let known = entry.row <= self.lock().newest_row;
+            let is_loaded = entry.row <= self.lock().newest_row;
             let never_resend = entry.retry_at == Some(NEVER_RESEND);
-            if !known && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
+            if !is_loaded && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }
-        if !informed {
-            self.learn(&limits.rules).await?;
+        if !history_loaded {
+            self.load_history(&limits.rules).await?;
         }
         self.refresh_strangers().await?;
-        let new_chats = self.new_chats(&entries, &limits.rules, !informed).await?;
+        let new_chats = self.new_chats(&entries, &limits.rules, !history_loaded).await?;
         let mut state = self.lock();
-        if taken {
-            let there: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
-            state.dispatch.keep(|row| there.contains(&row));
-            // Two chats may have become one meanwhile.
+        if removed {
+            let existing: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
+            state.dispatch.keep(|row| existing.contains(&row));
+            // Two chats may have been merged since the last load.
             state.dispatch.recompute_group(rows.iter().map(|(entry, _)| entry));
         }
         state.newest_row = rows.iter().map(|(entry, _)| entry.row).fold(state.newest_row, i64::max);
@@ -96,7 +97,7 @@ impl Pacing {
             let new_chat = new_chats.contains(&entry.chat);
             state.dispatch.push(entry, new_chat);
         }
-        state.informed = true;
+        state.history_loaded = true;
         Ok(limits)
     }
 
@@ -115,18 +116,18 @@ impl Pacing {
             .await
     }
 
-    /// Whether these are the rules for which the past is known.
+    /// Stores the rules. Returns whether the recent sends are loaded for them.
     fn take_rules(&self, rules: &Rules) -> bool {
         let mut state = self.lock();
         if state.rules != *rules {
             state.rules = rules.clone();
-            state.informed = false;
+            state.history_loaded = false;
         }
-        state.informed
+        state.history_loaded
     }
 
-    /// The daemon was not always this one, and other rules look back further.
-    async fn learn(&self, rules: &Rules) -> Result<(), ServiceError> {
+    /// Loads the recent sends: after a restart there are none here, and new rules may need older ones.
+    async fn load_history(&self, rules: &Rules) -> Result<(), ServiceError> {
         let (device, from) = (self.device.clone(), self.messaging.clock.now().plus(-rules.horizon_ms()));
         let mut past =
             self.messaging.store.read(move |store| store.departures(&device, from, Pacer::MOST)).await?;
@@ -135,11 +136,11 @@ impl Pacing {
             departure.at = departure.at.plus(LAG_MS).min(now.max(departure.at));
         }
         let unit = self.messaging.random.unit();
-        self.lock().dispatch.learn(past, rules.pace, unit);
+        self.lock().dispatch.restore(past, rules.pace, unit);
         Ok(())
     }
 
-    /// Which chats of these messages are new; with `all`, of everything that waits.
+    /// The new chats among these messages; with `all`, among all messages in the queue.
     async fn new_chats(
         &self,
         entries: &[QueuedMessage],
@@ -173,19 +174,19 @@ impl Pacing {
         self.messaging.store.read(move |store| Ok(store.new_chats(&device, &among)?)).await
     }
 
-    /// With the next load, all chats that wait to be opened are looked at again: somebody may have written
-    /// to us. Otherwise only while they are few.
-    pub(in crate::service) fn look_again(&self) {
-        self.lock().look_again = true;
+    /// Makes the next load check all new chats again, because those people may have written to us since.
+    pub(in crate::service) fn recheck_new_chats(&self) {
+        self.lock().recheck_new_chats = true;
     }
 
     async fn refresh_strangers(&self) -> Result<(), ServiceError> {
         let waiting: Vec<Jid> = {
             let mut state = self.lock();
             let strangers = state.dispatch.strangers();
-            let look = !strangers.is_empty() && (state.look_again || strangers.len() <= FEW_CHATS);
-            let waiting = if look { strangers.iter().cloned().collect() } else { Vec::new() };
-            state.look_again = false;
+            let check =
+                !strangers.is_empty() && (state.recheck_new_chats || strangers.len() <= FEW_NEW_CHATS);
+            let waiting = if check { strangers.iter().cloned().collect() } else { Vec::new() };
+            state.recheck_new_chats = false;
             waiting
         };
         if !waiting.is_empty() {
@@ -195,7 +196,7 @@ impl Pacing {
         Ok(())
     }
 
-    /// What to do next; what holds the queue back is shown to those who look at it.
+    /// The next step; the reason that holds the queue is published for status queries.
     pub(in crate::service) fn next(&self, now: Millis) -> NextSend {
         let mut state = self.lock();
         let State { dispatch, rules, .. } = &mut *state;
@@ -216,13 +217,13 @@ impl Pacing {
         self.lock().dispatch.retry(entry);
     }
 
-    pub(in crate::service) fn put_back(&self, entry: QueuedMessage) {
+    pub(in crate::service) fn requeue(&self, entry: QueuedMessage) {
         self.lock().dispatch.requeue(entry);
     }
 
-    /// For the message that was just chosen.
+    /// A slot for the message that was just chosen.
     pub(in crate::service) fn slot(self: &Arc<Self>, chat: &Jid) -> Slot {
-        Slot { pacing: self.clone(), chat: chat.clone(), left: AtomicBool::new(false) }
+        Slot { pacing: self.clone(), chat: chat.clone(), sent: AtomicBool::new(false) }
     }
 }
 
@@ -233,24 +234,24 @@ impl Drop for Pacing {
     }
 }
 
-/// A message's place in every limit. Given back when it is dropped before the message left.
+/// A message's share of every limit. Released on drop, if the message was not sent.
 pub(in crate::service) struct Slot {
     pacing: Arc<Pacing>,
     chat: Jid,
-    left: AtomicBool,
+    sent: AtomicBool,
 }
 
 impl Slot {
-    /// Whether quiet hours have begun since it was chosen.
+    /// Whether quiet hours have begun since the message was chosen.
     pub(in crate::service) fn is_too_late(&self) -> bool {
         let now = self.pacing.messaging.clock.now();
         self.pacing.lock().rules.free_at(now) > now
     }
 
-    /// Its bytes leave now.
-    pub(in crate::service) fn leave(&self, noted: SentRecord) {
-        self.left.store(true, Ordering::Release);
-        let departure = SentRecord { at: self.pacing.messaging.clock.now(), ..noted };
+    /// Records that the bytes leave now.
+    pub(in crate::service) fn leave(&self, record: SentRecord) {
+        self.sent.store(true, Ordering::Release);
+        let departure = SentRecord { at: self.pacing.messaging.clock.now(), ..record };
         let unit = self.pacing.messaging.random.unit();
         {
             let mut state = self.pacing.lock();
@@ -260,12 +261,12 @@ impl Slot {
         self.pacing.moved.notify_one();
     }
 
-    /// Whether its bytes may have left.
+    /// Whether the bytes may have left.
     pub(in crate::service) fn has_left(&self) -> bool {
-        self.left.load(Ordering::Acquire)
+        self.sent.load(Ordering::Acquire)
     }
 
-    /// What the network answered after it left at `since`.
+    /// Records the network's answer to a message that left at `since`.
     pub(in crate::service) fn answered(&self, outcome: &SendOutcome, since: Millis) {
         let now = self.pacing.messaging.clock.now();
         if matches!(outcome, SendOutcome::Sent { .. } | SendOutcome::Permanent(_)) {

@@ -1,4 +1,6 @@
-//! The queues of the fleet: looked at, cleared, and given their pace.
+//! Lists, clears and configures the queues of the fleet.
+//!
+//! Only messages that are not being sent can be cancelled; each batch is one transaction.
 
 use std::collections::BTreeMap;
 
@@ -21,91 +23,91 @@ use crate::store::outbox_admin::{QueueRow, WaitingFilter};
 /// Messages cancelled in one write, so that no other device waits long for its turn.
 const BATCH: usize = 200;
 
-/// Why the next message of a queue does not leave yet.
+/// Why the next message of a queue is not sent yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HoldReason {
     /// Stable, snake_case: a limit's name, `quiet_hours`, `schedule`, `retry` or `not_ready`.
     pub reason: &'static str,
-    /// Until when, where that is known.
+    /// When the hold ends, if that moment is fixed.
     pub until: Option<Millis>,
 }
 
-/// A device's queue among others.
+/// The queue of one device.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceQueue {
-    /// The device.
+    /// The device that owns the queue.
     pub device_id: DeviceId,
-    /// What people call it.
+    /// The display name of the device.
     pub name: String,
-    /// Where it is in its life.
+    /// The wire name of the device's state.
     pub state: &'static str,
-    /// What waits.
+    /// The numbers of queued messages.
     #[serde(flatten)]
     pub totals: QueueTotals,
-    /// When the oldest message that is due was accepted.
+    /// When the oldest due message was accepted.
     pub oldest: Option<Millis>,
-    /// Why the next message does not leave yet.
+    /// Why the next message is not sent yet.
     pub held_by: Option<HoldReason>,
-    /// The settings that count, before warm-up lowers them.
+    /// The settings in effect, before warm-up lowers them.
     pub config: Map<String, Value>,
-    /// Where the device is in its warm-up.
+    /// The current phase of the device's warm-up.
     pub warmup_phase: Option<String>,
 }
 
-/// What waits, in numbers.
+/// Numbers of messages in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueTotals {
-    /// All of it.
+    /// All messages in the queue.
     pub queued_messages: i64,
-    /// Not due yet.
+    /// Messages that are not due yet.
     pub scheduled: i64,
-    /// Tried before, to be tried again.
+    /// Messages that wait for another attempt.
     pub retrying: i64,
-    /// Handed to the network, which has not answered yet.
+    /// Messages handed to the network, without an answer yet.
     pub under_way: i64,
-    /// Handed to the network in the last minute.
+    /// Messages handed to the network in the last 60 seconds.
     pub messages_in_last60s: i64,
 }
 
 /// The queues of several devices.
 #[derive(Debug, Clone, Serialize)]
 pub struct FleetQueue {
-    /// All of them together.
+    /// The sums over all listed devices.
     pub totals: QueueTotals,
-    /// Each.
+    /// One entry for each device.
     pub devices: Vec<DeviceQueue>,
 }
 
-/// What is to be cancelled.
+/// A filter for the messages to cancel.
 #[derive(Debug, Clone, Default)]
 pub struct ClearQueue {
-    /// Only to this chat.
+    /// Only messages to this chat.
     pub chat: Option<Jid>,
-    /// Only of this kind.
+    /// Only messages of this kind.
     pub kind: Option<WaitingKind>,
 }
 
-/// What was cancelled.
+/// The result of clearing queues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cleared {
-    /// How many messages.
+    /// The number of cancelled messages.
     pub cancelled: usize,
-    /// By device, where there were any.
+    /// The number by device; devices without cancelled messages are absent.
     pub devices: BTreeMap<String, usize>,
 }
 
 /// A change of a device's warm-up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WarmupChange {
-    /// Whether it is to run.
+    /// Whether the warm-up is to run.
     pub enabled: bool,
-    /// Over so many days.
+    /// The length of the warm-up in days.
     pub days: Option<u32>,
     /// The share of the limits on the first day, in percent.
     pub start_percent: Option<u32>,
-    /// When its first day begins; now, for one that does not run yet.
+    /// When the first day begins; by default now, for a warm-up that is not running.
     pub started_at: Option<Millis>,
 }
 
@@ -120,12 +122,12 @@ impl Messaging {
             .read(move |store| {
                 let waiting: std::collections::HashMap<DeviceId, QueueRow> =
                     store.waiting(now)?.into_iter().collect();
-                let seen = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let selected = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
                 let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
-                for device in store.devices()?.into_iter().filter(seen) {
+                for device in store.devices()?.into_iter().filter(selected) {
                     let waits = waiting.get(&device.id).copied().unwrap_or_default();
-                    let left = store.departed_since(&device.id, now.plus(-60_000))?;
-                    let queue = messaging.device_queue(device, waits, left, now);
+                    let sent = store.departed_since(&device.id, now.plus(-60_000))?;
+                    let queue = messaging.device_queue(device, waits, sent, now);
                     fleet.totals.add(queue.totals);
                     fleet.devices.push(queue);
                 }
@@ -134,7 +136,7 @@ impl Messaging {
             .await
     }
 
-    fn device_queue(&self, device: Device, waits: QueueRow, left: i64, now: Millis) -> DeviceQueue {
+    fn device_queue(&self, device: Device, waits: QueueRow, sent: i64, now: Millis) -> DeviceQueue {
         let limits = limits_of(&self.limits.outbox, &device);
         DeviceQueue {
             totals: QueueTotals {
@@ -142,7 +144,7 @@ impl Messaging {
                 scheduled: waits.scheduled,
                 retrying: waits.retrying,
                 under_way: waits.under_way,
-                messages_in_last60s: left,
+                messages_in_last60s: sent,
             },
             oldest: waits.oldest,
             held_by: self.held(&device, waits.total),
@@ -154,7 +156,7 @@ impl Messaging {
         }
     }
 
-    /// Why the next message of a queue of so many does not leave yet.
+    /// Why the next message of a queue with `waiting` messages is not sent yet.
     pub(in crate::service) fn held(&self, device: &Device, waiting: i64) -> Option<HoldReason> {
         if waiting == 0 {
             return None;
@@ -166,10 +168,10 @@ impl Messaging {
         Some(HoldReason { reason: why.code(), until })
     }
 
-    /// Cancels what waits in these queues and is not under way.
+    /// Cancels the messages of these queues that are not being sent.
     ///
     /// # Errors
-    /// When a device is not there, or the store fails; what was cancelled before stays cancelled.
+    /// When a device does not exist, or the store fails. Messages cancelled before the error stay cancelled.
     pub async fn clear_queues(
         &self,
         devices: &[DeviceId],
@@ -190,7 +192,7 @@ impl Messaging {
     }
 
     async fn clear_queue(&self, device: &DeviceId, what: &ClearQueue) -> Result<usize, ServiceError> {
-        // What is put in meanwhile is left alone: this must come to an end.
+        // Messages queued in the meantime are not counted, so that the loop ends.
         let most = self.limits.outbox.max_queued;
         let mut count = 0;
         while count < most {
@@ -219,10 +221,10 @@ impl Messaging {
         Ok(count)
     }
 
-    /// Cancels one message that waits and is not under way.
+    /// Cancels one queued message that is not being sent.
     ///
     /// # Errors
-    /// When there is no such device or message, it does not wait any more, or the store fails.
+    /// When there is no such device or message, it is not in the queue, or the store fails.
     pub async fn cancel_message(&self, device: &DeviceId, message: &MessageId) -> Result<(), ServiceError> {
         let (id, of, now) = (device.clone(), message.clone(), self.clock.now());
         self.store
@@ -238,7 +240,7 @@ impl Messaging {
         Ok(())
     }
 
-    /// The outbox of this device is to look which of its messages still wait.
+    /// Makes the outbox of this device check which of its messages are still queued.
     pub(in crate::service) fn forget_cancelled(&self, device: &DeviceId) {
         if let Ok(live) = self.registry.live(device) {
             live.liveness.set_taken();
@@ -246,11 +248,11 @@ impl Messaging {
         }
     }
 
-    /// Sets fields of `settings.outbox` of these devices, of all or of none; `null` brings a field's default
-    /// back.
+    /// Sets fields of `settings.outbox` of these devices, all or none of them. `null` restores a field's
+    /// default.
     ///
     /// # Errors
-    /// When a device is not there, a value cannot be, a file sets it, or the store fails.
+    /// When a device does not exist, a value is invalid, a file sets the field, or the store fails.
     pub async fn configure_queues(
         &self,
         devices: &[DeviceId],
@@ -294,10 +296,10 @@ impl Messaging {
         Ok(tx.configure_device(&device)?)
     }
 
-    /// Starts, changes or stops a device's warm-up. One that runs goes on from where it is unless told.
+    /// Starts, changes or stops a device's warm-up. A running warm-up keeps all values that are not given.
     ///
     /// # Errors
-    /// When there is no such device, a value cannot be, a file sets it, or the store fails.
+    /// When there is no such device, a value is invalid, a file sets the field, or the store fails.
     pub async fn set_warmup(&self, device: &DeviceId, change: WarmupChange) -> Result<(), ServiceError> {
         let (messaging, id, now) = (self.clone(), device.clone(), self.clock.now());
         self.store
@@ -341,10 +343,10 @@ impl QueueTotals {
     }
 }
 
-/// Fails a message that waits and is not under way; `false` when it is none.
+/// Fails a queued message that is not being sent; `false` when there is none.
 fn cancel(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result<bool, ServiceError> {
     let Some(row) = tx.ack_row(device, id)? else { return Ok(false) };
-    // Taken out first: what an operator cancels is no failure of the device.
+    // Remove it first: a cancelled message is not counted as a failure of the device.
     if !tx.outbox_take(row.pk)? {
         return Ok(false);
     }

@@ -1,4 +1,6 @@
-//! `settings.outbox` of a device: what it may hold, and what it comes to.
+//! Validates `settings.outbox` of a device and merges it with the daemon's limits.
+//!
+//! Stored settings have passed [`check`]; a value that does not parse falls back to the default.
 
 use serde_json::{Map, Value};
 
@@ -20,22 +22,22 @@ const NUMBERS: [(&str, u64); 9] = [
     ("maxAttempts", 100),
     ("retryDelay", HOUR_MS),
 ];
-/// The largest time that every JSON reader keeps exactly.
+/// The largest integer that every JSON reader represents exactly.
 const MAX_TIME: u64 = (1 << 53) - 1;
 const WARMUP: [(&str, u64, u64); 3] =
     [("startedAt", 0, MAX_TIME), ("days", 1, 365), ("startPercent", 1, 100)];
 const DEFAULT_WARMUP_DAYS: u32 = 14;
 const DEFAULT_START_PERCENT: u32 = 10;
 
-/// The fields that a device's outbox can be given.
+/// The allowed fields of `settings.outbox`.
 pub(in crate::service) fn fields() -> impl Iterator<Item = &'static str> {
-    NUMBERS.iter().map(|(known, _)| *known).chain(["quietHours", "warmup"])
+    NUMBERS.iter().map(|(name, _)| *name).chain(["quietHours", "warmup"])
 }
 
-/// Refuses what cannot be, by its path.
+/// Rejects an invalid field with its path.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for the first wrong field.
+/// [`ServiceError::Invalid`] for the first invalid field.
 pub(in crate::service) fn check(settings: &Map<String, Value>) -> Result<(), ServiceError> {
     let Some(outbox) = settings.get("outbox") else { return Ok(()) };
     let Some(outbox) = outbox.as_object() else {
@@ -43,15 +45,15 @@ pub(in crate::service) fn check(settings: &Map<String, Value>) -> Result<(), Ser
     };
     for (key, value) in outbox {
         let field = format!("{PATH}.{key}");
-        match (key.as_str(), NUMBERS.iter().find(|(known, _)| known == key)) {
+        match (key.as_str(), NUMBERS.iter().find(|(name, _)| name == key)) {
             (_, Some((_, most))) => number(&field, value, 0, *most)?,
             ("quietHours", _) => check_quiet_hours(&field, value)?,
             ("warmup", _) => check_warmup(&field, value)?,
             _ => {
-                let known: Vec<&str> = fields().collect();
+                let names: Vec<&str> = fields().collect();
                 return Err(ServiceError::invalid(
                     field,
-                    format!("is not known; known are {}", known.join(", ")),
+                    format!("is not a field; the fields are {}", names.join(", ")),
                 ));
             }
         }
@@ -83,7 +85,7 @@ fn check_quiet_hours(field: &str, value: &Value) -> Result<(), ServiceError> {
         return Err(ServiceError::invalid(field, right));
     };
     if let Some(key) = hours.keys().find(|key| !["from", "to", "timeZone"].contains(&key.as_str())) {
-        let right = "is not known; known are from, to, timeZone";
+        let right = "is not a field; the fields are from, to, timeZone";
         return Err(ServiceError::invalid(format!("{field}.{key}"), right));
     }
     let wrong = |key: &str, error: &InvalidQuietHours| {
@@ -113,12 +115,12 @@ fn check_warmup(field: &str, value: &Value) -> Result<(), ServiceError> {
     };
     for (key, value) in warmup {
         let path = format!("{field}.{key}");
-        match WARMUP.iter().find(|(known, ..)| known == key) {
+        match WARMUP.iter().find(|(name, ..)| name == key) {
             Some((_, least, most)) => number(&path, value, *least, *most)?,
             None => {
                 return Err(ServiceError::invalid(
                     path,
-                    "is not known; known are startedAt, days, startPercent",
+                    "is not a field; the fields are startedAt, days, startPercent",
                 ));
             }
         }
@@ -126,7 +128,7 @@ fn check_warmup(field: &str, value: &Value) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// The limits of one device: its own where it has any, else the daemon's.
+/// The limits of one device: its own settings where present, else the daemon's.
 pub(in crate::service) fn limits_of(defaults: &OutboxLimits, device: &Device) -> OutboxLimits {
     let outbox = device.settings.get("outbox");
     let number = |key: &str| outbox?.get(key)?.as_u64();
@@ -156,7 +158,7 @@ pub(in crate::service) fn limits_of(defaults: &OutboxLimits, device: &Device) ->
     }
 }
 
-/// A warm-up that does not say when it began, began with the device.
+/// The warm-up settings. A warm-up without a start began when the device was created.
 pub(in crate::service) fn warmup_of(warmup: &Value, device: &Device) -> Warmup {
     let small = |key: &str, default: u32| {
         warmup.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
@@ -174,7 +176,7 @@ fn quiet_hours_of(hours: &Value, default_zone: &Zone) -> Option<QuietHours> {
     QuietHours::new(time("from")?, time("to")?, zone.unwrap_or_else(|| default_zone.clone())).ok()
 }
 
-/// These limits as `settings.outbox` would say them.
+/// These limits in the form of `settings.outbox`.
 pub(in crate::service) fn as_settings(limits: &OutboxLimits) -> Map<String, Value> {
     let pace = limits.rules.pace;
     let numbers = [
@@ -210,7 +212,7 @@ mod tests {
     fn invalid_outbox_setting_is_named() {
         for (outbox, begins) in [
             (json!(5), "settings.outbox: must be an object"),
-            (json!({ "speed": 1 }), "settings.outbox.speed: is not known"),
+            (json!({ "speed": 1 }), "settings.outbox.speed: is not a field"),
             (json!({ "minDelay": "1" }), "settings.outbox.minDelay: must be a whole number"),
             (json!({ "minDelay": 5, "maxDelay": 4 }), "settings.outbox.minDelay: must not"),
             (json!({ "quietHours": true }), "settings.outbox.quietHours: must be an object"),
@@ -224,10 +226,10 @@ mod tests {
                 "settings.outbox.quietHours.timeZone: must be the name",
             ),
             (json!({ "warmup": { "days": 0 } }), "settings.outbox.warmup.days: must be a whole number"),
-            (json!({ "warmup": { "speed": 0 } }), "settings.outbox.warmup.speed: is not known"),
+            (json!({ "warmup": { "speed": 0 } }), "settings.outbox.warmup.speed: is not a field"),
         ] {
-            let said = refusal(&outbox).unwrap_or_default();
-            assert!(said.starts_with(begins), "{said}");
+            let message = refusal(&outbox).unwrap_or_default();
+            assert!(message.starts_with(begins), "{message}");
         }
         assert_eq!(refusal(&json!({ "quietHours": false, "warmup": {}, "messagesPerDay": 5 })), None);
     }
