@@ -81,7 +81,7 @@ pub enum MessageChange {
         /// Whether it is starred from now on.
         on: bool,
     },
-    /// Votes in a poll; no options withdraw our vote.
+    /// Votes in a poll; an empty list removes our vote.
     Vote {
         /// The poll's message.
         id: MessageId,
@@ -119,7 +119,7 @@ pub enum SendOutcome {
     Transient(SendError),
     /// Rejected for good.
     Permanent(SendError),
-    /// The result is missing after the bytes left.
+    /// The bytes were sent, and the result is missing.
     Unknown(SendError),
 }
 
@@ -197,7 +197,7 @@ pub enum IncomingChange {
         /// The time of the reaction.
         at: Millis,
     },
-    /// A person voted in a poll; no options withdraw the vote.
+    /// A person voted in a poll; an empty list removes the vote.
     Vote {
         /// The poll's message.
         id: MessageId,

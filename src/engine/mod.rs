@@ -64,21 +64,21 @@ pub struct Capabilities {
     pub presence: bool,
     /// Read receipts can be sent.
     pub read_receipts: bool,
-    /// Groups.
+    /// Group requests and group events.
     pub groups: bool,
-    /// Attachments.
+    /// Attachments in both directions.
     pub media: bool,
-    /// Locations.
+    /// Locations in both directions.
     pub location: bool,
-    /// Contact cards.
+    /// Contact cards in both directions.
     pub contacts: bool,
-    /// Polls.
+    /// Polls and votes.
     pub polls: bool,
-    /// Templates.
+    /// Messages from approved templates.
     pub templates: bool,
     /// Edits of sent texts.
     pub edit: bool,
-    /// Reactions.
+    /// Reactions to messages.
     pub react: bool,
     /// Revoking sent messages for everyone.
     pub revoke: bool,

@@ -134,7 +134,7 @@ impl GraphError {
     /// The outcome for a message.
     pub(super) fn outcome(&self) -> SendOutcome {
         let transient = match meaning(self.code) {
-            Some(known) => known.class == Class::Transient,
+            Some(error) => error.class == Class::Transient,
             None => self.status == 429 || self.status >= 500,
         };
         let error = self.error();
@@ -148,7 +148,7 @@ impl GraphError {
             Some(pause) if pause > LONGEST_PAUSE => {
                 error
                     .message
-                    .push_str("; Meta requests a pause of more than an hour, the next try is in one");
+                    .push_str("; Meta requests a pause of more than an hour, the next try is in an hour");
             }
             Some(pause) => {
                 error.message.push_str(&format!("; Meta requests a pause of {} s", pause.as_secs()));
@@ -164,8 +164,8 @@ impl GraphError {
                 error_of("network_unavailable", "Meta cannot accept messages now", self.code)
             }
             None if self.status == 429 => error_of("rate_limited", "too many messages are sent", self.code),
-            known => known
-                .map_or_else(|| unknown(self.code), |known| error_of(known.code, known.sentence, self.code)),
+            found => found
+                .map_or_else(|| unknown(self.code), |error| error_of(error.code, error.sentence, self.code)),
         }
     }
 
@@ -210,7 +210,7 @@ pub(super) fn of_failed_status(code: Option<i64>) -> SendError {
             message: "Meta accepted the message and could not deliver it".to_owned(),
         };
     };
-    meaning(code).map_or_else(|| unknown(code), |known| error_of(known.code, known.sentence, code))
+    meaning(code).map_or_else(|| unknown(code), |error| error_of(error.code, error.sentence, code))
 }
 
 fn unknown(code: i64) -> SendError {
@@ -246,9 +246,9 @@ mod tests {
 
     #[test]
     fn every_code_is_documented() {
-        let codes = (0..140_000).filter_map(meaning).map(|known| known.code);
+        let codes = (0..140_000).filter_map(meaning).map(|error| error.code);
         for code in codes.chain([unknown(1).code, of_failed_status(None).code]) {
-            assert!(FAILURE_CODES.iter().any(|known| known.code == code), "{code}");
+            assert!(FAILURE_CODES.iter().any(|failure| failure.code == code), "{code}");
         }
     }
 
@@ -297,6 +297,6 @@ mod tests {
         assert_eq!(rejection(502, None, Value::Null), None);
         let sentence = |seconds| rejection(429, Some(seconds), Value::Null).unwrap().error().message;
         assert!(sentence(7).ends_with("a pause of 7 s"), "{}", sentence(7));
-        assert!(sentence(u64::MAX).ends_with("the next try is in one"));
+        assert!(sentence(u64::MAX).ends_with("the next try is in an hour"));
     }
 }

@@ -1,6 +1,6 @@
 //! Sends messages, reactions, read receipts and typing.
 //!
-//! While Meta requests a pause a message waits for a while, and is then given back to be retried. A message of unknown
+//! While Meta requests a pause a message waits for a while, and is then returned for a retry. A message of unknown
 //! outcome stays unknown until a status arrives.
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
     wait_for_pause(session, &message.chat).await?;
     let mut answer = session.graph.messages(&body(session, message, &to).await?).await;
     let has_file = matches!(message.content, Content::Media(_));
-    // Meta may lose the file between both requests; nothing of the message has left.
+    // Meta may lose the file between both requests; the message was not sent.
     if has_file && matches!(&answer, Err(GraphFailure::Rejected(error)) if error.may_be_about_file()) {
         answer = session.graph.messages(&body(session, message, &to).await?).await;
     }

@@ -35,7 +35,7 @@ pub(crate) struct RelayContext {
 }
 
 impl RelayContext {
-    /// Takes over everything but the settings and the account.
+    /// Copies all fields of the session's context except the settings and the account.
     pub(crate) fn new(client: UpstreamClient, session: SessionContext) -> Self {
         Self {
             device: session.device,
@@ -85,7 +85,7 @@ impl RelayContext {
         })
     }
 
-    /// Opens the file of a message on its way out.
+    /// Opens the file of an outbound message.
     ///
     /// # Errors
     /// The outcome of the send, when the file cannot be read.

@@ -38,7 +38,7 @@ pub struct UpstreamConfig {
     pub http: GuardedClient,
     /// Where upstreams reach this daemon, without a slash at its end.
     pub public_url: String,
-    /// How long a callback may be worked on: well below the daemon's own request timeout.
+    /// The time limit for a callback: well below the daemon's own request timeout.
     pub callback_within: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Which upstream the stored state belongs to. When the settings name another one, the state of the former is removed.
+//! Records which upstream the stored state belongs to, and removes the state when the settings name another upstream.
 
 use sha2::{Digest as _, Sha256};
 

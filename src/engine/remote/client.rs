@@ -126,7 +126,7 @@ impl RemoteFailure {
         self.rejection().and_then(|rejection| rejection.body["code"].as_str()).unwrap_or_default()
     }
 
-    /// The API's sentence for people. It may name people: it belongs in no log.
+    /// The API's sentence for people. It may name people, so it is never logged.
     pub(super) fn sentence(&self) -> &str {
         let sentence = self.rejection().and_then(|rejection| rejection.body["error"].as_str());
         let sentence = sentence.unwrap_or_default();

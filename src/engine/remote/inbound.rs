@@ -169,7 +169,7 @@ impl RemoteSession {
                 }
                 Ok(())
             }
-            // The acknowledgement says the same.
+            // The acknowledgement has the same information.
             Some(_) => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Sends a message: hands it to the upstream under an idempotency key, then waits for its result in the log.
+//! Sends a message: submits it to the upstream under an idempotency key, then waits for its result in the log.
 //!
 //! A repeated message has the same key and content, so that the upstream drops second copies. It is sent only after all
 //! entries from before the session are ingested.
@@ -53,12 +53,12 @@ impl RemoteSession {
     async fn try_send(&self, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
         let ours = &message.id.network;
         let mut pending = self.pending_sends.register(ours);
-        let known = self.ids.to_upstream(ours).await;
-        let known = known.map_err(|_| unknown("the message's id could not be read"))?;
-        let is_repeated = message.again || known.is_some();
-        let upstream = match known {
+        let stored = self.ids.to_upstream(ours).await;
+        let stored = stored.map_err(|_| unknown("the message's id could not be read"))?;
+        let is_repeated = message.again || stored.is_some();
+        let upstream = match stored {
             Some(upstream) => upstream,
-            None => self.hand_over(message).await?,
+            None => self.submit(message).await?,
         };
         let upstream = with_network(&message.id, upstream);
         if is_repeated && let Some(result) = self.current_result(&upstream).await {
@@ -98,8 +98,8 @@ impl RemoteSession {
         }
     }
 
-    /// Hands the message to the upstream; records and returns its id there.
-    async fn hand_over(&self, message: &Outgoing) -> Result<NetworkId, SendOutcome> {
+    /// Submits the message to the upstream; records and returns its id there.
+    async fn submit(&self, message: &Outgoing) -> Result<NetworkId, SendOutcome> {
         let ours = &message.id.network;
         let mut media = self.upload_of(message).await?;
         let mut quoted = match &message.quoted {

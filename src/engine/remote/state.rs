@@ -1,4 +1,4 @@
-//! The engine's state of one device in the vault.
+//! Reads and writes the engine's state of one device in the vault.
 //!
 //! Spaces keep the engine's former name `wwebjs`: a sealed value is bound to its space and key.
 
@@ -182,7 +182,7 @@ impl RemoteState {
         self.0.apply(batch).await
     }
 
-    /// Adds to a batch that a message was handed over: its upload is not needed any more.
+    /// Removes a message's upload in a batch: the message was submitted.
     pub(super) fn put_sent(&self, batch: &mut VaultBatch, ours: &NetworkId) {
         batch.remove(UPLOADS, ours.as_str());
     }

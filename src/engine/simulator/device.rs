@@ -26,7 +26,7 @@ use crate::engine::{Quoted, VaultError};
 
 mod link_codes;
 
-/// Ids of sent messages that are remembered to recognize a second copy.
+/// Stored ids of sent messages, which identify a second copy.
 const RECENT: usize = 64;
 
 /// The network's side of one device.

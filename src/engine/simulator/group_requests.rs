@@ -1,6 +1,6 @@
 //! Serves the device's requests about groups, and schedules the events by which the network reports the changes.
 //!
-//! Only admins change a group; everybody may leave it.
+//! Only admins change a group; every member may leave it.
 
 use tokio::time::Instant;
 

@@ -149,7 +149,7 @@ async fn convert_message(
 ) -> Option<(u64, NetworkMessage)> {
     let number = entry.get("no")?.as_u64()?;
     let attachment = entry.remove("file");
-    // The journal left out empty fields.
+    // The journal omitted empty fields.
     let mut fields = json!({ "fromMe": false, "content": "text", "mentions": [], "forwarded": false });
     fields.as_object_mut()?.extend(entry);
     let mut message: NetworkMessage = serde_json::from_value(fields).ok()?;

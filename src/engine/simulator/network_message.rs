@@ -26,7 +26,7 @@ pub(super) struct NetworkMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NetworkAttachment {
-    /// As what it is sent; `None` derives it from the content.
+    /// The kind as which it is sent; `None` derives it from the content.
     pub(super) kind: Option<MediaKind>,
     pub(super) filename: Option<String>,
     pub(super) mimetype: String,

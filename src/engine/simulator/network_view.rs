@@ -34,7 +34,7 @@ pub(super) enum Entry<'a> {
     /// The device started or stopped typing.
     Typing {
         chat: &'a Jid,
-        // `kind` is the entry's own.
+        // The field `kind` is already the kind of the entry.
         typing: TypingKind,
         on: bool,
         at: Millis,
@@ -183,7 +183,7 @@ impl NetworkView {
 /// The message of this entry as a quotation, if it is the quoted one.
 pub(super) fn quoted(quote: &Quote, me: Option<&Jid>, kind: &str, line: &[u8]) -> Option<Quoted> {
     let is_sent = kind == "sent";
-    // "incoming" is of earlier versions.
+    // Earlier versions wrote "incoming" for "acknowledged".
     if !is_sent && kind != "acknowledged" && kind != "incoming" {
         return None;
     }

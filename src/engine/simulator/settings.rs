@@ -9,7 +9,7 @@ use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
 const PATH: &str = "settings.simulator";
-const KNOWN: [&str; 10] = [
+const FIELDS: [&str; 10] = [
     "autoScanMs",
     "ackServerMs",
     "ackDeviceMs",
@@ -122,7 +122,7 @@ impl Settings {
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
         match settings.get("simulator") {
             None | Some(Value::Null) => Ok(Self::default()),
-            Some(value) => Self::read(&Fields::nested(PATH.to_owned(), value, &KNOWN)?),
+            Some(value) => Self::read(&Fields::nested(PATH.to_owned(), value, &FIELDS)?),
         }
     }
 

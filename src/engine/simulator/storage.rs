@@ -80,8 +80,8 @@ impl Storage {
         self.0.put(SPACE, &group_key(group), Some(bytes(group)?)).await
     }
 
-    /// Stores a message. `is_pending` is asked inside the transaction, so that a message that was delivered
-    /// or dropped in the meantime is not stored.
+    /// Stores a message, unless it was delivered or dropped in the meantime: `is_pending` is evaluated inside the
+    /// transaction.
     pub(super) async fn put_message(
         &self,
         number: u64,
@@ -103,7 +103,7 @@ impl Storage {
         self.0.put(SPACE, &message_key(number), None).await
     }
 
-    /// Stores what an earlier version kept in files.
+    /// Stores groups and messages that an earlier version had in files.
     pub(super) async fn import(
         &self,
         groups: &[SimulatedGroup],
@@ -119,7 +119,7 @@ impl Storage {
         self.0.apply(batch).await
     }
 
-    /// Removes everything.
+    /// Removes all values of the device.
     pub(super) async fn clear(&self) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         batch.remove_space(SPACE);

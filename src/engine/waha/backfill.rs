@@ -1,8 +1,8 @@
-//! Reads over REST what was missed: neither webhooks nor the WebSocket resume.
+//! Reads missed messages over REST, because neither webhooks nor the WebSocket resume.
 //!
 //! A new session reads each chat with recent messages from the stored position on, with an overlap; the daemon drops
-//! duplicates. A chat that cannot be read is deferred and does not block the others. After linking, everything that the
-//! server has is read once, as history. Each read is bounded; older messages stay at the server.
+//! duplicates. A chat that cannot be read is deferred and does not block the others. After linking, all messages of
+//! the server are read once, as history. Each read is bounded; older messages stay at the server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -45,8 +45,8 @@ const HISTORY_BATCH: usize = 100;
 /// The requested size of a page; the server may return less.
 const PAGE_SIZE: &str = "100";
 
-/// Reads what was missed; returns whether that was the whole history, after linking. The session has a position only once
-/// all of it was read.
+/// Reads missed messages; returns whether it read the whole history, as after linking. The session has a position only
+/// after a complete read.
 pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
     let stored = stored_position(session).await?;
     session.position.observe(stored.map_or(0, |stored| stored.min(session.context.now().0)));
@@ -58,7 +58,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
         }
         None => read_history(session, true).await?,
     }
-    // A session that stopped meanwhile rejects the reads, which looks as if nothing had been missed.
+    // A session that stopped meanwhile rejects the reads; without this check the position would skip their messages.
     linking::ensure_working(session).await?;
     session.position.mark_complete();
     if let Some(position) = session.position.commit() {
@@ -129,7 +129,7 @@ async fn read_missed(session: &WahaSession, since: i64) -> Result<(), SessionEnd
     }
     if cut > 0 {
         let max = MAX_MESSAGES_PER_CHAT;
-        tracing::warn!(device = %session.context.device, chats = cut, max, "more was missed than is read: older messages stay at the WAHA server");
+        tracing::warn!(device = %session.context.device, chats = cut, max, "too many missed messages: older ones stay at the WAHA server");
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn id_of(message: &Incoming) -> MessageId {
     }
 }
 
-/// When deferred chats are retried: less and less often.
+/// The pause before deferred chats are retried; it grows with each failure.
 pub(super) struct DeferredBackfill {
     due: Instant,
     delay: Duration,
@@ -200,7 +200,7 @@ impl DeferredBackfill {
     }
 }
 
-/// Stores from when on the chat is to be read; an earlier time stays.
+/// Stores the time to read the chat from; an earlier stored time stays.
 async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(), SessionEnd> {
     let key = chat.to_string();
     let vault = &session.context.vault;
@@ -239,7 +239,7 @@ async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result
     Ok(any_left)
 }
 
-/// Delivers everything that the server has as history; media stays at the server.
+/// Delivers all messages of the server as history; their media stays at the server.
 async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), SessionEnd> {
     let mut all = Vec::new();
     let (mut skipped, mut failures) = (0_usize, 0_usize);

@@ -175,7 +175,7 @@ impl WahaSession {
     ) -> Result<Option<(Message, u32)>, IngestError> {
         let incoming = &message.incoming;
         if incoming.from_me && self.from_upstream(&incoming.network_id).await?.is_some() {
-            // It is stored since it was sent.
+            // The message was stored when it was sent.
             self.position.release(&key_of(incoming));
             return Ok(None);
         }

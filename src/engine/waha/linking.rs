@@ -1,6 +1,6 @@
 //! Creates, configures and starts the session at the server, and links it by a code where necessary.
 //!
-//! The server shows codes as the network does: the first for 60 s, five more for 20 s each; then its session is `FAILED`.
+//! The server shows codes like the network: the first for 60 s, five more for 20 s each; then its session is `FAILED`.
 //! A session that was linked and shows a code again was unlinked on the phone.
 
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(super) async fn ensure_working(session: &WahaSession) -> Result<(), SessionE
 struct LinkProgress {
     /// The code that was delivered last.
     code: Option<String>,
-    /// Whether the session was started from here.
+    /// Whether this daemon started the session.
     has_started: bool,
     deadline: Instant,
 }
@@ -163,7 +163,7 @@ fn passkey_required(session: &WahaSession) -> SessionEnd {
     SessionEnd::Fatal(Reason::UpstreamRefused)
 }
 
-/// No codes are shown any more.
+/// Records that no more codes are shown.
 pub(super) fn end_codes(session: &WahaSession) {
     session.codes_until.lock().take();
 }

@@ -22,9 +22,9 @@ use crate::engine::relay::media_retry::MediaFetchError;
 use crate::engine::relay::outcome::permanent;
 use crate::engine::{ByteStream, Incoming, SendOutcome};
 
-/// The time of an attempt while a webhook waits: well within its own (`server.request_timeout_ms`).
+/// The time limit of an attempt while a webhook waits: well below the webhook's (`server.request_timeout_ms`).
 pub(super) const FOREGROUND_TIMEOUT: Duration = Duration::from_secs(15);
-/// The time of an attempt in the background.
+/// The time limit of an attempt in the background.
 pub(super) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest file that is downloaded; the media store's own limit is smaller.
 const MAX_DOWNLOAD_BYTES: u64 = 2 << 30;

@@ -13,10 +13,10 @@ use crate::engine::relay::id_map::{IdMap, IdMapIndex, IdMapLayout};
 const SPACE: &str = "waha.ids";
 /// Sends without an id whose result is unknown, by our ids.
 const PENDING: &str = "waha.tries";
-/// As long as changes and receipts of a message may come.
+/// As long as changes and receipts of a message may arrive.
 const EXPIRES_AFTER_MS: i64 = 400 * 86_400_000;
 
-/// What is stored about the id of one of our messages.
+/// The stored state of the id of one of our messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IdState {
     Unassigned,
@@ -24,7 +24,7 @@ pub(super) enum IdState {
     Assigned(NetworkId),
     /// The network has the message, under an id of its own.
     Accepted,
-    /// The message left without an id, and its result is unknown.
+    /// The message was sent without an id, and its result is unknown.
     Pending,
 }
 
@@ -91,7 +91,7 @@ impl MessageIds {
         self.context.vault.apply(batch).await
     }
 
-    /// Stores that a message is about to leave without an id.
+    /// Stores that a message is about to be sent without an id.
     pub(super) async fn record_pending(&self, ours: &NetworkId) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         let deadline = Some(self.context.now().plus(EXPIRES_AFTER_MS));
@@ -99,7 +99,7 @@ impl MessageIds {
         self.context.vault.apply(batch).await
     }
 
-    /// The message did not leave.
+    /// Records that the message was not sent.
     pub(super) async fn remove_pending(&self, ours: &NetworkId) -> Result<(), VaultError> {
         self.context.vault.put(PENDING, ours.as_str(), None).await
     }

@@ -6,8 +6,8 @@
 //! stored; where the server gives no ids, a message of unknown outcome is never sent again.
 //!
 //! Files: `calls` implements the session for the daemon, `session` holds its state, `client` sends requests, `linking`
-//! creates and links the session at the server, `online` is the life after that, `callback` and `websocket` receive,
-//! `inbound` ingests, `backfill` reads what was missed, `outbound` sends under the ids of `message_ids`; `changes`, `groups`,
+//! creates and links the session at the server, `online` runs it after that, `callback` and `websocket` receive,
+//! `inbound` ingests, `backfill` reads missed messages, `outbound` sends under the ids of `message_ids`; `changes`, `groups`,
 //! `people` and `media` have a file each, and `convert` is pure.
 
 use std::sync::Arc;

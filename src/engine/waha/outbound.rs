@@ -200,7 +200,7 @@ fn vault_failed(error: &VaultError) -> SendOutcome {
     transient("not_sent", &format!("the id of the message could not be read or stored: {error}"))
 }
 
-/// The outcome when the server gave no id: nothing of the message has left.
+/// The outcome when the server gave no id: the message was not sent.
 fn no_id(session: &WahaSession, failure: &UpstreamFailure) -> SendOutcome {
     if refusal(failure).is_none() {
         session.status_changed.notify_one();

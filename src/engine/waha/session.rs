@@ -140,7 +140,7 @@ impl WahaSession {
     }
 }
 
-/// What names a message in the position and in the media retries.
+/// The key of a message in the position and in the media retries.
 pub(super) fn key_of(message: &Incoming) -> MessageKey {
     (message.chat.clone(), message.network_id.clone())
 }

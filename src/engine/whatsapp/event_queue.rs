@@ -37,7 +37,7 @@ impl InboundProgress {
     }
 }
 
-/// Receives what the library dispatches.
+/// Receives the events that the library dispatches.
 pub(super) struct EventListener {
     events: mpsc::Sender<Arc<Event>>,
     progress: Arc<InboundProgress>,

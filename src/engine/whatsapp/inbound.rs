@@ -117,7 +117,7 @@ pub(super) async fn resolve_mentioned(
     Ok(())
 }
 
-/// Resolves the hidden ids in a source and delivers what is new.
+/// Resolves the hidden ids in a source and delivers new pairs.
 ///
 /// # Errors
 /// If an update could not be ingested.

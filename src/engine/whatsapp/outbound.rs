@@ -70,7 +70,7 @@ async fn send_and_await_ack(
         Err(_) => {
             return Err(unknown(
                 "no_answer",
-                "the message was handed on, and the network did not take it in time",
+                "the message was submitted, and the network did not accept it in time",
             ));
         }
     }

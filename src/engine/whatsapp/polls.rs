@@ -102,7 +102,7 @@ pub(super) async fn ingest_vote(
         .await
 }
 
-/// Votes; no options withdraw the vote.
+/// Votes; an empty list removes the vote.
 ///
 /// # Errors
 /// If the poll is not stored, or the network refuses.

@@ -64,7 +64,7 @@ pub(in super::super) struct WireMessage {
     pub is_edited: bool,
     #[serde(default, deserialize_with = "loose")]
     pub notify_name: Option<String>,
-    /// This and the following fields are in answers about one message.
+    /// This and the following fields are only in answers about one message.
     #[serde(default, deserialize_with = "loose")]
     pub status: Option<String>,
     #[serde(default, deserialize_with = "loose")]

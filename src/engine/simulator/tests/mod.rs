@@ -60,7 +60,7 @@ impl Random for Counting {
     }
 }
 
-/// Records events. Messages can be held back, or refused.
+/// Records events. It can delay or refuse messages.
 struct Recorder {
     events: watch::Sender<Vec<EngineEvent>>,
     held: watch::Sender<bool>,

@@ -35,7 +35,7 @@ pub(in super::super) const EVENTS: [&str; 16] = [
     "chat.archive",
 ];
 
-/// What an event becomes.
+/// The result of converting an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) enum WahaEvent {
     /// The session's status may have changed. It is polled, because events come late.
