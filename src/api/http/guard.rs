@@ -120,8 +120,8 @@ async fn check_or_signed(
     let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
         return check(scope, Extension(state), params, request, next).await;
     };
-    let param = |wanted: &str| {
-        let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == wanted)?;
+    let param = |requested: &str| {
+        let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == requested)?;
         Some(found.1.to_owned())
     };
     let device = param("id").and_then(|id| id.parse().ok());

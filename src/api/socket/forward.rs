@@ -47,7 +47,7 @@ enum End {
     Revoked,
     /// The key or the access token expired.
     Expired,
-    /// The client sends more than can be refused.
+    /// The client sends faster than its requests can be refused.
     Flooding,
 }
 
@@ -58,17 +58,17 @@ pub(super) struct Forwarder {
     session: Arc<Session>,
 }
 
-/// Counts a socket while it lives.
-struct Counted(Metrics);
+/// Counts a socket until it is dropped.
+struct SocketCount(Metrics);
 
-impl Counted {
+impl SocketCount {
     fn new(metrics: Metrics) -> Self {
         metrics.sockets.inc();
         Self(metrics)
     }
 }
 
-impl Drop for Counted {
+impl Drop for SocketCount {
     fn drop(&mut self) {
         self.0.sockets.dec();
     }
@@ -77,7 +77,7 @@ impl Drop for Counted {
 impl Forwarder {
     /// Starts the task of an admitted socket.
     pub(super) fn start(shared: &Arc<Shared>, socket: Arc<Socket>, session: Arc<Session>) {
-        let counted = Counted::new(shared.services.metrics().clone());
+        let counted = SocketCount::new(shared.services.metrics().clone());
         let forwarder = Self { shared: shared.clone(), socket, session };
         tracing::debug!(device = %forwarder.session.device, key = forwarder.session.principal.key_id, "socket connected");
         shared.services.tasks().spawn("socket-forwarder", async move {
@@ -139,7 +139,7 @@ impl Forwarder {
                 Ok(()) => {}
                 Err(end) => return end,
             }
-            // The log was unreadable: continue after the position of the client.
+            // The log was unreadable: continue after the client's position.
             sleep(RETRY).await;
             match self.follow(Some(cursor.position())).await {
                 Ok((next, _)) => cursor = next,

@@ -61,7 +61,7 @@ impl Session {
         operator_id(&self.principal, self.operator.as_ref())
     }
 
-    /// Marks the client as flooding: it sends more than can be refused.
+    /// Marks the client as flooding: it sends faster than its requests can be refused.
     pub(super) fn flood(&self) {
         self.flooded.cancel();
     }

@@ -1,4 +1,4 @@
-//! A proxy in front of the upstream that records requests and answers in its place where a test says so.
+//! A proxy in front of the upstream that records requests, and answers those that a test selects.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

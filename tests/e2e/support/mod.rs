@@ -177,7 +177,7 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
-    /// Whether the devices use the native engine, which is never sent a few facts of the network.
+    /// Whether the devices use the native engine, to which its network does not send some events.
     pub fn is_native(&self) -> bool {
         matches!(self.network, Network::Testbed(_))
     }

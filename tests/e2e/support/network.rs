@@ -66,7 +66,7 @@ impl Network {
         }
     }
 
-    /// Events that the upstream's API has no name for.
+    /// Events of the network that the upstream's API cannot express.
     pub fn wordless(&self) -> &'static [&'static str] {
         if let Self::Upstream(upstream) = self { upstream.wordless() } else { &[] }
     }

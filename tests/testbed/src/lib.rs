@@ -4,7 +4,7 @@
 //! [`Testbed::start`] listens on one TCP port: the clients' WebSocket at `/ws/chat`, media at `/mms/…` and
 //! `/media/…`, the control API at `/control/…`.
 //!
-//! Where to find what:
+//! Contents:
 //! - `wire`: frames, noise, connections. Stanzas are sent through a [`wire::connection::Link`].
 //! - `server::state`: [`server::state::Account`] (one for each phone number) and its [`server::state::Companion`]s;
 //!   `server::directory` finds them by number, LID or JID.

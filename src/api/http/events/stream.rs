@@ -149,11 +149,11 @@ impl Reader {
                     }
                 }
                 item = self.cursor.next() => match item? {
-                    Item::Logged(entry) if self.wants(&entry) => {
+                    Item::Logged(entry) if self.selects_entry(&entry) => {
                         self.sent = entry.seq;
                         return Some(log_event(&entry));
                     }
-                    Item::Live(entry) if self.wants_live(entry.kind) => {
+                    Item::Live(entry) if self.selects_ephemeral(entry.kind) => {
                         return Some(Event::default().event(entry.kind).data(entry.payload.get()));
                     }
                     Item::Logged(_) | Item::Live(_) => {}
@@ -183,11 +183,11 @@ impl Reader {
         self.selection.types.is_empty() || self.selection.types.iter().any(|selected| selected == kind)
     }
 
-    fn wants_live(&self, kind: &str) -> bool {
+    fn selects_ephemeral(&self, kind: &str) -> bool {
         self.selection.ephemeral && self.selects(kind)
     }
 
-    fn wants(&self, entry: &LogEntry) -> bool {
+    fn selects_entry(&self, entry: &LogEntry) -> bool {
         self.selects(&entry.kind)
             && !self.services.notify.is_kept_from(
                 &self.operator,

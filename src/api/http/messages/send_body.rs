@@ -244,7 +244,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Both spellings of a field are accepted together where they say the same.
+/// Both spellings of a field are accepted together when their values are equal.
 fn compare_spellings(object: &mut Map<String, Value>, report: &mut Report) {
     if let Some(body) = object.remove("body")
         && object.get("text") != Some(&body)

@@ -83,7 +83,7 @@ impl Refusal {
     }
 
     fn not_acknowledged() -> Self {
-        let message = "the device did not take it in time; it waits in the network";
+        let message = "the device did not confirm it in time; it waits in the network";
         Self::impossible("not_acknowledged", message)
     }
 }

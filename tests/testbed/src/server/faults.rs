@@ -43,7 +43,7 @@ pub enum LoginFault {
     Nothing(Duration),
     /// Closes without an answer.
     Closed,
-    /// Refuses.
+    /// Refuses the login.
     Refused(Refusal),
 }
 

@@ -23,9 +23,9 @@ use crate::wire::nodes;
 pub enum Level {
     /// Delivered to the recipient's device.
     Delivered,
-    /// Read.
+    /// Read by the recipient.
     Read,
-    /// Played.
+    /// Played by the recipient.
     Played,
 }
 

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// Numbers the links of this process, to tell a new link from an earlier one.
+/// Numbers the links of this process, which distinguishes a new link from an earlier one.
 static LINKS: AtomicU64 = AtomicU64::new(1);
 
 /// A handle to a client's connection; clones share it.
@@ -285,7 +285,7 @@ impl Inbound {
                 Ok(Some(node)) => Some(node),
                 Ok(None) => { link.drop_now(); None }
                 Err(error) => {
-                    tracing::debug!(link = link.id(), %error, "what the client sent cannot be read");
+                    tracing::debug!(link = link.id(), %error, "could not read a frame of the client");
                     link.drop_now();
                     None
                 }
