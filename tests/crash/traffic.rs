@@ -1,7 +1,7 @@
 //! Traffic across kills: workers continue with the next daemon where the last one died.
 //!
-//! A worker runs until its connection breaks. It repeats each unanswered request with the same key or network id, so
-//! exactly one result may exist at the end.
+//! A worker runs until its connection breaks. It repeats each unanswered request with the same key or network
+//! id, so exactly one result may exist at the end.
 
 mod faults;
 mod listener;

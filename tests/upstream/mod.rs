@@ -1,6 +1,7 @@
 //! Servers for tests behind devices whose network is an upstream REST API.
 //!
-//! They are written from the published contracts, speak real HTTP on loopback, and refuse what the real ones refuse.
+//! They are written from the published contracts, speak real HTTP on loopback, and refuse what the
+//! real ones refuse.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -27,14 +28,15 @@ pub trait Upstream: Send + Sync {
     /// The daemon's settings for this upstream, as environment variables.
     fn settings(&self) -> Vec<(String, String)>;
 
-    /// Prepares an account for a device in a network with the settings `world`; returns the device's settings.
+    /// Prepares an account for a device in a network with the settings `world`; returns the device's
+    /// settings.
     async fn device_settings(&self, device: &str, world: &Value) -> Value;
 
     /// The server of `/api/v1/simulator/{id}/{call}` in place of the daemon: `http://` and an address.
     fn steering(&self) -> String;
 
-    /// Whether the daemon retries a send that failed temporarily or has an unknown outcome. An upstream with its own
-    /// outbox retries by itself.
+    /// Whether the daemon retries a send that failed temporarily or has an unknown outcome. An upstream with
+    /// its own outbox retries by itself.
     fn tells_of_tries(&self) -> bool {
         true
     }

@@ -1,8 +1,9 @@
-//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `remote`.
+//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the
+//! engine `remote`.
 //!
-//! Control calls go to a small proxy in front of it. Messages that were sent through the first one have other ids at the
-//! second: the proxy replaces ids in both directions. It answers a control call only when the first one has ingested the
-//! resulting events.
+//! Control calls go to a small proxy in front of it. Messages that were sent through the first one have other
+//! ids at the second: the proxy replaces ids in both directions. It answers a control call only when the
+//! first one has ingested the resulting events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

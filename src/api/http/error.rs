@@ -1,5 +1,5 @@
-//! Maps errors to status codes and bodies. Every failure has the same body; no request of a client causes a 500;
-//! internal errors are logged here, once, and not shown.
+//! Maps errors to status codes and bodies. Every failure has the same body; no request of a client causes a
+//! 500; internal errors are logged here, once, and not shown.
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};

@@ -1,5 +1,5 @@
-//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces and documents
-//! them, so that both agree.
+//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces
+//! and documents them, so that both agree.
 //!
 //! Invariants: keys are verified before anything else is read; a device outside a key's list is refused
 //! in the same way whether it exists or not.

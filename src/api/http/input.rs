@@ -1,7 +1,7 @@
 //! Extractors: the query, the body and the path of a request, refused in the API's own words.
 //!
-//! Clients are loose: a POST without a body or without a content type is fine, and ids in paths come percent-encoded or
-//! bare.
+//! Clients are loose: a POST without a body or without a content type is fine, and ids in paths come
+//! percent-encoded or bare.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request as HttpRequest};
 use axum::http::HeaderMap;

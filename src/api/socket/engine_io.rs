@@ -93,8 +93,8 @@ fn refusal(request: &Request) -> Option<Refusal> {
     }
 }
 
-/// The library answers 101 to an upgrade before it looks up the session. So a polling request checks the session first,
-/// with a heartbeat, which has no side effect.
+/// The library answers 101 to an upgrade before it looks up the session. So a polling request checks the
+/// session first, with a heartbeat, which has no side effect.
 fn session_question(request: &Request) -> Option<Request> {
     const HEARTBEAT: &str = "3";
     let query = request.uri().query()?;

@@ -1,11 +1,11 @@
 //! Outbound events: one task for each socket reads the device's log and emits to the client.
 //!
-//! The order is `resync` if entries after the client's position are gone, the `state` snapshot, the `qr` snapshot, logged
-//! entries, live ones. The library drops packets when a client's buffer is full; here the same item waits until there is
-//! room, or until the heartbeat cuts the client, which then resumes.
+//! The order is `resync` if entries after the client's position are gone, the `state` snapshot, the `qr`
+//! snapshot, logged entries, live ones. The library drops packets when a client's buffer is full; here the
+//! same item waits until there is room, or until the heartbeat cuts the client, which then resumes.
 //!
-//! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their operator muted; a
-//! socket ends with its key, its access token, or its device.
+//! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their
+//! operator muted; a socket ends with its key, its access token, or its device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,7 +161,8 @@ impl Forwarder {
         }
     }
 
-    /// Emits the snapshots. The state is read after the log's head, so that no change is lost between the two.
+    /// Emits the snapshots. The state is read after the log's head, so that no change is lost between
+    /// the two.
     async fn greet(&self, resync: Option<Resync>) -> Result<(), End> {
         let now = self.services().now();
         if let Some(Resync { oldest_seq, newest_seq }) = resync {
@@ -236,9 +237,9 @@ impl Forwarder {
         }
     }
 
-    /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which needs room too:
-    /// that closes the transport, and clients reconnect and resume. They would not reconnect after a disconnect of the
-    /// namespace.
+    /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which
+    /// needs room too: that closes the transport, and clients reconnect and resume. They would not reconnect
+    /// after a disconnect of the namespace.
     async fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), End> {
         let patience = self.shared.socket.stall_timeout;
         let mut is_logged = false;
@@ -293,7 +294,8 @@ impl Forwarder {
         }
     }
 
-    /// Disconnects as soon as there is room for the packet. A client without room is cut by its next heartbeat.
+    /// Disconnects as soon as there is room for the packet. A client without room is cut by its next
+    /// heartbeat.
     async fn disconnect(&self) {
         while SocketRef::from(self.socket.clone()).disconnect().is_err() {
             sleep(ENDING_PAUSE).await;

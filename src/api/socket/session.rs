@@ -88,7 +88,8 @@ impl Session {
     }
 }
 
-/// Marks a session as closed. It is attached before the client is answered, so that no disconnection is missed.
+/// Marks a session as closed. It is attached before the client is answered, so that no disconnection
+/// is missed.
 pub(super) struct OnDisconnect(pub(super) Arc<Session>);
 
 impl DisconnectHandler<LocalAdapter, OnDisconnect> for OnDisconnect {

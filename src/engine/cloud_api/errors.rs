@@ -1,7 +1,7 @@
 //! The meaning of Meta's error numbers for a message and for the device.
 //!
-//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may hold numbers of
-//! people.
+//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may hold
+//! numbers of people.
 
 use std::time::Duration;
 
@@ -112,7 +112,8 @@ fn meaning(code: i64) -> Option<Meaning> {
 }
 
 impl GraphError {
-    /// The error in a rejection; `None` for a server error that is not the Graph API's, whose request may have arrived.
+    /// The error in a rejection; `None` for a server error that is not the Graph API's, whose request may
+    /// have arrived.
     pub(super) fn of(rejection: &Rejection) -> Option<Self> {
         let Rejection { status, retry_after, body } = rejection;
         let code = body.pointer("/error/code").and_then(Value::as_i64).or_else(|| code_of_status(*status))?;

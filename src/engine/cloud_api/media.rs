@@ -1,6 +1,7 @@
 //! Uploads and downloads files, never whole in memory.
 //!
-//! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has only its type.
+//! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has
+//! only its type.
 
 use std::io;
 use std::sync::Arc;

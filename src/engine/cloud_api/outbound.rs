@@ -1,7 +1,7 @@
 //! Sends messages, reactions, read receipts and typing.
 //!
-//! While Meta requests a pause a message waits for a while, and is then returned for a retry. A message of unknown
-//! outcome stays unknown until a status arrives.
+//! While Meta requests a pause a message waits for a while, and is then returned for a retry. A message of
+//! unknown outcome stays unknown until a status arrives.
 
 use std::time::Duration;
 

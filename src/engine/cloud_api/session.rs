@@ -1,4 +1,5 @@
-//! One device's session: it is ready while Meta accepts its token and number, which it checks from time to time.
+//! One device's session: it is ready while Meta accepts its token and number, which it checks from
+//! time to time.
 //!
 //! [`CloudSession::live`] is the only task; callbacks and requests run in the tasks of their callers.
 

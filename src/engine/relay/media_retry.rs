@@ -1,8 +1,9 @@
-//! Retries media downloads without blocking later messages. After the last attempt the message is delivered without its
-//! media.
+//! Retries media downloads without blocking later messages. After the last attempt the message is delivered
+//! without its media.
 //!
-//! Attempts are counted per message, whether the upstream repeats its callback or the queue here retries. All of it is in
-//! memory and bounded: the stored position stays before a waiting message, so that the next session reads it again.
+//! Attempts are counted per message, whether the upstream repeats its callback or the queue here retries. All
+//! of it is in memory and bounded: the stored position stays before a waiting message, so that the next
+//! session reads it again.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -181,7 +182,8 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         }
     }
 
-    /// Retries what is due until `retry` fails. `retry` returns the message with a pause to have it retried again.
+    /// Retries what is due until `retry` fails. `retry` returns the message with a pause to have it
+    /// retried again.
     ///
     /// # Errors
     /// The error of `retry`.

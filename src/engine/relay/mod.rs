@@ -1,7 +1,7 @@
 //! The relay toolkit: shared parts of the engines whose network is an upstream REST API.
 //!
-//! It depends on no engine: helpers take a [`RelayContext`], never a session type. An engine adds the conversions, the
-//! routes of its upstream, and the order of its calls.
+//! It depends on no engine: helpers take a [`RelayContext`], never a session type. An engine adds the
+//! conversions, the routes of its upstream, and the order of its calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

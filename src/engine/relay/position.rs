@@ -1,7 +1,7 @@
 //! The log position of an upstream: the newest observed one, held back by messages that are not ingested yet.
 //!
-//! Nothing is committed before [`LogPosition::mark_complete`], so that a session with an unfinished backfill does not
-//! change the stored position.
+//! Nothing is committed before [`LogPosition::mark_complete`], so that a session with an unfinished backfill
+//! does not change the stored position.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use std::hash::Hash;
 /// Messages that can hold the position back at once; further ones do not.
 const MAX_HELD: usize = 5_000;
 
-/// The position of one session. `K` identifies a message that holds it back; `P` is a sequence number or a time.
+/// The position of one session. `K` identifies a message that holds it back; `P` is a sequence number
+/// or a time.
 pub(crate) struct LogPosition<K, P>(Mutex<PositionState<K, P>>);
 
 struct PositionState<K, P> {
@@ -38,7 +39,8 @@ impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
         self.state().is_complete = true;
     }
 
-    /// Holds the position back at `resume_at` until `key` is released. A second call for the same key changes nothing.
+    /// Holds the position back at `resume_at` until `key` is released. A second call for the same key
+    /// changes nothing.
     pub(crate) fn hold(&self, key: K, resume_at: P) {
         let mut state = self.state();
         if state.held.len() < MAX_HELD {

@@ -95,7 +95,8 @@ impl SessionBase {
         self.account.lock().as_ref().and_then(Account::jid)
     }
 
-    /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for each part.
+    /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for
+    /// each part.
     pub(crate) fn log_read_error(&self, part: &'static str) {
         if let Some(suppressed) = self.read_errors.now(part, self.context.now()) {
             tracing::warn!(device = %self.context.device, part, suppressed, "unreadable input of the upstream skipped");

@@ -1,8 +1,8 @@
-//! Reads contacts, groups, chats and messages that the event log does not hold: history from before the link, and changes
-//! since a time.
+//! Reads contacts, groups, chats and messages that the event log does not hold: history from before the link,
+//! and changes since a time.
 //!
-//! History is delivered as history and never as new messages. Messages that a later entry of the log announces are left
-//! to the log.
+//! History is delivered as history and never as new messages. Messages that a later entry of the log
+//! announces are left to the log.
 
 use std::collections::HashSet;
 
@@ -43,8 +43,8 @@ struct AnnouncedMessages {
 }
 
 impl RemoteSession {
-    /// Reads history from before the link. `after`: messages after this entry are left to the log. `reports`: the upstream
-    /// reports no progress of its own.
+    /// Reads history from before the link. `after`: messages after this entry are left to the log. `reports`:
+    /// the upstream reports no progress of its own.
     pub(super) async fn read_history(&self, after: Option<i64>, reports: bool) -> Result<(), SessionEnd> {
         self.deliver_contacts().await?;
         if reports {

@@ -1,6 +1,7 @@
 //! Requests about one device of the upstream, and what their failures mean.
 //!
-//! Only an answer in the API's own envelope says something about the device; any other answer comes from a proxy.
+//! Only an answer in the API's own envelope says something about the device; any other answer comes
+//! from a proxy.
 
 use std::sync::Arc;
 use std::time::Duration;

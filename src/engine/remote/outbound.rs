@@ -1,7 +1,8 @@
-//! Sends a message: submits it to the upstream under an idempotency key, then waits for its result in the log.
+//! Sends a message: submits it to the upstream under an idempotency key, then waits for its result in
+//! the log.
 //!
-//! A repeated message has the same key and content, so that the upstream drops second copies. It is sent only after all
-//! entries from before the session are ingested.
+//! A repeated message has the same key and content, so that the upstream drops second copies. It is sent only
+//! after all entries from before the session are ingested.
 
 use std::time::Duration;
 

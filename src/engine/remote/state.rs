@@ -112,8 +112,8 @@ impl RemoteState {
         ensure_upstream(&*self.0, UPSTREAM, identity.as_bytes(), clear).await.map(drop)
     }
 
-    /// Records when the upstream's device was created. Returns whether it replaced another one of the same id, whose log
-    /// was read before: the new log is read from its beginning.
+    /// Records when the upstream's device was created. Returns whether it replaced another one of the same
+    /// id, whose log was read before: the new log is read from its beginning.
     pub(super) async fn record_created_at(&self, at: &str) -> Result<bool, VaultError> {
         let stored = self.0.get(SPACE, CREATED_AT).await?;
         if stored.as_deref() == Some(at.as_bytes()) {

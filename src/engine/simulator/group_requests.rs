@@ -1,4 +1,5 @@
-//! Serves the device's requests about groups, and schedules the events by which the network reports the changes.
+//! Serves the device's requests about groups, and schedules the events by which the network reports
+//! the changes.
 //!
 //! Only admins change a group; every member may leave it.
 

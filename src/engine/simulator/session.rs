@@ -1,7 +1,7 @@
 //! The session of one simulated device.
 //!
-//! All work happens inside [`SimulatorSession::run`]; no task is started. Every end of the session, also a panic,
-//! releases its device.
+//! All work happens inside [`SimulatorSession::run`]; no task is started. Every end of the session, also a
+//! panic, releases its device.
 
 use std::convert::Infallible;
 use std::sync::Arc;

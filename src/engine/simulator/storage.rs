@@ -1,4 +1,5 @@
-//! The simulated network's part of the vault: the link, the groups and the undelivered messages of one device.
+//! The simulated network's part of the vault: the link, the groups and the undelivered messages of
+//! one device.
 //!
 //! Everything belongs to the link: without credentials there are no groups and no messages.
 
@@ -80,8 +81,8 @@ impl Storage {
         self.0.put(SPACE, &group_key(group), Some(bytes(group)?)).await
     }
 
-    /// Stores a message, unless it was delivered or dropped in the meantime: `is_pending` is evaluated inside the
-    /// transaction.
+    /// Stores a message, unless it was delivered or dropped in the meantime: `is_pending` is evaluated inside
+    /// the transaction.
     pub(super) async fn put_message(
         &self,
         number: u64,

@@ -1,8 +1,9 @@
 //! Reads missed messages over REST, because neither webhooks nor the WebSocket resume.
 //!
-//! A new session reads each chat with recent messages from the stored position on, with an overlap; the daemon drops
-//! duplicates. A chat that cannot be read is deferred and does not block the others. After linking, all messages of
-//! the server are read once, as history. Each read is bounded; older messages stay at the server.
+//! A new session reads each chat with recent messages from the stored position on, with an overlap; the
+//! daemon drops duplicates. A chat that cannot be read is deferred and does not block the others. After
+//! linking, all messages of the server are read once, as history. Each read is bounded; older messages stay
+//! at the server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub(super) const DEFERRED_SPACE: &str = "waha.left";
 const DEFERRED_EXPIRES_MS: i64 = 30 * 86_400_000;
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
-/// How far before the position is read again: clocks differ, webhooks come late, and receipts follow their messages.
+/// How far before the position is read again: clocks differ, webhooks come late, and receipts follow
+/// their messages.
 const OVERLAP_MS: i64 = 30 * 60_000;
 /// After this many failures in a row the remaining chats are deferred unread.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
@@ -45,8 +47,8 @@ const HISTORY_BATCH: usize = 100;
 /// The requested size of a page; the server may return less.
 const PAGE_SIZE: &str = "100";
 
-/// Reads missed messages; returns whether it read the whole history, as after linking. The session has a position only
-/// after a complete read.
+/// Reads missed messages; returns whether it read the whole history, as after linking. The session has a
+/// position only after a complete read.
 pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
     let stored = stored_position(session).await?;
     session.position.observe(stored.map_or(0, |stored| stored.min(session.context.now().0)));
@@ -58,7 +60,8 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
         }
         None => read_history(session, true).await?,
     }
-    // A session that stopped meanwhile rejects the reads; without this check the position would skip their messages.
+    // A session that stopped meanwhile rejects the reads; without this check the position would skip
+    // their messages.
     linking::ensure_working(session).await?;
     session.position.mark_complete();
     if let Some(position) = session.position.commit() {
@@ -359,8 +362,8 @@ async fn messages(
     Ok(MessagePage { messages, is_cut })
 }
 
-/// Reads a list page by page until nothing new comes or `max` is reached; returns whether `max` ended it. An entry that
-/// appears twice, because the list moved meanwhile, counts once.
+/// Reads a list page by page until nothing new comes or `max` is reached; returns whether `max` ended it. An
+/// entry that appears twice, because the list moved meanwhile, counts once.
 async fn read_pages(
     session: &WahaSession,
     path: &[&str],

@@ -124,7 +124,8 @@ pub(super) fn refusal(failure: &UpstreamFailure) -> Option<&Rejection> {
     }
 }
 
-/// The server's message in a rejection (`message`, a text or a list of them). It may name people, so it is not logged.
+/// The server's message in a rejection (`message`, a text or a list of them). It may name people, so it is
+/// not logged.
 pub(super) fn message(rejection: &Rejection) -> String {
     const MAX_CHARS: usize = 200;
     let message = match rejection.body.get("message") {

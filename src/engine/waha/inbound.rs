@@ -101,8 +101,8 @@ impl WahaSession {
         }
     }
 
-    /// Ingests a message, or queues it for its media. While media fails, no message blocks the ones after it. A full queue
-    /// has a missed message wait for room, and delivers a live one without its media.
+    /// Ingests a message, or queues it for its media. While media fails, no message blocks the ones after it.
+    /// A full queue has a missed message wait for room, and delivers a live one without its media.
     pub(super) async fn ingest_or_queue(
         &self,
         pending: PendingMedia,
@@ -248,8 +248,8 @@ impl WahaSession {
         Ok(self.from_upstream(upstream).await?.unwrap_or_else(|| upstream.clone()))
     }
 
-    /// Our id of a message that was sent from here. An event of it may arrive before the answer that names its id, and waits
-    /// for that.
+    /// Our id of a message that was sent from here. An event of it may arrive before the answer that names
+    /// its id, and waits for that.
     #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         let ours = self.ids.from_upstream(upstream).await?;

@@ -1,7 +1,7 @@
 //! Creates, configures and starts the session at the server, and links it by a code where necessary.
 //!
-//! The server shows codes like the network: the first for 60 s, five more for 20 s each; then its session is `FAILED`.
-//! A session that was linked and shows a code again was unlinked on the phone.
+//! The server shows codes like the network: the first for 60 s, five more for 20 s each; then its session is
+//! `FAILED`. A session that was linked and shows a code again was unlinked on the phone.
 
 use std::time::Duration;
 
@@ -265,8 +265,8 @@ fn webhook(session: &WahaSession) -> Value {
     }
 }
 
-/// The configuration with our webhook, and everything else unchanged; `None` where it is correct. The server may mask the
-/// secret, so only the stored digest (`is_configured`) shows whether it is ours.
+/// The configuration with our webhook, and everything else unchanged; `None` where it is correct. The server
+/// may mask the secret, so only the stored digest (`is_configured`) shows whether it is ours.
 fn corrected(config: &Value, webhook: &Value, url: &str, is_configured: bool) -> Option<Value> {
     let mut config: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
     let mut webhooks = config.get("webhooks").and_then(Value::as_array).cloned().unwrap_or_default();

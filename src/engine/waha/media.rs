@@ -1,4 +1,5 @@
-//! Downloads media from the server with its key, or from elsewhere without; uploads it inside the call, as base64.
+//! Downloads media from the server with its key, or from elsewhere without; uploads it inside the
+//! call, as base64.
 //!
 //! No file is ever whole in memory.
 
@@ -22,7 +23,8 @@ use crate::engine::relay::media_retry::MediaFetchError;
 use crate::engine::relay::outcome::permanent;
 use crate::engine::{ByteStream, Incoming, SendOutcome};
 
-/// The time limit of an attempt while a webhook waits: well below the webhook's (`server.request_timeout_ms`).
+/// The time limit of an attempt while a webhook waits: well below the webhook's
+/// (`server.request_timeout_ms`).
 pub(super) const FOREGROUND_TIMEOUT: Duration = Duration::from_secs(15);
 /// The time limit of an attempt in the background.
 pub(super) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(120);
@@ -48,8 +50,8 @@ pub(super) async fn fetch(
     fetched
 }
 
-/// Downloads from the named address. The server deletes its files after a while: where the address is missing or gone, the
-/// message is read again together with its file.
+/// Downloads from the named address. The server deletes its files after a while: where the address is missing
+/// or gone, the message is read again together with its file.
 async fn download(
     session: &WahaSession,
     message: &Incoming,
@@ -94,8 +96,9 @@ fn attachment(file: &File, stored: StoredMedia) -> Attachment {
     Attachment { kind: file.kind.of_told(&stored.mimetype), file: stored, filename: file.filename.clone() }
 }
 
-/// The address to download a file from, and whether that is the server itself. A file of the server is downloaded from
-/// the configured address: the one that it names, such as localhost, may be another host here.
+/// The address to download a file from, and whether that is the server itself. A file of the server
+/// is downloaded from the configured address: the one that it names, such as localhost, may be
+/// another host here.
 fn address(base: &Url, named: &str) -> Option<(Url, bool)> {
     let url = base.join(named).ok()?;
     if !matches!(url.scheme(), "http" | "https") {

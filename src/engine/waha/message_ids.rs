@@ -1,8 +1,8 @@
 //! The ids of our messages at the server.
 //!
-//! A message gets its id from the server (`new-message-id`), and that id is stored before the message leaves: a retry, also
-//! after a crash, uses it again. Some engines of the server give no ids. There the attempt is stored before the message
-//! leaves, and while its result is unknown the message is never sent again.
+//! A message gets its id from the server (`new-message-id`), and that id is stored before the message leaves:
+//! a retry, also after a crash, uses it again. Some engines of the server give no ids. There the attempt is
+//! stored before the message leaves, and while its result is unknown the message is never sent again.
 
 use crate::domain::ids::NetworkId;
 use crate::domain::vault::VaultBatch;

@@ -1,4 +1,5 @@
-//! Runs a connected session: reads groups, contacts and missed messages, then checks the session until it ends.
+//! Runs a connected session: reads groups, contacts and missed messages, then checks the session
+//! until it ends.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -44,8 +45,8 @@ pub(super) async fn live(session: &WahaSession) -> Result<Infallible, SessionEnd
     }
 }
 
-/// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the network gives
-/// each only once, and after a move of the server they still prevent second copies.
+/// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the
+/// network gives each only once, and after a move of the server they still prevent second copies.
 async fn ensure_upstream(session: &WahaSession) -> Result<(), SessionEnd> {
     let identity = upstream_identity::digest(session.settings.base.as_str(), &session.settings.session);
     let clear = |batch: &mut VaultBatch| {

@@ -1,4 +1,5 @@
-//! The server's WebSocket: each text frame has the envelope of a webhook, and is ingested before the next one is read.
+//! The server's WebSocket: each text frame has the envelope of a webhook, and is ingested before the next one
+//! is read.
 //!
 //! It does not resume: when it breaks, the session ends, and the next session starts with a backfill.
 

@@ -1,5 +1,5 @@
-//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many messages wait
-//! as the outbox has in flight.
+//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many
+//! messages wait as the outbox has in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

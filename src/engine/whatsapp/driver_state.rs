@@ -1,4 +1,5 @@
-//! The state that all sessions of the engine share; it does not change while the daemon runs, except for the testbed's.
+//! The state that all sessions of the engine share; it does not change while the daemon runs, except
+//! for the testbed's.
 
 use crate::net::GuardedClient;
 

@@ -1,6 +1,6 @@
 //! Implements the library's HTTP client on the guarded client: its address rules, its limits, no redirects. A
-//! completed exchange is an answer whatever its status, because the library reads from the status whether its media
-//! token has expired.
+//! completed exchange is an answer whatever its status, because the library reads from the status whether its
+//! media token has expired.
 //!
 //! The library streams from blocking threads; such a thread waits on the runtime here.
 

@@ -1,8 +1,8 @@
 //! Ingests messages; they are durable here before the network receives their acknowledgement.
 //!
 //! The library calls the hook with decrypted messages and acknowledges them only after `Ok` (`whatsapp-rust`,
-//! `message/commit_batch.rs`); otherwise the network delivers them again. The service drops a second copy by its id.
-//! Nothing here sends: the library holds the sender's lock.
+//! `message/commit_batch.rs`); otherwise the network delivers them again. The service drops a second copy by
+//! its id. Nothing here sends: the library holds the sender's lock.
 
 use std::sync::{Arc, OnceLock, Weak};
 

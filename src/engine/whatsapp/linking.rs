@@ -1,9 +1,9 @@
 //! Links a device, by a code that is scanned or one that is typed on the phone.
 //!
 //! The network sends six references at once; the library shows them in turn, for 60 s and then 20 s each
-//! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in with a
-//! second one. A link that breaks before the network has our signature is incomplete: the network refuses the login
-//! like that of a removed device, and the device shows a code again.
+//! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in
+//! with a second one. A link that breaks before the network has our signature is incomplete: the network
+//! refuses the login like that of a removed device, and the device shows a code again.
 
 use std::time::Duration;
 
@@ -77,7 +77,8 @@ fn refused(reason: &str) -> SessionError {
     SessionError::Refused(reason.to_owned())
 }
 
-/// Records that a phone accepted the link. The network confirms with the first login that it has our signature.
+/// Records that a phone accepted the link. The network confirms with the first login that it has our
+/// signature.
 ///
 /// # Errors
 /// If the store fails.

@@ -1,9 +1,9 @@
 //! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
-//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and verified
-//! before its message is delivered, within a time limit. If that fails for good, the message is delivered without its
-//! file, so that later messages are not blocked. A download only asks the connection for an access token, so it may
-//! run while the library holds a sender's lock.
+//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and
+//! verified before its message is delivered, within a time limit. If that fails for good, the message is
+//! delivered without its file, so that later messages are not blocked. A download only asks the connection
+//! for an access token, so it may run while the library holds a sender's lock.
 
 use super::boxed::boxed;
 use std::fs::File;

@@ -1,5 +1,6 @@
-//! Checks whether people have an account on the network, with a cache. The library reports success for a message to
-//! an unused number, which only the account's own phone receives; so it is checked before each message.
+//! Checks whether people have an account on the network, with a cache. The library reports success
+//! for a message to an unused number, which only the account's own phone receives; so it is checked
+//! before each message.
 
 use tokio::time::Instant;
 
@@ -9,7 +10,8 @@ use super::convert::jid;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
 
-/// Whether this person is on the network. Groups and hidden ids always are, because the network assigned them.
+/// Whether this person is on the network. Groups and hidden ids always are, because the network
+/// assigned them.
 ///
 /// # Errors
 /// If the network could not be asked, or did not answer.

@@ -12,8 +12,8 @@ pub(super) struct PendingSyncs {
     changed: Mutex<Vec<WAPatchName>>,
     /// Notified when something is scheduled.
     pub(super) wakeup: Notify,
-    /// Number of imports that added chats. Locked while the vault records a collection as read, so that an earlier
-    /// read is not recorded after a later import.
+    /// Number of imports that added chats. Locked while the vault records a collection as read, so that an
+    /// earlier read is not recorded after a later import.
     pub(super) chat_imports: AsyncMutex<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! The shared test harness: every test starts its own daemon on its own directory and port. Waiting polls a condition
-//! and fails after ten seconds.
+//! The shared test harness: every test starts its own daemon on its own directory and port. Waiting polls a
+//! condition and fails after ten seconds.
 
 mod clock;
 pub mod decoder;
@@ -148,7 +148,8 @@ impl TestApp {
         self.data.clone()
     }
 
-    /// Whether the account belongs to a phone, so that the network has its address book, its history and its own changes.
+    /// Whether the account belongs to a phone, so that the network has its address book, its history and its
+    /// own changes.
     pub fn has_phone(&self) -> bool {
         self.can(|engine| engine.qr)
     }
@@ -158,7 +159,8 @@ impl TestApp {
         what(&self.network.capabilities())
     }
 
-    /// Whether the engine reports transient send failures; an upstream that retries by itself reports the final result only.
+    /// Whether the engine reports transient send failures; an upstream that retries by itself reports the
+    /// final result only.
     pub fn reports_failed_attempts(&self) -> bool {
         self.network.reports_failed_attempts()
     }
@@ -331,8 +333,8 @@ impl TestApp {
             .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
     }
 
-    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can prove;
-    /// `reason` names the background work that could break the condition.
+    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can
+    /// prove; `reason` names the background work that could break the condition.
     pub async fn assert_stays(&self, what: &str, reason: &str, holds: impl AsyncFn() -> bool) {
         let end = tokio::time::Instant::now() + STABLE_FOR;
         while tokio::time::Instant::now() < end {

@@ -1,8 +1,10 @@
-//! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and codes, every call
-//! that the engine makes, webhooks with signatures and retries, and a WebSocket that resumes nothing.
+//! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and
+//! codes, every call that the engine makes, webhooks with signatures and retries, and a WebSocket that
+//! resumes nothing.
 //!
-//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it and its connection to
-//! the network; `event_sender` sends webhooks and frames; `convert` has the conversions of events.
+//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it
+//! and its connection to the network; `event_sender` sends webhooks and frames; `convert` has the
+//! conversions of events.
 
 mod api;
 mod chats;

@@ -1,8 +1,8 @@
 //! The event log as server-sent events (WHATWG HTML, 9.2 "Server-sent events").
 //!
-//! Invariants: a client reconnects with the position that it has received, also when a filter hides entries or
-//! no event occurs for long; a stream ends with its key and with a drain; a slow client
-//! costs the cursor's bounded buffer.
+//! Invariants: a client reconnects with the position that it has received, also when a filter hides entries
+//! or no event occurs for long; a stream ends with its key and with a drain; a slow client costs the cursor's
+//! bounded buffer.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Reads a typed request: other spellings, the limits of its schema, then `serde`. A request's struct is its OpenAPI
-//! schema as well, and a refusal names every invalid field by its path.
+//! Reads a typed request: other spellings, the limits of its schema, then `serde`. A request's struct is its
+//! OpenAPI schema as well, and a refusal names every invalid field by its path.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

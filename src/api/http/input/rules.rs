@@ -1,5 +1,6 @@
-//! The limits of requests, taken from their OpenAPI schemas: types, ranges, lengths, words and required fields. They are
-//! compiled once for each type of request; patterns and the least number of entries are left to `serde` and handlers.
+//! The limits of requests, taken from their OpenAPI schemas: types, ranges, lengths, words and required
+//! fields. They are compiled once for each type of request; patterns and the least number of entries are left
+//! to `serde` and handlers.
 
 use std::any::TypeId;
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
-//! The body of a request to send a message, shared by REST and Socket.IO. Exactly one of text, media, location, contact,
-//! poll and template is sent; `null`, empty values and older names of fields are understood.
+//! The body of a request to send a message, shared by REST and Socket.IO. Exactly one of text, media,
+//! location, contact, poll and template is sent; `null`, empty values and older names of fields are
+//! understood.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

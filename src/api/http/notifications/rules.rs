@@ -1,5 +1,5 @@
-//! Notification rules, of all devices and of one. The same operations serve both paths; a rule of all devices is for
-//! keys of all devices.
+//! Notification rules, of all devices and of one. The same operations serve both paths; a rule of all devices
+//! is for keys of all devices.
 
 use axum::extract::State;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! The codes by which a phone links the device: a QR code to scan, and a pairing code to type.
 //!
-//! At most one code of each kind is accepted at a time. A few past codes are stored, so that they are refused as
-//! expired.
+//! At most one code of each kind is accepted at a time. A few past codes are stored, so that they are refused
+//! as expired.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 

@@ -1,5 +1,5 @@
-//! Converts received messages. A message of an unsupported kind becomes one of type `unknown`, so that none is lost;
-//! keys, settings and other messages between clients are [`MessageBody::Nothing`].
+//! Converts received messages. A message of an unsupported kind becomes one of type `unknown`, so that none
+//! is lost; keys, settings and other messages between clients are [`MessageBody::Nothing`].
 
 use whatsapp_rust::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::JidExt as _;

@@ -46,8 +46,8 @@ fn level(kind: &ReceiptType) -> Option<Ack> {
     }
 }
 
-/// Converts an acknowledgement that no sender waits for. Ignores transient refusals: the outbox has either a result
-/// or resends the message.
+/// Converts an acknowledgement that no sender waits for. Ignores transient refusals: the outbox has either a
+/// result or resends the message.
 pub(in super::super) fn from_late_ack(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
     let chat = ids.jid(ack.from.as_ref()?)?;
     let error = ack.error.as_deref().map(send_error);

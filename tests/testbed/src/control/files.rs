@@ -114,8 +114,8 @@ fn type_of(kind: FileKind) -> MediaType {
     }
 }
 
-/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a long
-/// period. Depends on type and size only.
+/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a
+/// long period. Depends on type and size only.
 #[must_use]
 pub fn generated_file(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {

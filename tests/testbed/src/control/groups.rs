@@ -25,8 +25,8 @@ const CHANGES: [&str; 10] = [
 ];
 
 impl Call {
-    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the network
-    /// does not send a notification.
+    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the
+    /// network does not send a notification.
     pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &FIELDS)?;
         let group = fields.required("groupId", fields.id("groupId")?)?;

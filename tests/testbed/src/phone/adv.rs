@@ -1,5 +1,5 @@
-//! Signs a companion's identity with the phone's key and verifies the companion's counter-signature. Prefixes, order
-//! and wrapping are those of `wacore::pair`, the other side.
+//! Signs a companion's identity with the phone's key and verifies the companion's counter-signature.
+//! Prefixes, order and wrapping are those of `wacore::pair`, the other side.
 
 use anyhow::{Context as _, Result, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -1,4 +1,5 @@
-//! Faults of an account's connections, which tests arm. A fault that ends connections also affects later logins.
+//! Faults of an account's connections, which tests arm. A fault that ends connections also affects
+//! later logins.
 
 use std::sync::Arc;
 use std::time::Duration;

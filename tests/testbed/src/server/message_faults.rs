@@ -1,5 +1,5 @@
-//! Faults of an account's messages, which tests arm for a number of times or for a time. At most one of each kind is
-//! armed; arming replaces it, and a count of 0 disarms it.
+//! Faults of an account's messages, which tests arm for a number of times or for a time. At most one of each
+//! kind is armed; arming replaces it, and a count of 0 disarms it.
 
 use std::time::Duration;
 

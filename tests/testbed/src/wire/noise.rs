@@ -1,5 +1,5 @@
-//! The server's side of the noise handshake: XX, IK, and XXfallback if the client has another server key. Pure; the
-//! order of each step is that of `wacore_noise`'s initiator.
+//! The server's side of the noise handshake: XX, IK, and XXfallback if the client has another server key.
+//! Pure; the order of each step is that of `wacore_noise`'s initiator.
 
 use anyhow::{Context as _, Result, bail};
 use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER};

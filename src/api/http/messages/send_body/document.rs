@@ -1,5 +1,5 @@
-//! The OpenAPI schemas of [`SendBody`]: one alternative for each content, each with the fields that go with it. All
-//! properties come from the fields of the body's own types.
+//! The OpenAPI schemas of [`SendBody`]: one alternative for each content, each with the fields that go with
+//! it. All properties come from the fields of the body's own types.
 
 use std::borrow::Cow;
 
