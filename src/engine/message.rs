@@ -117,7 +117,7 @@ pub enum SendOutcome {
     },
     /// Not accepted now; may be retried with the same id.
     Transient(SendError),
-    /// Rejected for good.
+    /// Rejected permanently.
     Permanent(SendError),
     /// The bytes were sent, and the result is missing.
     Unknown(SendError),

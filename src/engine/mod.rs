@@ -48,7 +48,7 @@ pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
 };
 
-/// What an engine supports, as data, so that the API can answer 422 `not_supported_by_engine`.
+/// The features that an engine supports, as data, so that the API can answer 422 `not_supported_by_engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capabilities {
@@ -92,7 +92,7 @@ pub trait Driver: Send + Sync + 'static {
     /// The name in a device's `engine`.
     fn name(&self) -> &'static str;
 
-    /// What the engine supports.
+    /// The features that the engine supports.
     fn capabilities(&self) -> Capabilities;
 
     /// Whether sessions report at least each minute that their network responds ([`EngineEvent::Latency`]),
@@ -177,7 +177,7 @@ pub struct ControlContext {
     pub media: Arc<dyn MediaStore>,
 }
 
-/// What a session is given.
+/// The dependencies of a session.
 pub struct SessionContext {
     /// The session's device.
     pub device: DeviceId,

@@ -10,7 +10,7 @@ use module_graph::{ModuleGraph, find_circle};
 
 mod module_graph;
 
-/// What each layer may import besides itself.
+/// The imports that each layer may have besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("qr", &[]),
@@ -43,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What each service may import besides itself. `error` and `limits` are shared by all.
+/// The imports that each service may have besides itself. `error` and `limits` are shared by all.
 const SERVICES: &[(&str, &[&str])] = &[
     ("registry", &[]),
     ("log", &["registry"]),

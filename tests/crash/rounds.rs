@@ -114,7 +114,7 @@ impl Workload {
         }
     }
 
-    /// Runs all workers until the daemon is gone and returns their errors. The HTTP client sometimes
+    /// Runs all workers until the daemon was killed and returns their errors. The HTTP client sometimes
     /// never ends a request that was in flight at the kill, so a worker is abandoned some time after
     /// the daemon is dead.
     async fn work(&mut self, http: &Http, dead: &CancellationToken) -> Vec<String> {
@@ -227,7 +227,7 @@ pub async fn one_round(daemon: Daemon, workload: &mut Workload, life: Duration) 
     timeout(life + NOTICE, both).await.expect("clients detect the end of the daemon")
 }
 
-/// Waits until the daemon is idle and checks everything. Returns how many texts reached the network
+/// Waits until the daemon is idle and runs all checks. Returns how many texts reached the network
 /// more than once.
 pub async fn wait_and_check(home: &DaemonHome, workload: &mut Workload) -> usize {
     let daemon = home.start().await;

@@ -31,7 +31,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    /// Sends until the daemon is gone; repeats unanswered requests with the same key.
+    /// Sends until the daemon was killed; repeats unanswered requests with the same key.
     async fn send(sent: &mut BTreeMap<String, bool>, http: &Http, round: u64) {
         for number in 0_usize.. {
             let open = sent.iter().find(|(_, answered)| !**answered).map(|(text, _)| text.clone());

@@ -121,7 +121,7 @@ fn is_upgrade(request: &Request) -> bool {
         && headers.contains_key(header::SEC_WEBSOCKET_KEY)
 }
 
-/// The library keeps a session's first request for as long as the session lives, and headers share the
+/// The library stores a session's first request until the session ends, and headers share the
 /// connection's read buffer: only the needed headers are kept, as copies.
 fn slim(request: Request) -> Request {
     let (mut parts, body) = request.into_parts();

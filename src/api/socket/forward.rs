@@ -1,6 +1,6 @@
 //! Outbound events: one task for each socket reads the device's log and emits to the client.
 //!
-//! The order is `resync` if entries after the client's position are gone, the `state` snapshot, the `qr`
+//! The order is `resync` if entries after the client's position were pruned, the `state` snapshot, the `qr`
 //! snapshot, logged entries, live ones. The library drops packets when a client's buffer is full; here the
 //! same item waits until there is room, or until the heartbeat cuts the client, which then resumes.
 //!

@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The reason why a packet was not buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undelivered {
-    /// The socket is gone.
+    /// The socket is closed.
     Closed,
     /// The client has read nothing for too long.
     Stalled,

@@ -1,7 +1,7 @@
 //! The meaning of Meta's error numbers for a message and for the device.
 //!
-//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may hold
-//! numbers of people.
+//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may
+//! contain numbers of people.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::engine::relay::client::Rejection;
 use crate::engine::relay::rate_limit::LONGEST_PAUSE;
 use crate::engine::{SendError, SendOutcome};
 
-/// The pause after "too many to one person" (131056): about one message in six seconds goes through.
+/// The pause after "too many to one person" (131056): Meta accepts about one message in six seconds.
 const RECIPIENT_PAUSE: Duration = Duration::from_secs(6);
 /// The pause after "too many" where Meta names none.
 const ACCOUNT_PAUSE: Duration = Duration::from_secs(2);

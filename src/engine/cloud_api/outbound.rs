@@ -61,7 +61,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
     }
 }
 
-/// Waits until no pause holds for this chat.
+/// Waits until no pause applies to this chat.
 async fn wait_for_pause(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
     let deadline = Instant::now() + MAX_PAUSE_WAIT;
     while let Some(until) = session.number.rate_limits.paused_until(chat) {

@@ -1,4 +1,4 @@
-//! HTTP requests to one upstream: its address, its key, and what a failure means.
+//! HTTP requests to one upstream: its address, its key, and the meaning of failures.
 //!
 //! The key is sent to the upstream's own address only. Requests and answers are never logged.
 
@@ -14,7 +14,7 @@ use crate::domain::reason::Reason;
 use crate::engine::{ByteStream, SessionEnd};
 use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method, NetError};
 
-/// How long a request takes at most, where the caller sets no other limit.
+/// The default time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest JSON answer.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;

@@ -182,7 +182,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         }
     }
 
-    /// Retries what is due until `retry` fails. `retry` returns the message with a pause to have it
+    /// Retries due messages until `retry` fails. `retry` returns the message with a pause to have it
     /// retried again.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Reads contacts, groups, chats and messages that the event log does not hold: history from before the link,
+//! Reads contacts, groups, chats and messages that are not in the event log: history from before the link,
 //! and changes since a time.
 //!
 //! History is delivered as history and never as new messages. Messages that a later entry of the log

@@ -1,6 +1,6 @@
-//! Requests about one device of the upstream, and what their failures mean.
+//! Requests about one device of the upstream, and the meaning of their failures.
 //!
-//! Only an answer in the API's own envelope says something about the device; any other answer comes
+//! Only an answer in the API's own envelope describes the device; any other answer comes
 //! from a proxy.
 
 use std::sync::Arc;
@@ -144,7 +144,7 @@ impl RemoteFailure {
         self.own_status() == Some(404) && self.code() == "device_not_found"
     }
 
-    /// Whether the device exists and the requested thing does not.
+    /// Whether the device exists and the requested resource does not.
     pub(super) fn is_absent(&self) -> bool {
         self.own_status() == Some(404) && !self.is_device_missing()
     }

@@ -1,4 +1,4 @@
-//! Events that the upstream's log does not hold (typing, presence, chat flags), and requests to send typing
+//! Events that are not in the upstream's log (typing, presence, chat flags), and requests to send typing
 //! and to subscribe to presence.
 //!
 //! The stream is optional: a failure never ends the session, and an upstream without it only lacks

@@ -201,7 +201,7 @@ impl RemoteSession {
     }
 
     /// Logs the device out at the upstream; one that is not linked or missing there is no error. A device
-    /// that the network unlinked is left alone: another client may have linked it again.
+    /// that the network unlinked is not logged out: another client may have linked it again.
     pub(super) async fn unlink(&self) -> Result<(), SessionError> {
         if self.state.is_unlinked().await.unwrap_or_default() {
             return Ok(());

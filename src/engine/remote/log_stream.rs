@@ -31,7 +31,7 @@ const EPHEMERAL_MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 pub(super) enum StreamItem {
     /// An entry of the log.
     Entry(Box<WireEntry>),
-    /// An event that the log does not hold.
+    /// An event that is not in the log.
     Ephemeral { name: String, payload: Value },
     /// The log does not reach back to the requested position.
     Resync,

@@ -1,6 +1,6 @@
 //! Messages with media: downloads, retries in the background, and uploads.
 //!
-//! Files pass through in pieces. A message that waits for its media holds the stored position back; later
+//! Files are streamed. A message that waits for its media holds the stored position back; later
 //! messages are not blocked. After the last attempt it is delivered without media.
 
 use std::convert::Infallible;

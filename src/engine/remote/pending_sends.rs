@@ -28,7 +28,7 @@ pub(super) struct PendingSend<'a> {
 }
 
 impl PendingSends {
-    /// Registers a send, before its message leaves.
+    /// Registers a send, before its message is sent.
     pub(super) fn register(&self, id: &NetworkId) -> PendingSend<'_> {
         let (sender, step) = oneshot::channel();
         self.lock().insert(id.clone(), sender);

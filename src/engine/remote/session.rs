@@ -154,7 +154,7 @@ impl RemoteSession {
         list.into_iter().filter_map(|value| self.read(part, value)).collect()
     }
 
-    /// Our id for a message of the upstream. Only messages that were sent from here have another one.
+    /// Our id for a message of the upstream. Only messages that this daemon sent have another one.
     pub(super) async fn our_id(&self, id: &MessageId) -> Result<MessageId, SessionEnd> {
         if !id.from_me {
             return Ok(id.clone());

@@ -31,7 +31,7 @@ const UPLOADS: &str = "wwebjs.uploads";
 const CHATS: &str = "wwebjs.chats";
 const TO_UPSTREAM: &str = "wwebjs.theirs";
 const FROM_UPSTREAM: &str = "wwebjs.ours";
-/// How long the upstream keeps an upload that belongs to no message.
+/// How long the upstream stores an upload that belongs to no message.
 const UPLOAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Where the ids of messages are mapped.

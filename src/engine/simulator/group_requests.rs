@@ -92,7 +92,7 @@ impl SimulatorSession {
             participants: vec![member(me.clone(), Role::Superadmin)],
         };
         let mut group = SimulatedGroup { group, invite: None };
-        // People who are not on the network are left out, as when they are added later.
+        // People who are not on the network are skipped, as when they are added later.
         group.change_members(MembersChange::Add, &without(participants, me));
         self.device.groups.put(group.clone()).await.map_err(group_error)?;
         self.schedule_event(EngineEvent::Groups { groups: vec![group.group.clone()], complete: false });

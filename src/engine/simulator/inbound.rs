@@ -1,6 +1,6 @@
 //! Delivers the messages of simulated contacts to the daemon.
 //!
-//! A message leaves the queue and the vault after the daemon has ingested it and the ledger has
+//! A message is removed from the queue and the vault after the daemon has ingested it and the ledger has
 //! recorded that.
 
 use super::attachment;

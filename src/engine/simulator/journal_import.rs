@@ -1,4 +1,4 @@
-//! Takes over the files of versions up to 0.1, which had a journal in the place of the vault and the ledger.
+//! Imports the files of versions up to 0.1, which had a journal in the place of the vault and the ledger.
 //!
 //! The journal becomes the ledger at the first start. Undelivered messages, their files and changed
 //! groups of a linked device go into the vault and the media store when the device is first used; its

@@ -66,7 +66,7 @@ impl Network {
         storage.load().await
     }
 
-    /// Clears the record of what the network received from a device.
+    /// Clears the record of a device.
     pub(super) async fn clear_record(&self, id: &DeviceId) -> Result<(), LedgerError> {
         self.ledger.record(id, &Entry::Forgotten { everything: false }).await
     }
@@ -97,7 +97,7 @@ impl Network {
         self.ledger.fold(&device.id, newest).await
     }
 
-    /// The record of what the network received from a device.
+    /// The record of a device.
     pub(super) async fn view(&self, id: &DeviceId) -> Result<Value, LedgerError> {
         let view = self.ledger.fold(id, NetworkView::apply).await?;
         Ok(view.into_json())

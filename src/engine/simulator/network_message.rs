@@ -1,4 +1,4 @@
-//! A message of a simulated contact on its way to the device, and the quotation of an earlier one.
+//! A message of a simulated contact that is not delivered yet, and the quotation of an earlier one.
 //!
 //! Given files are in the media store before the message is accepted. A fake file is described only, and
 //! generated when the message is delivered.

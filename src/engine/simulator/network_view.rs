@@ -109,7 +109,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What the network received from one device.
+/// The network's record of one device: its messages, changes, typing, receipts and acknowledgements.
 #[derive(Default)]
 pub(super) struct NetworkView {
     sent: Vec<Map<String, Value>>,

@@ -18,7 +18,7 @@ pub(super) enum ScanError {
     Unknown,
 }
 
-/// The characters of a code; similar letters and digits are left out.
+/// The characters of a code; without letters and digits that are easily confused.
 const ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
 const LENGTH: usize = 8;
 /// How long a phone accepts one.

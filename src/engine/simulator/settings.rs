@@ -39,7 +39,7 @@ const MAX_SEED: u64 = (1 << 53) - 1;
 /// The settings of one simulated device. Delays are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// The phone scans by itself after this time; `None` is never.
+    /// The delay of an automatic scan; `None` is never.
     pub(super) auto_scan_ms: Option<u64>,
     /// From the arrival of a copy to the network's acknowledgement; `None` is never.
     pub(super) ack_server_ms: Option<u64>,

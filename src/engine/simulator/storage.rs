@@ -1,7 +1,7 @@
 //! The simulated network's part of the vault: the link, the groups and the undelivered messages of
 //! one device.
 //!
-//! Everything belongs to the link: without credentials there are no groups and no messages.
+//! All of it belongs to the link: without credentials there are no groups and no messages.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct Credentials {
     pub(super) synchronised: bool,
 }
 
-/// Everything that is stored for one device.
+/// The stored state of one device.
 #[derive(Default)]
 pub(super) struct StoredDevice {
     pub(super) account: Option<Account>,
@@ -45,7 +45,7 @@ pub(super) struct StoredDevice {
 pub(super) struct Storage(pub(super) Arc<dyn Vault>);
 
 impl Storage {
-    /// Reads everything. Remains of a link that ended are removed.
+    /// Reads the state. Remains of an ended link are removed.
     pub(super) async fn load(&self) -> Result<StoredDevice, VaultError> {
         let mut stored = StoredDevice::default();
         let values = self.0.list(SPACE, "").await?;

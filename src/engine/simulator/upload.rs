@@ -1,6 +1,6 @@
 //! Uploads the file of a sent message: the network reads it to its end and records its hash and size.
 //!
-//! A file that fails leaves no entry in the ledger.
+//! A failed upload is not recorded in the ledger.
 
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};

@@ -34,8 +34,8 @@ pub(super) const DEFERRED_SPACE: &str = "waha.left";
 const DEFERRED_EXPIRES_MS: i64 = 30 * 86_400_000;
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
-/// How far before the position is read again: clocks differ, webhooks come late, and receipts follow
-/// their messages.
+/// The overlap before the position that is read again: clocks differ, webhooks arrive late, and receipts
+/// follow their messages.
 const OVERLAP_MS: i64 = 30 * 60_000;
 /// After this many failures in a row the remaining chats are deferred unread.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
@@ -75,7 +75,7 @@ pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), Sess
     read_history(session, false).await
 }
 
-/// Stores the position. A session without one leaves the former as it is.
+/// Stores the position. A session without a position does not change the stored one.
 pub(super) async fn store_position(session: &WahaSession) {
     let Some(position) = session.position.commit() else { return };
     if let Err(error) = put_position(session, position).await {
@@ -104,7 +104,7 @@ enum ChatBackfill {
     Failed(UpstreamFailure),
 }
 
-/// Ingests everything since this time, the oldest message of each chat first.
+/// Ingests all messages since this time, the oldest message of each chat first.
 async fn read_missed(session: &WahaSession, since: i64) -> Result<(), SessionEnd> {
     let (mut cut, mut deferred, mut failures) = (0_usize, 0_usize, 0_usize);
     for chat in recent_chats(session, Some(since)).await? {
@@ -298,7 +298,7 @@ async fn deliver_progress(
     session.context.deliver(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
 }
 
-/// The chats with messages since this time. Names of groups are delivered on the way.
+/// The chats with messages since this time. Also delivers the names of groups.
 async fn recent_chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, SessionEnd> {
     let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
     let read = read_pages(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {

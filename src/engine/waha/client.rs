@@ -1,4 +1,4 @@
-//! Requests to a WAHA server, for one of its sessions. Its key goes to that server only.
+//! Requests to a WAHA server, for one of its sessions. The key is sent to that server only.
 
 use std::sync::Arc;
 

@@ -243,12 +243,12 @@ impl WahaSession {
         Ok(())
     }
 
-    /// Our id of an own message; the server's where the message was not sent from here.
+    /// Our id of an own message; the server's where another client sent the message.
     async fn our_id(&self, upstream: &NetworkId) -> Result<NetworkId, VaultError> {
         Ok(self.from_upstream(upstream).await?.unwrap_or_else(|| upstream.clone()))
     }
 
-    /// Our id of a message that was sent from here. An event of it may arrive before the answer that names
+    /// Our id of a message that this daemon sent. An event of it may arrive before the answer that names
     /// its id, and waits for that.
     #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {

@@ -185,7 +185,7 @@ pub(super) async fn pairing_code(
     Ok(PairingCode { code: code.to_owned(), valid_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) })
 }
 
-/// Unlinks the session at the server and leaves it stopped. A session that does not exist is not linked.
+/// Unlinks the session at the server and stops it. A session that does not exist is not linked.
 pub(super) async fn log_out(session: &WahaSession) -> Result<(), SessionError> {
     let name = session.settings.session.as_str();
     match session.client.call(Method::POST, &["sessions", name, "logout"], json!({})).await {

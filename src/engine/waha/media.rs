@@ -115,7 +115,7 @@ fn address(base: &Url, named: &str) -> Option<(Url, bool)> {
     Some((url, is_own))
 }
 
-/// Begins a download; only the server itself gets the key.
+/// Begins a download; the key is sent to the server only.
 async fn open(
     session: &WahaSession,
     (url, is_own): (Url, bool),

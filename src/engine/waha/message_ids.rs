@@ -1,8 +1,9 @@
 //! The ids of our messages at the server.
 //!
-//! A message gets its id from the server (`new-message-id`), and that id is stored before the message leaves:
-//! a retry, also after a crash, uses it again. Some engines of the server give no ids. There the attempt is
-//! stored before the message leaves, and while its result is unknown the message is never sent again.
+//! A message gets its id from the server (`new-message-id`), and that id is stored before the message
+//! is sent: a retry, also after a crash, uses it again. Some engines of the server give no ids. There
+//! the attempt is stored before the message is sent, and while its result is unknown the message is
+//! never sent again.
 
 use crate::domain::ids::NetworkId;
 use crate::domain::vault::VaultBatch;
@@ -60,7 +61,7 @@ impl MessageIds {
         Ok(self.map.to_upstream(ours).await?.unwrap_or_else(|| ours.clone()))
     }
 
-    /// Our id of a message that was sent from here.
+    /// Our id of a message that this daemon sent.
     #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     pub(super) async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         self.map.from_upstream(upstream).await

@@ -3,7 +3,7 @@
 //! The server holds the link; the daemon stores only whether there is one. The signature of a webhook is
 //! verified before the webhook is read, and a webhook is answered 200 once it is durable. Neither webhooks
 //! nor the WebSocket resume, so that each session begins with a backfill. The key is sent to the server's own
-//! address only. A message leaves under an id that is stored; where the server gives no ids, a message of
+//! address only. A message is sent under a stored id; where the server gives no ids, a message of
 //! unknown outcome is never sent again.
 //!
 //! Files: `calls` implements the session for the daemon, `session` holds its state, `client` sends requests,

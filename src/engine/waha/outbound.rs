@@ -1,6 +1,6 @@
 //! Sends messages.
 //!
-//! Before a message leaves for the first time, the server gives it an id, which is stored; every attempt uses
+//! Before the first attempt to send a message, the server gives it an id, which is stored; every attempt uses
 //! that id, and the network drops second copies. Only texts are deduplicated by every engine of the server,
 //! so any other message is looked up at the server before it is sent again. Where the server gives no ids, a
 //! message of unknown outcome is never sent again.

@@ -5,7 +5,7 @@ use crate::net::GuardedClient;
 
 /// State that all sessions share.
 pub(super) struct DriverState {
-    /// The client for everything that is fetched over HTTP.
+    /// The client for HTTP requests.
     pub(super) http: GuardedClient,
     #[cfg(feature = "testbed")]
     /// The testbed that replaces the network.

@@ -1,4 +1,4 @@
-//! Ingests the library's events: each goes to the file that converts it. An event is durable when
+//! Ingests the library's events: each is passed to the file that converts it. An event is durable when
 //! [`dispatch`] returns.
 
 use whatsapp_rust::types::events::{ChatPresenceUpdate, Event, PresenceUpdate, UnavailableType};

@@ -1,7 +1,7 @@
 //! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
-//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and
-//! verified before its message is delivered, within a time limit. If that fails for good, the message is
+//! A file is uploaded, encrypted, before its message is sent. An incoming file is downloaded, decrypted and
+//! verified before its message is delivered, within a time limit. If that fails permanently, the message is
 //! delivered without its file, so that later messages are not blocked. A download only asks the connection
 //! for an access token, so it may run while the library holds a sender's lock.
 
@@ -39,7 +39,7 @@ const THUMBNAIL: usize = 32 << 10;
 /// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
 
-/// The message with its file, or without it if the download failed for good.
+/// The message with its file, or without it if the download failed permanently.
 ///
 /// # Errors
 /// If a later attempt may succeed; the message must not be acknowledged then.
@@ -114,7 +114,7 @@ fn download_timeout(size: Option<u64>) -> Duration {
 /// Encrypts and uploads a file.
 ///
 /// # Errors
-/// The outcome of the message; no part of it has left then.
+/// The outcome of the message; no part of it was sent then.
 pub(super) async fn upload(
     context: &ConnectionContext,
     attachment: &Attachment,

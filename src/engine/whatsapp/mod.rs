@@ -1,6 +1,6 @@
 //! Engine `whatsapp`: drives a linked account over WhatsApp's multi-device protocol, through the crate
 //! `whatsapp-rust`. A message is acknowledged to the network only after it is durable here, and no type of
-//! the library leaves this folder.
+//! the library is used outside this folder.
 //!
 //! Files: `session` owns a device and delegates each call; `session/connection` runs one connection; `client`
 //! builds the library's client, whose tasks run in `runtime`; `linking` shows codes; `event_pump` queues the
@@ -69,7 +69,7 @@ pub use self::testbed::is_allowed as is_testbed;
 
 /// Configuration of the driver.
 pub struct WhatsAppConfig {
-    /// The client for everything that is fetched over HTTP.
+    /// The client for HTTP requests.
     pub http: GuardedClient,
     /// The testbed that replaces the network, on a loopback address.
     #[cfg(feature = "testbed")]

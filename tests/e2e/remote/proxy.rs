@@ -34,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Lets everything through to `to`.
+    /// Forwards all requests to `to`.
     pub async fn to(to: &str) -> Self {
         let inner = Arc::new(Inner { to: to.to_owned(), ..Inner::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

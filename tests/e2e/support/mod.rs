@@ -140,7 +140,7 @@ impl TestApp {
         matches!(self.network, Network::Simulator)
     }
 
-    /// Stops the daemon for good; the data exists as long as the returned guard.
+    /// Stops the daemon permanently; the data exists as long as the returned guard.
     pub async fn stop(mut self) -> Arc<TempDir> {
         if let Some(app) = self.app.take() {
             app.stop().await;
@@ -154,7 +154,7 @@ impl TestApp {
         self.can(|engine| engine.qr)
     }
 
-    /// Whether the devices' engine can do something, as in `app.can(|engine| engine.groups)`.
+    /// Whether the devices' engine has a feature, as in `app.can(|engine| engine.groups)`.
     pub fn can(&self, what: impl Fn(&Capabilities) -> bool) -> bool {
         what(&self.network.capabilities())
     }

@@ -30,13 +30,13 @@ const RETRY: Duration = Duration::from_secs(2);
 static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// What a stream carries.
+/// The selected entries of a stream.
 pub struct Selection {
     /// Entries after this position; new entries only, if absent.
     pub since: Option<i64>,
     /// Only events of these types; all types, if empty.
     pub types: Vec<String>,
-    /// Whether events that the log does not hold are included.
+    /// Whether ephemeral events are included.
     pub ephemeral: bool,
 }
 

@@ -19,7 +19,7 @@ const MAX_NAME_CHARS: usize = 64;
 /// A field, and the other names that clients use for it, in order of preference.
 pub type Alias = (&'static str, &'static [&'static str]);
 
-/// A request: a JSON object, or the fields of a query. `null` counts as absent, and so does an empty value in a query.
+/// A request: a JSON object, or the fields of a query. `null` counts as absent, in a query also an empty value.
 pub trait Request: DeserializeOwned {
     /// Other names of fields. One counts only where the field itself is absent.
     const ALIASES: &'static [Alias] = &[];
@@ -148,8 +148,8 @@ pub fn reject_unknown_in<T: Request + ToSchema + 'static>(
     reject_unknown(&rules_of_body::<T>(), accepted, &format!("{path}."), object, report);
 }
 
-/// Names each unknown field of an object at `path`: where an absent field means more than none, a misspelt one must not
-/// count as absent.
+/// Names each unknown field of an object at `path`. Where an absent field has a meaning, a misspelt one must
+/// not count as absent.
 fn reject_unknown(
     rules: &Rules,
     accepted: &[&str],

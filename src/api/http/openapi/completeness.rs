@@ -1,4 +1,4 @@
-//! Tests that the document has everything that readers and generators of clients need.
+//! Tests that the document is complete for readers and for generators of clients.
 
 use serde_json::Value;
 

@@ -38,7 +38,7 @@ pub(in super::super) const EVENTS: [&str; 16] = [
 /// The result of converting an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) enum WahaEvent {
-    /// The session's status may have changed. It is polled, because events come late.
+    /// The session's status may have changed. It is polled, because events arrive late.
     Status,
     /// A message, whose media is still at the server.
     Message(Box<Message>),

@@ -38,7 +38,7 @@ impl StoredSecret {
         })
     }
 
-    /// Takes the new secret; keeps an existing timestamp and the later expiry.
+    /// Merges two secrets: the new secret, an existing timestamp, and the later expiry.
     fn renewed(self, by: Self) -> Self {
         Self {
             secret: by.secret,

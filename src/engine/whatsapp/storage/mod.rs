@@ -1,5 +1,5 @@
 //! Implements the library's storage traits on the device's vault: one file for each trait, and one for each
-//! value with rules of its own. Nothing of the library is kept in memory here.
+//! value with rules of its own. None of the library's state is in memory here.
 //!
 //! - A call is durable when it returns; a batch is one atomic [`Vault::apply`].
 //! - A write that depends on a read is one [`Vault::update`] on the writer thread. There are no locks here,
@@ -23,13 +23,13 @@
 //! - *Messages in, from the offline queue*: up to 400 together, one at a time, with pending rows before
 //!   ratchets before the hook. There is no gap.
 //! - *Message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first
-//!   byte that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`). A reload continues
+//!   byte that needs it is sent (`persist_signal_state_pre_wire` in `client/adapters.rs`). A reload continues
 //!   behind the lease, so no counter is used twice. Within a lease the ratchet is written 25 ms after the
-//!   bytes left.
+//!   bytes were sent.
 //! - *The gap there*: the first reply after a received message uses a new chain, whose private key may be in
 //!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). After a kill before the
 //!   flush, answers on that chain cannot be decrypted and must be requested again. `outbound` therefore calls
-//!   `Client::flush_pending_signal_state` before a message leaves, so that the new chain is durable first.
+//!   `Client::flush_pending_signal_state` before a message is sent, so that the new chain is durable first.
 //! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes a saver
 //!   that cannot be awaited (`PersistenceManager::flush` does not wait for a running save either). Before a
 //!   link is reported, `session/connection` saves the account with `DeviceStore::save`. Prekey numbers are
@@ -136,7 +136,7 @@ impl VaultBackend {
         let update = move |view: &dyn VaultView| {
             let mut batch = VaultBatch::new();
             let value = change(view, &mut batch).map_err(|error| VaultError(Box::new(error)))?;
-            // The change is applied even if the caller is gone.
+            // The change is applied even if the caller was cancelled.
             let _ = answer.send(value);
             Ok(batch)
         };

@@ -8,7 +8,7 @@
 //! from its sender. A superfluous request is harmless.
 //!
 //! The library removes a history announcement from its message first (`message/receive.rs`). A stored copy
-//! without it could not be processed later, so it is not kept; the phone is asked again.
+//! without it could not be processed later, so it is not stored; it is requested again from the phone.
 //!
 //! The deadline of a row is the time when it was stored; the library chooses the age when it prunes (7 days).
 

@@ -1,6 +1,6 @@
 //! The control API under `/control`, with which tests act as phones and people.
 //!
-//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` does everything else,
+//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` has all other calls,
 //! with one file for each group of verbs. Bodies and answers are those of Wharf's simulator and are checked
 //! strictly: an error names an unknown field. A call that sends something to companions answers once they
 //! have confirmed it.

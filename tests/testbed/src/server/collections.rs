@@ -46,7 +46,7 @@ pub struct Collection {
     patches: VecDeque<wa::SyncdPatch>,
 }
 
-/// What a device at some version is missing.
+/// The records that a device at some version lacks.
 #[derive(Debug, Clone)]
 pub enum Behind {
     /// These patches; none if it is up to date.
@@ -110,7 +110,7 @@ impl Collection {
         Ok(self.version)
     }
 
-    /// What a device at `version` is missing. A new device that accepts a snapshot gets one if that is
+    /// The records that a device at `version` lacks. A new device that accepts a snapshot gets one if that is
     /// shorter; a device that is too far behind always gets one.
     #[must_use]
     pub fn since(&self, version: u64, snapshot: bool) -> Behind {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub enum MessageFaultKind {
     /// The server refuses a message for now.
     SendTransient,
-    /// The server refuses a message for good.
+    /// The server refuses a message permanently.
     SendPermanent,
     /// The link ends with the message, before its ack.
     SendUnknown,

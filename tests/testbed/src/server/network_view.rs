@@ -1,4 +1,4 @@
-//! Records what the network saw of an account, for `network` of the control API. No list exceeds [`MOST`]
+//! Records the traffic of an account, for `network` of the control API. No list exceeds [`MOST`]
 //! entries; `full` reports that entries are missing.
 
 use std::collections::{HashMap, HashSet};

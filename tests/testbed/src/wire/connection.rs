@@ -1,7 +1,7 @@
 //! One connection: a reader of nodes and a bounded queue of nodes to write.
 //!
 //! [`Link`] is the shared handle; [`Inbound`] belongs to the one task that reads; a separate task writes.
-//! Nodes leave in the order in which they were queued, and a closed link sends nothing more. A queue that
+//! Nodes are sent in the order in which they were queued, and a closed link sends nothing more. A queue that
 //! stays full for [`PATIENCE`] closes its link, because the client does not read.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -43,9 +43,9 @@ pub struct Agreed {
     pub client_key: [u8; 32],
     /// The client's login or registration data.
     pub payload: ClientPayload,
-    /// Decrypts what the client sends.
+    /// Decrypts the client's frames.
     pub read: NoiseCipher,
-    /// Encrypts what the server sends.
+    /// Encrypts the server's frames.
     pub write: NoiseCipher,
 }
 
