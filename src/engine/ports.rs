@@ -61,10 +61,10 @@ pub enum MediaStoreError {
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
     /// The file is no longer stored.
-    #[error("the file is not in the store any more")]
+    #[error("the file is no longer in the store")]
     Gone,
     /// The bytes ended early.
-    #[error("the file broke off")]
+    #[error("the file ended early")]
     Incomplete(#[source] std::io::Error),
     /// The store failed.
     #[error("the media store failed")]

@@ -121,7 +121,7 @@ pub async fn read_body(request: HttpRequest, limit: usize) -> Result<Vec<u8>, Ap
     let mut body = Vec::new();
     let mut discarded = 0;
     while let Some(chunk) = chunks.next().await {
-        let broken = |_| ApiError::InvalidJson("the body broke off".to_owned());
+        let broken = |_| ApiError::InvalidJson("the body ended early".to_owned());
         let chunk = chunk.map_err(broken)?;
         if too_large || body.len() + chunk.len() > limit {
             discarded += chunk.len();

@@ -80,7 +80,7 @@ fn meaning(code: i64) -> Option<Meaning> {
         }
         131_047 => stays(
             "window_closed",
-            "more than 24 hours have passed since this person last wrote; Meta only takes templates then",
+            "more than 24 hours have passed since this person last wrote; Meta accepts only templates then",
         ),
         131_026 | 130_472 => stays("undeliverable", "Meta cannot deliver to this person"),
         131_049 => stays(
@@ -91,13 +91,14 @@ fn meaning(code: i64) -> Option<Meaning> {
         33 | 100 | 131_008 | 131_009 => {
             stays("message_invalid", "Meta does not accept one of the message's values")
         }
-        132_000 | 132_012 => {
-            stays("template_not_taken", "the template has other placeholders than the message fills")
-        }
+        132_000 | 132_012 => stays(
+            "template_not_taken",
+            "the placeholders of the template differ from the values of the message",
+        ),
         132_001 => stays("template_not_taken", "there is no such template in this language"),
         132_005 => stays("template_not_taken", "the template is too long with its placeholders filled"),
         132_007 => stays("template_not_taken", "the template violates Meta's policies"),
-        132_015 => stays("template_not_taken", "Meta has paused the template because people complained"),
+        132_015 => stays("template_not_taken", "Meta has paused the template because of complaints"),
         132_016 => stays("template_not_taken", "Meta has disabled the template"),
         132_068 | 132_069 => stays("template_not_taken", "the template's flow is blocked or throttled"),
         131_051 => stays("not_supported_by_engine", "Meta does not accept messages of this type"),

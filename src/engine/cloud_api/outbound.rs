@@ -137,7 +137,7 @@ pub(super) async fn typing(session: &CloudSession, chat: &Jid, on: bool) -> Resu
         return Ok(());
     }
     let last = session.last_inbound(chat).ok_or_else(|| {
-        SessionError::Refused("Meta shows typing only after a message of that person came in".to_owned())
+        SessionError::Refused("Meta shows typing only after a message from that person".to_owned())
     })?;
     request(session, &message_out::read(&last, true)).await
 }

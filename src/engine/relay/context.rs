@@ -91,7 +91,7 @@ impl RelayContext {
     /// The outcome of the send, when the file cannot be read.
     pub(crate) async fn open_attachment(&self, attachment: &Attachment) -> Result<ByteStream, SendOutcome> {
         self.media.open(&attachment.file.hash).await.map_err(|error| match error {
-            MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+            MediaStoreError::Gone => permanent("media_gone", "the file is no longer in the store"),
             error => transient("media_unreadable", &error.to_string()),
         })
     }
@@ -107,7 +107,7 @@ impl RelayContext {
                 MediaFetchError::Permanent("the file is too large")
             }
             MediaStoreError::Incomplete(_) | MediaStoreError::Gone => {
-                MediaFetchError::Temporary("the download broke off")
+                MediaFetchError::Temporary("the download ended early")
             }
             MediaStoreError::Store(source) => {
                 tracing::warn!(device = %self.device, error = %source, "a file could not be stored");

@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(attempts.iter().position(|attempt| attempt.is_exhausted), Some(3));
         assert!(!retries.begin(&2).is_last && !retries.is_finished(&1));
         tokio::time::advance(POLICY.max_age).await;
-        assert!(retries.begin(&2).is_last, "it waited long enough");
+        assert!(retries.begin(&2).is_last, "the message exceeded its maximum age");
         retries.finish(&1);
         assert!(retries.is_finished(&1));
         assert_eq!(retries.begin(&1).number, 1);

@@ -172,9 +172,7 @@ fn rejected(failure: &RemoteFailure) -> SendOutcome {
     let (status, own_status) = (failure.status(), failure.own_status());
     match failure.code() {
         _ if failure.is_unauthorized() => transient("upstream_unauthorized", "the upstream refused the key"),
-        "media_not_found" => {
-            permanent("media_gone", "the upstream does not have the file of this message any more")
-        }
+        "media_not_found" => permanent("media_gone", "the upstream no longer has the file of this message"),
         // An earlier attempt was accepted: the log has its result.
         "idempotency_mismatch" => unknown("the upstream has the message and reports no result"),
         _ if status.is_none_or(|status| status >= 500) => unknown("the upstream did not answer"),

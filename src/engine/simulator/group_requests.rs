@@ -220,7 +220,7 @@ fn ensure_subject(subject: &str) -> Result<(), SessionError> {
 fn group_error(error: GroupError<SessionError>) -> SessionError {
     match error {
         GroupError::Unknown => SessionError::NotInGroup,
-        GroupError::TooMany => refused("the account is in the maximum number of groups"),
+        GroupError::TooMany => refused("the account has reached the maximum number of groups"),
         GroupError::Refused(error) => error,
         GroupError::Vault(error) => SessionError::Refused(error.to_string()),
     }

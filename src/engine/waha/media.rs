@@ -85,7 +85,7 @@ async fn refreshed(
     let answer = session.client.send(request).await?;
     let read = message_in::message(&answer, session.base.me().as_ref(), session.context.now());
     read.and_then(|message| message.file)
-        .ok_or(MediaFetchError::Permanent("the message has no file any more"))
+        .ok_or(MediaFetchError::Permanent("the message no longer has a file"))
 }
 
 fn address_of(session: &WahaSession, file: &File) -> Option<(Url, bool)> {

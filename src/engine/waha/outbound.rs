@@ -153,7 +153,7 @@ async fn is_at_server(
         Ok(found) => Ok(found.is_object()),
         Err(failure) if failure.is_not_found() => Ok(false),
         Err(failure) if failure.is_unreachable() => Err(unreachable()),
-        Err(_) => Err(transient("no_answer", "the WAHA server did not say whether it has the message")),
+        Err(_) => Err(transient("no_answer", "the WAHA server did not answer whether it has the message")),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn ban_reason(code: &TempBanReason) -> &'static str {
         }
         TempBanReason::SentTooManySameMessage => "the same message to too many people",
         TempBanReason::BroadcastList => "too many messages to a broadcast list",
-        TempBanReason::Unknown(_) => "it does not say why",
+        TempBanReason::Unknown(_) => "it gives no reason",
     }
 }
 

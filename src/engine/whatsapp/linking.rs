@@ -49,17 +49,17 @@ pub(super) async fn request_pairing_code(
 fn refusal_reason(error: &PairError) -> String {
     let sentence = match error.rejection() {
         Some(PairCodeRejection::RateOverlimit) => {
-            "too many codes were asked for; wait some minutes, or scan the QR code"
+            "too many codes were requested; wait some minutes, or scan the QR code"
         }
         Some(PairCodeRejection::BadRequest) => {
-            "the network does not take this number, or too many codes were asked for it; check it, wait some minutes, or scan the QR code"
+            "the network does not accept this number, or too many codes were requested for it; check it, wait some minutes, or scan the QR code"
         }
         Some(PairCodeRejection::Forbidden) => "this account may not be linked by a code; scan the QR code",
         Some(PairCodeRejection::FeatureNotAvailable) => {
             "linking by a code is not available for this account; scan the QR code"
         }
         Some(PairCodeRejection::InternalServerError | PairCodeRejection::Unknown(_)) => {
-            "it could not make a code now; try again later, or scan the QR code"
+            "it could not create a code now; try again later, or scan the QR code"
         }
         None => match error {
             PairError::PairCode(

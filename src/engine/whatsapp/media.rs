@@ -72,7 +72,7 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
     }
     // The library appends a query with the access token.
     let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
-    path.ok_or(FetchError::Permanent("its sender does not say where it is"))?;
+    path.ok_or(FetchError::Permanent("the message has no address of the file"))?;
     let temp =
         blocking(tempfile::tempfile).await.map_err(|_| FetchError::Permanent("there is no room for it"))?;
     let download = context.client.download_to_writer(file, SizeLimitedFile::new(temp));
@@ -83,15 +83,15 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
         }
         Ok(Err(_)) => {
             return Err(FetchError::Permanent(
-                "the network does not give it, or it is not what it should be",
+                "the network does not serve the file, or its content is wrong",
             ));
         }
-        Err(_) => return Err(FetchError::Permanent("it did not come in time")),
+        Err(_) => return Err(FetchError::Permanent("the download took too long")),
     };
     let stored = match context.media.save(stream_from(rewind(arrived.file).await?)).await {
         Ok(stored) => stored,
         Err(MediaStoreError::TooLarge(_)) => {
-            return Err(FetchError::Permanent("the store does not take so large a file"));
+            return Err(FetchError::Permanent("the store does not accept a file of this size"));
         }
         Err(MediaStoreError::Store(error)) => return Err(FetchError::Transient(InboundError::Store(error))),
         Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => {

@@ -25,13 +25,12 @@ pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> 
     let asked = jid::to_network(person);
     let answer = boxed(context.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked))).await;
     let answer = answer.map_err(|_| match context.client.is_connected() {
-        true => SessionError::Refused("it could not say who is on it".to_owned()),
+        true => SessionError::Refused("it could not check whether this number is registered".to_owned()),
         false => SessionError::Offline,
     })?;
-    let answer = answer
-        .into_iter()
-        .next()
-        .ok_or_else(|| SessionError::Refused("it did not say whether this number is on it".to_owned()))?;
+    let answer = answer.into_iter().next().ok_or_else(|| {
+        SessionError::Refused("its answer does not show whether this number is registered".to_owned())
+    })?;
     context.on_network.record(person, answer.is_registered, Instant::now());
     let update = answer.lid.as_ref().and_then(|lid| context.identities.record_pair(&asked, lid));
     if let Some(update) = update

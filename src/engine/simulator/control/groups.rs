@@ -168,7 +168,9 @@ fn parse(map: &Map<String, Value>) -> Result<GroupChangeRequest, SettingError> {
 fn group_error(error: GroupError<SettingError>) -> ControlError {
     match error {
         GroupError::Unknown => impossible("group_unknown", "the simulated network has no such group"),
-        GroupError::TooMany => impossible("network_full", "the account is in the maximum number of groups"),
+        GroupError::TooMany => {
+            impossible("network_full", "the account has reached the maximum number of groups")
+        }
         GroupError::Refused(error) => invalid(error),
         GroupError::Vault(error) => storage(error),
     }

@@ -196,7 +196,11 @@ async fn non_admin_and_non_member_are_refused() {
 
     assert_eq!(running.ask(GroupRequest::Leave(group.clone())).await, Ok(GroupAnswer::Done));
     assert_eq!(running.ask(GroupRequest::Info(group.clone())).await, Err(SessionError::NotInGroup));
-    assert_eq!(running.ask(GroupRequest::Leave(group)).await, Ok(GroupAnswer::Done), "it is out already");
+    assert_eq!(
+        running.ask(GroupRequest::Leave(group)).await,
+        Ok(GroupAnswer::Done),
+        "the account already left"
+    );
     assert_eq!(outcome(&running.send(GROUP, "A1", "x").await), ("permanent", "not_in_group"));
     daemon.recorder.until("the leave", |recorder| changes(recorder).len() == 1).await;
     assert_eq!(changes(&daemon.recorder)[0].0, GroupChange::Leave);
