@@ -166,8 +166,8 @@ async fn watch_memory(daemon: &Daemon, until: Instant) -> Vec<u64> {
     samples
 }
 
-/// The highest average after the first minute relative to the one at its end. A run of up to a minute uses its
-/// first half instead.
+/// The highest average after the first minute relative to the one at its end. A run of up to a minute uses
+/// its first half instead.
 fn growth(samples: &[u64]) -> f64 {
     let first = FIRST.min(samples.len() / 2);
     let average = |window: &[u64]| window.iter().sum::<u64>() as f64 / window.len() as f64;

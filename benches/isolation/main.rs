@@ -1,10 +1,11 @@
-//! Measures the running daemon: memory over time, the effect of faulty devices on others, the start, and the write
-//! path. Each figure has a baseline from the same run; a broken bound ends with exit code 1.
+//! Measures the running daemon: memory over time, the effect of faulty devices on others, the start, and the
+//! write path. Each figure has a baseline from the same run; a broken bound ends with exit code 1.
 //!
 //! `cargo bench --bench isolation` takes about twelve minutes;
 //! `cargo bench --bench isolation -- --devices 100 --minutes 1` about three.
 //!
-//! - [`isolation`]: many devices under traffic, first all healthy, then one panicking, one stalled, one flooding.
+//! - [`isolation`]: many devices under traffic, first all healthy, then one panicking, one stalled,
+//!   one flooding.
 //! - [`idle`]: memory of idle devices, and a start with them.
 //! - [`writes`]: messages accepted per second, against SQLite with a commit per row.
 //!

@@ -1,8 +1,8 @@
 //! Credentials of requests: the API key, the client address, and the limit of failed logins of an address.
 //!
 //!
-//! Invariants: a valid key is never throttled, because keys are verified before failures are counted; the counters are
-//! bounded; no key is logged or put into an error.
+//! Invariants: a valid key is never throttled, because keys are verified before failures are counted; the
+//! counters are bounded; no key is logged or put into an error.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -45,8 +45,8 @@ fn bearer(value: &str) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
 }
 
-/// The client's address: the peer, or behind trusted proxies the right-most address of
-/// `X-Forwarded-For` that is not a trusted proxy's. Addresses further left are ignored: clients can forge them.
+/// The client's address: the peer, or behind trusted proxies the right-most address of `X-Forwarded-For` that
+/// is not a trusted proxy's. Addresses further left are ignored: clients can forge them.
 #[must_use]
 pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
     let mut address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();

@@ -37,8 +37,8 @@ pub enum SessionError {
     /// The engine does not support the request.
     #[error("this device's engine does not support that")]
     NotSupported,
-    /// The network refused, with its reason for the client. The reason is not logged, because it may repeat the
-    /// request.
+    /// The network refused, with its reason for the client. The reason is not logged, because it may repeat
+    /// the request.
     #[error("the network refused")]
     Refused(String),
     /// The account is not in the group, or the group does not exist.

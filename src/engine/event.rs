@@ -80,8 +80,8 @@ pub enum EngineEvent {
     Groups {
         /// The groups with their members.
         groups: Vec<Group>,
-        /// Whether these are all groups of the account; it has left any other group. True only while no group request
-        /// is in flight.
+        /// Whether these are all groups of the account; it has left any other group. True only while no group
+        /// request is in flight.
         complete: bool,
     },
     /// A group was changed.

@@ -81,7 +81,7 @@ pub enum MessageChange {
         /// Whether it is starred from now on.
         on: bool,
     },
-    /// Votes in a poll; no options withdraw our vote.
+    /// Votes in a poll; an empty list removes our vote.
     Vote {
         /// The poll's message.
         id: MessageId,
@@ -117,9 +117,9 @@ pub enum SendOutcome {
     },
     /// Not accepted now; may be retried with the same id.
     Transient(SendError),
-    /// Rejected for good.
+    /// Rejected permanently.
     Permanent(SendError),
-    /// The result is missing after the bytes left.
+    /// The bytes were sent, and the result is missing.
     Unknown(SendError),
 }
 
@@ -197,7 +197,7 @@ pub enum IncomingChange {
         /// The time of the reaction.
         at: Millis,
     },
-    /// A person voted in a poll; no options withdraw the vote.
+    /// A person voted in a poll; an empty list removes the vote.
     Vote {
         /// The poll's message.
         id: MessageId,

@@ -1,11 +1,11 @@
 //! Engines: the traits that connect a device to its network, and the ports that an engine is given.
 //!
-//! An engine owns no policy: it does not resend, store messages or pace. Its secrets and state are in the [`Vault`].
-//! It delivers events to [`Inbound`], which answers once they are durable; only then may the engine acknowledge them
-//! to its network.
+//! An engine owns no policy: it does not resend, store messages or pace. Its secrets and state are in the
+//! [`Vault`]. It delivers events to [`Inbound`], which answers once they are durable; only then may the
+//! engine acknowledge them to its network.
 //!
-//! A [`Driver`] exists once for each kind of engine, a [`Session`] once for each connected device. A session has one
-//! task, [`Session::run`], which the supervisor watches: a panic there fails only that device.
+//! A [`Driver`] exists once for each kind of engine, a [`Session`] once for each connected device. A session
+//! has one task, [`Session::run`], which the supervisor watches: a panic there fails only that device.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
 };
 
-/// What an engine supports, as data, so that the API can answer 422 `not_supported_by_engine`.
+/// The features that an engine supports, as data, so that the API can answer 422 `not_supported_by_engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capabilities {
@@ -64,21 +64,21 @@ pub struct Capabilities {
     pub presence: bool,
     /// Read receipts can be sent.
     pub read_receipts: bool,
-    /// Groups.
+    /// Group requests and group events.
     pub groups: bool,
-    /// Attachments.
+    /// Attachments in both directions.
     pub media: bool,
-    /// Locations.
+    /// Locations in both directions.
     pub location: bool,
-    /// Contact cards.
+    /// Contact cards in both directions.
     pub contacts: bool,
-    /// Polls.
+    /// Polls and votes.
     pub polls: bool,
-    /// Templates.
+    /// Messages from approved templates.
     pub templates: bool,
     /// Edits of sent texts.
     pub edit: bool,
-    /// Reactions.
+    /// Reactions to messages.
     pub react: bool,
     /// Revoking sent messages for everyone.
     pub revoke: bool,
@@ -92,17 +92,17 @@ pub trait Driver: Send + Sync + 'static {
     /// The name in a device's `engine`.
     fn name(&self) -> &'static str;
 
-    /// What the engine supports.
+    /// The features that the engine supports.
     fn capabilities(&self) -> Capabilities;
 
-    /// Whether sessions report at least each minute that their network responds ([`EngineEvent::Latency`]), so that
-    /// silence is a fault.
+    /// Whether sessions report at least each minute that their network responds ([`EngineEvent::Latency`]),
+    /// so that silence is a fault.
     fn proves_liveness(&self) -> bool {
         true
     }
 
-    /// Whether a device can be unlinked while its session does not run, because the upstream holds the link. A
-    /// session is then opened and asked to log out without running.
+    /// Whether a device can be unlinked while its session does not run, because the upstream holds the link.
+    /// A session is then opened and asked to log out without running.
     fn unlinks_at_rest(&self) -> bool {
         false
     }
@@ -132,14 +132,14 @@ pub trait Driver: Send + Sync + 'static {
         Err(ControlError::NotFound)
     }
 
-    /// The lower-case header with the signature of an upstream's callbacks; `None` if the engine has no callbacks. A
-    /// callback without this header is not read.
+    /// The lower-case header with the signature of an upstream's callbacks; `None` if the engine has no
+    /// callbacks. A callback without this header is not read.
     fn callback_signature(&self) -> Option<&'static str> {
         None
     }
 
-    /// Handles an upstream's callback for one device, after checking its signature. Returns once its content is
-    /// durable.
+    /// Handles an upstream's callback for one device, after checking its signature. Returns once its content
+    /// is durable.
     ///
     /// # Errors
     /// If the engine has no callbacks, the signature is wrong, or the callback must be repeated later.
@@ -177,7 +177,7 @@ pub struct ControlContext {
     pub media: Arc<dyn MediaStore>,
 }
 
-/// What a session is given.
+/// The dependencies of a session.
 pub struct SessionContext {
     /// The session's device.
     pub device: DeviceId,
@@ -208,7 +208,8 @@ pub trait Session: Send + Sync + 'static {
     /// Sends a message under the network id that it carries.
     async fn send(&self, message: Outgoing) -> SendOutcome;
 
-    /// Whether a message of unknown outcome may be sent again under its id, where the engine deduplicates in general.
+    /// Whether a message of unknown outcome may be sent again under its id, where the engine
+    /// deduplicates in general.
     async fn may_resend(&self, _message: &NetworkId) -> bool {
         true
     }
@@ -237,7 +238,8 @@ pub trait Session: Send + Sync + 'static {
     /// If the session is not connected or the network refuses.
     async fn query(&self, query: Query) -> Result<Answer, SessionError>;
 
-    /// Requests a code to type on the phone with this number (digits). It expires with the QR codes at the latest.
+    /// Requests a code to type on the phone with this number (digits). It expires with the QR codes
+    /// at the latest.
     ///
     /// # Errors
     /// If the device is not linking now, or the network refuses.
@@ -258,12 +260,12 @@ pub trait Session: Send + Sync + 'static {
     /// Queries or changes a group.
     ///
     /// # Errors
-    /// If the session is not connected or the network refuses; [`SessionError::NotInGroup`] if the account is not a
-    /// member.
+    /// If the session is not connected or the network refuses; [`SessionError::NotInGroup`] if the account is
+    /// not a member.
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
 
-    /// Unlinks the device at the network and removes the credentials. Also called on a session that never ran, if
-    /// [`Driver::unlinks_at_rest`] is true.
+    /// Unlinks the device at the network and removes the credentials. Also called on a session that never
+    /// ran, if [`Driver::unlinks_at_rest`] is true.
     ///
     /// # Errors
     /// If the network could not be reached; the credentials are removed nevertheless.

@@ -32,8 +32,8 @@ pub enum InboundError {
 /// A file's bytes in chunks.
 pub type ByteStream = futures_util::stream::BoxStream<'static, std::io::Result<bytes::Bytes>>;
 
-/// The store of attachments, shared by all devices. An engine saves a received file before it delivers the message,
-/// and opens a file to send it.
+/// The store of attachments, shared by all devices. An engine saves a received file before it delivers the
+/// message, and opens a file to send it.
 #[async_trait]
 pub trait MediaStore: Send + Sync {
     /// Stores a file, never whole in memory. A file that belongs to no message is removed after some time.
@@ -61,10 +61,10 @@ pub enum MediaStoreError {
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
     /// The file is no longer stored.
-    #[error("the file is not in the store any more")]
+    #[error("the file is no longer in the store")]
     Gone,
     /// The bytes ended early.
-    #[error("the file broke off")]
+    #[error("the file ended early")]
     Incomplete(#[source] std::io::Error),
     /// The store failed.
     #[error("the media store failed")]
@@ -73,7 +73,8 @@ pub enum MediaStoreError {
 
 /// An engine's private storage for one device: bytes under `(space, key)`, durable when a call returns.
 ///
-/// Keys are ordered by their bytes. A value stays readable after its deadline until [`Vault::prune`] removes it.
+/// Keys are ordered by their bytes. A value stays readable after its deadline until [`Vault::prune`]
+/// removes it.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Reads values in the order of `keys`, from one snapshot.

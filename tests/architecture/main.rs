@@ -10,7 +10,7 @@ use module_graph::{ModuleGraph, find_circle};
 
 mod module_graph;
 
-/// What each layer may import besides itself.
+/// The imports that each layer may have besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("qr", &[]),
@@ -43,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What each service may import besides itself. `error` and `limits` are shared by all.
+/// The imports that each service may have besides itself. `error` and `limits` are shared by all.
 const SERVICES: &[(&str, &[&str])] = &[
     ("registry", &[]),
     ("log", &["registry"]),
@@ -96,7 +96,8 @@ fn send_failure_codes_are_documented() {
 /// Text that precedes the code of a send failure in any engine.
 const CODED: [&str; 6] = ["permanent(", "transient(", "unknown(", "passes(", "stays(", "SendError { code:"];
 
-/// String literals that are the first argument of a call, on its line or the next one. Other arguments are ignored.
+/// String literals that are the first argument of a call, on its line or the next one. Other
+/// arguments are ignored.
 fn literals_after<'a>(text: &'a str, call: &'a str) -> impl Iterator<Item = &'a str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let calls = text.match_indices(call).filter(move |(at, _)| !text[..*at].ends_with(is_word));
@@ -126,7 +127,8 @@ fn is_documented(code: &str) -> bool {
     wharf::domain::failure::FAILURE_CODES.iter().any(|documented| documented.code == code)
 }
 
-/// Only builds for the testbed skip the certificate check. The default features and those with S3 are released.
+/// Only builds for the testbed skip the certificate check. The default features and those with S3 are
+/// released.
 #[test]
 fn release_builds_verify_certificates() {
     for features in [&[][..], &["--features", "s3"]] {

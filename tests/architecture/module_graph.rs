@@ -7,7 +7,7 @@ use std::path::Path;
 /// The path of a module below the crate root, such as `["service", "log", "tail"]`.
 pub type Module = Vec<String>;
 
-/// What each file imports from the crate, outside its tests.
+/// The imports of each file from the crate, outside its tests.
 pub struct ModuleGraph {
     texts: BTreeMap<Module, String>,
     /// `pub use` of a module: (module, name) → the path as written there.

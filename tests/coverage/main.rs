@@ -1,7 +1,8 @@
-//! Checks the tests against the contracts: each row of `rows.toml` has a test that exercises it over HTTP or Socket.IO.
+//! Checks the tests against the contracts: each row of `rows.toml` has a test that exercises it over
+//! HTTP or Socket.IO.
 //!
-//! A test marks what it exercises by a line `// covers: <row>` (`# covers: <row>` in Python) above it. `docs/coverage.md`
-//! lists the tests of each row. Rows are
+//! A test marks what it exercises by a line `// covers: <row>` (`# covers: <row>` in Python) above it.
+//! `docs/coverage.md` lists the tests of each row. Rows are
 //! - in a `section` of the contracts, or `extra`: operations outside the contracts;
 //! - `later`: without a test, with the reason;
 //! - `missing`: without a test for now. The list may only shrink.

@@ -1,4 +1,5 @@
-//! Reads the `covers:` lines of the tests in Rust, JavaScript and Python. A mark counts only above a test that runs.
+//! Reads the `covers:` lines of the tests in Rust, JavaScript and Python. A mark counts only above a test
+//! that runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};

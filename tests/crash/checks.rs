@@ -25,7 +25,8 @@ pub async fn checked_log(http: &Http, device: &str) -> Log {
     log
 }
 
-/// No 201 is lost, and each recipient saw each text once. Returns the number of texts that reached the network twice.
+/// No 201 is lost, and each recipient saw each text once. Returns the number of texts that reached the
+/// network twice.
 pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) -> usize {
     let created = log.messages("message:created");
     let network = Seen::read(http, &sender.device).await;

@@ -57,8 +57,8 @@ impl Database {
         self.0.execute("INSERT INTO messages_text (messages_text) VALUES ('integrity-check')", []).unwrap();
     }
 
-    /// The stored state equals the state folded from the log, and the counters match the log. This many incoming
-    /// messages are history, which has no events and is not counted.
+    /// The stored state equals the state folded from the log, and the counters match the log. This many
+    /// incoming messages are history, which has no events and is not counted.
     pub fn agrees_with(&self, log: &Log, history: i64) {
         let device = [log.device.as_str()];
         let text: String =
@@ -85,8 +85,8 @@ impl Database {
         );
     }
 
-    /// The outbox of a device is empty, and each sent message was counted once. Own messages have a `tempId`; history has
-    /// none and is not counted.
+    /// The outbox of a device is empty, and each sent message was counted once. Own messages have a `tempId`;
+    /// history has none and is not counted.
     pub fn all_sent(&self, device: &str) {
         assert_eq!(self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device]), 0, "{device}");
         let sent = self.number(

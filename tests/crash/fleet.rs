@@ -1,7 +1,7 @@
 //! Creates the devices of these tests and waits until they are idle.
 //!
-//! `WHARF_TEST_ENGINE=whatsapp` replaces the simulator by the native engine on a testbed. The testbed runs in the
-//! test and outlives the killed daemons.
+//! `WHARF_TEST_ENGINE=whatsapp` replaces the simulator by the native engine on a testbed. The testbed runs in
+//! the test and outlives the killed daemons.
 
 use std::time::Duration;
 

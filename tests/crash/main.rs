@@ -9,8 +9,8 @@
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
 //! - [`memory`]: a large file must not grow the daemon's memory.
 //!
-//! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`] in the
-//! database file.
+//! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`]
+//! in the database file.
 
 #![allow(
     clippy::unwrap_used,

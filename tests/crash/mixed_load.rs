@@ -1,7 +1,8 @@
-//! Mixed traffic for a minute: lost links, late, repeated and reordered acknowledgements, people with number and
-//! hidden id, and restarts. At the end the log, the store and the network agree on every message.
+//! Mixed traffic for a minute: lost links, late, repeated and reordered acknowledgements, people with number
+//! and hidden id, and restarts. At the end the log, the store and the network agree on every message.
 //!
-//! `WHARF_DAY_MINUTES` sets the duration (ten minutes equal a day of traffic), `WHARF_CRASH_SEED` repeats a run.
+//! `WHARF_DAY_MINUTES` sets the duration (ten minutes equal a day of traffic), `WHARF_CRASH_SEED`
+//! repeats a run.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! SIGKILL at random moments, under traffic in both directions.
 //!
-//! `WHARF_CRASH_ROUNDS` sets the number of rounds, `WHARF_CRASH_SEED` repeats an earlier run. Nextest ends a test after
-//! twenty minutes; for thousands of rounds use `WHARF_CRASH_ROUNDS=10000 cargo test --test crash random_kills`.
+//! `WHARF_CRASH_ROUNDS` sets the number of rounds, `WHARF_CRASH_SEED` repeats an earlier run. Nextest
+//! ends a test after twenty minutes; for thousands of rounds use `WHARF_CRASH_ROUNDS=10000 cargo test
+//! --test crash random_kills`.
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ const ROUNDS: u64 = 250;
 const LIFE_MS: (u64, u64) = (20, 400);
 /// In one of this many rounds another daemon is killed first, during its start.
 const EARLY: u64 = 8;
-/// Limit for sending the remaining messages after the last kill. They go one by one in each chat; a debug build of
-/// the native engine needs a seventh of a second for a message to a group.
+/// Limit for sending the remaining messages after the last kill. They go one by one in each chat; a debug
+/// build of the native engine needs a seventh of a second for a message to a group.
 const SENT_WITHIN: Duration = Duration::from_secs(300);
 /// Workers must detect the kill within this time.
 const NOTICE: Duration = Duration::from_secs(30);
@@ -32,8 +33,8 @@ const DEVICES: [&str; 5] = ["swift", "chatty", "unread", "group", "busy"];
 const UNSTABLE: &str = "unstable";
 const PEOPLE: [&str; 3] = ["15550100001", "15550100002@c.us", "15550100003"];
 
-/// Number of history messages; they have no events, and every other one is the account's own. The native engine
-/// receives history once and not again after a kill, so it gets none here.
+/// Number of history messages; they have no events, and every other one is the account's own. The native
+/// engine receives history once and not again after a kill, so it gets none here.
 fn history() -> i64 {
     if fleet::native() { 0 } else { 50 }
 }
@@ -113,8 +114,9 @@ impl Workload {
         }
     }
 
-    /// Runs all workers until the daemon is gone and returns their errors. The HTTP client sometimes never ends a request
-    /// that was in flight at the kill, so a worker is abandoned some time after the daemon is dead.
+    /// Runs all workers until the daemon was killed and returns their errors. The HTTP client sometimes
+    /// never ends a request that was in flight at the kill, so a worker is abandoned some time after
+    /// the daemon is dead.
     async fn work(&mut self, http: &Http, dead: &CancellationToken) -> Vec<String> {
         let mut workers: Vec<&mut dyn Worker> = Vec::new();
         workers.extend(self.senders.iter_mut().map(|worker| worker as &mut dyn Worker));
@@ -225,7 +227,8 @@ pub async fn one_round(daemon: Daemon, workload: &mut Workload, life: Duration) 
     timeout(life + NOTICE, both).await.expect("clients detect the end of the daemon")
 }
 
-/// Waits until the daemon is idle and checks everything. Returns how many texts reached the network more than once.
+/// Waits until the daemon is idle and runs all checks. Returns how many texts reached the network
+/// more than once.
 pub async fn wait_and_check(home: &DaemonHome, workload: &mut Workload) -> usize {
     let daemon = home.start().await;
     let http = &daemon.http;

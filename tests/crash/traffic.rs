@@ -1,7 +1,7 @@
 //! Traffic across kills: workers continue with the next daemon where the last one died.
 //!
-//! A worker runs until its connection breaks. It repeats each unanswered request with the same key or network id, so
-//! exactly one result may exist at the end.
+//! A worker runs until its connection breaks. It repeats each unanswered request with the same key or network
+//! id, so exactly one result may exist at the end.
 
 mod faults;
 mod listener;
@@ -21,7 +21,7 @@ use crate::process::Http;
 
 /// Why a worker stopped.
 pub enum Halt {
-    /// The daemon is gone.
+    /// The daemon was killed.
     Gone,
     /// The daemon gave a wrong answer.
     Wrong(String),
@@ -46,7 +46,7 @@ pub trait Worker: Send {
         Duration::ZERO
     }
 
-    /// Runs until the daemon is gone or gives a wrong answer.
+    /// Runs until the daemon was killed or gives a wrong answer.
     fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
         Box::pin(async move {
             loop {

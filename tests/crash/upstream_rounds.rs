@@ -1,8 +1,8 @@
 //! SIGKILL under traffic through an upstream, which runs in the test and outlives the daemons.
 //!
-//! `WHARF_TEST_ENGINE` selects the engine (default `cloud-api`), `WHARF_CRASH_ROUNDS` the number of rounds. A message
-//! that was answered 201 arrived or is still in flight: without deduplication an interrupted send is not repeated.
-//! No message arrives twice; incoming messages are stored once.
+//! `WHARF_TEST_ENGINE` selects the engine (default `cloud-api`), `WHARF_CRASH_ROUNDS` the number of rounds. A
+//! message that was answered 201 arrived or is still in flight: without deduplication an interrupted send is
+//! not repeated. No message arrives twice; incoming messages are stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    /// Sends until the daemon is gone; repeats unanswered requests with the same key.
+    /// Sends until the daemon was killed; repeats unanswered requests with the same key.
     async fn send(sent: &mut BTreeMap<String, bool>, http: &Http, round: u64) {
         for number in 0_usize.. {
             let open = sent.iter().find(|(_, answered)| !**answered).map(|(text, _)| text.clone());

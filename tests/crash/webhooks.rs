@@ -1,5 +1,5 @@
-//! Kills the daemon while receivers fail: every event reaches every receiver at least once, in order per device, and
-//! dead letters can be replayed.
+//! Kills the daemon while receivers fail: every event reaches every receiver at least once, in order per
+//! device, and dead letters can be replayed.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -203,8 +203,8 @@ async fn slow_events_reach_every_receiver_despite_kills() {
     daemon.stop().await;
 }
 
-/// Checks order, apart from repeated deliveries, which a kill between an answer and its record causes. Replayed dead
-/// letters follow the rest.
+/// Checks order, apart from repeated deliveries, which a kill between an answer and its record causes.
+/// Replayed dead letters follow the rest.
 fn in_order(seqs: &[i64], mode: FailureMode) {
     let mut seen = BTreeSet::new();
     let first: Vec<i64> = seqs.iter().copied().filter(|seq| seen.insert(*seq)).collect();

@@ -49,8 +49,8 @@ fn unknown_words(words: &[String]) -> Option<String> {
     for word in words {
         if let Some(flag) = word.strip_prefix("--") {
             let flag = flag.split('=').next().unwrap_or(flag);
-            let is_known = deepest.get_arguments().any(|argument| argument.get_long() == Some(flag));
-            if !is_known && flag != "help" {
+            let exists = deepest.get_arguments().any(|argument| argument.get_long() == Some(flag));
+            if !exists && flag != "help" {
                 return Some(format!("wharf {} has no option --{flag}", deepest.get_name()));
             }
         } else if deepest.has_subcommands() {

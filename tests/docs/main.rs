@@ -1,7 +1,7 @@
 //! Checks the documents: their limits, links, paths, commands, settings and REST calls.
 //!
-//! Generated documents are not checked. Code blocks are validated by their language: `toml` by the settings, `sh` by the
-//! command line and the OpenAPI document, `json` by its parser.
+//! Generated documents are not checked. Code blocks are validated by their language: `toml` by the settings,
+//! `sh` by the command line and the OpenAPI document, `json` by its parser.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

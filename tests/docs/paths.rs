@@ -22,8 +22,8 @@ impl Files {
         Self(all)
     }
 
-    /// An error for a path that does not exist. A path without a root is relative to the folder that its document names
-    /// by "All under", or else the end of any path.
+    /// An error for a path that does not exist. A path without a root is relative to the folder that its
+    /// document names by "All under", or else the end of any path.
     pub fn missing(&self, document: &Document, code: &str) -> Option<String> {
         let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
         let is_file = Path::new(code).extension().is_some_and(|extension| extension == "rs");

@@ -20,7 +20,7 @@ async fn open(app: &TestApp, path: &str, last_event_id: Option<&str>) -> reqwest
     response
 }
 
-/// Frames of a stream, as text, until there are so many.
+/// The first `count` frames of a stream, as text.
 async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
     read(open(app, path, last_event_id).await, count).await
 }

@@ -1,5 +1,5 @@
-//! End-to-end tests over real HTTP and Socket.IO, with the daemon in the test's own process. Every test has its own
-//! daemon, data directory and port.
+//! End-to-end tests over real HTTP and Socket.IO, with the daemon in the test's own process. Every test has
+//! its own daemon, data directory and port.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

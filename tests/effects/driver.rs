@@ -1,5 +1,5 @@
-//! Test driver of desktop notifications and sounds: reads one JSON request per line and prints one JSON result each.
-//! Only the tests in this folder use it.
+//! Test driver of desktop notifications and sounds: reads one JSON request per line and prints one JSON
+//! result each. Only the tests in this folder use it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 

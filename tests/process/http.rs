@@ -1,4 +1,5 @@
-//! A small REST client of the daemon: JSON requests and answers, and event streams. Requests time out after 20 s.
+//! A small REST client of the daemon: JSON requests and answers, and event streams. Requests time out after
+//! 20 s.
 
 use std::sync::Once;
 use std::time::Duration;

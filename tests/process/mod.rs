@@ -153,8 +153,8 @@ impl DaemonHome {
     }
 }
 
-/// A free port below the system's range of client ports. In that range a client that connects while the daemon is
-/// dead could be given the daemon's own port, connect to itself, and wait forever.
+/// A free port below the system's range of client ports. In that range a client that connects while the
+/// daemon is dead could be given the daemon's own port, connect to itself, and wait forever.
 fn free_port() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let mut candidates = (start..32_000).chain(20_000..start);

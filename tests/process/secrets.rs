@@ -1,4 +1,5 @@
-//! Detects private data in logs: whole phone numbers, ids of people, keys, codes, and texts recorded by a test.
+//! Detects private data in logs: whole phone numbers, ids of people, keys, codes, and texts recorded
+//! by a test.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -1,9 +1,9 @@
-//! The files of the repository, by path from its root. Build results and dependencies are left out.
+//! The files of the repository, by path from its root. Without build results and dependencies.
 
 use std::fs;
 use std::path::Path;
 
-/// Folders that hold no source of this project.
+/// Folders without source of this project.
 const LEFT_OUT: [&str; 5] = ["target", "node_modules", ".git", ".dev", "dist"];
 
 /// Every file below a folder, or the file itself, in order.

@@ -35,7 +35,7 @@ pub fn is_test_file(path: &str) -> bool {
     name == "tests.rs" || name.ends_with("_tests.rs") || folders.split('/').any(|folder| folder == "tests")
 }
 
-/// Lines that hold code outside comments and tests.
+/// Lines with code outside comments and tests.
 fn code_lines(source: &str) -> usize {
     let tokens = tokens(source);
     let mut lines = BTreeSet::new();
@@ -43,7 +43,7 @@ fn code_lines(source: &str) -> usize {
         match &found.token {
             _ if test => {}
             Token::Comment { .. } => {}
-            // A string over several lines: its blank lines count, because a program must hold them.
+            // A string over several lines: its blank lines count, because they are part of the program.
             Token::Text(text) => lines.extend(found.line..=found.line + text.matches('\n').count()),
             Token::Word(_) | Token::Symbol(_) => {
                 lines.insert(found.line);

@@ -18,7 +18,7 @@ impl Rule {
     }
 }
 
-/// A phrase that is allowed although it holds a word to avoid.
+/// A phrase that is allowed although it contains a word to avoid.
 struct Exception {
     path: String,
     phrase: Vec<String>,

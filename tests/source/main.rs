@@ -1,7 +1,7 @@
 //! Checks of the source text, which need nothing but Rust's standard library.
 //!
-//! `cargo test` runs the check as a test. `./dev lint` and `./dev lines` compile this file with `rustc` alone, so that
-//! they need no build of the crate:
+//! `cargo test` runs the check as a test. `./dev lint` and `./dev lines` compile this file with `rustc`
+//! alone, so that they need no build of the crate:
 //!
 //! - `source words` lists the findings in enforced paths and fails if there is one; it counts the others.
 //! - `source words PATH…` lists every finding below the paths and fails if there is one.

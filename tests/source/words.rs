@@ -11,7 +11,7 @@ use crate::lexer::{Located, Token, in_tests, tokens};
 use crate::lines::is_test_file;
 use crate::lists::Lists;
 
-/// What is checked, by path from the root.
+/// The checked files and folders, by path from the root.
 pub const CHECKED: [&str; 7] = ["src", "tests", "benches", "docs", "config", "dev", ".ci"];
 /// Generated files, and the list of the words itself.
 const LEFT_OUT: [&str; 2] = ["docs/coverage.md", "docs/glossary.md"];

@@ -1,6 +1,7 @@
 //! Servers for tests behind devices whose network is an upstream REST API.
 //!
-//! They are written from the published contracts, speak real HTTP on loopback, and refuse what the real ones refuse.
+//! They are written from the published contracts, speak real HTTP on loopback, and refuse what the
+//! real ones refuse.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -18,31 +19,32 @@ use wharf::engine::Capabilities;
 /// An upstream that lives as long as the test, through restarts of the daemon.
 #[async_trait::async_trait]
 pub trait Upstream: Send + Sync {
-    /// The engine that reaches it.
+    /// The engine that connects to it.
     fn engine(&self) -> &'static str;
 
-    /// What that engine can do.
+    /// The capabilities of that engine.
     fn capabilities(&self) -> Capabilities;
 
-    /// What the daemon must be told to use it, as its environment.
+    /// The daemon's settings for this upstream, as environment variables.
     fn settings(&self) -> Vec<(String, String)>;
 
-    /// Prepares an account for a device there, in a world that behaves so; answers the device's settings.
+    /// Prepares an account for a device in a network with the settings `world`; returns the device's
+    /// settings.
     async fn device_settings(&self, device: &str, world: &Value) -> Value;
 
-    /// What serves `/api/v1/simulator/{id}/{call}` in place of the daemon: `http://` and an address.
+    /// The server of `/api/v1/simulator/{id}/{call}` in place of the daemon: `http://` and an address.
     fn steering(&self) -> String;
 
-    /// Whether a try to send that fails for now, or whose outcome is not known, is the daemon's to try again. An
-    /// upstream with an outbox of its own tries again by itself.
+    /// Whether the daemon retries a send that failed temporarily or has an unknown outcome. An upstream with
+    /// its own outbox retries by itself.
     fn tells_of_tries(&self) -> bool {
         true
     }
 
-    /// A daemon listens there now: where callbacks go.
+    /// Passes the daemon's address, to which callbacks are posted.
     async fn attached(&self, daemon: &str);
 
-    /// What the network can tell, and its contract has no words for. Tests of what all engines do look here.
+    /// Events of the network that the upstream's API cannot express. Tests that run on all engines skip them.
     fn wordless(&self) -> &'static [&'static str] {
         &[]
     }

@@ -1,8 +1,9 @@
-//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `remote`.
+//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the
+//! engine `remote`.
 //!
-//! Control calls go to a small proxy in front of it. Messages that were sent through the first one have other ids at the
-//! second: the proxy replaces ids in both directions. It answers a control call only when the first one has ingested the
-//! resulting events.
+//! Control calls go to a small proxy in front of it. Messages that were sent through the first one have other
+//! ids at the second: the proxy replaces ids in both directions. It answers a control call only when the
+//! first one has ingested the resulting events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -28,8 +29,8 @@ use super::Upstream;
 
 /// The key of the upstream, which the first Wharf uses.
 pub const UPSTREAM_KEY: &str = "a-key-of-the-upstream-that-may-do-everything";
-/// Signs the callbacks.
-pub const CALLBACK_SECRET: &str = "a-secret-that-signs-what-the-upstream-tells";
+/// The secret that signs the callbacks.
+pub const CALLBACK_SECRET: &str = "a-secret-that-signs-callbacks-of-the-upstream";
 
 /// A Wharf with simulated devices, on a directory and a port of its own.
 pub struct SecondWharf {
@@ -55,19 +56,19 @@ impl SecondWharf {
         &self.base
     }
 
-    /// Stops it.
+    /// Stops the process.
     pub async fn stop(&self) {
         if let Some(app) = self.app.lock().await.take() {
             app.stop().await;
         }
     }
 
-    /// Starts it again, on the same data and port.
+    /// Starts the process again, on the same data and port.
     pub async fn start_again(&self) {
         let listen = self.base.strip_prefix("http://").unwrap();
         let mut last = String::new();
         for _ in 0..300 {
-            // A request that ends may hold the data for a moment.
+            // A request that is about to end may still lock the data.
             match Box::pin(try_run(&self.data, listen, &self.extra)).await {
                 Ok(app) => {
                     *self.app.lock().await = Some(app);
@@ -80,13 +81,13 @@ impl SecondWharf {
         panic!("the second Wharf does not start again: {last}");
     }
 
-    /// Does something to its database; it must be stopped.
+    /// Runs SQL on its database; the process must be stopped.
     pub fn database(&self, meanwhile: &str) {
         let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
         database.execute_batch(meanwhile).unwrap();
     }
 
-    /// Asks it below `/api/v1`; answers status and body.
+    /// Sends a request below `/api/v1`; returns status and body.
     pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         self.ask_with(UPSTREAM_KEY, method, path, body).await
     }
@@ -360,7 +361,7 @@ impl Control {
         }
         let answer = request.timeout(Duration::from_secs(5)).send().await;
         if answer.is_ok_and(|answer| answer.status() == 401) {
-            // A test moved the clock of the first one.
+            // A test may have moved the clock of the first Wharf.
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }

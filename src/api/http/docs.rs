@@ -23,7 +23,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// `/docs` and `/docs-json`.
 pub fn routes(document: &OpenApi) -> Router<ApiState> {
     let json = Bytes::from(super::as_json(document));
-    // Relative, so that it also works behind a proxy that adds a path. "none": no badge of an outside validator.
+    // Relative, so that it also works behind a proxy that adds a path. "none": no badge of an outside
+    // validator.
     let config = Config::from("../docs-json").validator_url("none").persist_authorization(false);
     let config = Arc::new(config);
     let (index, files) = (Arc::clone(&config), config);

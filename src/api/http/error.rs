@@ -1,4 +1,4 @@
-//! Maps errors to status codes and bodies, and nowhere else does. Every failure has the same body; no client causes a
+//! Maps errors to status codes and bodies. Every failure has the same body; no request of a client causes a
 //! 500; internal errors are logged here, once, and not shown.
 
 use axum::Json;

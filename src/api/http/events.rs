@@ -140,7 +140,7 @@ async fn events(
     LastEventId(last): LastEventId,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if wants_stream(&headers) {
+    if accepts_stream(&headers) {
         let who = (Arc::clone(&caller.0), operator);
         let EventQuery { after, types, ephemeral, .. } = query;
         let selection = stream::Selection { since: last.or(after), types, ephemeral };
@@ -161,7 +161,7 @@ async fn events(
     .into_response())
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
+fn accepts_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types = accepted.flat_map(|value| value.split(','));
     types.any(|media| {
@@ -178,12 +178,12 @@ mod tests {
         let accept = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, value.parse().unwrap());
-            wants_stream(&headers)
+            accepts_stream(&headers)
         };
         assert!(accept("text/event-stream"));
         assert!(accept("application/json;q=0.5, Text/Event-Stream; charset=utf-8"));
         assert!(!accept("*/*"));
-        assert!(!wants_stream(&HeaderMap::new()));
+        assert!(!accepts_stream(&HeaderMap::new()));
     }
 
     #[tokio::test]

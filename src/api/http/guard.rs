@@ -1,5 +1,5 @@
-//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces and documents
-//! them, so that both agree.
+//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces
+//! and documents them, so that both agree.
 //!
 //! Invariants: keys are verified before anything else is read; a device outside a key's list is refused
 //! in the same way whether it exists or not.
@@ -120,8 +120,8 @@ async fn check_or_signed(
     let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
         return check(scope, Extension(state), params, request, next).await;
     };
-    let param = |wanted: &str| {
-        let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == wanted)?;
+    let param = |requested: &str| {
+        let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == requested)?;
         Some(found.1.to_owned())
     };
     let device = param("id").and_then(|id| id.parse().ok());

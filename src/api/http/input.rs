@@ -1,7 +1,7 @@
 //! Extractors: the query, the body and the path of a request, refused in the API's own words.
 //!
-//! Clients are loose: a POST without a body or without a content type is fine, and ids in paths come percent-encoded or
-//! bare.
+//! Clients are loose: a POST without a body or without a content type is fine, and ids in paths come
+//! percent-encoded or bare.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request as HttpRequest};
 use axum::http::HeaderMap;
@@ -28,7 +28,7 @@ pub use request::{Alias, Report, Request, read_body as read_object, read_query, 
 
 /// Longest `Idempotency-Key`.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
-/// A refused body is read up to so many times its limit, so that the client can read the answer.
+/// A refused body is read up to this multiple of its limit, so that the client can read the answer.
 const DISCARDED_LIMITS: usize = 4;
 
 /// The fields of the query.
@@ -108,7 +108,7 @@ fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
 /// The whole body, if it is not larger than `limit` bytes.
 ///
 /// # Errors
-/// [`ApiError::TooLarge`], or what went wrong while reading.
+/// [`ApiError::TooLarge`], or the error of reading the body.
 pub async fn read_body(request: HttpRequest, limit: usize) -> Result<Vec<u8>, ApiError> {
     let headers = request.headers();
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -121,7 +121,7 @@ pub async fn read_body(request: HttpRequest, limit: usize) -> Result<Vec<u8>, Ap
     let mut body = Vec::new();
     let mut discarded = 0;
     while let Some(chunk) = chunks.next().await {
-        let broken = |_| ApiError::InvalidJson("the body broke off".to_owned());
+        let broken = |_| ApiError::InvalidJson("the body ended early".to_owned());
         let chunk = chunk.map_err(broken)?;
         if too_large || body.len() + chunk.len() > limit {
             discarded += chunk.len();

@@ -1,8 +1,8 @@
-//! The layers of every request, from the outside in: CORS, log and metrics with the request id, compression, the time limit,
-//! and the handling of panics.
+//! The layers of every request, from the outside in: CORS, log and metrics with the request id, compression,
+//! the time limit, and the handling of panics.
 //!
-//! Invariants: the log and the metrics hold routes, never paths or queries, since those name chats and keys;
-//! every answer has a request id, and is JSON unless its operation documents another type.
+//! Invariants: the log and the metrics contain routes, never paths or queries, since those name chats and
+//! keys; every answer has a request id, and is JSON unless its operation documents another type.
 
 use std::any::Any;
 

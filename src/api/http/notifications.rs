@@ -1,5 +1,5 @@
-//! Notifications of operators: list and mark as read. The operator is the user of a verified access token, else the API
-//! key with the label of the token; each operator has a read and mute state of its own.
+//! Notifications of operators: list and mark as read. The operator is the user of a verified access token,
+//! else the API key with the label of the token; each operator has a read and mute state of its own.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

@@ -69,8 +69,8 @@ pub fn describe(paths: &mut Paths, scope: Scope, refusals: &[u16]) {
         let word = scope.as_str();
         let keys = ["apiKey", "bearer"].map(|scheme| SecurityRequirement::new(scheme, [word]));
         operation.security = Some(keys.into());
-        let told = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
-        operation.description = Some(format!("{told}Needs the scope `{word}`."));
+        let description = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        operation.description = Some(format!("{description}Needs the scope `{word}`."));
         add_path_parameters(path, operation);
         let usual = [401, 403, 429, 503];
         for status in usual.iter().chain(refusals).chain(refusals_of_input(path, operation)) {
@@ -84,9 +84,9 @@ pub fn describe_signed(paths: &mut Paths) {
     each_operation(paths, |_, operation| {
         let signed = SecurityRequirement::new("signature", [] as [&str; 0]);
         operation.security.get_or_insert_default().push(signed);
-        let told = operation.description.take().unwrap_or_default();
+        let description = operation.description.take().unwrap_or_default();
         operation.description =
-            Some(format!("{told} The signature of the file's own address is accepted too."));
+            Some(format!("{description} The signature of the file's own address is accepted too."));
     });
 }
 
@@ -197,18 +197,18 @@ pub fn finish(document: &mut OpenApi) {
 /// Replaces the content of envelopes, which generic definitions repeat, by references.
 fn link(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
-    let known: Vec<String> = components.schemas.keys().cloned().collect();
+    let schemas: Vec<String> = components.schemas.keys().cloned().collect();
     for (name, schema) in &mut components.schemas {
         let RefOr::T(Schema::Object(envelope)) = schema else { continue };
         let Some((content, is_list)) = enveloped(name) else { continue };
-        if !known.iter().any(|known| known == content) {
+        if !schemas.iter().any(|schema| schema == content) {
             continue;
         }
         let content = Ref::from_schema_name(content);
         let data = if is_list { ArrayBuilder::new().items(content).into() } else { RefOr::Ref(content) };
         envelope.properties.insert("data".to_owned(), data);
         let pagination = name.strip_prefix("Page_").and_then(|rest| rest.split('_').nth(1));
-        if let Some(pagination) = pagination.filter(|name| known.iter().any(|known| known == name)) {
+        if let Some(pagination) = pagination.filter(|name| schemas.iter().any(|schema| schema == name)) {
             let reference = RefOr::Ref(Ref::from_schema_name(pagination));
             envelope.properties.insert("pagination".to_owned(), reference);
         }
@@ -294,7 +294,7 @@ mod tests {
             if let Some(fields) = value["properties"].as_object() {
                 let required = value["required"].as_array().map_or(&[][..], Vec::as_slice);
                 for (name, field) in fields {
-                    let optional = !required.iter().any(|known| known == name);
+                    let optional = !required.iter().any(|required| required == name);
                     assert!(!optional || field.get("default").is_none(), "{path}: {name}");
                 }
             }

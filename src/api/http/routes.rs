@@ -1,5 +1,5 @@
-//! Serves one operation at several paths: older paths, and the same operation below a device. The document has an entry
-//! for each path, made from that of the operation.
+//! Serves one operation at several paths: older paths, and the same operation below a device. The document
+//! has an entry for each path, made from that of the operation.
 
 use axum::Extension;
 use utoipa::openapi::path::{Operation, PathItem, Paths};

@@ -1,5 +1,5 @@
-//! The schemas of domain objects, for the OpenAPI document only: the domain does not depend on OpenAPI. A test compares
-//! them with serialised objects.
+//! The schemas of domain objects, for the OpenAPI document only: the domain does not depend on OpenAPI. A
+//! test compares them with serialised objects.
 
 #![expect(dead_code, reason = "shapes, never values")]
 

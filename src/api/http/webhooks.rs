@@ -1,8 +1,8 @@
-//! Webhooks: the endpoints, their attempts and dead letters, and replay. The same operations serve `/webhooks`, for all
-//! webhooks of the key, and `/devices/{id}/webhooks`, for those of one device.
+//! Webhooks: the endpoints, their attempts and dead letters, and replay. The same operations serve
+//! `/webhooks`, for all webhooks of the key, and `/devices/{id}/webhooks`, for those of one device.
 //!
-//! A webhook of all devices exists for keys of all devices only. Creating or changing one needs `events:read` as well,
-//! because its receiver gets events.
+//! A webhook of all devices exists for keys of all devices only. Creating or changing one needs `events:read`
+//! as well, because its receiver gets events.
 
 use axum::extract::State;
 use serde::Deserialize;

@@ -93,8 +93,8 @@ fn refusal(request: &Request) -> Option<Refusal> {
     }
 }
 
-/// The library answers 101 to an upgrade before it looks up the session. So a polling request checks the session first,
-/// with a heartbeat, which has no side effect.
+/// The library answers 101 to an upgrade before it looks up the session. So a polling request checks the
+/// session first, with a heartbeat, which has no side effect.
 fn session_question(request: &Request) -> Option<Request> {
     const HEARTBEAT: &str = "3";
     let query = request.uri().query()?;
@@ -121,7 +121,7 @@ fn is_upgrade(request: &Request) -> bool {
         && headers.contains_key(header::SEC_WEBSOCKET_KEY)
 }
 
-/// The library keeps a session's first request for as long as the session lives, and headers share the
+/// The library stores a session's first request until the session ends, and headers share the
 /// connection's read buffer: only the needed headers are kept, as copies.
 fn slim(request: Request) -> Request {
     let (mut parts, body) = request.into_parts();

@@ -1,11 +1,11 @@
 //! Outbound events: one task for each socket reads the device's log and emits to the client.
 //!
-//! The order is `resync` if entries after the client's position are gone, the `state` snapshot, the `qr` snapshot, logged
-//! entries, live ones. The library drops packets when a client's buffer is full; here the same item waits until there is
-//! room, or until the heartbeat cuts the client, which then resumes.
+//! The order is `resync` if entries after the client's position were pruned, the `state` snapshot, the `qr`
+//! snapshot, logged entries, live ones. The library drops packets when a client's buffer is full; here the
+//! same item waits until there is room, or until the heartbeat cuts the client, which then resumes.
 //!
-//! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their operator muted; a
-//! socket ends with its key, its access token, or its device.
+//! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their
+//! operator muted; a socket ends with its key, its access token, or its device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ enum End {
     Revoked,
     /// The key or the access token expired.
     Expired,
-    /// The client sends more than can be refused.
+    /// The client sends faster than its requests can be refused.
     Flooding,
 }
 
@@ -58,17 +58,17 @@ pub(super) struct Forwarder {
     session: Arc<Session>,
 }
 
-/// Counts a socket while it lives.
-struct Counted(Metrics);
+/// Counts a socket until it is dropped.
+struct SocketCount(Metrics);
 
-impl Counted {
+impl SocketCount {
     fn new(metrics: Metrics) -> Self {
         metrics.sockets.inc();
         Self(metrics)
     }
 }
 
-impl Drop for Counted {
+impl Drop for SocketCount {
     fn drop(&mut self) {
         self.0.sockets.dec();
     }
@@ -77,7 +77,7 @@ impl Drop for Counted {
 impl Forwarder {
     /// Starts the task of an admitted socket.
     pub(super) fn start(shared: &Arc<Shared>, socket: Arc<Socket>, session: Arc<Session>) {
-        let counted = Counted::new(shared.services.metrics().clone());
+        let counted = SocketCount::new(shared.services.metrics().clone());
         let forwarder = Self { shared: shared.clone(), socket, session };
         tracing::debug!(device = %forwarder.session.device, key = forwarder.session.principal.key_id, "socket connected");
         shared.services.tasks().spawn("socket-forwarder", async move {
@@ -139,7 +139,7 @@ impl Forwarder {
                 Ok(()) => {}
                 Err(end) => return end,
             }
-            // The log was unreadable: continue after the position of the client.
+            // The log was unreadable: continue after the client's position.
             sleep(RETRY).await;
             match self.follow(Some(cursor.position())).await {
                 Ok((next, _)) => cursor = next,
@@ -161,7 +161,8 @@ impl Forwarder {
         }
     }
 
-    /// Emits the snapshots. The state is read after the log's head, so that no change is lost between the two.
+    /// Emits the snapshots. The state is read after the log's head, so that no change is lost between
+    /// the two.
     async fn greet(&self, resync: Option<Resync>) -> Result<(), End> {
         let now = self.services().now();
         if let Some(Resync { oldest_seq, newest_seq }) = resync {
@@ -236,9 +237,9 @@ impl Forwarder {
         }
     }
 
-    /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which needs room too:
-    /// that closes the transport, and clients reconnect and resume. They would not reconnect after a disconnect of the
-    /// namespace.
+    /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which
+    /// needs room too: that closes the transport, and clients reconnect and resume. They would not reconnect
+    /// after a disconnect of the namespace.
     async fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), End> {
         let patience = self.shared.socket.stall_timeout;
         let mut is_logged = false;
@@ -293,7 +294,8 @@ impl Forwarder {
         }
     }
 
-    /// Disconnects as soon as there is room for the packet. A client without room is cut by its next heartbeat.
+    /// Disconnects as soon as there is room for the packet. A client without room is cut by its next
+    /// heartbeat.
     async fn disconnect(&self) {
         while SocketRef::from(self.socket.clone()).disconnect().is_err() {
             sleep(ENDING_PAUSE).await;

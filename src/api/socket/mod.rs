@@ -1,8 +1,8 @@
 //! Device namespaces over Socket.IO, as specified by `device-socket.md`.
 //!
-//! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets wrong, and memory
-//! that it would keep) before the library. [`namespaces`] registers one namespace for each device, and
-//! [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
+//! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets
+//! wrong, and memory that it would keep) before the library. [`namespaces`] registers one namespace for each
+//! device, and [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
 //! ([`forward`]: outbound events) and a worker ([`request_queue`]: requests in order), both bounded.
 //!
 //! Invariants: there is no namespace without a device; a session id, which is the library's id of a

@@ -1,7 +1,7 @@
 //! Authentication and authorization of a connection to a device's namespace.
 //!
-//! All handlers of a socket are attached before the client is answered, so that its first events are not lost. No key or
-//! token is logged, or stored outside the request that the library keeps.
+//! All handlers of a socket are attached before the client is answered, so that its first events are not
+//! lost. No key or token is logged, or stored outside the request that the library keeps.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -101,8 +101,8 @@ impl NamespaceGuard {
         Ok(Session::new(self.device.clone(), principal, operator, start))
     }
 
-    /// The log position of a client without one. It is read before the client is connected, so that the client gets
-    /// every later event.
+    /// The log position of a client without one. It is read before the client is connected, so that the
+    /// client gets every later event.
     async fn end_of_log(&self) -> Option<i64> {
         match self.shared.services.logs.newest_seq(&self.device).await {
             Ok(newest) => Some(newest),
@@ -133,8 +133,8 @@ impl NamespaceGuard {
         Ok((principal, operator))
     }
 
-    /// Counts a failed login, and delays the answer to an address that fails too often. The messages are fixed and valid
-    /// keys must pass, so that a delay is the only way to slow guessing down.
+    /// Counts a failed login, and delays the answer to an address that fails too often. The messages are
+    /// fixed and valid keys must pass, so that a delay is the only way to slow guessing down.
     async fn record_failure(&self, refusal: Refusal, request: &Parts) {
         tracing::debug!(device = %self.device, %refusal, "socket refused");
         if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {

@@ -1,7 +1,7 @@
 //! One namespace for each existing device.
 //!
-//! The library creates dynamic namespaces before their guard runs, and never removes them. So each namespace is
-//! registered by name and deleted with its device. The forwarders notify the clients of a deleted device
+//! The library creates dynamic namespaces before their guard runs, and never removes them. So each namespace
+//! is registered by name and deleted with its device. The forwarders notify the clients of a deleted device
 //! ([`super::forward`]); the namespace is deleted when they have left, or after five seconds.
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,6 @@
-//! The `Origin` rule: browsers attach the header, and only listed origins may open sockets, on both transports.
-//! CORS alone does not protect sockets. A request without `Origin` is not from a browser, and needs its key as usual.
+//! The `Origin` rule: browsers attach the header, and only listed origins may open sockets, on both
+//! transports. CORS alone does not protect sockets. A request without `Origin` is not from a browser, and
+//! needs its key as usual.
 
 use std::sync::Arc;
 

@@ -22,9 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The reason why a packet was not buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undelivered {
-    /// The socket is gone.
+    /// The socket is closed.
     Closed,
-    /// The client received nothing for too long.
+    /// The client has read nothing for too long.
     Stalled,
 }
 
@@ -72,7 +72,7 @@ impl Reply {
         patience: Duration,
     ) {
         let Some((event, body)) = self.body(answer, to) else { return };
-        // The forwarder handles clients that do not receive.
+        // The forwarder handles clients that do not read.
         let _ = emit_with_backpressure(patience, || self.emit(event, &body)).await;
     }
 

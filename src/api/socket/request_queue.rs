@@ -1,9 +1,8 @@
 //! The requests of a client, served in their order.
 //!
-//! The library runs each event in a task of its own, without order and without a limit. So one
-//! inline handler queues every event of a socket, and one worker serves the queue. The queue
-//! is bounded in number and bytes; further events are answered `overloaded`, and a client that ignores thousands of such
-//! answers is cut.
+//! The library runs each event in a task of its own, without order and without a limit. So one inline handler
+//! queues every event of a socket, and one worker serves the queue. The queue is bounded in number and bytes;
+//! further events are answered `overloaded`, and a client that ignores thousands of such answers is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -61,7 +61,7 @@ impl Session {
         operator_id(&self.principal, self.operator.as_ref())
     }
 
-    /// Marks the client as flooding: it sends more than can be refused.
+    /// Marks the client as flooding: it sends faster than its requests can be refused.
     pub(super) fn flood(&self) {
         self.flooded.cancel();
     }
@@ -88,7 +88,8 @@ impl Session {
     }
 }
 
-/// Marks a session as closed. It is attached before the client is answered, so that no disconnection is missed.
+/// Marks a session as closed. It is attached before the client is answered, so that no disconnection
+/// is missed.
 pub(super) struct OnDisconnect(pub(super) Arc<Session>);
 
 impl DisconnectHandler<LocalAdapter, OnDisconnect> for OnDisconnect {

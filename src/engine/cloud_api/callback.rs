@@ -26,7 +26,8 @@ pub(super) fn answer_challenge(
     Ok(CallbackAnswer::Text(challenge.to_owned()))
 }
 
-/// The values of a signed callback for this number, in their order. Values of other numbers of the same app are skipped.
+/// The values of a signed callback for this number, in their order. Values of other numbers of the same app
+/// are skipped.
 pub(super) fn verified_values(
     settings: &DeviceSettings,
     callback: &Callback<'_>,

@@ -33,9 +33,9 @@ pub(super) struct GraphClient {
 /// Why a request has no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GraphFailure {
-    /// Nothing of the request left.
+    /// No part of the request was sent.
     Unreachable,
-    /// The request left, and its result is unknown.
+    /// The request was sent, and its result is unknown.
     NoAnswer,
     /// Meta rejected the request.
     Rejected(GraphError),
@@ -153,7 +153,7 @@ impl GraphClient {
 
     fn may_have_token(&self, url: &Url) -> bool {
         let is_listed =
-            || url.host_str().is_some_and(|host| self.media_hosts.iter().any(|known| known == host));
+            || url.host_str().is_some_and(|host| self.media_hosts.iter().any(|allowed| allowed == host));
         url.origin() == self.client.base().origin() || (url.scheme() == "https" && is_listed())
     }
 

@@ -1,7 +1,7 @@
 //! The meaning of Meta's error numbers for a message and for the device.
 //!
-//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may hold numbers of
-//! people.
+//! Source: "Cloud API error codes" of Meta's documentation. The sentences are ours, because Meta's may
+//! contain numbers of people.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::engine::relay::client::Rejection;
 use crate::engine::relay::rate_limit::LONGEST_PAUSE;
 use crate::engine::{SendError, SendOutcome};
 
-/// The pause after "too many to one person" (131056): about one message in six seconds goes through.
+/// The pause after "too many to one person" (131056): Meta accepts about one message in six seconds.
 const RECIPIENT_PAUSE: Duration = Duration::from_secs(6);
 /// The pause after "too many" where Meta names none.
 const ACCOUNT_PAUSE: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ fn meaning(code: i64) -> Option<Meaning> {
         }
         131_047 => stays(
             "window_closed",
-            "more than 24 hours have passed since this person last wrote; Meta only takes templates then",
+            "more than 24 hours have passed since this person last wrote; Meta accepts only templates then",
         ),
         131_026 | 130_472 => stays("undeliverable", "Meta cannot deliver to this person"),
         131_049 => stays(
@@ -91,13 +91,14 @@ fn meaning(code: i64) -> Option<Meaning> {
         33 | 100 | 131_008 | 131_009 => {
             stays("message_invalid", "Meta does not accept one of the message's values")
         }
-        132_000 | 132_012 => {
-            stays("template_not_taken", "the template has other placeholders than the message fills")
-        }
+        132_000 | 132_012 => stays(
+            "template_not_taken",
+            "the placeholders of the template differ from the values of the message",
+        ),
         132_001 => stays("template_not_taken", "there is no such template in this language"),
         132_005 => stays("template_not_taken", "the template is too long with its placeholders filled"),
         132_007 => stays("template_not_taken", "the template violates Meta's policies"),
-        132_015 => stays("template_not_taken", "Meta has paused the template because people complained"),
+        132_015 => stays("template_not_taken", "Meta has paused the template because of complaints"),
         132_016 => stays("template_not_taken", "Meta has disabled the template"),
         132_068 | 132_069 => stays("template_not_taken", "the template's flow is blocked or throttled"),
         131_051 => stays("not_supported_by_engine", "Meta does not accept messages of this type"),
@@ -112,7 +113,8 @@ fn meaning(code: i64) -> Option<Meaning> {
 }
 
 impl GraphError {
-    /// The error in a rejection; `None` for a server error that is not the Graph API's, whose request may have arrived.
+    /// The error in a rejection; `None` for a server error that is not the Graph API's, whose request may
+    /// have arrived.
     pub(super) fn of(rejection: &Rejection) -> Option<Self> {
         let Rejection { status, retry_after, body } = rejection;
         let code = body.pointer("/error/code").and_then(Value::as_i64).or_else(|| code_of_status(*status))?;
@@ -134,7 +136,7 @@ impl GraphError {
     /// The outcome for a message.
     pub(super) fn outcome(&self) -> SendOutcome {
         let transient = match meaning(self.code) {
-            Some(known) => known.class == Class::Transient,
+            Some(error) => error.class == Class::Transient,
             None => self.status == 429 || self.status >= 500,
         };
         let error = self.error();
@@ -148,7 +150,7 @@ impl GraphError {
             Some(pause) if pause > LONGEST_PAUSE => {
                 error
                     .message
-                    .push_str("; Meta requests a pause of more than an hour, the next try is in one");
+                    .push_str("; Meta requests a pause of more than an hour, the next try is in an hour");
             }
             Some(pause) => {
                 error.message.push_str(&format!("; Meta requests a pause of {} s", pause.as_secs()));
@@ -164,8 +166,8 @@ impl GraphError {
                 error_of("network_unavailable", "Meta cannot accept messages now", self.code)
             }
             None if self.status == 429 => error_of("rate_limited", "too many messages are sent", self.code),
-            known => known
-                .map_or_else(|| unknown(self.code), |known| error_of(known.code, known.sentence, self.code)),
+            found => found
+                .map_or_else(|| unknown(self.code), |error| error_of(error.code, error.sentence, self.code)),
         }
     }
 
@@ -210,7 +212,7 @@ pub(super) fn of_failed_status(code: Option<i64>) -> SendError {
             message: "Meta accepted the message and could not deliver it".to_owned(),
         };
     };
-    meaning(code).map_or_else(|| unknown(code), |known| error_of(known.code, known.sentence, code))
+    meaning(code).map_or_else(|| unknown(code), |error| error_of(error.code, error.sentence, code))
 }
 
 fn unknown(code: i64) -> SendError {
@@ -246,9 +248,9 @@ mod tests {
 
     #[test]
     fn every_code_is_documented() {
-        let codes = (0..140_000).filter_map(meaning).map(|known| known.code);
+        let codes = (0..140_000).filter_map(meaning).map(|error| error.code);
         for code in codes.chain([unknown(1).code, of_failed_status(None).code]) {
-            assert!(FAILURE_CODES.iter().any(|known| known.code == code), "{code}");
+            assert!(FAILURE_CODES.iter().any(|failure| failure.code == code), "{code}");
         }
     }
 
@@ -297,6 +299,6 @@ mod tests {
         assert_eq!(rejection(502, None, Value::Null), None);
         let sentence = |seconds| rejection(429, Some(seconds), Value::Null).unwrap().error().message;
         assert!(sentence(7).ends_with("a pause of 7 s"), "{}", sentence(7));
-        assert!(sentence(u64::MAX).ends_with("the next try is in one"));
+        assert!(sentence(u64::MAX).ends_with("the next try is in an hour"));
     }
 }

@@ -1,4 +1,4 @@
-//! Ingests callbacks: first everything without a file, in its order, then messages with files in parallel.
+//! Ingests callbacks: first the entries without a file, in order, then messages with files in parallel.
 //!
 //! A callback succeeds once all of it is durable; else Meta repeats it.
 

@@ -1,6 +1,7 @@
 //! Uploads and downloads files, never whole in memory.
 //!
-//! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has only its type.
+//! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has
+//! only its type.
 
 use std::io;
 use std::sync::Arc;
@@ -103,7 +104,7 @@ fn digest(text: &str) -> Option<MediaHash> {
     Some(MediaHash::of_digest(&bytes))
 }
 
-/// Uploads a file and returns Meta's id of it. Nothing of the message has left when this fails.
+/// Uploads a file and returns Meta's id of it. When this fails, the message was not sent.
 pub(super) async fn upload(session: &CloudSession, attachment: &Attachment) -> Result<String, SendOutcome> {
     let mimetype = acceptable(attachment)?;
     let bytes = session.context.open_attachment(attachment).await?;
@@ -128,14 +129,14 @@ pub(super) async fn upload(session: &CloudSession, attachment: &Attachment) -> R
         }
         (Err(GraphFailure::Rejected(error)), None) => Err(rejected(session, &error, None)),
         (Err(GraphFailure::Unreachable), None) => Err(not_sent(session)),
-        // No message has left: at most the file is at Meta twice.
+        // No message was sent: at most the file is at Meta twice.
         (Err(GraphFailure::NoAnswer), None) => {
             Err(transient("upload_failed", "the file could not be uploaded"))
         }
     }
 }
 
-/// The type to upload a file as. A file that Meta does not accept is rejected before the upload.
+/// The type under which a file is uploaded. A file that Meta does not accept is rejected before the upload.
 fn acceptable(attachment: &Attachment) -> Result<String, SendOutcome> {
     let (kind, mimetype) = (attachment.kind, attachment.file.mimetype.as_str());
     let (types, most): (&[&str], u64) = match kind {

@@ -1,14 +1,16 @@
 //! Meta's WhatsApp Cloud API: a phone number that Meta hosts, as a device.
 //!
-//! There is no link to scan: a device is ready once Meta accepts its token and number. Meta assigns the ids of messages and
-//! does not deduplicate, so a message of unknown outcome is never sent again. Our own id goes along with each message
-//! (`biz_opaque_callback_data`) and comes back with its statuses.
+//! There is no link to scan: a device is ready once Meta accepts its token and number. Meta assigns the ids
+//! of messages and does not deduplicate, so a message of unknown outcome is never sent again. Each message
+//! carries our own id (`biz_opaque_callback_data`) and its statuses repeat it.
 //!
-//! Invariants: the signature of a callback is verified before the callback is read, and a callback is answered 200 only
-//! once everything in it is durable. The token is sent to the Graph API and to the hosts of `mediaHosts`, nowhere else.
+//! Invariants: the signature of a callback is verified before the callback is read, and a callback is
+//! answered 200 only once everything in it is durable. The token is sent to the Graph API and to the hosts of
+//! `mediaHosts`, nowhere else.
 //!
-//! Files: `calls` implements the session for the daemon, `session` holds its state and checks the number, `client` sends
-//! requests, `outbound`, `media` and `send_error` send, `callback` verifies, `inbound` ingests, `convert` is pure.
+//! Files: `calls` implements the session for the daemon, `session` holds its state and checks the number,
+//! `client` sends requests, `outbound`, `media` and `send_error` send, `callback` verifies, `inbound`
+//! ingests, `convert` is pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,7 +56,7 @@ impl CloudApiDriver {
         Self { config, sessions: Sessions::default(), numbers: Mutex::default() }
     }
 
-    /// The state that earlier sessions of the device left, if they had the same number.
+    /// The state of the device's earlier sessions, if they had the same number.
     fn number_state(&self, device: &DeviceId, phone_number_id: &str) -> NumberState {
         let mut numbers = self.numbers.lock();
         let state = numbers.entry(device.clone()).or_insert_with(|| {

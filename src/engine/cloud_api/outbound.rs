@@ -1,7 +1,7 @@
 //! Sends messages, reactions, read receipts and typing.
 //!
-//! While Meta requests a pause a message waits for a while, and is then given back to be retried. A message of unknown
-//! outcome stays unknown until a status arrives.
+//! While Meta requests a pause a message waits for a while, and is then returned for a retry. A message of
+//! unknown outcome stays unknown until a status arrives.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
     wait_for_pause(session, &message.chat).await?;
     let mut answer = session.graph.messages(&body(session, message, &to).await?).await;
     let has_file = matches!(message.content, Content::Media(_));
-    // Meta may lose the file between both requests; nothing of the message has left.
+    // Meta may lose the file between both requests; the message was not sent.
     if has_file && matches!(&answer, Err(GraphFailure::Rejected(error)) if error.may_be_about_file()) {
         answer = session.graph.messages(&body(session, message, &to).await?).await;
     }
@@ -61,7 +61,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
     }
 }
 
-/// Waits until no pause holds for this chat.
+/// Waits until no pause applies to this chat.
 async fn wait_for_pause(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
     let deadline = Instant::now() + MAX_PAUSE_WAIT;
     while let Some(until) = session.number.rate_limits.paused_until(chat) {
@@ -137,7 +137,7 @@ pub(super) async fn typing(session: &CloudSession, chat: &Jid, on: bool) -> Resu
         return Ok(());
     }
     let last = session.last_inbound(chat).ok_or_else(|| {
-        SessionError::Refused("Meta shows typing only after a message of that person came in".to_owned())
+        SessionError::Refused("Meta shows typing only after a message from that person".to_owned())
     })?;
     request(session, &message_out::read(&last, true)).await
 }

@@ -1,4 +1,4 @@
-//! The outcome of a send that Meta rejected or that did not reach Meta, and what follows for the session.
+//! The outcome of a send that Meta rejected or that did not reach Meta, and its effect on the session.
 
 use super::errors::{GraphError, RequestedPause};
 use super::session::CloudSession;
@@ -23,7 +23,7 @@ pub(super) fn rejected(session: &CloudSession, error: &GraphError, chat: Option<
     error.outcome()
 }
 
-/// Meta could not be reached; nothing has left.
+/// Meta could not be reached; nothing was sent.
 pub(super) fn not_sent(session: &CloudSession) -> SendOutcome {
     session.recheck.notify_one();
     transient("not_connected", "the device is not connected to its network")

@@ -1,4 +1,5 @@
-//! One device's session: it is ready while Meta accepts its token and number, which it checks from time to time.
+//! One device's session: it is ready while Meta accepts its token and number, which it checks from
+//! time to time.
 //!
 //! [`CloudSession::live`] is the only task; callbacks and requests run in the tasks of their callers.
 
@@ -31,7 +32,7 @@ use crate::net::GuardedClient;
 const RECHECK_DELAY: Duration = Duration::from_millis(500);
 /// Files that are downloaded at once.
 const MAX_DOWNLOADS: usize = 4;
-/// Entries of each map that is kept in memory; a full map is emptied.
+/// Entries of each map in memory; a full map is emptied.
 const MAX_CACHED: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// Meta's ids of our messages. Reactions to older messages are lost.

@@ -1,4 +1,4 @@
-//! `settings.cloud-api`: which number a device is, and the secrets to use it. Secrets are never shown.
+//! `settings.cloud-api`: the number of a device, and the secrets for its use. Secrets are never shown.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn version(reader: &SettingsReader<'_>) -> Result<String, SettingError> {
         .strip_prefix('v')
         .and_then(|rest| rest.split_once('.'))
         .is_some_and(|(major, minor)| is_number(major) && is_number(minor));
-    if fits { Ok(version.to_owned()) } else { Err(reader.error("version", "must look like v24.0")) }
+    if fits { Ok(version.to_owned()) } else { Err(reader.error("version", "must have the form v24.0")) }
 }
 
 fn media_hosts(reader: &SettingsReader<'_>) -> Result<Vec<String>, SettingError> {

@@ -1,4 +1,4 @@
-//! HTTP requests to one upstream: its address, its key, and what a failure means.
+//! HTTP requests to one upstream: its address, its key, and the meaning of failures.
 //!
 //! The key is sent to the upstream's own address only. Requests and answers are never logged.
 
@@ -14,7 +14,7 @@ use crate::domain::reason::Reason;
 use crate::engine::{ByteStream, SessionEnd};
 use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method, NetError};
 
-/// How long a request takes at most, where the caller sets no other limit.
+/// The default time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest JSON answer.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
@@ -67,7 +67,7 @@ impl<'a> UpstreamRequest<'a> {
         self.header("content-type", "application/json")
     }
 
-    /// Sends a stream of known length.
+    /// Sends a stream of `length` bytes.
     pub(crate) fn stream(mut self, content_type: &str, length: u64, bytes: ByteStream) -> Self {
         self.body = ExchangeBody::Stream { length, bytes };
         self.header("content-type", content_type)
@@ -83,10 +83,10 @@ impl<'a> UpstreamRequest<'a> {
 /// Why a request has no usable answer.
 #[derive(Debug, Error)]
 pub(crate) enum UpstreamFailure {
-    /// No connection: nothing of the request left.
+    /// No connection: no part of the request was sent.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] NetError),
-    /// The request left and its answer is missing or incomplete: it may have been carried out.
+    /// The request was sent and its answer is missing or incomplete: it may have been carried out.
     #[error("the upstream did not answer")]
     NoAnswer(#[source] NetError),
     /// A status other than 2xx.
@@ -103,7 +103,7 @@ pub(crate) struct Rejection {
     pub(crate) status: u16,
     /// `Retry-After`, where it is a number of seconds.
     pub(crate) retry_after: Option<Duration>,
-    /// The body; `null` where it is not JSON. It may name people: it belongs in no log.
+    /// The body; `null` where it is not JSON. It may name people, so it is never logged.
     pub(crate) body: Value,
 }
 
@@ -128,7 +128,7 @@ impl UpstreamFailure {
         self.status() == Some(404)
     }
 
-    /// Whether nothing of the request left.
+    /// Whether no part of the request was sent.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }

@@ -35,7 +35,7 @@ pub(crate) struct RelayContext {
 }
 
 impl RelayContext {
-    /// Takes over everything but the settings and the account.
+    /// Copies all fields of the session's context except the settings and the account.
     pub(crate) fn new(client: UpstreamClient, session: SessionContext) -> Self {
         Self {
             device: session.device,
@@ -85,13 +85,13 @@ impl RelayContext {
         })
     }
 
-    /// Opens the file of a message on its way out.
+    /// Opens the file of an outbound message.
     ///
     /// # Errors
     /// The outcome of the send, when the file cannot be read.
     pub(crate) async fn open_attachment(&self, attachment: &Attachment) -> Result<ByteStream, SendOutcome> {
         self.media.open(&attachment.file.hash).await.map_err(|error| match error {
-            MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+            MediaStoreError::Gone => permanent("media_gone", "the file is no longer in the store"),
             error => transient("media_unreadable", &error.to_string()),
         })
     }
@@ -107,7 +107,7 @@ impl RelayContext {
                 MediaFetchError::Permanent("the file is too large")
             }
             MediaStoreError::Incomplete(_) | MediaStoreError::Gone => {
-                MediaFetchError::Temporary("the download broke off")
+                MediaFetchError::Temporary("the download ended early")
             }
             MediaStoreError::Store(source) => {
                 tracing::warn!(device = %self.device, error = %source, "a file could not be stored");

@@ -1,4 +1,5 @@
-//! Reads fields of upstreams leniently: `null` is absent, ids may be numbers, and a value of another type is absent.
+//! Reads fields of upstreams leniently: `null` is absent, ids may be numbers, and a value of another
+//! type is absent.
 //!
 //! An odd field never hides the others.
 

@@ -1,8 +1,9 @@
-//! Retries media downloads without blocking later messages. After the last attempt the message is delivered without its
-//! media.
+//! Retries media downloads without blocking later messages. After the last attempt the message is delivered
+//! without its media.
 //!
-//! Attempts are counted per message, whether the upstream repeats its callback or the queue here retries. All of it is in
-//! memory and bounded: the stored position stays before a waiting message, so that the next session reads it again.
+//! Attempts are counted per message, whether the upstream repeats its callback or the queue here retries. All
+//! of it is in memory and bounded: the stored position stays before a waiting message, so that the next
+//! session reads it again.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use super::client::UpstreamFailure;
 use crate::net::NetError;
 
-/// Messages whose attempts are counted; beyond that the oldest is forgotten.
+/// Messages whose attempts are counted; beyond that the oldest count is dropped.
 const MAX_COUNTED: usize = 1_000;
 
 /// How often, how long and how many downloads are retried.
@@ -69,14 +70,14 @@ impl From<UpstreamFailure> for MediaFetchError {
 /// One attempt to download a message's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MediaAttempt {
-    /// From 1.
+    /// The number of the attempt, from 1.
     pub(crate) number: u32,
     pub(crate) is_last: bool,
-    /// All attempts were used already: earlier callers went away before the last one ended.
+    /// All attempts were used already: earlier callers disconnected before the last attempt ended.
     pub(crate) is_exhausted: bool,
 }
 
-/// The attempts and the queue of one device. `K` names a message, `T` is what waits for its file.
+/// The attempts and the queue of one device. `K` identifies a message, `T` is the message itself.
 pub(crate) struct MediaRetries<K, T> {
     policy: MediaRetryPolicy,
     state: Mutex<RetryState<K, T>>,
@@ -84,7 +85,7 @@ pub(crate) struct MediaRetries<K, T> {
 }
 
 struct RetryState<K, T> {
-    /// In the order of the first attempt.
+    /// Counted messages in the order of their first attempt.
     order: VecDeque<K>,
     counts: HashMap<K, AttemptCount>,
     waiting: Vec<WaitingMedia<K, T>>,
@@ -130,12 +131,12 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         MediaAttempt { number, is_last, is_exhausted: number > max }
     }
 
-    /// The message is ingested, with its file or without.
+    /// Records that the message was ingested, with its file or without.
     pub(crate) fn finish(&self, key: &K) {
         self.state().set(key, AttemptCount { attempts: 0, since: Instant::now(), is_done: true });
     }
 
-    /// Whether the message was ingested lately.
+    /// Whether the message was ingested recently.
     pub(crate) fn is_finished(&self, key: &K) -> bool {
         self.state().counts.get(key).is_some_and(|count| count.is_done)
     }
@@ -167,7 +168,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         Ok(())
     }
 
-    /// Queues a message once there is room: what follows has to wait too.
+    /// Queues a message once there is room; later messages wait too.
     pub(crate) async fn push(&self, key: K, mut item: T, delay: Duration) {
         loop {
             let changed = self.changed.notified();
@@ -181,10 +182,11 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         }
     }
 
-    /// Retries what is due until `retry` fails. `retry` returns the message with a pause to have it retried again.
+    /// Retries due messages until `retry` fails. `retry` returns the message with a pause to have it
+    /// retried again.
     ///
     /// # Errors
-    /// What `retry` failed with.
+    /// The error of `retry`.
     pub(crate) async fn run<'a, E>(
         &self,
         retry: impl Fn(T) -> BoxFuture<'a, Result<Option<(T, Duration)>, E>> + Send + Sync,
@@ -207,7 +209,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
             let (keys, items): (Vec<K>, Vec<T>) = due.into_iter().unzip();
             let results: Result<Vec<_>, E> =
                 join_all(items.into_iter().map(&retry)).await.into_iter().collect();
-            self.put_back(keys.into_iter().zip(results?));
+            self.requeue(keys.into_iter().zip(results?));
         }
     }
 
@@ -225,7 +227,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
         (due, next)
     }
 
-    fn put_back(&self, results: impl Iterator<Item = (K, Option<(T, Duration)>)>) {
+    fn requeue(&self, results: impl Iterator<Item = (K, Option<(T, Duration)>)>) {
         let mut state = self.state();
         state.running.clear();
         for (key, again) in results {
@@ -292,7 +294,7 @@ mod tests {
         assert_eq!(attempts.iter().position(|attempt| attempt.is_exhausted), Some(3));
         assert!(!retries.begin(&2).is_last && !retries.is_finished(&1));
         tokio::time::advance(POLICY.max_age).await;
-        assert!(retries.begin(&2).is_last, "it waited long enough");
+        assert!(retries.begin(&2).is_last, "the message exceeded its maximum age");
         retries.finish(&1);
         assert!(retries.is_finished(&1));
         assert_eq!(retries.begin(&1).number, 1);

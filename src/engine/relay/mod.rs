@@ -1,7 +1,7 @@
 //! The relay toolkit: shared parts of the engines whose network is an upstream REST API.
 //!
-//! It depends on no engine: helpers take a [`RelayContext`], never a session type. An engine adds the conversions, the
-//! routes of its upstream, and the order of its calls.
+//! It depends on no engine: helpers take a [`RelayContext`], never a session type. An engine adds the
+//! conversions, the routes of its upstream, and the order of its calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -38,7 +38,7 @@ pub struct UpstreamConfig {
     pub http: GuardedClient,
     /// Where upstreams reach this daemon, without a slash at its end.
     pub public_url: String,
-    /// How long a callback may be worked on: well below the daemon's own request timeout.
+    /// The time limit for a callback: well below the daemon's own request timeout.
     pub callback_within: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! How far an upstream was read: the newest position that was observed, held back by everything that is not ingested.
+//! The log position of an upstream: the newest observed one, held back by messages that are not ingested yet.
 //!
-//! Nothing is committed before [`LogPosition::mark_complete`], so that a session that never finished its backfill leaves
-//! the stored position as it was.
+//! Nothing is committed before [`LogPosition::mark_complete`], so that a session with an unfinished backfill
+//! does not change the stored position.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use std::hash::Hash;
 /// Messages that can hold the position back at once; further ones do not.
 const MAX_HELD: usize = 5_000;
 
-/// The position of one session. `K` names what holds it back, `P` is ordered, such as a sequence number or a time.
+/// The position of one session. `K` identifies a message that holds it back; `P` is a sequence number
+/// or a time.
 pub(crate) struct LogPosition<K, P>(Mutex<PositionState<K, P>>);
 
 struct PositionState<K, P> {
@@ -27,18 +28,19 @@ impl<K, P> Default for LogPosition<K, P> {
 }
 
 impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
-    /// Something at this position was ingested.
+    /// Records that an entry at this position was ingested.
     pub(crate) fn observe(&self, position: P) {
         let mut state = self.state();
         state.newest = state.newest.max(Some(position));
     }
 
-    /// Everything before the newest position is ingested, or holds the position back.
+    /// Allows commits: every entry before the newest position is ingested, or holds the position back.
     pub(crate) fn mark_complete(&self) {
         self.state().is_complete = true;
     }
 
-    /// Holds the position back at `resume_at` until `key` is released. A second call for the same key changes nothing.
+    /// Holds the position back at `resume_at` until `key` is released. A second call for the same key
+    /// changes nothing.
     pub(crate) fn hold(&self, key: K, resume_at: P) {
         let mut state = self.state();
         if state.held.len() < MAX_HELD {
@@ -51,7 +53,7 @@ impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
         self.state().held.contains_key(key)
     }
 
-    /// The message is ingested, or needs no ingestion.
+    /// Releases the position: the message is ingested, or needs no ingestion.
     pub(crate) fn release(&self, key: &K) {
         self.state().held.remove(key);
     }

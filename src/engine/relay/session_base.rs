@@ -1,4 +1,4 @@
-//! What all relay sessions have: whether they are online, their account, and throttled logging of unreadable input.
+//! The common part of relay sessions: online state, account, and throttled logging of unreadable input.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -90,12 +90,13 @@ impl SessionBase {
         *self.account.lock() = Some(account.clone());
     }
 
-    /// The account's own id, once it is known.
+    /// The account's own id; `None` before the first connection.
     pub(crate) fn me(&self) -> Option<Jid> {
         self.account.lock().as_ref().and_then(Account::jid)
     }
 
-    /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for each part.
+    /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for
+    /// each part.
     pub(crate) fn log_read_error(&self, part: &'static str) {
         if let Some(suppressed) = self.read_errors.now(part, self.context.now()) {
             tracing::warn!(device = %self.context.device, part, suppressed, "unreadable input of the upstream skipped");

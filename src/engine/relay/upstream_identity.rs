@@ -1,4 +1,5 @@
-//! Which upstream the stored state belongs to. When the settings name another one, the state of the former is removed.
+//! Records which upstream the stored state belongs to, and removes the state when the settings name
+//! another upstream.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,8 +18,8 @@ pub(crate) fn digest(base: &str, session: &str) -> [u8; 32] {
     Sha256::digest(format!("{base}\n{session}").as_bytes()).into()
 }
 
-/// Stores the identity; `clear` removes the state of a former upstream in the same batch. Returns whether there was one.
-/// State without an identity is older than this check and belongs to the current upstream.
+/// Stores the identity; `clear` removes the state of a former upstream in the same batch. Returns whether
+/// there was one. State without an identity is older than this check and belongs to the current upstream.
 ///
 /// # Errors
 /// When the vault fails.

@@ -1,8 +1,8 @@
-//! Reads what the event log does not hold, from contacts, groups, chats and messages: history from before the link, and
-//! changes since a time.
+//! Reads contacts, groups, chats and messages that are not in the event log: history from before the link,
+//! and changes since a time.
 //!
-//! History is delivered as history and never as new messages. Messages that a later entry of the log announces are left
-//! to the log.
+//! History is delivered as history and never as new messages. Messages that a later entry of the log
+//! announces are left to the log.
 
 use std::collections::HashSet;
 
@@ -43,8 +43,8 @@ struct AnnouncedMessages {
 }
 
 impl RemoteSession {
-    /// Reads history from before the link. `after`: messages after this entry are left to the log. `reports`: the upstream
-    /// reports no progress of its own.
+    /// Reads history from before the link. `after`: messages after this entry are left to the log. `reports`:
+    /// the upstream reports no progress of its own.
     pub(super) async fn read_history(&self, after: Option<i64>, reports: bool) -> Result<(), SessionEnd> {
         self.deliver_contacts().await?;
         if reports {
@@ -182,7 +182,7 @@ impl RemoteSession {
             Err(failure) if failure.is_absent() => return Ok(ListPage { values: Vec::new(), is_last: true }),
             list => self.answered(list)?,
         };
-        // Every message of ours on the page was handed over before: wait until its id is recorded.
+        // Each of our messages on the page was submitted before: wait until its id is recorded.
         drop(self.recording_id.write().await);
         let len = list.as_array().map_or(0, Vec::len);
         Ok(ListPage { values: self.read_list("message", list), is_last: len < PAGE_LEN })

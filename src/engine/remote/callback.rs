@@ -1,7 +1,7 @@
 //! Callbacks of the upstream: webhooks in our own format, signed according to Standard Webhooks.
 //!
-//! A callback names an entry of the upstream's log and is answered when the log is ingested up to there. Lost, late and
-//! repeated callbacks change nothing.
+//! A callback names an entry of the upstream's log and is answered when the log is ingested up to there.
+//! Lost, late and repeated callbacks change nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

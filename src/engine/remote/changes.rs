@@ -1,6 +1,6 @@
 //! Changes to messages and chats, and read marks.
 //!
-//! The event of an own change is suppressed; a change of a missing thing to its absence is a success.
+//! The event of an own change is suppressed; the removal of a missing message or chat is a success.
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
-//! Requests about one device of the upstream, and what their failures mean.
+//! Requests about one device of the upstream, and the meaning of their failures.
 //!
-//! Only an answer in the API's own envelope says something about the device; any other answer comes from a proxy.
+//! Only an answer in the API's own envelope describes the device; any other answer comes
+//! from a proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +127,7 @@ impl RemoteFailure {
         self.rejection().and_then(|rejection| rejection.body["code"].as_str()).unwrap_or_default()
     }
 
-    /// The API's sentence for people. It may name people: it belongs in no log.
+    /// The API's sentence for people. It may name people, so it is never logged.
     pub(super) fn sentence(&self) -> &str {
         let sentence = self.rejection().and_then(|rejection| rejection.body["error"].as_str());
         let sentence = sentence.unwrap_or_default();
@@ -143,7 +144,7 @@ impl RemoteFailure {
         self.own_status() == Some(404) && self.code() == "device_not_found"
     }
 
-    /// Whether the device exists and the requested thing does not.
+    /// Whether the device exists and the requested resource does not.
     pub(super) fn is_absent(&self) -> bool {
         self.own_status() == Some(404) && !self.is_device_missing()
     }

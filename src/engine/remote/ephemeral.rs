@@ -1,7 +1,8 @@
-//! Events that the upstream's log does not hold (typing, presence, chat flags), and requests to send typing and to
-//! subscribe to presence.
+//! Events that are not in the upstream's log (typing, presence, chat flags), and requests to send typing
+//! and to subscribe to presence.
 //!
-//! The stream is optional: a failure never ends the session, and an upstream without it only lacks these events.
+//! The stream is optional: a failure never ends the session, and an upstream without it only lacks
+//! these events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use crate::engine::{EngineEvent, SessionEnd, SessionError};
 
 /// The events that are read; `types` keeps the log's entries off the stream.
 const TYPES: &str = "typing:start,typing:stop,presence,chat:update";
-/// The pause before a stream is opened again. It doubles while streams are short, as those of a back end are that answers
-/// with a page.
+/// The pause before a stream is opened again. It doubles while streams are short, as those of a back end are
+/// that answers with a page.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,7 @@
 //! Ingests an entry of the upstream's event log.
 //!
-//! Every event is durable when its call returns; only a message whose media cannot be downloaded waits in memory.
+//! Every event is durable when its call returns; only a message whose media cannot be downloaded
+//! waits in memory.
 
 use super::convert::event_in::{self, RemoteEvent, RemoteUpdate, SendStep};
 use super::convert::ids::from_temp_id;
@@ -16,8 +17,8 @@ use crate::domain::reason::Reason;
 use crate::engine::{ChatChange, EngineEvent, IncomingChange, IncomingReceipt, SendError, SessionEnd};
 
 impl RemoteSession {
-    /// Ingests an entry. `is_live`: it is newer than the session, so it counts for the link. `before` is the position
-    /// before it. Returns whether it had an event for us.
+    /// Ingests an entry. `is_live`: it is newer than the session, so it counts for the link. `before` is the
+    /// position before it. Returns whether it had an event for us.
     pub(super) async fn ingest(
         &self,
         entry: &WireEntry,
@@ -169,7 +170,7 @@ impl RemoteSession {
                 }
                 Ok(())
             }
-            // The acknowledgement says the same.
+            // The acknowledgement has the same information.
             Some(_) => Ok(()),
         }
     }

@@ -1,4 +1,5 @@
-//! Establishes the link: finds, creates or starts the upstream's device and shows its codes until a phone scans one.
+//! Establishes the link: finds, creates or starts the upstream's device and shows its codes until a phone
+//! scans one.
 //!
 //! A device that was stopped at the upstream is started only by a session that an operator asked for.
 
@@ -199,8 +200,8 @@ impl RemoteSession {
         Ok(PairingCode { code, valid_ms: left.unsigned_abs() })
     }
 
-    /// Logs the device out at the upstream; one that is not linked or missing there is no error. A device that the network
-    /// unlinked is left alone: another client may have linked it again.
+    /// Logs the device out at the upstream; one that is not linked or missing there is no error. A device
+    /// that the network unlinked is not logged out: another client may have linked it again.
     pub(super) async fn unlink(&self) -> Result<(), SessionError> {
         if self.state.is_unlinked().await.unwrap_or_default() {
             return Ok(());

@@ -31,7 +31,7 @@ const EPHEMERAL_MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 pub(super) enum StreamItem {
     /// An entry of the log.
     Entry(Box<WireEntry>),
-    /// An event that the log does not hold.
+    /// An event that is not in the log.
     Ephemeral { name: String, payload: Value },
     /// The log does not reach back to the requested position.
     Resync,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_are_told_apart_by_their_seq() {
+    fn entries_have_a_seq_and_other_items_none() {
         let entry = item("ready".to_owned(), r#"{"seq":4,"timestamp":5,"phoneNumber":"1"}"#);
         assert!(matches!(entry, StreamItem::Entry(entry) if entry.seq == 4 && entry.timestamp == 5));
         for data in [r#"{"oldestSeq":7,"newestSeq":9}"#, "{}", ""] {

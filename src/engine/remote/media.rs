@@ -1,7 +1,7 @@
 //! Messages with media: downloads, retries in the background, and uploads.
 //!
-//! Files pass through in pieces. A message that waits for its media holds the stored position back; later messages are
-//! not blocked. After the last attempt it is delivered without media.
+//! Files are streamed. A message that waits for its media holds the stored position back; later
+//! messages are not blocked. After the last attempt it is delivered without media.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -48,7 +48,8 @@ impl RemoteSession {
         self.relay.deliver(EngineEvent::Message(Box::new(incoming))).await
     }
 
-    /// Delivers a message with its media, or queues it until the media is available. `before` is the position before it.
+    /// Delivers a message with its media, or queues it until the media is available. `before` is the position
+    /// before it.
     pub(super) async fn ingest_message(
         &self,
         message: &WireMessage,
@@ -119,7 +120,8 @@ impl RemoteSession {
         Ok(None)
     }
 
-    /// The content of a message, with its media; without it where the upstream has none or the store refuses it.
+    /// The content of a message, with its media; without it where the upstream has none or the store
+    /// refuses it.
     ///
     /// # Errors
     /// Why the media is not available now.
@@ -150,7 +152,8 @@ impl RemoteSession {
         }
     }
 
-    /// Uploads the file of a message, once for all attempts to send it. Returns the upstream's id of the file.
+    /// Uploads the file of a message, once for all attempts to send it. Returns the upstream's id of
+    /// the file.
     pub(super) async fn upload(
         &self,
         message: &NetworkId,

@@ -1,10 +1,11 @@
 //! The engine `remote`: a device of another Wharf, or of a back end with the same REST API, as a device here.
 //!
-//! `session` has the parts of a session; `linking` establishes the link, `log_reader` follows the upstream's event log and
-//! `inbound` ingests an entry, `backfill` reads history, `ephemeral` has typing and presence, `outbound` sends.
-//! The stored position is behind everything that is not durable here. A message is sent under an idempotency key that is
-//! our id of it, so the upstream drops second copies. The key goes to the configured host alone. Stopping a device here
-//! leaves the upstream's device running; a device that was stopped there is started only by an operator here.
+//! `session` has the parts of a session; `linking` establishes the link, `log_reader` follows the upstream's
+//! event log and `inbound` ingests an entry, `backfill` reads history, `ephemeral` has typing and presence,
+//! `outbound` sends. The stored position never passes an entry that is not durable here. A message is sent
+//! under an idempotency key that is our id of it, so the upstream drops second copies. The key is sent to the
+//! configured host only. Stopping a device here leaves the upstream's device running; a device that was
+//! stopped there is started only by an operator here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

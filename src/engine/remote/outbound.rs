@@ -1,7 +1,8 @@
-//! Sends a message: hands it to the upstream under an idempotency key, then waits for its result in the log.
+//! Sends a message: submits it to the upstream under an idempotency key, then waits for its result in
+//! the log.
 //!
-//! A repeated message has the same key and content, so that the upstream drops second copies. It is sent only after all
-//! entries from before the session are ingested.
+//! A repeated message has the same key and content, so that the upstream drops second copies. It is sent only
+//! after all entries from before the session are ingested.
 
 use std::time::Duration;
 
@@ -53,12 +54,12 @@ impl RemoteSession {
     async fn try_send(&self, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
         let ours = &message.id.network;
         let mut pending = self.pending_sends.register(ours);
-        let known = self.ids.to_upstream(ours).await;
-        let known = known.map_err(|_| unknown("the message's id could not be read"))?;
-        let is_repeated = message.again || known.is_some();
-        let upstream = match known {
+        let stored = self.ids.to_upstream(ours).await;
+        let stored = stored.map_err(|_| unknown("the message's id could not be read"))?;
+        let is_repeated = message.again || stored.is_some();
+        let upstream = match stored {
             Some(upstream) => upstream,
-            None => self.hand_over(message).await?,
+            None => self.submit(message).await?,
         };
         let upstream = with_network(&message.id, upstream);
         if is_repeated && let Some(result) = self.current_result(&upstream).await {
@@ -98,8 +99,8 @@ impl RemoteSession {
         }
     }
 
-    /// Hands the message to the upstream; records and returns its id there.
-    async fn hand_over(&self, message: &Outgoing) -> Result<NetworkId, SendOutcome> {
+    /// Submits the message to the upstream; records and returns its id there.
+    async fn submit(&self, message: &Outgoing) -> Result<NetworkId, SendOutcome> {
         let ours = &message.id.network;
         let mut media = self.upload_of(message).await?;
         let mut quoted = match &message.quoted {
@@ -171,9 +172,7 @@ fn rejected(failure: &RemoteFailure) -> SendOutcome {
     let (status, own_status) = (failure.status(), failure.own_status());
     match failure.code() {
         _ if failure.is_unauthorized() => transient("upstream_unauthorized", "the upstream refused the key"),
-        "media_not_found" => {
-            permanent("media_gone", "the upstream does not have the file of this message any more")
-        }
+        "media_not_found" => permanent("media_gone", "the upstream no longer has the file of this message"),
         // An earlier attempt was accepted: the log has its result.
         "idempotency_mismatch" => unknown("the upstream has the message and reports no result"),
         _ if status.is_none_or(|status| status >= 500) => unknown("the upstream did not answer"),

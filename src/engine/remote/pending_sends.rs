@@ -1,4 +1,4 @@
-//! Sends whose result is not known yet, and own changes whose event is still to come.
+//! Tracks sends until their result arrives, and own changes until their event arrives.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::engine::ChatChange;
 
 /// Own changes that are tracked at once; the oldest is dropped.
 const MAX_OWN_CHANGES: usize = 256;
-/// The time in which the event of an own change must come: later ones are another client's.
+/// The time limit for the event of an own change: a later event is from another client.
 const OWN_CHANGE_MS: i64 = 120_000;
 
 /// Waiting sends, by our message id.
@@ -28,7 +28,7 @@ pub(super) struct PendingSend<'a> {
 }
 
 impl PendingSends {
-    /// Registers a send, before its message leaves.
+    /// Registers a send, before its message is sent.
     pub(super) fn register(&self, id: &NetworkId) -> PendingSend<'_> {
         let (sender, step) = oneshot::channel();
         self.lock().insert(id.clone(), sender);

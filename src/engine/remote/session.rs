@@ -1,6 +1,6 @@
 //! The session of one device: its parts, and which file serves each request.
 //!
-//! Everything happens inside [`RemoteSession::run`] and the calls to the session; no task is spawned.
+//! All work happens inside [`RemoteSession::run`] and the calls to the session; no task is spawned.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ pub(super) struct RemoteSession {
     /// Identifies this client in `tempId`s.
     pub(super) tag: String,
     stage: Mutex<LinkStage>,
-    /// Held for reading while a message is handed over and its id is not recorded yet.
+    /// Read-locked while a message is submitted and its id is not recorded yet.
     pub(super) recording_id: RwLock<()>,
     /// The last entry of the upstream's log that was ingested.
     pub(super) last_seq: watch::Sender<i64>,
@@ -154,7 +154,7 @@ impl RemoteSession {
         list.into_iter().filter_map(|value| self.read(part, value)).collect()
     }
 
-    /// Our id for a message of the upstream. Only messages that were sent from here have another one.
+    /// Our id for a message of the upstream. Only messages that this daemon sent have another one.
     pub(super) async fn our_id(&self, id: &MessageId) -> Result<MessageId, SessionEnd> {
         if !id.from_me {
             return Ok(id.clone());

@@ -1,4 +1,4 @@
-//! The engine's state of one device in the vault.
+//! Reads and writes the engine's state of one device in the vault.
 //!
 //! Spaces keep the engine's former name `wwebjs`: a sealed value is bound to its space and key.
 
@@ -31,7 +31,7 @@ const UPLOADS: &str = "wwebjs.uploads";
 const CHATS: &str = "wwebjs.chats";
 const TO_UPSTREAM: &str = "wwebjs.theirs";
 const FROM_UPSTREAM: &str = "wwebjs.ours";
-/// How long the upstream keeps an upload that belongs to no message.
+/// How long the upstream stores an upload that belongs to no message.
 const UPLOAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Where the ids of messages are mapped.
@@ -112,8 +112,8 @@ impl RemoteState {
         ensure_upstream(&*self.0, UPSTREAM, identity.as_bytes(), clear).await.map(drop)
     }
 
-    /// Records when the upstream's device was created. Returns whether it replaced another one of the same id, whose log
-    /// was read before: the new log is read from its beginning.
+    /// Records when the upstream's device was created. Returns whether it replaced another one of the same
+    /// id, whose log was read before: the new log is read from its beginning.
     pub(super) async fn record_created_at(&self, at: &str) -> Result<bool, VaultError> {
         let stored = self.0.get(SPACE, CREATED_AT).await?;
         if stored.as_deref() == Some(at.as_bytes()) {
@@ -182,7 +182,7 @@ impl RemoteState {
         self.0.apply(batch).await
     }
 
-    /// Adds to a batch that a message was handed over: its upload is not needed any more.
+    /// Removes a message's upload in a batch: the message was submitted.
     pub(super) fn put_sent(&self, batch: &mut VaultBatch, ours: &NetworkId) {
         batch.remove(UPLOADS, ours.as_str());
     }

@@ -1,6 +1,6 @@
-//! The files of messages for the device, on their way into the daemon's media store.
+//! The files of messages for the device, from the network to the daemon's media store.
 //!
-//! The media store rejects some files for good; their messages are delivered without them.
+//! The media store rejects some files permanently; their messages are delivered without them.
 
 use super::fake_media;
 use super::network_message::NetworkAttachment;

@@ -30,7 +30,7 @@ pub(super) struct UnacknowledgedMessage {
     pub(super) is_stored: bool,
     /// Whether it was read from the vault: an earlier process accepted it.
     pub(super) is_restored: bool,
-    /// Whether the daemon has ingested it; it then leaves the vault and the queue.
+    /// Whether the daemon has ingested it; it is then removed from the vault and the queue.
     pub(super) is_ingested: bool,
     /// Resolved when the acknowledgement is on disk.
     pub(super) waiter: Option<oneshot::Sender<()>>,
@@ -81,7 +81,7 @@ impl PendingMessages {
     }
 }
 
-/// Something that happens at a given time.
+/// An action at a given time.
 #[derive(Debug, Clone)]
 pub(super) enum Due {
     /// An event is delivered to the daemon.

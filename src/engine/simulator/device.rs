@@ -26,7 +26,7 @@ use crate::engine::{Quoted, VaultError};
 
 mod link_codes;
 
-/// Ids of sent messages that are remembered to recognize a second copy.
+/// Stored ids of sent messages, which identify a second copy.
 const RECENT: usize = 64;
 
 /// The network's side of one device.
@@ -180,7 +180,7 @@ impl Device {
         self.lock().account = Some(account.clone());
     }
 
-    /// Ends the link, and removes everything that belongs to it from memory and from the vault.
+    /// Ends the link and removes its data from memory and from the vault.
     pub(super) async fn unlink(&self) -> Result<(), VaultError> {
         self.drop_link().await;
         self.storage.clear().await
@@ -369,7 +369,7 @@ impl Device {
 }
 
 impl State {
-    /// Ends everything that belongs to one connection.
+    /// Resets the state of one connection.
     fn disconnect(&mut self) {
         self.is_online = false;
         self.codes.close();
@@ -377,7 +377,7 @@ impl State {
     }
 }
 
-/// A session's hold on its device. Dropping it takes the device offline, also when the session panics.
+/// The attachment of a session to its device. Dropping it takes the device offline, also after a panic.
 pub(super) struct SessionSlot {
     device: Arc<Device>,
     number: u64,

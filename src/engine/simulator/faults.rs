@@ -56,7 +56,7 @@ impl FaultKind {
 
     fn parse(fields: &Fields<'_>) -> Result<Self, SettingError> {
         let word = fields.required("kind", fields.text("kind", 64)?)?;
-        let found = Self::ALL.iter().find(|(_, known)| *known == word);
+        let found = Self::ALL.iter().find(|(_, name)| *name == word);
         found.map(|(kind, _)| *kind).ok_or_else(|| {
             let words: Vec<&str> = Self::ALL.iter().map(|(_, word)| *word).collect();
             fields.wrong("kind", format!("must be one of {}", words.join(", ")))
@@ -67,7 +67,7 @@ impl FaultKind {
 /// The variant of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultMode {
-    /// The only one, or the default.
+    /// The only variant of its kind, or the default one.
     Usual,
     /// `ban` with `value: "temporary"`.
     Temporary,

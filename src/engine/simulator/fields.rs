@@ -26,26 +26,26 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `map`; fields that are not among `known` are rejected.
+    /// The fields of `map`; fields that are not among `allowed` are rejected.
     pub(super) fn new(
         path: impl Into<String>,
         map: &'a Map<String, Value>,
-        known: &[&str],
+        allowed: &[&str],
     ) -> Result<Self, SettingError> {
         let fields = Self { path: path.into(), map };
-        let Some(name) = map.keys().find(|name| !known.contains(&name.as_str())) else {
+        let Some(name) = map.keys().find(|name| !allowed.contains(&name.as_str())) else {
             return Ok(fields);
         };
         let shown: String = name.chars().take(NAME_SHOWN).collect();
-        Err(fields.wrong(&shown, format!("is unknown; the fields are {}", known.join(", "))))
+        Err(fields.wrong(&shown, format!("is unknown; the fields are {}", allowed.join(", "))))
     }
 
     /// The fields of an object in a list or in another object.
-    pub(super) fn nested(path: String, value: &'a Value, known: &[&str]) -> Result<Self, SettingError> {
+    pub(super) fn nested(path: String, value: &'a Value, allowed: &[&str]) -> Result<Self, SettingError> {
         let Value::Object(map) = value else {
             return Err(SettingError { field: path, message: "must be an object".to_owned() });
         };
-        Self::new(path, map, known)
+        Self::new(path, map, allowed)
     }
 
     /// The error of a field.

@@ -23,7 +23,7 @@ const UNREGISTERED_PREFIX: &str = "1555019";
 /// The number of people who write and are in groups when the settings have no contacts.
 const DEFAULT_CONTACTS: usize = 3;
 
-/// The seed of everything that is generated for a device.
+/// The seed of all data that is generated for a device.
 pub(super) fn seed_of(device: &DeviceId, settings: &Settings) -> u64 {
     // FNV-1a: the standard hashers may differ between builds.
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

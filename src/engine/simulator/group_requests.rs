@@ -1,6 +1,7 @@
-//! Serves the device's requests about groups, and schedules the events by which the network reports the changes.
+//! Serves the device's requests about groups, and schedules the events by which the network reports
+//! the changes.
 //!
-//! Only admins change a group; everybody may leave it.
+//! Only admins change a group; every member may leave it.
 
 use tokio::time::Instant;
 
@@ -91,7 +92,7 @@ impl SimulatorSession {
             participants: vec![member(me.clone(), Role::Superadmin)],
         };
         let mut group = SimulatedGroup { group, invite: None };
-        // People who are not on the network are left out, as when they are added later.
+        // People who are not on the network are skipped, as when they are added later.
         group.change_members(MembersChange::Add, &without(participants, me));
         self.device.groups.put(group.clone()).await.map_err(group_error)?;
         self.schedule_event(EngineEvent::Groups { groups: vec![group.group.clone()], complete: false });
@@ -219,7 +220,7 @@ fn ensure_subject(subject: &str) -> Result<(), SessionError> {
 fn group_error(error: GroupError<SessionError>) -> SessionError {
     match error {
         GroupError::Unknown => SessionError::NotInGroup,
-        GroupError::TooMany => refused("the account is in the maximum number of groups"),
+        GroupError::TooMany => refused("the account has reached the maximum number of groups"),
         GroupError::Refused(error) => error,
         GroupError::Vault(error) => SessionError::Refused(error.to_string()),
     }

@@ -44,7 +44,7 @@ pub(super) struct GroupStore {
 }
 
 impl GroupStore {
-    /// Without changed groups.
+    /// A store without changed groups.
     pub(super) fn new(storage: Storage) -> Self {
         Self { storage, changed: Mutex::default() }
     }
@@ -55,7 +55,7 @@ impl GroupStore {
             groups.into_iter().map(|group| (group.group.id.clone(), group)).collect();
     }
 
-    /// A group as it is now.
+    /// The current state of a group.
     pub(super) async fn get(&self, context: &GroupContext, id: &Jid) -> Option<SimulatedGroup> {
         current(&*self.changed.lock().await, context, id)
     }

@@ -111,7 +111,7 @@ impl<'a> HistorySync<'a> {
     }
 }
 
-/// A place in the ocean.
+/// A location in the ocean.
 fn place(at: usize) -> Location {
     let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
     Location { latitude: 30.0 + off, longitude: -40.0 - off, description: Some(format!("Buoy {}", at + 1)) }

@@ -1,6 +1,7 @@
 //! Delivers the messages of simulated contacts to the daemon.
 //!
-//! A message leaves the queue and the vault after the daemon has ingested it and the ledger has recorded that.
+//! A message is removed from the queue and the vault after the daemon has ingested it and the ledger has
+//! recorded that.
 
 use super::attachment;
 use super::faults::FaultKind;
@@ -26,8 +27,8 @@ impl SimulatorSession {
         self.acknowledge(number, &message).await
     }
 
-    /// Records the acknowledgement, then removes the message. Only a message that a request waits for, or that
-    /// the vault has, waits for the disk.
+    /// Records the acknowledgement, then removes the message. Only a message that a request waits for, or
+    /// that the vault has, waits for the disk.
     async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), SessionEnd> {
         let Some((is_stored, has_waiter)) = self.device.mark_ingested(number) else { return Ok(()) };
         let recorded = self.network.ledger.append(&self.device.id, &Entry::acknowledged(message)).await;

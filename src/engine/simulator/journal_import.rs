@@ -1,7 +1,8 @@
-//! Takes over the files of versions up to 0.1, which had a journal in the place of the vault and the ledger.
+//! Imports the files of versions up to 0.1, which had a journal in the place of the vault and the ledger.
 //!
-//! The journal becomes the ledger at the first start. Undelivered messages, their files and changed groups of a
-//! linked device go into the vault and the media store when the device is first used; its files are then removed.
+//! The journal becomes the ledger at the first start. Undelivered messages, their files and changed
+//! groups of a linked device go into the vault and the media store when the device is first used; its
+//! files are then removed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -149,7 +150,7 @@ async fn convert_message(
 ) -> Option<(u64, NetworkMessage)> {
     let number = entry.get("no")?.as_u64()?;
     let attachment = entry.remove("file");
-    // The journal left out empty fields.
+    // The journal omitted empty fields.
     let mut fields = json!({ "fromMe": false, "content": "text", "mentions": [], "forwarded": false });
     fields.as_object_mut()?.extend(entry);
     let mut message: NetworkMessage = serde_json::from_value(fields).ok()?;

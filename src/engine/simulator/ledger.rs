@@ -1,7 +1,8 @@
-//! The ledger: an append-only file of everything that the simulated network received from the daemon.
+//! The ledger: an append-only file of all that the simulated network received from the daemon.
 //!
-//! It is outside the daemon's transactions, so that tests can compare it with the database after a kill.
-//! `ledger.jsonl` grows to its limit and replaces `ledger.1.jsonl`; the oldest entries are lost with that file.
+//! It is outside the daemon's transactions, so that tests can compare it with the database after a
+//! kill. `ledger.jsonl` grows to its limit and replaces `ledger.1.jsonl`; the oldest entries are lost
+//! with that file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -172,7 +173,7 @@ struct Writer {
     file: File,
     len: u64,
     max_bytes: u64,
-    /// The file may end in a part of a line, left by a crash or a full disk.
+    /// Whether the file may end in a part of a line, after a crash or a full disk.
     is_torn: bool,
 }
 

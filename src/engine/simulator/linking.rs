@@ -48,7 +48,7 @@ impl SimulatorSession {
         Ok(expires)
     }
 
-    /// The scan that comes before the code expires.
+    /// The scan that happens before the code expires.
     async fn wait_for_scan(
         &self,
         expires: Instant,

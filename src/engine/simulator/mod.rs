@@ -6,8 +6,8 @@
 //!
 //! Parts: `session` runs one device (`linking`, `online`, `inbound`, `outbound`, `upload`, `changes`,
 //! `group_requests`); `network` and `device` outlive sessions (`storage`, `delivery_queue`, `group_store`);
-//! `control` is the API that steers phone, contacts and `faults`; `settings`, `generator` and `history` make up
-//! the simulated world; `journal_import` takes over the files of earlier versions.
+//! `control` is the API that steers phone, contacts and `faults`; `settings`, `generator` and `history` make
+//! up the simulated world; `journal_import` imports the files of earlier versions.
 
 use std::io;
 use std::path::Path;

@@ -66,12 +66,12 @@ impl Network {
         storage.load().await
     }
 
-    /// Clears the record of what the network received from a device.
+    /// Clears the record of a device.
     pub(super) async fn clear_record(&self, id: &DeviceId) -> Result<(), LedgerError> {
         self.ledger.record(id, &Entry::Forgotten { everything: false }).await
     }
 
-    /// Forgets a deleted device; the daemon has cleared its vault.
+    /// Removes a deleted device; the daemon has cleared its vault.
     pub(super) async fn forget(&self, id: &DeviceId) -> Result<(), LedgerError> {
         let removed = self.devices.lock().remove(id);
         if let Some(device) = removed {
@@ -83,7 +83,7 @@ impl Network {
         self.ledger.record(id, &Entry::Forgotten { everything: true }).await
     }
 
-    /// The newest message that a quotation means, where the network still has it.
+    /// The newest message that matches a quotation; `None` when the network no longer has it.
     pub(super) async fn quoted(&self, device: &Device, quote: Quote) -> Result<Option<Quoted>, LedgerError> {
         if let Some(quoted) = device.pending_quote(&quote) {
             return Ok(Some(quoted));
@@ -97,7 +97,7 @@ impl Network {
         self.ledger.fold(&device.id, newest).await
     }
 
-    /// The record of what the network received from a device.
+    /// The record of a device.
     pub(super) async fn view(&self, id: &DeviceId) -> Result<Value, LedgerError> {
         let view = self.ledger.fold(id, NetworkView::apply).await?;
         Ok(view.into_json())

@@ -1,4 +1,4 @@
-//! A message of a simulated contact on its way to the device, and the quotation of an earlier one.
+//! A message of a simulated contact that is not delivered yet, and the quotation of an earlier one.
 //!
 //! Given files are in the media store before the message is accepted. A fake file is described only, and
 //! generated when the message is delivered.
@@ -26,7 +26,7 @@ pub(super) struct NetworkMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NetworkAttachment {
-    /// As what it is sent; `None` derives it from the content.
+    /// The kind as which it is sent; `None` derives it from the content.
     pub(super) kind: Option<MediaKind>,
     pub(super) filename: Option<String>,
     pub(super) mimetype: String,

@@ -34,7 +34,7 @@ pub(super) enum Entry<'a> {
     /// The device started or stopped typing.
     Typing {
         chat: &'a Jid,
-        // `kind` is the entry's own.
+        // The field `kind` is already the kind of the entry.
         typing: TypingKind,
         on: bool,
         at: Millis,
@@ -109,7 +109,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What the network received from one device.
+/// The network's record of one device: its messages, changes, typing, receipts and acknowledgements.
 #[derive(Default)]
 pub(super) struct NetworkView {
     sent: Vec<Map<String, Value>>,
@@ -183,7 +183,7 @@ impl NetworkView {
 /// The message of this entry as a quotation, if it is the quoted one.
 pub(super) fn quoted(quote: &Quote, me: Option<&Jid>, kind: &str, line: &[u8]) -> Option<Quoted> {
     let is_sent = kind == "sent";
-    // "incoming" is of earlier versions.
+    // Earlier versions wrote "incoming" for "acknowledged".
     if !is_sent && kind != "acknowledged" && kind != "incoming" {
         return None;
     }

@@ -14,7 +14,7 @@ use crate::domain::ids::NetworkId;
 use crate::domain::reason::Reason;
 use crate::engine::{EngineEvent, Incoming, SessionEnd};
 
-/// Between two measurements of the round trip.
+/// The pause between two measurements of the round trip.
 const LATENCY_INTERVAL: Duration = Duration::from_secs(30);
 
 impl SimulatorSession {

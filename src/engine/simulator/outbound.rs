@@ -55,7 +55,7 @@ impl SimulatorSession {
         Ok(participants)
     }
 
-    /// Waits for the end of a stall and of a slow link; nothing has left yet.
+    /// Waits for the end of a stall and of a slow link, before any copy is sent.
     async fn reach_network(&self) -> Result<(), SendOutcome> {
         let offline = || transient("not_connected", "the device is not connected to its network");
         if !self.is_online() {

@@ -18,12 +18,12 @@ pub(super) enum ScanError {
     Unknown,
 }
 
-/// The characters of a code; similar letters and digits are left out.
+/// The characters of a code; without letters and digits that are easily confused.
 const ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
 const LENGTH: usize = 8;
 /// How long a phone accepts one.
 const VALID: Duration = Duration::from_secs(180);
-/// Past codes that are remembered, to be refused as expired.
+/// Stored past codes, which are refused as expired.
 const MAX_PAST: usize = 12;
 
 /// The pairing codes of one device.

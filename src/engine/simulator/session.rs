@@ -1,7 +1,7 @@
 //! The session of one simulated device.
 //!
-//! Everything happens inside [`SimulatorSession::run`]; no task is started. Whatever ends the session, a panic
-//! included, releases its device.
+//! All work happens inside [`SimulatorSession::run`]; no task is started. Every end of the session, also a
+//! panic, releases its device.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl SimulatorSession {
         })
     }
 
-    /// Whether messages can leave.
+    /// Whether messages can be sent.
     pub(super) fn is_online(&self) -> bool {
         self.online.is_cancelled() && !self.gone.is_cancelled()
     }
@@ -103,13 +103,13 @@ impl SimulatorSession {
         })
     }
 
-    /// The end of a session that could not store something.
+    /// The end of a session after a failure of the vault or the ledger.
     pub(super) fn storage_failed(&self, error: &(dyn std::error::Error + 'static)) -> SessionEnd {
         tracing::warn!(device = %self.device.id, error, "the simulator could not store its state");
         SessionEnd::LinkLost(Reason::EngineError)
     }
 
-    /// Records in the ledger what the device did.
+    /// Records an action of the device in the ledger.
     pub(super) async fn record(&self, entry: Entry<'_>) -> Result<(), SessionError> {
         let recorded = self.network.ledger.record(&self.device.id, &entry).await;
         recorded.map_err(|error| SessionError::Refused(error.to_string()))

@@ -9,7 +9,7 @@ use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
 const PATH: &str = "settings.simulator";
-const KNOWN: [&str; 10] = [
+const FIELDS: [&str; 10] = [
     "autoScanMs",
     "ackServerMs",
     "ackDeviceMs",
@@ -39,7 +39,7 @@ const MAX_SEED: u64 = (1 << 53) - 1;
 /// The settings of one simulated device. Delays are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// The phone scans by itself after this time; `None` is never.
+    /// The delay of an automatic scan; `None` is never.
     pub(super) auto_scan_ms: Option<u64>,
     /// From the arrival of a copy to the network's acknowledgement; `None` is never.
     pub(super) ack_server_ms: Option<u64>,
@@ -122,7 +122,7 @@ impl Settings {
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
         match settings.get("simulator") {
             None | Some(Value::Null) => Ok(Self::default()),
-            Some(value) => Self::read(&Fields::nested(PATH.to_owned(), value, &KNOWN)?),
+            Some(value) => Self::read(&Fields::nested(PATH.to_owned(), value, &FIELDS)?),
         }
     }
 

@@ -1,6 +1,7 @@
-//! The simulated network's part of the vault: the link, the groups and the undelivered messages of one device.
+//! The simulated network's part of the vault: the link, the groups and the undelivered messages of
+//! one device.
 //!
-//! Everything belongs to the link: without credentials there are no groups and no messages.
+//! All of it belongs to the link: without credentials there are no groups and no messages.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(super) struct Credentials {
     pub(super) synchronised: bool,
 }
 
-/// Everything that is stored for one device.
+/// The stored state of one device.
 #[derive(Default)]
 pub(super) struct StoredDevice {
     pub(super) account: Option<Account>,
@@ -44,7 +45,7 @@ pub(super) struct StoredDevice {
 pub(super) struct Storage(pub(super) Arc<dyn Vault>);
 
 impl Storage {
-    /// Reads everything. Remains of a link that ended are removed.
+    /// Reads the state. Remains of an ended link are removed.
     pub(super) async fn load(&self) -> Result<StoredDevice, VaultError> {
         let mut stored = StoredDevice::default();
         let values = self.0.list(SPACE, "").await?;
@@ -80,8 +81,8 @@ impl Storage {
         self.0.put(SPACE, &group_key(group), Some(bytes(group)?)).await
     }
 
-    /// Stores a message. `is_pending` is asked inside the transaction, so that a message that was delivered
-    /// or dropped in the meantime is not stored.
+    /// Stores a message, unless it was delivered or dropped in the meantime: `is_pending` is evaluated inside
+    /// the transaction.
     pub(super) async fn put_message(
         &self,
         number: u64,
@@ -103,7 +104,7 @@ impl Storage {
         self.0.put(SPACE, &message_key(number), None).await
     }
 
-    /// Stores what an earlier version kept in files.
+    /// Stores groups and messages that an earlier version had in files.
     pub(super) async fn import(
         &self,
         groups: &[SimulatedGroup],
@@ -119,7 +120,7 @@ impl Storage {
         self.0.apply(batch).await
     }
 
-    /// Removes everything.
+    /// Removes all values of the device.
     pub(super) async fn clear(&self) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         batch.remove_space(SPACE);

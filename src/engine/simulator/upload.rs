@@ -1,6 +1,6 @@
 //! Uploads the file of a sent message: the network reads it to its end and records its hash and size.
 //!
-//! A file that fails leaves no entry in the ledger.
+//! A failed upload is not recorded in the ledger.
 
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
@@ -52,7 +52,7 @@ impl SimulatorSession {
 
 fn open_failed(error: MediaStoreError) -> SendOutcome {
     match error {
-        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+        MediaStoreError::Gone => permanent("media_gone", "the file is no longer in the store"),
         error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),
         error @ (MediaStoreError::Incomplete(_) | MediaStoreError::Store(_)) => {
             transient("media_unreadable", &error.to_string())

@@ -1,8 +1,9 @@
-//! Reads over REST what was missed: neither webhooks nor the WebSocket resume.
+//! Reads missed messages over REST, because neither webhooks nor the WebSocket resume.
 //!
-//! A new session reads each chat with recent messages from the stored position on, with an overlap; the daemon drops
-//! duplicates. A chat that cannot be read is deferred and does not block the others. After linking, everything that the
-//! server has is read once, as history. Each read is bounded; older messages stay at the server.
+//! A new session reads each chat with recent messages from the stored position on, with an overlap; the
+//! daemon drops duplicates. A chat that cannot be read is deferred and does not block the others. After
+//! linking, all messages of the server are read once, as history. Each read is bounded; older messages stay
+//! at the server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -35,7 +36,8 @@ pub(super) const DEFERRED_SPACE: &str = "waha.left";
 const DEFERRED_EXPIRES_MS: i64 = 30 * 86_400_000;
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
-/// How far before the position is read again: clocks differ, webhooks come late, and receipts follow their messages.
+/// The overlap before the position that is read again: clocks differ, webhooks arrive late, and receipts
+/// follow their messages.
 const OVERLAP_MS: i64 = 30 * 60_000;
 /// After this many failures in a row the remaining chats are deferred unread.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
@@ -47,8 +49,8 @@ const HISTORY_BATCH: usize = 100;
 /// The requested size of a page; the server may return less.
 const PAGE_SIZE: &str = "100";
 
-/// Reads what was missed; returns whether that was the whole history, after linking. The session has a position only once
-/// all of it was read.
+/// Reads missed messages; returns whether it read the whole history, as after linking. The session has a
+/// position only after a complete read.
 pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
     let stored = stored_position(session).await?;
     session.position.observe(stored.map_or(0, |stored| stored.min(session.context.now().0)));
@@ -60,7 +62,8 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
         }
         None => read_history(session, linked_at(session).await?, true).await?,
     }
-    // A session that stopped meanwhile rejects the reads, which looks as if nothing had been missed.
+    // A session that stopped meanwhile rejects the reads; without this check the position would skip
+    // their messages.
     linking::ensure_working(session).await?;
     session.position.mark_complete();
     if let Some(position) = session.position.commit() {
@@ -74,7 +77,7 @@ pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), Sess
     read_history(session, linked_at(session).await?, false).await
 }
 
-/// Stores the position. A session without one leaves the former as it is.
+/// Stores the position. A session without a position does not change the stored one.
 pub(super) async fn store_position(session: &WahaSession) {
     let Some(position) = session.position.commit() else { return };
     if let Err(error) = put_position(session, position).await {
@@ -103,7 +106,7 @@ enum ChatBackfill {
     Failed(UpstreamFailure),
 }
 
-/// Ingests everything since this time, the oldest message of each chat first.
+/// Ingests all messages since this time, the oldest message of each chat first.
 async fn read_missed(session: &WahaSession, since: i64) -> Result<(), SessionEnd> {
     let (mut cut, mut deferred, mut failures) = (0_usize, 0_usize, 0_usize);
     for chat in recent_chats(session, Some(since)).await? {
@@ -131,7 +134,7 @@ async fn read_missed(session: &WahaSession, since: i64) -> Result<(), SessionEnd
     }
     if cut > 0 {
         let max = MAX_MESSAGES_PER_CHAT;
-        tracing::warn!(device = %session.context.device, chats = cut, max, "more was missed than is read: older messages stay at the WAHA server");
+        tracing::warn!(device = %session.context.device, chats = cut, max, "too many missed messages: older ones stay at the WAHA server");
     }
     Ok(())
 }
@@ -178,7 +181,7 @@ fn id_of(message: &Incoming) -> MessageId {
     }
 }
 
-/// When deferred chats are retried: less and less often.
+/// The pause before deferred chats are retried; it grows with each failure.
 pub(super) struct DeferredBackfill {
     due: Instant,
     delay: Duration,
@@ -202,7 +205,7 @@ impl DeferredBackfill {
     }
 }
 
-/// Stores from when on the chat is to be read; an earlier time stays.
+/// Stores the time to read the chat from; an earlier stored time stays.
 async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(), SessionEnd> {
     let key = chat.to_string();
     let vault = &session.context.vault;
@@ -319,7 +322,7 @@ async fn deliver_progress(
     session.context.deliver(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
 }
 
-/// The chats with messages since this time. Names of groups are delivered on the way.
+/// The chats with messages since this time. Also delivers the names of groups.
 async fn recent_chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, SessionEnd> {
     let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
     let read = read_pages(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
@@ -383,8 +386,8 @@ async fn messages(
     Ok(MessagePage { messages, is_cut })
 }
 
-/// Reads a list page by page until nothing new comes or `max` is reached; returns whether `max` ended it. An entry that
-/// appears twice, because the list moved meanwhile, counts once.
+/// Reads a list page by page until nothing new comes or `max` is reached; returns whether `max` ended it. An
+/// entry that appears twice, because the list moved meanwhile, counts once.
 async fn read_pages(
     session: &WahaSession,
     path: &[&str],

@@ -1,4 +1,4 @@
-//! Requests to a WAHA server, for one of its sessions. Its key goes to that server only.
+//! Requests to a WAHA server, for one of its sessions. The key is sent to that server only.
 
 use std::sync::Arc;
 
@@ -124,7 +124,8 @@ pub(super) fn refusal(failure: &UpstreamFailure) -> Option<&Rejection> {
     }
 }
 
-/// The server's message in a rejection (`message`, a text or a list of them). It may name people: not for logs.
+/// The server's message in a rejection (`message`, a text or a list of them). It may name people, so it is
+/// not logged.
 pub(super) fn message(rejection: &Rejection) -> String {
     const MAX_CHARS: usize = 200;
     let message = match rejection.body.get("message") {

@@ -101,8 +101,8 @@ impl WahaSession {
         }
     }
 
-    /// Ingests a message, or queues it for its media. While media fails, no message blocks the ones after it. A full queue
-    /// has a missed message wait for room, and delivers a live one without its media.
+    /// Ingests a message, or queues it for its media. While media fails, no message blocks the ones after it.
+    /// A full queue has a missed message wait for room, and delivers a live one without its media.
     pub(super) async fn ingest_or_queue(
         &self,
         pending: PendingMedia,
@@ -175,7 +175,7 @@ impl WahaSession {
     ) -> Result<Option<(Message, u32)>, IngestError> {
         let incoming = &message.incoming;
         if incoming.from_me && self.from_upstream(&incoming.network_id).await?.is_some() {
-            // It is stored since it was sent.
+            // The message was stored when it was sent.
             self.position.release(&key_of(incoming));
             return Ok(None);
         }
@@ -248,13 +248,13 @@ impl WahaSession {
         Ok(())
     }
 
-    /// Our id of an own message; the server's where the message was not sent from here.
+    /// Our id of an own message; the server's where another client sent the message.
     async fn our_id(&self, upstream: &NetworkId) -> Result<NetworkId, VaultError> {
         Ok(self.from_upstream(upstream).await?.unwrap_or_else(|| upstream.clone()))
     }
 
-    /// Our id of a message that was sent from here. An event of it may arrive before the answer that names its id, and waits
-    /// for that.
+    /// Our id of a message that this daemon sent. An event of it may arrive before the answer that names
+    /// its id, and waits for that.
     #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         let ours = self.ids.from_upstream(upstream).await?;

@@ -1,7 +1,7 @@
 //! Creates, configures and starts the session at the server, and links it by a code where necessary.
 //!
-//! The server shows codes as the network does: the first for 60 s, five more for 20 s each; then its session is `FAILED`.
-//! A session that was linked and shows a code again was unlinked on the phone.
+//! The server shows codes like the network: the first for 60 s, five more for 20 s each; then its session is
+//! `FAILED`. A session that was linked and shows a code again was unlinked on the phone.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub(super) async fn ensure_working(session: &WahaSession) -> Result<(), SessionE
 struct LinkProgress {
     /// The code that was delivered last.
     code: Option<String>,
-    /// Whether the session was started from here.
+    /// Whether this daemon started the session.
     has_started: bool,
     deadline: Instant,
 }
@@ -163,7 +163,7 @@ fn passkey_required(session: &WahaSession) -> SessionEnd {
     SessionEnd::Fatal(Reason::UpstreamRefused)
 }
 
-/// No codes are shown any more.
+/// Records that no more codes are shown.
 pub(super) fn end_codes(session: &WahaSession) {
     session.codes_until.lock().take();
 }
@@ -185,7 +185,7 @@ pub(super) async fn pairing_code(
     Ok(PairingCode { code: code.to_owned(), valid_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) })
 }
 
-/// Unlinks the session at the server and leaves it stopped. A session that does not exist is not linked.
+/// Unlinks the session at the server and stops it. A session that does not exist is not linked.
 pub(super) async fn log_out(session: &WahaSession) -> Result<(), SessionError> {
     let name = session.settings.session.as_str();
     match session.client.call(Method::POST, &["sessions", name, "logout"], json!({})).await {
@@ -265,8 +265,8 @@ fn webhook(session: &WahaSession) -> Value {
     }
 }
 
-/// The configuration with our webhook, and everything else unchanged; `None` where it is correct. The server may mask the
-/// secret, so only the stored digest (`is_configured`) shows whether it is ours.
+/// The configuration with our webhook, and everything else unchanged; `None` where it is correct. The server
+/// may mask the secret, so only the stored digest (`is_configured`) shows whether it is ours.
 fn corrected(config: &Value, webhook: &Value, url: &str, is_configured: bool) -> Option<Value> {
     let mut config: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
     let mut webhooks = config.get("webhooks").and_then(Value::as_array).cloned().unwrap_or_default();

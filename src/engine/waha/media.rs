@@ -1,4 +1,5 @@
-//! Downloads media from the server with its key, or from elsewhere without; uploads it inside the call, as base64.
+//! Downloads media from the server with its key, or from elsewhere without; uploads it inside the
+//! call, as base64.
 //!
 //! No file is ever whole in memory.
 
@@ -22,9 +23,10 @@ use crate::engine::relay::media_retry::MediaFetchError;
 use crate::engine::relay::outcome::permanent;
 use crate::engine::{ByteStream, Incoming, SendOutcome};
 
-/// The time of an attempt while a webhook waits: well within its own (`server.request_timeout_ms`).
+/// The time limit of an attempt while a webhook waits: well below the webhook's
+/// (`server.request_timeout_ms`).
 pub(super) const FOREGROUND_TIMEOUT: Duration = Duration::from_secs(15);
-/// The time of an attempt in the background.
+/// The time limit of an attempt in the background.
 pub(super) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest file that is downloaded; the media store's own limit is smaller.
 const MAX_DOWNLOAD_BYTES: u64 = 2 << 30;
@@ -48,8 +50,8 @@ pub(super) async fn fetch(
     fetched
 }
 
-/// Downloads from the named address. The server deletes its files after a while: where the address is missing or gone, the
-/// message is read again together with its file.
+/// Downloads from the named address. The server deletes its files after a while: where the address is missing
+/// or gone, the message is read again together with its file.
 async fn download(
     session: &WahaSession,
     message: &Incoming,
@@ -83,7 +85,7 @@ async fn refreshed(
     let answer = session.client.send(request).await?;
     let read = message_in::message(&answer, session.base.me().as_ref(), session.context.now());
     read.and_then(|message| message.file)
-        .ok_or(MediaFetchError::Permanent("the message has no file any more"))
+        .ok_or(MediaFetchError::Permanent("the message no longer has a file"))
 }
 
 fn address_of(session: &WahaSession, file: &File) -> Option<(Url, bool)> {
@@ -94,8 +96,9 @@ fn attachment(file: &File, stored: StoredMedia) -> Attachment {
     Attachment { kind: file.kind.of_told(&stored.mimetype), file: stored, filename: file.filename.clone() }
 }
 
-/// The address to download a file from, and whether that is the server itself. A file of the server is downloaded from
-/// the configured address: the one that it names, such as localhost, may be another host here.
+/// The address to download a file from, and whether that is the server itself. A file of the server
+/// is downloaded from the configured address: the one that it names, such as localhost, may be
+/// another host here.
 fn address(base: &Url, named: &str) -> Option<(Url, bool)> {
     let url = base.join(named).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -112,7 +115,7 @@ fn address(base: &Url, named: &str) -> Option<(Url, bool)> {
     Some((url, is_own))
 }
 
-/// Begins a download; only the server itself gets the key.
+/// Begins a download; the key is sent to the server only.
 async fn open(
     session: &WahaSession,
     (url, is_own): (Url, bool),

@@ -1,8 +1,9 @@
 //! The ids of our messages at the server.
 //!
-//! A message gets its id from the server (`new-message-id`), and that id is stored before the message leaves: a retry, also
-//! after a crash, uses it again. Some engines of the server give no ids. There the attempt is stored before the message
-//! leaves, and while its result is unknown the message is never sent again.
+//! A message gets its id from the server (`new-message-id`), and that id is stored before the message
+//! is sent: a retry, also after a crash, uses it again. Some engines of the server give no ids. There
+//! the attempt is stored before the message is sent, and while its result is unknown the message is
+//! never sent again.
 
 use crate::domain::ids::NetworkId;
 use crate::domain::vault::VaultBatch;
@@ -13,10 +14,10 @@ use crate::engine::relay::id_map::{IdMap, IdMapIndex, IdMapLayout};
 const SPACE: &str = "waha.ids";
 /// Sends without an id whose result is unknown, by our ids.
 const PENDING: &str = "waha.tries";
-/// As long as changes and receipts of a message may come.
+/// As long as changes and receipts of a message may arrive.
 const EXPIRES_AFTER_MS: i64 = 400 * 86_400_000;
 
-/// What is stored about the id of one of our messages.
+/// The stored state of the id of one of our messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IdState {
     Unassigned,
@@ -24,7 +25,7 @@ pub(super) enum IdState {
     Assigned(NetworkId),
     /// The network has the message, under an id of its own.
     Accepted,
-    /// The message left without an id, and its result is unknown.
+    /// The message was sent without an id, and its result is unknown.
     Pending,
 }
 
@@ -60,7 +61,7 @@ impl MessageIds {
         Ok(self.map.to_upstream(ours).await?.unwrap_or_else(|| ours.clone()))
     }
 
-    /// Our id of a message that was sent from here.
+    /// Our id of a message that this daemon sent.
     #[expect(clippy::wrong_self_convention, reason = "the counterpart of to_upstream")]
     pub(super) async fn from_upstream(&self, upstream: &NetworkId) -> Result<Option<NetworkId>, VaultError> {
         self.map.from_upstream(upstream).await
@@ -91,7 +92,7 @@ impl MessageIds {
         self.context.vault.apply(batch).await
     }
 
-    /// Stores that a message is about to leave without an id.
+    /// Stores that a message is about to be sent without an id.
     pub(super) async fn record_pending(&self, ours: &NetworkId) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         let deadline = Some(self.context.now().plus(EXPIRES_AFTER_MS));
@@ -99,7 +100,7 @@ impl MessageIds {
         self.context.vault.apply(batch).await
     }
 
-    /// The message did not leave.
+    /// Records that the message was not sent.
     pub(super) async fn remove_pending(&self, ours: &NetworkId) -> Result<(), VaultError> {
         self.context.vault.put(PENDING, ours.as_str(), None).await
     }

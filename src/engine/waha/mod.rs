@@ -1,14 +1,15 @@
 //! The engine `waha`: a session of a WAHA server as a device.
 //!
-//! The server holds the link; the daemon stores only whether there is one. The signature of a webhook is verified before the
-//! webhook is read, and a webhook is answered 200 once it is durable. Neither webhooks nor the WebSocket resume, so that each
-//! session begins with a backfill. The key is sent to the server's own address only. A message leaves under an id that is
-//! stored; where the server gives no ids, a message of unknown outcome is never sent again.
+//! The server holds the link; the daemon stores only whether there is one. The signature of a webhook is
+//! verified before the webhook is read, and a webhook is answered 200 once it is durable. Neither webhooks
+//! nor the WebSocket resume, so that each session begins with a backfill. The key is sent to the server's own
+//! address only. A message is sent under a stored id; where the server gives no ids, a message of
+//! unknown outcome is never sent again.
 //!
-//! Files: `calls` implements the session for the daemon, `session` holds its state, `client` sends requests, `linking`
-//! creates and links the session at the server, `online` is the life after that, `callback` and `websocket` receive,
-//! `inbound` ingests, `backfill` reads what was missed, `outbound` sends under the ids of `message_ids`; `changes`, `groups`,
-//! `people` and `media` have a file each, and `convert` is pure.
+//! Files: `calls` implements the session for the daemon, `session` holds its state, `client` sends requests,
+//! `linking` creates and links the session at the server, `online` runs it after that, `callback` and
+//! `websocket` receive, `inbound` ingests, `backfill` reads missed messages, `outbound` sends under the ids
+//! of `message_ids`; `changes`, `groups`, `people` and `media` have a file each, and `convert` is pure.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The life of a connected session: what is read when it begins, and the checks until it ends.
+//! Runs a connected session: reads groups, contacts and missed messages, then checks the session
+//! until it ends.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::engine::{EngineEvent, SessionEnd};
 
 /// How often the status of the session is checked.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
-/// After linking, the phone sends its history for a while: then the history is read once more.
+/// The pause before the history is read once more: after linking, the phone sends it for a while.
 const SECOND_HISTORY_DELAY: Duration = Duration::from_secs(60);
-/// Where the vault has the identity of the server and its session.
+/// The place of the server's and session's identity in the vault.
 const IDENTITY: IdentityKey = IdentityKey { space: "waha.whose", key: "of" };
 
 /// Runs the session until it ends.
@@ -44,8 +45,8 @@ pub(super) async fn live(session: &WahaSession) -> Result<Infallible, SessionEnd
     }
 }
 
-/// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the network gives
-/// each only once, and after a move of the server they still prevent second copies.
+/// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the
+/// network gives each only once, and after a move of the server they still prevent second copies.
 async fn ensure_upstream(session: &WahaSession) -> Result<(), SessionEnd> {
     let identity = upstream_identity::digest(session.settings.base.as_str(), &session.settings.session);
     let clear = |batch: &mut VaultBatch| {

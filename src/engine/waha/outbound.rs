@@ -1,9 +1,9 @@
 //! Sends messages.
 //!
-//! Before a message leaves for the first time, the server gives it an id, which is stored; every attempt uses that id, and
-//! the network drops second copies. Only texts are deduplicated by every engine of the server, so any other message is
-//! looked up at the server before it is sent again. Where the server gives no ids, a message of unknown outcome is never
-//! sent again.
+//! Before the first attempt to send a message, the server gives it an id, which is stored; every attempt uses
+//! that id, and the network drops second copies. Only texts are deduplicated by every engine of the server,
+//! so any other message is looked up at the server before it is sent again. Where the server gives no ids, a
+//! message of unknown outcome is never sent again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -153,7 +153,7 @@ async fn is_at_server(
         Ok(found) => Ok(found.is_object()),
         Err(failure) if failure.is_not_found() => Ok(false),
         Err(failure) if failure.is_unreachable() => Err(unreachable()),
-        Err(_) => Err(transient("no_answer", "the WAHA server did not say whether it has the message")),
+        Err(_) => Err(transient("no_answer", "the WAHA server did not answer whether it has the message")),
     }
 }
 
@@ -200,7 +200,7 @@ fn vault_failed(error: &VaultError) -> SendOutcome {
     transient("not_sent", &format!("the id of the message could not be read or stored: {error}"))
 }
 
-/// The outcome when the server gave no id: nothing of the message has left.
+/// The outcome when the server gave no id: the message was not sent.
 fn no_id(session: &WahaSession, failure: &UpstreamFailure) -> SendOutcome {
     if refusal(failure).is_none() {
         session.status_changed.notify_one();

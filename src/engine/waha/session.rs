@@ -31,7 +31,7 @@ const MEDIA_RETRIES: MediaRetryPolicy = MediaRetryPolicy {
     max_waiting: 200,
     max_parallel: 8,
 };
-/// A message that is not ingested holds the position back no further than this.
+/// The longest time that a message without ingestion holds the position back.
 const MAX_HOLD_MS: i64 = 30 * 86_400_000;
 /// People in a cache; a full cache is emptied.
 const MAX_CACHED: usize = 20_000;
@@ -51,10 +51,10 @@ pub(super) struct WahaSession {
     pub(super) base: SessionBase,
     pub(super) client: WahaClient,
     pub(super) settings: Settings,
-    /// Where the server calls back.
+    /// The address of the server's webhooks.
     pub(super) callback_url: String,
     pub(super) ids: MessageIds,
-    /// How far messages were ingested, in milliseconds of the server's clock.
+    /// The position up to which messages were ingested, in milliseconds of the server's clock.
     pub(super) position: LogPosition<MessageKey, i64>,
     pub(super) media_retries: MediaRetries<MessageKey, PendingMedia>,
     /// Notified when the session's status at the server may have changed.
@@ -146,7 +146,7 @@ impl WahaSession {
     }
 }
 
-/// What names a message in the position and in the media retries.
+/// The key of a message in the position and in the media retries.
 pub(super) fn key_of(message: &Incoming) -> MessageKey {
     (message.chat.clone(), message.network_id.clone())
 }

@@ -1,4 +1,4 @@
-//! `settings.waha`: which session of which WAHA server a device is. The key and the secret are never shown.
+//! `settings.waha`: the WAHA server and session of a device. The key and the secret are never shown.
 
 use serde_json::{Map, Value};
 use url::Url;

@@ -1,6 +1,7 @@
-//! The server's WebSocket: each text frame has the envelope of a webhook, and is ingested before the next one is read.
+//! The server's WebSocket: each text frame has the envelope of a webhook, and is ingested before the next one
+//! is read.
 //!
-//! It resumes nothing: when it breaks, the session ends, and the next one reads what was missed.
+//! It does not resume: when it breaks, the session ends, and the next session starts with a backfill.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many messages wait
-//! as the outbox has in flight.
+//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many
+//! messages wait as the outbox has in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct PendingAck {
 }
 
 impl Acks {
-    /// Registers a message; call it before the message leaves.
+    /// Registers a message; call it before the message is sent.
     pub(super) fn register(self: &Arc<Self>, id: &str) -> PendingAck {
         let (sender, answer) = oneshot::channel();
         self.lock().insert(id.to_owned(), sender);
@@ -61,7 +61,7 @@ impl PendingAck {
 impl Drop for PendingAck {
     fn drop(&mut self) {
         self.answer.close();
-        // A later attempt for the same message may be registered by now; keep that one.
+        // A later attempt for the same message may be registered by now; it stays.
         let mut waiting = self.acks.lock();
         if waiting.get(&self.id).is_some_and(oneshot::Sender::is_closed) {
             waiting.remove(&self.id);

@@ -1,9 +1,9 @@
-//! Reads the collections that an account's devices share: the address book and changes to chats and messages. Each is
-//! read in full once after linking, and again where the library skipped a change.
+//! Reads the collections that an account's devices share: the address book and changes to chats and messages.
+//! Each is read in full once after linking, and again where the library skipped a change.
 //!
 //! The library reads all of them only in the client that was linked, or if the account has no name yet
-//! (`whatsapp-rust` 0.7.0, `client/node_io.rs`, `needs_initial_full_sync`); our next connection has another client.
-//! It skips a change that is announced while its collection is being read, and reports it
+//! (`whatsapp-rust` 0.7.0, `client/node_io.rs`, `needs_initial_full_sync`); our next connection has another
+//! client. It skips a change that is announced while its collection is being read, and reports it
 //! (`Event::AppStateSyncFailed`, `skipped`). Reading a collection twice changes nothing.
 
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub(super) fn on_event(context: &ConnectionContext, event: &Event) {
         .for_each(|name| context.pending_syncs.record(name));
 }
 
-/// Schedules a second read of changes to chats: the history sync added chats that the first read did not find.
+/// Schedules a second read of changes to chats: the history sync added chats that the first read did
+/// not find.
 pub(super) async fn on_history_complete(context: &ConnectionContext) {
     let mut batch = VaultBatch::new();
     OF_CHATS.iter().for_each(|name| batch.remove(SPACE, name.as_str()));
@@ -54,8 +55,8 @@ pub(super) async fn on_history_complete(context: &ConnectionContext) {
     context.pending_syncs.wakeup.notify_one();
 }
 
-/// Reads due collections until the connection ends. Runs in its own task, because an event that is being ingested may
-/// wait for it.
+/// Reads due collections until the connection ends. Runs in its own task, because an event that is being
+/// ingested may wait for it.
 pub(super) async fn run(context: Arc<ConnectionContext>, progress: Arc<InboundProgress>) {
     context.open.cancelled().await;
     loop {

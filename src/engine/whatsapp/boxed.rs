@@ -1,5 +1,5 @@
-//! Boxes the library's futures. Their types are deep, and the compiler would check for each caller that they are
-//! `Send`.
+//! Boxes the library's futures. Their types are deep, and the compiler would check for each caller that they
+//! are `Send`.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! Builds the library's client for one connection. Each connection starts from the vault with a new client; caches,
-//! tasks and queues end with it, and its own reconnecting is off.
+//! Builds the library's client for one connection. Each connection starts from the vault with a new client;
+//! caches, tasks and queues end with it, and its own reconnecting is off.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,9 +30,9 @@ const TESTBED_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 /// Interval at which the library checks for unsaved device state; the library's default.
 const SAVE: Duration = Duration::from_secs(30);
 
-/// Copies that members of one group may request of messages they could not decrypt: at once, and per minute. The
-/// library's limits, 20 and 10, leave some members without a copy after a phone reconnects. WhatsApp Web has no limit
-/// (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
+/// Copies that members of one group may request of messages they could not decrypt: at once, and per minute.
+/// The library's limits, 20 and 10, leave some members without a copy after a phone reconnects. WhatsApp Web
+/// has no limit (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
 const RESENT_AT_ONCE: u32 = 240;
 const RESENT_PER_MINUTE: u32 = 60;
 

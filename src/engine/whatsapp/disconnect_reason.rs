@@ -1,7 +1,7 @@
 //! Maps the end of a connection to our reason codes.
 //!
-//! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and `wacore`
-//! 0.7.0, `types/events.rs` (the codes).
+//! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and
+//! `wacore` 0.7.0, `types/events.rs` (the codes).
 
 use whatsapp_rust::types::events::{ConnectFailureReason, Event, TempBanReason};
 
@@ -35,7 +35,7 @@ pub(super) fn ban_reason(code: &TempBanReason) -> &'static str {
         }
         TempBanReason::SentTooManySameMessage => "the same message to too many people",
         TempBanReason::BroadcastList => "too many messages to a broadcast list",
-        TempBanReason::Unknown(_) => "it does not say why",
+        TempBanReason::Unknown(_) => "it gives no reason",
     }
 }
 

@@ -1,10 +1,11 @@
-//! The state that all sessions of the engine share; it does not change while the daemon runs, except for the testbed's.
+//! The state that all sessions of the engine share; it does not change while the daemon runs, except
+//! for the testbed's.
 
 use crate::net::GuardedClient;
 
 /// State that all sessions share.
 pub(super) struct DriverState {
-    /// The client for everything that is fetched over HTTP.
+    /// The client for HTTP requests.
     pub(super) http: GuardedClient,
     #[cfg(feature = "testbed")]
     /// The testbed that replaces the network.

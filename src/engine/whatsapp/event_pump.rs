@@ -1,4 +1,5 @@
-//! Ingests the library's events: each goes to the file that converts it. An event is durable when [`dispatch`] returns.
+//! Ingests the library's events: each is passed to the file that converts it. An event is durable when
+//! [`dispatch`] returns.
 
 use whatsapp_rust::types::events::{ChatPresenceUpdate, Event, PresenceUpdate, UnavailableType};
 use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};

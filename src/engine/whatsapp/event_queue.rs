@@ -1,9 +1,9 @@
 //! Queues the library's events, in order, for the session.
 //!
-//! [`EventListener`] runs inside the library's dispatch and must not block: it puts events into a bounded queue. The
-//! session's task takes them from [`EventQueue`], one at a time. The connection is not read while an event is being
-//! ingested, so a slow daemon slows the network. If the queue is full nevertheless, the connection ends; what was not
-//! acknowledged arrives again with the next one.
+//! [`EventListener`] runs inside the library's dispatch and must not block: it puts events into a bounded
+//! queue. The session's task takes them from [`EventQueue`], one at a time. The connection is not read while
+//! an event is being ingested, so a slow daemon slows the network. If the queue is full nevertheless, the
+//! connection ends; unacknowledged messages arrive again with the next one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ impl InboundProgress {
     }
 }
 
-/// Receives what the library dispatches.
+/// Receives the events that the library dispatches.
 pub(super) struct EventListener {
     events: mpsc::Sender<Arc<Event>>,
     progress: Arc<InboundProgress>,

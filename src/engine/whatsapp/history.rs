@@ -1,5 +1,6 @@
-//! Ingests the history sync: the messages from before the link, in bounded pieces. A phone sends it compressed, in
-//! several parts; each part is read twice, first for identities, then chat by chat. Attachments stay at the network.
+//! Ingests the history sync: the messages from before the link, in bounded pieces. A phone sends it
+//! compressed, in several parts; each part is read twice, first for identities, then chat by chat.
+//! Attachments stay at the network.
 
 use std::sync::atomic::Ordering;
 

@@ -1,10 +1,11 @@
-//! Keeps the phone's announcements of history parts until the parts are ingested. One part is in memory at a time.
+//! Keeps the phone's announcements of history parts until the parts are ingested. One part is in
+//! memory at a time.
 //!
-//! An announcement contains the location and key of a part. The library removes it from its message and passes it on
-//! as a task (`whatsapp-rust` 0.7.0, `message/receive.rs`). It is stored here first, and the message's
-//! acknowledgement waits for that (`history_queue`); then the library downloads the part. A download that a kill or a
-//! lost link interrupted is repeated on the next connection from the stored announcement. The library then does not
-//! update its own state from that part.
+//! An announcement contains the location and key of a part. The library removes it from its message and
+//! passes it on as a task (`whatsapp-rust` 0.7.0, `message/receive.rs`). It is stored here first, and the
+//! message's acknowledgement waits for that (`history_queue`); then the library downloads the part. A
+//! download that a kill or a lost link interrupted is repeated on the next connection from the stored
+//! announcement. The library then does not update its own state from that part.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Lets a message wait until the history announcement in it is stored. At most [`MAX_STORED`] announcements are
-//! recorded; when the limit is reached, all are dropped and their messages time out.
+//! Lets a message wait until the history announcement in it is stored. At most [`MAX_STORED`] announcements
+//! are recorded; when the limit is reached, all are dropped and their messages time out.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! Implements the library's HTTP client on the guarded client: its address rules, its limits, no redirects. A
-//! completed exchange is an answer whatever its status, because the library reads from the status whether its media
-//! token has expired.
+//! completed exchange is an answer regardless of its status, because the library reads from the status
+//! whether its media token has expired.
 //!
 //! The library streams from blocking threads; such a thread waits on the runtime here.
 
@@ -184,7 +184,7 @@ mod tests {
         LibraryHttpClient::new(GuardedClient::new(guard, Duration::from_secs(5)))
     }
 
-    /// Serves one request; returns what it received, with at least `length` bytes of body.
+    /// Serves one request; returns the received bytes, with at least `length` bytes of body.
     async fn serve(listener: TcpListener, answer: Vec<u8>, length: usize) -> Vec<u8> {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut seen = Vec::new();

@@ -1,8 +1,8 @@
 //! Ingests messages; they are durable here before the network receives their acknowledgement.
 //!
 //! The library calls the hook with decrypted messages and acknowledges them only after `Ok` (`whatsapp-rust`,
-//! `message/commit_batch.rs`); otherwise the network delivers them again. The service drops a second copy by its id.
-//! Nothing here sends: the library holds the sender's lock.
+//! `message/commit_batch.rs`); otherwise the network delivers them again. The service drops a second copy by
+//! its id. Nothing here sends: the library holds the sender's lock.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -117,7 +117,7 @@ pub(super) async fn resolve_mentioned(
     Ok(())
 }
 
-/// Resolves the hidden ids in a source and delivers what is new.
+/// Resolves the hidden ids in a source and delivers new pairs.
 ///
 /// # Errors
 /// If an update could not be ingested.

@@ -1,9 +1,9 @@
 //! Links a device, by a code that is scanned or one that is typed on the phone.
 //!
 //! The network sends six references at once; the library shows them in turn, for 60 s and then 20 s each
-//! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in with a
-//! second one. A link that breaks before the network has our signature is incomplete: the network refuses the login
-//! like that of a removed device, and the device shows a code again.
+//! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in
+//! with a second one. A link that breaks before the network has our signature is incomplete: the network
+//! refuses the login like that of a removed device, and the device shows a code again.
 
 use std::time::Duration;
 
@@ -49,17 +49,17 @@ pub(super) async fn request_pairing_code(
 fn refusal_reason(error: &PairError) -> String {
     let sentence = match error.rejection() {
         Some(PairCodeRejection::RateOverlimit) => {
-            "too many codes were asked for; wait some minutes, or scan the QR code"
+            "too many codes were requested; wait some minutes, or scan the QR code"
         }
         Some(PairCodeRejection::BadRequest) => {
-            "the network does not take this number, or too many codes were asked for it; check it, wait some minutes, or scan the QR code"
+            "the network does not accept this number, or too many codes were requested for it; check it, wait some minutes, or scan the QR code"
         }
         Some(PairCodeRejection::Forbidden) => "this account may not be linked by a code; scan the QR code",
         Some(PairCodeRejection::FeatureNotAvailable) => {
             "linking by a code is not available for this account; scan the QR code"
         }
         Some(PairCodeRejection::InternalServerError | PairCodeRejection::Unknown(_)) => {
-            "it could not make a code now; try again later, or scan the QR code"
+            "it could not create a code now; try again later, or scan the QR code"
         }
         None => match error {
             PairError::PairCode(
@@ -77,7 +77,8 @@ fn refused(reason: &str) -> SessionError {
     SessionError::Refused(reason.to_owned())
 }
 
-/// Records that a phone accepted the link. The network confirms with the first login that it has our signature.
+/// Records that a phone accepted the link. The network confirms with the first login that it has our
+/// signature.
 ///
 /// # Errors
 /// If the store fails.

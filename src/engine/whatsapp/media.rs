@@ -1,9 +1,9 @@
 //! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
-//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and verified
-//! before its message is delivered, within a time limit. If that fails for good, the message is delivered without its
-//! file, so that later messages are not blocked. A download only asks the connection for an access token, so it may
-//! run while the library holds a sender's lock.
+//! A file is uploaded, encrypted, before its message is sent. An incoming file is downloaded, decrypted and
+//! verified before its message is delivered, within a time limit. If that fails permanently, the message is
+//! delivered without its file, so that later messages are not blocked. A download only asks the connection
+//! for an access token, so it may run while the library holds a sender's lock.
 
 use super::boxed::boxed;
 use std::fs::File;
@@ -39,7 +39,7 @@ const THUMBNAIL: usize = 32 << 10;
 /// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
 
-/// The message with its file, or without it if the download failed for good.
+/// The message with its file, or without it if the download failed permanently.
 ///
 /// # Errors
 /// If a later attempt may succeed; the message must not be acknowledged then.
@@ -72,7 +72,7 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
     }
     // The library appends a query with the access token.
     let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
-    path.ok_or(FetchError::Permanent("its sender does not say where it is"))?;
+    path.ok_or(FetchError::Permanent("the message has no address of the file"))?;
     let temp =
         blocking(tempfile::tempfile).await.map_err(|_| FetchError::Permanent("there is no room for it"))?;
     let download = context.client.download_to_writer(file, SizeLimitedFile::new(temp));
@@ -83,15 +83,15 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
         }
         Ok(Err(_)) => {
             return Err(FetchError::Permanent(
-                "the network does not give it, or it is not what it should be",
+                "the network does not serve the file, or its content is wrong",
             ));
         }
-        Err(_) => return Err(FetchError::Permanent("it did not come in time")),
+        Err(_) => return Err(FetchError::Permanent("the download took too long")),
     };
     let stored = match context.media.save(stream_from(rewind(arrived.file).await?)).await {
         Ok(stored) => stored,
         Err(MediaStoreError::TooLarge(_)) => {
-            return Err(FetchError::Permanent("the store does not take so large a file"));
+            return Err(FetchError::Permanent("the store does not accept a file of this size"));
         }
         Err(MediaStoreError::Store(error)) => return Err(FetchError::Transient(InboundError::Store(error))),
         Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => {
@@ -114,7 +114,7 @@ fn download_timeout(size: Option<u64>) -> Duration {
 /// Encrypts and uploads a file.
 ///
 /// # Errors
-/// The outcome of the message; no part of it has left then.
+/// The outcome of the message; no part of it was sent then.
 pub(super) async fn upload(
     context: &ConnectionContext,
     attachment: &Attachment,

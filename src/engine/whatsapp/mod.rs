@@ -1,18 +1,18 @@
 //! Engine `whatsapp`: drives a linked account over WhatsApp's multi-device protocol, through the crate
-//! `whatsapp-rust`. A message is acknowledged to the network only after it is durable here, and no type of the
-//! library leaves this folder.
+//! `whatsapp-rust`. A message is acknowledged to the network only after it is durable here, and no type of
+//! the library is used outside this folder.
 //!
-//! Files: `session` owns a device and delegates each call; `session/connection` runs one connection; `client` builds
-//! the library's client, whose tasks run in `runtime`; `linking` shows codes; `event_pump` queues the library's
-//! events; `inbound` ingests messages; `outbound` sends them; `acks` matches a sent message with the network's
-//! answer; `disconnect_reason` classifies ended connections; `keepalive` measures the round trip; `on_network` caches
-//! who has an account. `storage` implements the library's storage on the vault, `http` its HTTP client on `net`.
-//! `convert` is pure.
+//! Files: `session` owns a device and delegates each call; `session/connection` runs one connection; `client`
+//! builds the library's client, whose tasks run in `runtime`; `linking` shows codes; `event_pump` queues the
+//! library's events; `inbound` ingests messages; `outbound` sends them; `acks` matches a sent message with
+//! the network's answer; `disconnect_reason` classifies ended connections; `keepalive` measures the round
+//! trip; `on_network` caches who has an account. `storage` implements the library's storage on the vault,
+//! `http` its HTTP client on `net`. `convert` is pure.
 //!
-//! The library's background tasks belong to the session that started them: they end with it, and their panic is the
-//! session's panic. The library's own reconnecting is off, because the supervisor retries. The network ends the
-//! connection in which a device was linked; the same session then opens a second one. The library logs whole phone
-//! numbers through the crate `log`, so `telemetry` discards those lines.
+//! The library's background tasks belong to the session that started them: they end with it, and their panic
+//! is the session's panic. The library's own reconnecting is off, because the supervisor retries. The network
+//! ends the connection in which a device was linked; the same session then opens a second one. The library
+//! logs whole phone numbers through the crate `log`, so `telemetry` discards those lines.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ pub use self::testbed::is_allowed as is_testbed;
 
 /// Configuration of the driver.
 pub struct WhatsAppConfig {
-    /// The client for everything that is fetched over HTTP.
+    /// The client for HTTP requests.
     pub http: GuardedClient,
     /// The testbed that replaces the network, on a loopback address.
     #[cfg(feature = "testbed")]

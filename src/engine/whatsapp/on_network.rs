@@ -1,5 +1,6 @@
-//! Checks whether people have an account on the network, with a cache. The library reports success for a message to
-//! an unused number, which only the account's own phone receives; so it is checked before each message.
+//! Checks whether people have an account on the network, with a cache. The library reports success
+//! for a message to an unused number, which only the account's own phone receives; so it is checked
+//! before each message.
 
 use tokio::time::Instant;
 
@@ -9,7 +10,8 @@ use super::convert::jid;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
 
-/// Whether this person is on the network. Groups and hidden ids always are, because the network assigned them.
+/// Whether this person is on the network. Groups and hidden ids always are, because the network
+/// assigned them.
 ///
 /// # Errors
 /// If the network could not be asked, or did not answer.
@@ -23,13 +25,12 @@ pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> 
     let asked = jid::to_network(person);
     let answer = boxed(context.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked))).await;
     let answer = answer.map_err(|_| match context.client.is_connected() {
-        true => SessionError::Refused("it could not say who is on it".to_owned()),
+        true => SessionError::Refused("it could not check whether this number is registered".to_owned()),
         false => SessionError::Offline,
     })?;
-    let answer = answer
-        .into_iter()
-        .next()
-        .ok_or_else(|| SessionError::Refused("it did not say whether this number is on it".to_owned()))?;
+    let answer = answer.into_iter().next().ok_or_else(|| {
+        SessionError::Refused("its answer does not show whether this number is registered".to_owned())
+    })?;
     context.on_network.record(person, answer.is_registered, Instant::now());
     let update = answer.lid.as_ref().and_then(|lid| context.identities.record_pair(&asked, lid));
     if let Some(update) = update

@@ -1,11 +1,12 @@
-//! Sends messages. A message has the same network id in every attempt, and the network drops further copies of it.
+//! Sends messages. A message has the same network id in every attempt, and the network drops further copies
+//! of it.
 //!
-//! No key is used twice, also after kill -9. The library reserves the counters of a session's sending chain in
-//! leases, and before bytes leave it waits until each lease is in the vault. If that fails, nothing leaves
-//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` precedes `send_node`;
+//! No key is used twice, also after kill -9. The library reserves the counters of a session's sending chain
+//! in leases, and before it sends bytes it waits until each lease is in the vault. If that fails, nothing is
+//! sent (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` precedes `send_node`;
 //! `client/adapters.rs`; `wacore`, `store/signal_cache.rs`).
 //!
-//! The library reports success when the bytes have left. The result is the network's answer, which
+//! The library reports success when the bytes were sent. The result is the network's answer, which
 //! [`Acks`](super::acks::Acks) waits for.
 
 use std::time::Duration;
@@ -70,7 +71,7 @@ async fn send_and_await_ack(
         Err(_) => {
             return Err(unknown(
                 "no_answer",
-                "the message was handed on, and the network did not take it in time",
+                "the message was submitted, and the network did not accept it in time",
             ));
         }
     }
@@ -94,10 +95,10 @@ async fn flush_keys(context: &ConnectionContext) -> Result<(), SendOutcome> {
     }
 }
 
-/// Marks a group's key as undelivered, so that the next message carries it to all members. The library marks it as
-/// delivered when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
-/// `update_sender_key_devices`). If the network did not accept that message, no member has the key and none could
-/// read the next messages.
+/// Marks a group's key as undelivered, so that the next message carries it to all members. The library marks
+/// it as delivered when the bytes of a message were sent (`whatsapp-rust` 0.7.0, `send/mod.rs`,
+/// `update_sender_key_devices`). If the network did not accept that message, no member has the key and none
+/// could read the next messages.
 async fn reset_group_key(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     if !chat.is_group() {
         return Ok(());

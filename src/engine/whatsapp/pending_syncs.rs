@@ -10,10 +10,10 @@ use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 pub(super) struct PendingSyncs {
     /// Without duplicates, so at most one entry for each collection.
     changed: Mutex<Vec<WAPatchName>>,
-    /// Notified when something is scheduled.
+    /// Notified when a collection is scheduled.
     pub(super) wakeup: Notify,
-    /// Number of imports that added chats. Locked while the vault records a collection as read, so that an earlier
-    /// read is not recorded after a later import.
+    /// Number of imports that added chats. Locked while the vault records a collection as read, so that an
+    /// earlier read is not recorded after a later import.
     pub(super) chat_imports: AsyncMutex<u64>,
 }
 

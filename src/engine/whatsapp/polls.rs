@@ -1,6 +1,6 @@
-//! Keeps the options and secret of polls, which votes need for as long as the device exists. A vote names options by
-//! their hashes and is encrypted with the poll's secret. Both are stored when the poll is sent or received, and
-//! removed with the device.
+//! Keeps the options and secret of polls, which votes need for as long as the device exists. A vote names
+//! options by their hashes and is encrypted with the poll's secret. Both are stored when the poll is sent or
+//! received, and removed with the device.
 
 use serde::{Deserialize, Serialize};
 use whatsapp_rust::types::message::MessageSource;
@@ -102,7 +102,7 @@ pub(super) async fn ingest_vote(
         .await
 }
 
-/// Votes; no options withdraw the vote.
+/// Votes; an empty list removes the vote.
 ///
 /// # Errors
 /// If the poll is not stored, or the network refuses.

@@ -1,6 +1,6 @@
-//! Requests a message again from its sender when its key was used before the message was stored, as around a kill.
-//! The library requests undecryptable messages by itself. The second copy has the same id and arrives like any
-//! message.
+//! Requests a message again from its sender when its key was used before the message was stored, as around a
+//! kill. The library requests undecryptable messages by itself. The second copy has the same id and arrives
+//! like any message.
 
 use super::boxed::boxed;
 use whatsapp_rust::wacore_binary::{JidExt as _, Node};
@@ -31,7 +31,8 @@ pub(super) async fn ask(context: &ConnectionContext, missing: &MissingMessage) {
     }
 }
 
-/// The parts of the original stanza that the request needs (`wacore` 0.7.0, `messages.rs`, `parse_message_info`).
+/// The parts of the original stanza that the request needs (`wacore` 0.7.0, `messages.rs`,
+/// `parse_message_info`).
 fn stanza(context: &ConnectionContext, missing: &MissingMessage) -> Option<Node> {
     let chat: NetworkJid = missing.chat.parse().ok()?;
     let sender: NetworkJid = missing.sender.parse().ok()?;

@@ -1,5 +1,5 @@
-//! Runs the library's tasks in a set that belongs to one connection. The set ends with the connection and reports a
-//! panic of a task.
+//! Runs the library's tasks in a set that belongs to one connection. The set ends with the connection and
+//! reports a panic of a task.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -1,7 +1,7 @@
 //! One device's session: delegates calls to the engine's files and delivers events to the daemon.
 //!
-//! [`WhatsAppSession::run`] is the session's only own task: it runs the library's client and ingests events. The
-//! client's tasks are in a set ([`Tasks`]) that always ends with the connection.
+//! [`WhatsAppSession::run`] is the session's only own task: it runs the library's client and ingests events.
+//! The client's tasks are in a set ([`Tasks`]) that always ends with the connection.
 
 use crate::engine::whatsapp::boxed::boxed;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Parses `settings.whatsapp`: how a device appears on the phone, its history, and its testbed. Unknown fields are
-//! rejected.
+//! Parses `settings.whatsapp`: how a device appears on the phone, its history, and its testbed. Unknown
+//! fields are rejected.
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
-//! Connects devices to the testbed, which replaces the network on a loopback address, and forwards its control API.
-//! The testbed has the same calls for each account; this file adds the code that a device shows and the number of its
-//! account.
+//! Connects devices to the testbed, which replaces the network on a loopback address, and forwards its
+//! control API. The testbed has the same calls for each account; this file adds the code that a device shows
+//! and the number of its account.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

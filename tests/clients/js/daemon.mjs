@@ -241,7 +241,7 @@ export class Daemon {
     assert.ok(Date.now() - begin < 10_500, 'the daemon exits within 10 s of SIGTERM');
   }
 
-  /** Stops it for good and checks its log. */
+  /** Stops it permanently and checks its log. */
   async stop() {
     try {
       if (this.child.exitCode === null && this.child.signalCode === null) await this.term();

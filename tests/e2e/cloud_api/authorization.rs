@@ -1,4 +1,4 @@
-//! Callbacks that come early or unsigned, and settings without access to secrets.
+//! Early or unsigned callbacks, and settings without access to secrets.
 
 use serde_json::{Value, json};
 

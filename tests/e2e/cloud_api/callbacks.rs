@@ -129,8 +129,8 @@ async fn reactions_and_quotes_find_our_message_by_metas_id() {
     let mut value = text("wamid.A=", "ten");
     value["messages"][0]["context"] = json!({ "from": "15550100000", "id": cloud.wamid(&id) });
     assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
-    let told = cloud.app.logged("shop", "message").await.remove(0);
-    assert_eq!(told["message"]["quotedMessage"]["id"], json!(id), "{told}");
+    let event = cloud.app.logged("shop", "message").await.remove(0);
+    assert_eq!(event["message"]["quotedMessage"]["id"], json!(id), "{event}");
     let reaction = json!({ "messages": [{ "from": ANNA, "id": "wamid.B=", "timestamp": "1700000001",
         "type": "reaction", "reaction": { "message_id": cloud.wamid(&id), "emoji": "👍" } }] });
     assert_eq!(cloud.call_back(&cloud.envelope(&reaction)).await, 200);

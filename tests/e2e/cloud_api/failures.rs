@@ -55,13 +55,13 @@ async fn unknown_outcome_is_never_resent_and_ends_by_its_status() {
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending"]);
     // The answer was lost: only the callback data names the message.
-    let told = status(&cloud.wamid(&id), "delivered", Some(&id));
-    assert_eq!(cloud.call_back(&cloud.envelope(&told)).await, 200);
+    let value = status(&cloud.wamid(&id), "delivered", Some(&id));
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     cloud.app.wait_for_status("shop", &id, "delivered").await;
     assert_eq!(number.tried_at().len(), 1);
     // From now on Meta's id is stored.
-    let told = status(&cloud.wamid(&id), "read", None);
-    assert_eq!(cloud.call_back(&cloud.envelope(&told)).await, 200);
+    let value = status(&cloud.wamid(&id), "read", None);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     cloud.app.wait_for_status("shop", &id, "read").await;
 }
 

@@ -66,8 +66,8 @@ async fn unaccepted_file_is_rejected_before_its_upload() {
 
 async fn received(cloud: &Cloud) -> Value {
     let media = json!({ "data": STANDARD.encode(PNG), "caption": "Look" });
-    let told = cloud.app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
-    let id = told["data"]["messageId"].as_str().unwrap().to_owned();
+    let sent = cloud.app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
+    let id = sent["data"]["messageId"].as_str().unwrap().to_owned();
     cloud.app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"].clone()
 }
 
@@ -118,11 +118,11 @@ async fn ingested_message_is_not_downloaded_again() {
     let cloud = Cloud::start().await;
     cloud.number().fail(GraphFault::Twice, 1);
     received(&cloud).await;
-    let told = cloud.number().taken.lock().unwrap().last().unwrap().clone();
-    assert_eq!(cloud.call_back(&told).await, 200);
+    let callback = cloud.number().taken.lock().unwrap().last().unwrap().clone();
+    assert_eq!(cloud.call_back(&callback).await, 200);
     cloud.app.post("/devices/shop/restart", json!({})).await.ok();
     cloud.app.wait_for_state("shop", "ready").await;
-    assert_eq!(cloud.call_back(&told).await, 200);
+    assert_eq!(cloud.call_back(&callback).await, 200);
     assert_eq!(downloads(&cloud), 1);
 }
 

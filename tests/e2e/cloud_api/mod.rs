@@ -63,8 +63,8 @@ impl Cloud {
     }
 
     pub async fn bodies(&self) -> Vec<String> {
-        let told = self.app.logged("shop", "message").await;
-        told.iter().map(|event| event["message"]["body"].as_str().unwrap().to_owned()).collect()
+        let events = self.app.logged("shop", "message").await;
+        events.iter().map(|event| event["message"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Meta's id of one of our messages.

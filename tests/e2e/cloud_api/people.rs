@@ -12,9 +12,9 @@ async fn person_without_a_number_can_be_answered() {
         "messages": [{ "from_user_id": "US.13491208655302741918", "id": "wamid.A=", "timestamp": "1700000000",
             "type": "text", "text": { "body": "hello" } }] });
     assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
-    let told = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
-    let chat = told["chatId"].as_str().unwrap().to_owned();
-    assert!(chat.ends_with("@lid") && told["notifyName"] == "Cleo", "{told}");
+    let message = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
+    let chat = message["chatId"].as_str().unwrap().to_owned();
+    assert!(chat.ends_with("@lid") && message["notifyName"] == "Cleo", "{message}");
     cloud.app.send("shop", &chat, "hello Cleo").await;
     let number = cloud.number();
     let asked = cloud
@@ -48,6 +48,9 @@ async fn message_from_the_phone_is_an_own_message() {
         "timestamp": "1700000000", "type": "text", "text": { "body": "from the phone" } }] }));
     body["entry"][0]["changes"][0]["field"] = "smb_message_echoes".into();
     assert_eq!(cloud.call_back(&body).await, 200);
-    let told = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
-    assert_eq!((&told["fromMe"], &told["id"]), (&json!(true), &json!(format!("true_{ANNA}@c.us_wamid.E="))));
+    let message = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
+    assert_eq!(
+        (&message["fromMe"], &message["id"]),
+        (&json!(true), &json!(format!("true_{ANNA}@c.us_wamid.E=")))
+    );
 }

@@ -1,4 +1,4 @@
-//! Ten thousand messages within ten seconds make a bounded number of notifications.
+//! Ten thousand messages within ten seconds create a bounded number of notifications.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -45,8 +45,8 @@ async fn signed_callback_is_answered_when_durable() {
         })
         .await;
     chain.writes("shop", ANNA, "hello").await;
-    let told = chain.back.logged("shop", "message").await.remove(0);
-    let body = json!({ "id": "evt_1", "type": "message", "data": told });
+    let event = chain.back.logged("shop", "message").await.remove(0);
+    let body = json!({ "id": "evt_1", "type": "message", "data": event });
     for _ in 0..2 {
         assert_eq!(call(&chain, CALLBACK_SECRET, &body).await.status, 200);
         assert_eq!(chain.bodies("shop").await, ["hello"]);

@@ -68,8 +68,8 @@ async fn repeated_connection_loss_loses_and_doubles_nothing() {
     for id in &sent {
         chain.front.wait_for_status("shop", id, "read").await;
     }
-    let heard = chain.received("shop", 8).await;
-    assert_eq!(heard, (0..8).map(|round| format!("in {round}")).collect::<Vec<_>>());
+    let received = chain.received("shop", 8).await;
+    assert_eq!(received, (0..8).map(|round| format!("in {round}")).collect::<Vec<_>>());
     let mut shown = chain.shown("shop").await;
     shown.sort();
     assert_eq!(shown, (0..8).map(|round| (format!("out {round}"), 1)).collect::<Vec<_>>());
@@ -90,8 +90,8 @@ async fn repeated_link_loss_loses_and_doubles_nothing() {
     for id in &sent {
         chain.front.wait_for_status("shop", id, "read").await;
     }
-    let heard = chain.received("shop", 6).await;
-    assert_eq!(heard, (0..6).map(|round| format!("in {round}")).collect::<Vec<_>>());
+    let received = chain.received("shop", 6).await;
+    assert_eq!(received, (0..6).map(|round| format!("in {round}")).collect::<Vec<_>>());
     let mut shown = chain.shown("shop").await;
     shown.sort();
     assert_eq!(shown, (0..6).map(|round| (format!("out {round}"), 1)).collect::<Vec<_>>());

@@ -99,8 +99,8 @@ async fn requests_may_use_the_former_name() {
 async fn declared_device_may_use_the_former_name() {
     let mut chain = Chain::start().await;
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
-    // The key of a declared device must be a reference to the environment, so the file leaves it out and the device
-    // cannot be set up; that the answer names the current field shows which settings were read.
+    // The key of a declared device must be a reference to the environment, so the file leaves it out and the
+    // device cannot be set up; that the answer names the current field shows which settings were read.
     let file =
         "id = \"shop\"\nengine = \"wwebjs\"\n[settings.wwebjs]\nbaseUrl = \"https://wharf.example.com\"\n";
     std::fs::create_dir_all(chain.front.devices_dir()).unwrap();

@@ -109,20 +109,20 @@ async fn linked_account_is_read_with_its_history() {
     chain
         .front
         .wait_until("the history to be complete", async || {
-            let told = chain.back.logged("shop", "history:progress").await;
-            told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+            let events = chain.back.logged("shop", "history:progress").await;
+            events.last().is_some_and(|last| last["phase"] == "complete").then_some(())
         })
         .await;
     chain.make("shop", chain.settings("shop")).await;
     chain.front.wait_for_state("shop", "ready").await;
-    let told = chain
+    let complete = chain
         .front
         .wait_until("the end of the history", async || {
-            let told = chain.front.logged("shop", "history:progress").await;
-            told.last().filter(|last| last["phase"] == "complete").cloned()
+            let events = chain.front.logged("shop", "history:progress").await;
+            events.last().filter(|last| last["phase"] == "complete").cloned()
         })
         .await;
-    assert_eq!(told["done"], 120);
+    assert_eq!(complete["done"], 120);
     assert!(chain.bodies("shop").await.is_empty(), "history emits no message event");
     let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=1")).await.ok();
     assert_eq!(page["pagination"]["total"], 120);
@@ -135,7 +135,7 @@ async fn typing_and_presence_pass_in_both_directions() {
     let (mut socket, _) = crate::support::wire::Wire::open(&chain.front).await;
     socket.join("shop", &chain.front.key).await;
     let typed = json!({ "from": ANNA, "kind": "text", "on": true });
-    let told = async {
+    let typing = async {
         // The stream between the daemons may not be open yet.
         for _ in 0..50 {
             chain.back.post("/simulator/shop/typing", typed.clone()).await;
@@ -144,7 +144,7 @@ async fn typing_and_presence_pass_in_both_directions() {
     };
     let event = tokio::select! {
         event = socket.event("shop", "typing:start") => event,
-        () = told => panic!("no typing event"),
+        () = typing => panic!("no typing event"),
     };
     assert_eq!(event["chatId"], format!("{ANNA}@c.us"));
     assert!(!event.to_string().contains(UPSTREAM_KEY));

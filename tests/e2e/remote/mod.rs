@@ -77,8 +77,8 @@ impl Chain {
     }
 
     async fn bodies(&self, id: &str) -> Vec<String> {
-        let told = self.front.logged(id, "message").await;
-        told.iter().map(|told| told["message"]["body"].as_str().unwrap().to_owned()).collect()
+        let events = self.front.logged(id, "message").await;
+        events.iter().map(|event| event["message"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
     /// How often the network showed each text to its recipient.

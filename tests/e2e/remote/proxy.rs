@@ -1,4 +1,4 @@
-//! A proxy in front of the upstream that records requests and answers in its place where a test says so.
+//! A proxy in front of the upstream that records requests, and answers those that a test selects.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Lets everything through to `to`.
+    /// Forwards all requests to `to`.
     pub async fn to(to: &str) -> Self {
         let inner = Arc::new(Inner { to: to.to_owned(), ..Inner::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

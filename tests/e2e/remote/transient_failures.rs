@@ -36,8 +36,8 @@ async fn message_of(chain: &Chain, body: &str) -> Value {
     chain
         .front
         .wait_until("the message", async || {
-            let told = chain.front.logged("shop", "message").await;
-            told.into_iter().map(|told| told["message"].clone()).find(|message| message["body"] == body)
+            let events = chain.front.logged("shop", "message").await;
+            events.into_iter().map(|event| event["message"].clone()).find(|message| message["body"] == body)
         })
         .await
 }

@@ -1,5 +1,5 @@
-//! The device namespace at packet level: `protocol` covers Engine.IO and Socket.IO, `hostile` malformed packets,
-//! `dialect` events and requests, `tokens` authentication.
+//! The device namespace at packet level: `protocol` covers Engine.IO and Socket.IO, `hostile` malformed
+//! packets, `dialect` events and requests, `tokens` authentication.
 
 mod dialect;
 mod hostile;

@@ -1,5 +1,5 @@
-//! Captures everything that the daemons of a test log, at the most verbose level. Fails the test if the log contains
-//! private data of its requests and answers.
+//! Captures everything that the daemons of a test log, at the most verbose level. Fails the test if the log
+//! contains private data of its requests and answers.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once, PoisonError};

@@ -1,5 +1,5 @@
-//! The shared test harness: every test starts its own daemon on its own directory and port. Waiting polls a condition
-//! and fails after ten seconds.
+//! The shared test harness: every test starts its own daemon on its own directory and port. Waiting polls a
+//! condition and fails after ten seconds.
 
 mod clock;
 pub mod decoder;
@@ -140,7 +140,7 @@ impl TestApp {
         matches!(self.network, Network::Simulator)
     }
 
-    /// Stops the daemon for good; the data exists as long as the returned guard.
+    /// Stops the daemon permanently; the data exists as long as the returned guard.
     pub async fn stop(mut self) -> Arc<TempDir> {
         if let Some(app) = self.app.take() {
             app.stop().await;
@@ -148,17 +148,19 @@ impl TestApp {
         self.data.clone()
     }
 
-    /// Whether the account belongs to a phone, so that the network has its address book, its history and its own changes.
+    /// Whether the account belongs to a phone, so that the network has its address book, its history and its
+    /// own changes.
     pub fn has_phone(&self) -> bool {
         self.can(|engine| engine.qr)
     }
 
-    /// Whether the devices' engine can do something, as in `app.can(|engine| engine.groups)`.
+    /// Whether the devices' engine has a feature, as in `app.can(|engine| engine.groups)`.
     pub fn can(&self, what: impl Fn(&Capabilities) -> bool) -> bool {
         what(&self.network.capabilities())
     }
 
-    /// Whether the engine reports transient send failures; an upstream that retries by itself reports the final result only.
+    /// Whether the engine reports transient send failures; an upstream that retries by itself reports the
+    /// final result only.
     pub fn reports_failed_attempts(&self) -> bool {
         self.network.reports_failed_attempts()
     }
@@ -177,7 +179,7 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
-    /// Whether the devices use the native engine, which is never sent a few facts of the network.
+    /// Whether the devices use the native engine, to which its network does not send some events.
     pub fn is_native(&self) -> bool {
         matches!(self.network, Network::Testbed(_))
     }
@@ -331,8 +333,8 @@ impl TestApp {
             .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
     }
 
-    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can prove;
-    /// `reason` names the background work that could break the condition.
+    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can
+    /// prove; `reason` names the background work that could break the condition.
     pub async fn assert_stays(&self, what: &str, reason: &str, holds: impl AsyncFn() -> bool) {
         let end = tokio::time::Instant::now() + STABLE_FOR;
         while tokio::time::Instant::now() < end {

@@ -1,4 +1,5 @@
-//! Selects the network behind the devices of a test: the simulator, the native engine on a testbed, or an upstream.
+//! Selects the network behind the devices of a test: the simulator, the native engine on a testbed,
+//! or an upstream.
 //!
 //! `WHARF_TEST_ENGINE` selects it. Tests that use only the features of all engines run on every engine;
 //! `.config/nextest.toml` lists them in its profiles `whatsapp` and `upstream`.
@@ -66,7 +67,7 @@ impl Network {
         }
     }
 
-    /// Events that the upstream's API has no name for.
+    /// Events of the network that the upstream's API cannot express.
     pub fn wordless(&self) -> &'static [&'static str] {
         if let Self::Upstream(upstream) = self { upstream.wordless() } else { &[] }
     }

@@ -125,8 +125,8 @@ async fn take(State((received, script)): State<Shared>, headers: HeaderMap, body
     }
 }
 
-/// A receiver that writes these bytes to each connection and closes it; without bytes it resets the connection.
-/// Returns its URL.
+/// A receiver that writes these bytes to each connection and closes it; without bytes it resets the
+/// connection. Returns its URL.
 pub async fn raw_receiver(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/in", listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! An HTTP answer of the daemon with assertions on status and envelope. Each assertion prints the body on failure.
+//! An HTTP answer of the daemon with assertions on status and envelope. Each assertion prints the
+//! body on failure.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;

@@ -67,9 +67,9 @@ async fn future_message_counts_as_now_and_hides_no_missed_one() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     assert_eq!(waha.hook(&message("ahead", 365 * 24 * HOUR_MS)).await, 200);
-    let told = waha.app.logged("shop", "message").await.remove(0);
-    let at = told["message"]["timestamp"].as_i64().unwrap();
-    assert!((now() - HOUR_MS..=now()).contains(&at), "{told}");
+    let event = waha.app.logged("shop", "message").await.remove(0);
+    let at = event["message"]["timestamp"].as_i64().unwrap();
+    assert!((now() - HOUR_MS..=now()).contains(&at), "{event}");
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     waha.keeps(message("missed", 0));
     waha.app.post("/devices/shop/start", json!({})).await.ok();

@@ -22,12 +22,12 @@ impl Waha {
 
     /// The logged messages, with whether they have media.
     async fn logged_media(&self) -> Vec<(String, bool)> {
-        let told = self.app.logged("shop", "message").await;
-        let message = |told: &Value| {
-            let message = &told["message"];
+        let events = self.app.logged("shop", "message").await;
+        let message = |event: &Value| {
+            let message = &event["message"];
             (message["body"].as_str().unwrap().to_owned(), message["hasMedia"] == true)
         };
-        told.iter().map(message).collect()
+        events.iter().map(message).collect()
     }
 
     /// How many requests for a single message the server got.

@@ -92,8 +92,8 @@ async fn start_reads_messages_whose_webhooks_failed() {
     assert_eq!(waha.app.logged("shop", "message").await.len(), 1, "the server gave up");
     waha.app.post("/devices/shop/restart", json!({})).await.ok();
     waha.is_there("missed").await;
-    let told = waha.app.logged("shop", "message").await;
-    let bodies: Vec<&Value> = told.iter().map(|told| &told["message"]["body"]).collect();
+    let events = waha.app.logged("shop", "message").await;
+    let bodies: Vec<&Value> = events.iter().map(|event| &event["message"]["body"]).collect();
     assert_eq!(bodies, ["before", "missed"], "each once");
 }
 

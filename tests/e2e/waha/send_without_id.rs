@@ -1,4 +1,5 @@
-//! A server whose engine gives no ids to send with: the network does not deduplicate, and an unknown outcome is final.
+//! A server whose engine gives no ids to send with: the network does not deduplicate, and an unknown outcome
+//! is final.
 
 use serde_json::json;
 

@@ -71,8 +71,8 @@ async fn rejected_message_fails_with_the_message_of_the_server() {
     let steps = waha.app.logged("shop", "message:status").await;
     let last = steps.last().unwrap();
     assert_eq!(last["code"], "refused_by_network", "{last}");
-    let nobody = waha.app.send("shop", "15550190001", "anybody?").await;
-    waha.app.wait_for_status("shop", &nobody, "failed").await;
+    let unregistered = waha.app.send("shop", "15550190001", "anybody?").await;
+    waha.app.wait_for_status("shop", &unregistered, "failed").await;
     let steps = waha.app.logged("shop", "message:status").await;
     assert_eq!(steps.last().unwrap()["code"], "not_on_network");
 }
@@ -89,8 +89,8 @@ async fn file_is_not_resent_while_its_lookup_fails() {
     waha.app.wait_for_status("shop", id.as_str().unwrap(), "sent").await;
     let asked = waha.server.asked.lock().unwrap().clone();
     let sends: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "POST /api/sendFile").collect();
-    let looks = |upto: usize| asked[..upto].iter().filter(|asked| asked.contains("/messages/")).count();
-    assert_eq!((sends.len(), looks(sends[1])), (2, 3), "{asked:?}");
+    let lookups = |upto: usize| asked[..upto].iter().filter(|asked| asked.contains("/messages/")).count();
+    assert_eq!((sends.len(), lookups(sends[1])), (2, 3), "{asked:?}");
 }
 
 #[tokio::test]

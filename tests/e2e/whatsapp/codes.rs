@@ -43,8 +43,8 @@ async fn shown(app: &TestApp, attempt: i64, patience: Duration) -> Shown {
     }
 }
 
-/// Checks `<reference>,<noise key>,<identity key>,<secret>,<platform>`, with keys of 32 bytes in base64; Chrome's
-/// platform is 1 (`wacore`, `pair.rs`). Returns all fields except the reference.
+/// Checks `<reference>,<noise key>,<identity key>,<secret>,<platform>`, with keys of 32 bytes in base64;
+/// Chrome's platform is 1 (`wacore`, `pair.rs`). Returns all fields except the reference.
 fn keys(code: &str) -> Vec<&str> {
     let fields: Vec<&str> = code.split(',').collect();
     assert_eq!(fields.len(), 5, "five fields");

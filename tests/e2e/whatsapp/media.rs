@@ -116,7 +116,8 @@ async fn interrupted_history_completes_after_restart() {
     let native = Native::start().await;
     native.testbed.world().media.hold(true);
     native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 })).await;
-    // This message arrives after the history announcements, so they are stored here and no longer at the network.
+    // This message arrives after the history announcements, so they are stored here and no longer at
+    // the network.
     native.app.incoming("shop", ANNA, "after the link").await;
     assert_eq!(stored(&native.app).await, 1);
 

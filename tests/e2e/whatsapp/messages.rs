@@ -46,7 +46,8 @@ async fn refused_group_message_resends_key_with_next() {
     let native = Native::start().await;
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA] });
     native.device("shop", json!({ "groups": [crew], "ackDeviceMs": 10 })).await;
-    // The first message carries the key and is refused; so is the second, which members could not decrypt without it.
+    // The first message carries the key and is refused; so is the second, which members could not decrypt
+    // without it.
     native.app.fault("shop", json!({ "kind": "send_permanent" })).await;
     let refused = native.app.send("shop", CREW, "we are closed").await;
     native.app.wait_for_status("shop", &refused, "failed").await;

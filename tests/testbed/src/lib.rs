@@ -1,26 +1,26 @@
-//! A WhatsApp server with phones, on loopback, for tests and trials of Wharf's engine `whatsapp`. Everything is in
-//! memory and exists as long as the testbed.
+//! A WhatsApp server with phones, on loopback, for tests and trials of Wharf's engine `whatsapp`. Everything
+//! is in memory and exists as long as the testbed.
 //!
 //! [`Testbed::start`] listens on one TCP port: the clients' WebSocket at `/ws/chat`, media at `/mms/…` and
 //! `/media/…`, the control API at `/control/…`.
 //!
-//! Where to find what:
+//! Contents:
 //! - `wire`: frames, noise, connections. Stanzas are sent through a [`wire::connection::Link`].
-//! - `server::state`: [`server::state::Account`] (one for each phone number) and its [`server::state::Companion`]s;
-//!   `server::directory` finds them by number, LID or JID.
+//! - `server::state`: [`server::state::Account`] (one for each phone number) and its
+//!   [`server::state::Companion`]s; `server::directory` finds them by number, LID or JID.
 //! - `server::dispatch`: the table from a stanza's tag to its handler, an async function of a
-//!   [`server::dispatch::Session`] and the stanza. The session's task waits for the handler, so slow work is spawned
-//!   on [`server::World::tasks`].
+//!   [`server::dispatch::Session`] and the stanza. The session's task waits for the handler, so slow work is
+//!   spawned on [`server::World::tasks`].
 //! - `server::iq`: the table from an IQ's namespace to its handler, which returns an answer.
 //! - `phone`: the keys and actions of the primary device.
-//! - `server::messages`, `server::receipts` (and acks), `server::offline` (queues, called at `offline::active` and
-//!   for `<ib>`), `control` (the HTTP API): messages.
-//! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence` (and chat state),
-//!   `media`: the other services of the network.
+//! - `server::messages`, `server::receipts` (and acks), `server::offline` (queues, called at
+//!   `offline::active` and for `<ib>`), `control` (the HTTP API): messages.
+//! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence` (and chat
+//!   state), `media`: the other services of the network.
 //! - `scene`: the people and groups around one account, as a scan describes them.
 //!
-//! Invariants: no lock is held over an await; each account has its own lock; every queue is bounded; only loopback
-//! addresses are served.
+//! Invariants: no lock is held over an await; each account has its own lock; every queue is bounded; only
+//! loopback addresses are served.
 
 pub mod control;
 pub mod id;

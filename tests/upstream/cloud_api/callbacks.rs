@@ -35,15 +35,15 @@ async fn connected(state: &State, number: &Arc<Number>) {
             tokio::select! {
                 biased;
                 ended = &mut link.ended => break ended,
-                Some(told) = link.events.recv() => {
-                    if let EngineEvent::Opened(account) = &told.event {
+                Some(pending) = link.events.recv() => {
+                    if let EngineEvent::Opened(account) = &pending.event {
                         *number.me.lock().unwrap() = Some(account.clone());
                         number.session.send_replace(Some(Arc::clone(&link.session)));
                     }
-                    for (field, value) in changes(number, &told.event) {
+                    for (field, value) in changes(number, &pending.event) {
                         delivery::until_taken(state, number, field, value).await;
                     }
-                    told.taken();
+                    pending.taken();
                 }
             }
         };

@@ -136,8 +136,8 @@ async fn download(
     if number.take_fault(|t| *t == GraphFault::OtherMedia).is_some() {
         return "not that file".into_response();
     }
-    let known = number.addresses.lock().unwrap().contains(&signature);
-    if !known || number.take_fault(|t| *t == GraphFault::ExpiredMedia).is_some() {
+    let is_valid = number.addresses.lock().unwrap().contains(&signature);
+    if !is_valid || number.take_fault(|t| *t == GraphFault::ExpiredMedia).is_some() {
         return (StatusCode::NOT_FOUND, "URL signature expired").into_response();
     }
     let found = number.files.lock().unwrap().get(&file).cloned();
@@ -179,8 +179,8 @@ async fn try_upload(
             "messaging_product" => product = field.text().await.ok(),
             "type" => kind = field.text().await.ok(),
             "file" => {
-                let told = field.content_type().map(ToString::to_string);
-                file = field.bytes().await.ok().map(|bytes| (told, bytes));
+                let part_type = field.content_type().map(ToString::to_string);
+                file = field.bytes().await.ok().map(|bytes| (part_type, bytes));
             }
             _ => return refuse(400, 100, "Unexpected key in the form"),
         }
@@ -188,10 +188,10 @@ async fn try_upload(
     if product.as_deref() != Some("whatsapp") {
         return refuse(400, 100, "The parameter messaging_product is required.");
     }
-    let (Some(kind), Some((told, bytes))) = (kind, file) else {
+    let (Some(kind), Some((part_type, bytes))) = (kind, file) else {
         return refuse(400, 100, "The parameters file and type are required.");
     };
-    if told.as_deref().map(essence) != Some(essence(&kind)) {
+    if part_type.as_deref().map(essence) != Some(essence(&kind)) {
         return refuse(400, 100, "Param file must be a file with the mime type in type");
     }
     if bytes.is_empty() {
@@ -252,7 +252,7 @@ async fn try_messages(
     if let Some(GraphFault::Refuse(status, code, wait)) =
         number.take_fault(|t| matches!(t, GraphFault::Refuse(..)))
     {
-        let mut response = error(status, code, "as the test wanted");
+        let mut response = error(status, code, "as the test requested");
         if let Some(seconds) = wait {
             response.headers_mut().insert("retry-after", seconds.into());
         }
@@ -301,8 +301,8 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
             Err(_) => refuse(400, 131_009, "Parameter value is not valid: to"),
         },
         (None, Some(user)) => {
-            let known = user.strip_prefix("US.").and_then(|lid| format!("{lid}@lid").parse().ok());
-            known.map_or_else(
+            let jid = user.strip_prefix("US.").and_then(|lid| format!("{lid}@lid").parse().ok());
+            jid.map_or_else(
                 || refuse(400, 131_009, "Parameter value is not valid"),
                 |jid| Ok((jid, user.into())),
             )
@@ -337,7 +337,7 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
     else {
         return refuse(400, 131_008, "Required parameter is missing");
     };
-    let Some(id) = known(number, chat, wamid) else {
+    let Some(id) = id_of(number, chat, wamid) else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
     let now = wharf::domain::clock::Clock::now(&wharf::app::SystemClock);
@@ -351,8 +351,8 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
     }
 }
 
-/// A sent or delivered message, by Meta's id.
-fn known(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
+/// The id of a sent or delivered message, by Meta's id.
+fn id_of(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
     let sent = number.names.lock().unwrap().get(wamid).cloned();
     sent.or_else(|| {
         super::callbacks::delivered(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat)
@@ -376,7 +376,7 @@ fn outgoing(number: &Number, body: &Value, to: &Jid, wamid: &str) -> Result<Outg
     let id = along.and_then(|along| along.parse().ok()).unwrap_or(fresh);
     let quoted = match body["context"]["message_id"].as_str() {
         None => None,
-        Some(wamid) => match known(number, to, wamid) {
+        Some(wamid) => match id_of(number, to, wamid) {
             Some(id) => Some(Quoted { author: to.clone(), id, body: String::new() }),
             None => return refuse(400, 131_009, "Parameter value is not valid: context"),
         },

@@ -110,12 +110,12 @@ pub fn json_of(body: &Bytes) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|_| bad("the body is no JSON"))
 }
 
-pub fn known(server: &Server, name: &str) -> Result<Arc<Session>, Refusal> {
+pub fn existing_session(server: &Server, name: &str) -> Result<Arc<Session>, Refusal> {
     server.session(name).ok_or_else(|| not_found("Session not found"))
 }
 
 pub fn working(server: &Server, name: &str) -> Result<Arc<Session>, Refusal> {
-    let session = known(server, name)?;
+    let session = existing_session(server, name)?;
     if session.status() == "WORKING" {
         return Ok(session);
     }
@@ -225,7 +225,7 @@ async fn create(State(shared): Shared, body: Bytes) -> Answered {
 }
 
 fn account(world: &World, name: &str) -> Result<Arc<crate::upstream::world::Account>, Refusal> {
-    world.known(name).ok_or_else(|| unprocessable("no account of the test has this name"))
+    world.existing_session(name).ok_or_else(|| unprocessable("no account of the test has this name"))
 }
 
 fn configure(session: &Session, body: &Value) -> Result<(), Refusal> {
@@ -244,11 +244,11 @@ fn configure(session: &Session, body: &Value) -> Result<(), Refusal> {
 }
 
 async fn show(State(shared): Shared, Path(name): Path<String>) -> Answered {
-    ok(known(&*server(&shared)?, &name)?.described())
+    ok(existing_session(&*server(&shared)?, &name)?.described())
 }
 
 async fn update(State(shared): Shared, Path(name): Path<String>, body: Bytes) -> Answered {
-    let session = known(&*server(&shared)?, &name)?;
+    let session = existing_session(&*server(&shared)?, &name)?;
     configure(&session, &json_of(&body)?)?;
     if session.is_running() {
         session.stop().await;
@@ -268,7 +268,7 @@ async fn remove(State(shared): Shared, Path(name): Path<String>) -> Answered {
 }
 
 async fn act(State(shared): Shared, Path((name, what)): Path<(String, String)>) -> Answered {
-    let session = known(&*server(&shared)?, &name)?;
+    let session = existing_session(&*server(&shared)?, &name)?;
     match what.as_str() {
         "start" if session.is_running() => {}
         "start" => session.start(),
@@ -295,7 +295,7 @@ async fn act(State(shared): Shared, Path((name, what)): Path<(String, String)>) 
 }
 
 async fn code(State(shared): Shared, Path(name): Path<String>, Query(query): Params) -> Answered {
-    let session = known(&*server(&shared)?, &name)?;
+    let session = existing_session(&*server(&shared)?, &name)?;
     let code = session.state.lock().unwrap().code.clone();
     match code.filter(|_| session.status() == "SCAN_QR_CODE") {
         Some(code) if query.get("format").is_some_and(|format| format == "raw") => {
@@ -307,7 +307,7 @@ async fn code(State(shared): Shared, Path(name): Path<String>, Query(query): Par
 }
 
 async fn typed_code(State(shared): Shared, Path(name): Path<String>, body: Bytes) -> Answered {
-    let (session, body) = (known(&*server(&shared)?, &name)?, json_of(&body)?);
+    let (session, body) = (existing_session(&*server(&shared)?, &name)?, json_of(&body)?);
     let number = body["phoneNumber"].as_str().ok_or_else(|| bad("phoneNumber must be a string"))?;
     if session.status() != "SCAN_QR_CODE" {
         return Err(unprocessable("Can request code only in SCAN_QR_CODE status"));
@@ -317,7 +317,7 @@ async fn typed_code(State(shared): Shared, Path(name): Path<String>, body: Bytes
 }
 
 async fn file(State(shared): Shared, Path((name, file)): Path<(String, String)>) -> Answered {
-    let session = known(&*server(&shared)?, &name)?;
+    let session = existing_session(&*server(&shared)?, &name)?;
     let hash: Result<MediaHash, _> = file.split('.').next().unwrap_or_default().parse();
     let bytes = hash.ok().and_then(|hash| session.account.media.bytes(&hash));
     Ok(Body::from(bytes.ok_or_else(|| not_found("no such file"))?).into_response())

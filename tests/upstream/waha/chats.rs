@@ -62,9 +62,9 @@ pub async fn messages(
     let limit = limit.min(server.page.load(Ordering::Relaxed));
     let state = session.state.lock().unwrap();
     let kept = state.messages.get(&chat).cloned().unwrap_or_default();
-    let wanted =
+    let recent =
         newest_first(&kept).into_iter().filter(|message| message["timestamp"].as_i64() >= Some(since));
-    let mut page: Vec<Value> = wanted.skip(offset).take(limit).collect();
+    let mut page: Vec<Value> = recent.skip(offset).take(limit).collect();
     if !downloads {
         page.iter_mut().for_each(|message| message["media"] = Value::Null);
     }

@@ -57,25 +57,30 @@ fn extension(kind: MediaKind) -> &'static str {
 }
 
 /// Converts a message to a WAMessage.
-pub fn message(session: &Session, told: &Incoming, ack: i64) -> Value {
+pub fn message(session: &Session, incoming: &Incoming, ack: i64) -> Value {
     let id = MessageId {
-        from_me: told.from_me,
-        chat: told.chat.clone(),
-        network: if told.from_me { session.theirs(&told.network_id) } else { told.network_id.clone() },
-        participant: told.chat.is_group().then(|| told.from.clone()),
+        from_me: incoming.from_me,
+        chat: incoming.chat.clone(),
+        network: if incoming.from_me {
+            session.theirs(&incoming.network_id)
+        } else {
+            incoming.network_id.clone()
+        },
+        participant: incoming.chat.is_group().then(|| incoming.from.clone()),
     };
     let me = session.me_jid();
-    let (from, to) = if told.from_me { (me, Some(told.chat.clone())) } else { (Some(told.chat.clone()), me) };
+    let (from, to) =
+        if incoming.from_me { (me, Some(incoming.chat.clone())) } else { (Some(incoming.chat.clone()), me) };
     let mut data = json!({
-        "type": type_of(&told.content), "notifyName": told.notify_name, "isForwarded": told.forwarded,
-        "mentionedJidList": told.mentions,
+        "type": type_of(&incoming.content), "notifyName": incoming.notify_name, "isForwarded": incoming.forwarded,
+        "mentionedJidList": incoming.mentions,
     });
-    if let Content::Poll(poll) = &told.content {
+    if let Content::Poll(poll) = &incoming.content {
         data["pollName"] = json!(poll.name);
         data["pollOptions"] = poll.options.iter().map(|name| json!({ "name": name })).collect();
         data["pollSelectableOptionsCount"] = json!(i32::from(!poll.allow_multiple_answers));
     }
-    let media = match &told.content {
+    let media = match &incoming.content {
         Content::Media(file) => json!({
             "url": format!("{}/api/files/{}/{}.{}", session.base, session.name, file.file.hash, extension(file.kind)),
             "mimetype": file.file.mimetype, "filename": file.filename, "error": null,
@@ -85,52 +90,56 @@ pub fn message(session: &Session, told: &Incoming, ack: i64) -> Value {
         }
         _ => Value::Null,
     };
-    let has_media =
-        !media.is_null() && !matches!(type_of(&told.content).as_str(), "unknown" | "call_log" | "revoked");
-    let location = if let Content::Location(place) = &told.content { json!(place) } else { Value::Null };
-    let cards = if let Content::Contacts(cards) = &told.content {
+    let has_media = !media.is_null()
+        && !matches!(type_of(&incoming.content).as_str(), "unknown" | "call_log" | "revoked");
+    let location = if let Content::Location(place) = &incoming.content { json!(place) } else { Value::Null };
+    let cards = if let Content::Contacts(cards) = &incoming.content {
         cards.iter().map(|card| json!(card.vcard)).collect()
     } else {
         Vec::new()
     };
-    let reply_to = told.quoted.as_ref().map(|quoted| {
+    let reply_to = incoming.quoted.as_ref().map(|quoted| {
         let network =
             if quoted.id.from_me { session.theirs(&quoted.id.network) } else { quoted.id.network.clone() };
         json!({ "id": network, "participant": quoted.author, "body": quoted.body })
     });
     json!({
-        "id": id, "timestamp": told.timestamp.0.div_euclid(1_000), "from": from, "fromMe": told.from_me, "to": to,
-        "participant": told.chat.is_group().then_some(&told.from), "body": told.body, "hasMedia": has_media,
+        "id": id, "timestamp": incoming.timestamp.0.div_euclid(1_000), "from": from, "to": to,
+        "participant": incoming.chat.is_group().then_some(&incoming.from), "fromMe": incoming.from_me,
+        "body": incoming.body, "hasMedia": has_media,
         "media": if has_media { media } else { Value::Null }, "ack": ack, "ackName": ack_name(ack),
         "replyTo": reply_to, "location": location, "vCards": cards, "source": "app", "_data": data,
     })
 }
 
 /// Converts an event; WAHA has no events for some of them.
-pub fn events(session: &Session, told: &EngineEvent) -> Vec<(&'static str, Value)> {
+pub fn events(session: &Session, event: &EngineEvent) -> Vec<(&'static str, Value)> {
     let id = |id: &MessageId| session.named(id);
-    match told {
-        EngineEvent::Message(told) => {
-            let message = message(session, told, 1);
+    match event {
+        EngineEvent::Message(incoming) => {
+            let message = message(session, incoming, 1);
             let mut events = vec![("message.any", message.clone())];
-            if !told.from_me {
+            if !incoming.from_me {
                 events.push(("message", message));
             }
             events
         }
-        EngineEvent::Receipt(told) => {
+        EngineEvent::Receipt(receipt) => {
             let name = MessageId {
                 from_me: true,
-                chat: told.chat.clone(),
-                network: told.network_id.clone(),
+                chat: receipt.chat.clone(),
+                network: receipt.network_id.clone(),
                 participant: None,
             };
-            let ack = i64::from(told.ack.level());
+            let ack = i64::from(receipt.ack.level());
             let participant =
-                told.participant.clone().or_else(|| session.me_jid().filter(|_| told.chat.is_group()));
+                receipt.participant.clone().or_else(|| session.me_jid().filter(|_| receipt.chat.is_group()));
             vec![(
                 "message.ack",
-                json!({ "id": id(&name), "from": session.me_jid(), "to": told.chat, "participant": participant, "fromMe": true, "ack": ack, "ackName": ack_name(ack) }),
+                json!({
+                    "id": id(&name), "from": session.me_jid(), "to": receipt.chat, "participant": participant,
+                    "fromMe": true, "ack": ack, "ackName": ack_name(ack)
+                }),
             )]
         }
         EngineEvent::MessageChange(IncomingChange::Reaction { id: of, from, from_me, emoji, at }) => vec![(

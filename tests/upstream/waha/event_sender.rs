@@ -61,7 +61,7 @@ pub async fn send(server: &Server, session: &Session, event: &str, payload: &Val
     let mut all = server.sockets.send(&session.name, event, &envelope).await;
     for webhook in session.webhooks() {
         let events = webhook["events"].as_array().cloned().unwrap_or_default();
-        if events.iter().any(|wanted| wanted == event || wanted == "*") {
+        if events.iter().any(|name| name == event || name == "*") {
             all &= post(&webhook, &envelope).await;
         }
     }
@@ -103,12 +103,12 @@ async fn post(webhook: &Value, envelope: &Value) -> bool {
 impl Sockets {
     /// Sends a frame to its subscribers, and waits until each has processed it.
     async fn send(&self, session: &str, event: &str, envelope: &Value) -> bool {
-        let wanted = |listener: &&Listener| {
+        let serves = |listener: &&Listener| {
             (listener.session == "*" || listener.session == session)
-                && listener.events.iter().any(|wanted| wanted == event || wanted == "*")
+                && listener.events.iter().any(|name| name == event || name == "*")
         };
         let to: Vec<_> =
-            self.0.lock().unwrap().iter().filter(wanted).map(|listener| listener.frames.clone()).collect();
+            self.0.lock().unwrap().iter().filter(serves).map(|listener| listener.frames.clone()).collect();
         let mut all = true;
         for frames in to {
             let (taken, answer) = oneshot::channel();

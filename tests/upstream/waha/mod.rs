@@ -1,8 +1,10 @@
-//! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and codes, every call
-//! that the engine makes, webhooks with signatures and retries, and a WebSocket that resumes nothing.
+//! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and
+//! codes, every call that the engine makes, webhooks with signatures and retries, and a WebSocket that
+//! resumes nothing.
 //!
-//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it and its connection to
-//! the network; `event_sender` sends webhooks and frames; `convert` has the conversions of events.
+//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it
+//! and its connection to the network; `event_sender` sends webhooks and frames; `convert` has the
+//! conversions of events.
 
 mod api;
 mod chats;
@@ -36,11 +38,11 @@ pub const SECRET: &str = "waha-webhook-secret-of-the-tests";
 pub struct Fault {
     /// A part of the path.
     pub part: &'static str,
-    /// With which status.
+    /// The status of the answer.
     pub status: u16,
-    /// How long it takes to.
+    /// The delay of the answer.
     pub after: Duration,
-    /// How often.
+    /// The number of failures.
     pub times: usize,
 }
 
@@ -49,19 +51,19 @@ pub struct Server {
     world: Arc<World>,
     /// `webhook` or `websocket`.
     inbound: &'static str,
-    /// Where it is reached.
+    /// The server's address.
     pub listener: SwitchableListener,
-    /// Where the daemon is reached, whatever its address is after a restart.
+    /// A fixed address of the daemon, which changes its own at a restart.
     pub daemon: SwitchableListener,
     steering: String,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     sockets: event_sender::Sockets,
-    /// Requests that it answered, as method and path.
+    /// The answered requests, as method and path.
     pub asked: Mutex<Vec<String>>,
     pub faults: Mutex<Vec<Fault>>,
     /// Whether it gives ids to send with; its engine WEBJS gives none.
     pub gives_ids: Mutex<bool>,
-    /// Things on a page, whatever is asked for.
+    /// The most entries of a page, regardless of the request.
     pub page: AtomicUsize,
 }
 
@@ -100,12 +102,12 @@ impl Server {
         server
     }
 
-    /// The session of that name, if there is one.
+    /// The session with this name, if it exists.
     pub fn session(&self, name: &str) -> Option<Arc<Session>> {
         self.sessions.lock().unwrap().get(name).cloned()
     }
 
-    /// The failure of a request, if there is one: the status, and the delay.
+    /// The failure of a request, if one is set: status and delay.
     fn fault(&self, path: &str) -> Option<(u16, Duration)> {
         let mut faults = self.faults.lock().unwrap();
         let fault = faults.iter_mut().find(|fault| fault.times > 0 && path.contains(fault.part))?;
@@ -113,12 +115,12 @@ impl Server {
         Some((fault.status, fault.after))
     }
 
-    /// Where it is reached.
+    /// The URL of the server.
     pub fn url(&self) -> String {
         self.listener.url()
     }
 
-    /// A device's settings, with these in place of the usual ones.
+    /// A device's settings; those in `other` replace the usual ones.
     pub fn settings_of(&self, device: &str, other: &Value) -> Value {
         let mut waha = json!({
             "baseUrl": self.url(), "session": device, "apiKey": KEY, "webhookSecret": SECRET, "inbound": self.inbound,

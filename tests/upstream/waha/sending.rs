@@ -115,7 +115,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
     {
         let mut state = session.state.lock().unwrap();
         // WAHA identifies a message by its id: a retry under another id is a second message.
-        if state.theirs.get(&ours).is_some_and(|known| *known != theirs) {
+        if state.theirs.get(&ours).is_some_and(|earlier| *earlier != theirs) {
             ours = theirs.clone();
         }
         state.ours.insert(theirs.clone(), ours.clone());
@@ -163,13 +163,13 @@ async fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome, giv
     let session = &called.session;
     match outcome {
         SendOutcome::Sent { .. } => {
-            let told = sent_message(session, message)?;
-            session.keep(told.clone());
-            event_sender::send_in_background(&called.server, session, "message.any", told.clone());
+            let wa_message = sent_message(session, message)?;
+            session.keep(wa_message.clone());
+            event_sender::send_in_background(&called.server, session, "message.any", wa_message.clone());
             if !gives_ids {
                 tokio::time::sleep(ANSWERS_AFTER).await;
             }
-            created(told)
+            created(wa_message)
         }
         SendOutcome::Transient(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.message)),
         SendOutcome::Permanent(error) => Err(unprocessable(&error.message)),
@@ -192,9 +192,9 @@ fn sent_message(session: &Session, message: &Outgoing) -> Result<Value, Refusal>
             message.timestamp,
         )
     };
-    let mut told = convert::message(session, &sent, 1);
-    told["source"] = json!("api");
-    Ok(told)
+    let mut wa_message = convert::message(session, &sent, 1);
+    wa_message["source"] = json!("api");
+    Ok(wa_message)
 }
 
 /// An answer that breaks off.

@@ -219,10 +219,10 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                told = link.events.recv() => match told {
-                    Some(told) => {
-                        self.hear(&told.event).await;
-                        told.taken();
+                pending = link.events.recv() => match pending {
+                    Some(pending) => {
+                        self.process(&pending.event).await;
+                        pending.taken();
                     }
                     None => return link.ended.await.unwrap_or(SessionEnd::Closed),
                 },
@@ -231,8 +231,8 @@ impl Session {
         }
     }
 
-    async fn hear(&self, told: &EngineEvent) {
-        match told {
+    async fn process(&self, event: &EngineEvent) {
+        match event {
             EngineEvent::Code { code, .. } => {
                 self.state.lock().unwrap().code = Some(code.clone());
                 self.becomes("SCAN_QR_CODE").await;
@@ -253,17 +253,17 @@ impl Session {
                     self.becomes("WORKING").await;
                 }
             }
-            EngineEvent::History(messages) => messages.iter().for_each(|message| self.keep_told(message)),
-            EngineEvent::Contacts(told) => {
+            EngineEvent::History(messages) => messages.iter().for_each(|message| self.store(message)),
+            EngineEvent::Contacts(contacts) => {
                 let mut state = self.state.lock().unwrap();
-                for one in told {
-                    let known = state
+                for one in contacts {
+                    let contact = state
                         .contacts
                         .entry(one.id.clone())
                         .or_insert_with(|| json!({ "id": one.id, "isMyContact": true }));
                     for (name, value) in [("name", &one.address_book_name), ("pushname", &one.pushname)] {
                         if let Some(value) = value {
-                            known[name] = json!(value);
+                            contact[name] = json!(value);
                         }
                     }
                     if let Some(lid) = &one.lid {
@@ -287,13 +287,13 @@ impl Session {
             && ["history", "contacts", "groups"].into_iter().any(some)
     }
 
-    fn keep_told(&self, message: &Incoming) {
+    fn store(&self, message: &Incoming) {
         self.keep(convert::message(self, message, if message.from_me { 3 } else { 1 }));
     }
 
-    async fn pass_on(&self, told: &EngineEvent) {
-        match told {
-            EngineEvent::Message(message) => self.keep_told(message),
+    async fn pass_on(&self, engine_event: &EngineEvent) {
+        match engine_event {
+            EngineEvent::Message(message) => self.store(message),
             EngineEvent::Groups { groups, complete } => {
                 let mut state = self.state.lock().unwrap();
                 if *complete {
@@ -329,7 +329,7 @@ impl Session {
         if self.silent.load(Ordering::Relaxed) {
             return;
         }
-        for (event, payload) in convert::events(self, told) {
+        for (event, payload) in convert::events(self, engine_event) {
             self.send(event, &payload).await;
         }
     }

@@ -1,7 +1,8 @@
-//! The control calls `/api/v1/simulator/{id}/{call}` in place of the daemon's, with the same bodies and answers.
+//! The control calls `/api/v1/simulator/{id}/{call}` in place of the daemon's, with the same bodies
+//! and answers.
 //!
-//! A server implements [`NetworkControl`] to map devices to accounts, to convert ids in bodies and answers, and to
-//! serve calls itself.
+//! A server implements [`NetworkControl`] to map devices to accounts, to convert ids in bodies and answers,
+//! and to serve calls itself.
 
 use std::sync::Arc;
 

@@ -34,7 +34,7 @@ pub struct Account {
 pub struct Link {
     /// For the upstream's requests to the network.
     pub session: Arc<dyn Session>,
-    /// The events of the network. Each must be answered before the next one comes.
+    /// The events of the network. Each must be answered before the next one arrives.
     pub events: mpsc::Receiver<PendingEvent>,
     /// The end of the connection.
     pub ended: oneshot::Receiver<SessionEnd>,
@@ -48,12 +48,12 @@ pub struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// The event was accepted; the network continues.
+    /// Accepts the event; the network continues.
     pub fn taken(self) {
         let _ = self.reply.send(true);
     }
 
-    /// The event was not accepted: the connection ends, and the network repeats the event on the next one.
+    /// Refuses the event: the connection ends, and the network repeats the event on the next one.
     pub fn refused(self) {
         let _ = self.reply.send(false);
     }
@@ -97,11 +97,11 @@ impl Account {
             random: Arc::new(OsRandom),
         };
         let session = self.driver.open(context).await.unwrap();
-        let (tell, ended) = oneshot::channel();
+        let (sender, ended) = oneshot::channel();
         let running = Arc::clone(&session);
         #[expect(clippy::disallowed_methods, reason = "it ends with its link")]
         tokio::spawn(async move {
-            let _ = tell.send(running.run().await);
+            let _ = sender.send(running.run().await);
         });
         Link { session, events, ended, _cancel: cancel.drop_guard() }
     }

@@ -40,12 +40,12 @@ impl MemoryMedia {
 }
 
 fn mimetype(bytes: &[u8]) -> String {
-    let known = infer::get(bytes).map(|kind| match kind.mime_type() {
+    let detected = infer::get(bytes).map(|kind| match kind.mime_type() {
         "audio/opus" => "audio/ogg".to_owned(),
         other => other.to_owned(),
     });
     let plain = std::str::from_utf8(bytes).is_ok();
-    known.unwrap_or_else(|| if plain { "text/plain" } else { "application/octet-stream" }.to_owned())
+    detected.unwrap_or_else(|| if plain { "text/plain" } else { "application/octet-stream" }.to_owned())
 }
 
 #[async_trait]

@@ -1,8 +1,9 @@
 //! The network behind an upstream server: our own simulator, run in the process of the test.
 //!
-//! [`World`] is the network with all its accounts, [`Account`] one of them with its upstream's state, [`Link`] the
-//! upstream's connection to the network. Each event is a [`PendingEvent`], whose result the network awaits: a
-//! control call is answered once the daemon has accepted its events. [`control`] serves those calls.
+//! [`World`] is the network with all its accounts, [`Account`] one of them with its upstream's state,
+//! [`Link`] the upstream's connection to the network. Each event is a [`PendingEvent`], whose result the
+//! network awaits: a control call is answered once the daemon has accepted its events. [`control`] serves
+//! those calls.
 
 pub mod control;
 mod link;
@@ -43,7 +44,8 @@ impl World {
         Arc::new(Self { driver: Arc::new(driver), accounts: Mutex::default(), _dir: dir })
     }
 
-    /// The account with this name, created on first use; the simulator's `settings` hold from its next connection on.
+    /// The account with this name, created on first use; the simulator's `settings` hold from its next
+    /// connection on.
     pub fn account(&self, id: &str, settings: &Value) -> Arc<Account> {
         let id: DeviceId = id.parse().unwrap();
         let mut accounts = self.accounts.lock().unwrap();

@@ -233,10 +233,10 @@ async fn import(
         return Err(ApiError::Form);
     }
     let ImportChat { format, chat_id, me, tz, date_order, authors } = query;
-    let wanted =
+    let import =
         ImportRequest { format, chat: chat_id, me, zone: tz, date_order: date_order.into(), authors };
     let bytes = request.into_body().into_data_stream().map(|piece| piece.map_err(io::Error::other));
-    Ok(Success::new(services.history.import_chat(&device, wanted, bytes.boxed()).await?))
+    Ok(Success::new(services.history.import_chat(&device, import, bytes.boxed()).await?))
 }
 
 /// `curl -F` sends a form.

@@ -1,8 +1,8 @@
 //! The event log as server-sent events (WHATWG HTML, 9.2 "Server-sent events").
 //!
-//! Invariants: a client reconnects with the position that it has received, also when a filter hides entries or
-//! no event occurs for long; a stream ends with its key and with a drain; a slow client
-//! costs the cursor's bounded buffer.
+//! Invariants: a client reconnects with the position that it has received, also when a filter hides entries
+//! or no event occurs for long; a stream ends with its key and with a drain; a slow client costs the cursor's
+//! bounded buffer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ const RETRY: Duration = Duration::from_secs(2);
 static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// What a stream carries.
+/// The selected entries of a stream.
 pub struct Selection {
     /// Entries after this position; new entries only, if absent.
     pub since: Option<i64>,
     /// Only events of these types; all types, if empty.
     pub types: Vec<String>,
-    /// Whether events that the log does not hold are included.
+    /// Whether ephemeral events are included.
     pub ephemeral: bool,
 }
 
@@ -149,11 +149,11 @@ impl Reader {
                     }
                 }
                 item = self.cursor.next() => match item? {
-                    Item::Logged(entry) if self.wants(&entry) => {
+                    Item::Logged(entry) if self.selects_entry(&entry) => {
                         self.sent = entry.seq;
                         return Some(log_event(&entry));
                     }
-                    Item::Live(entry) if self.wants_live(entry.kind) => {
+                    Item::Live(entry) if self.selects_ephemeral(entry.kind) => {
                         return Some(Event::default().event(entry.kind).data(entry.payload.get()));
                     }
                     Item::Logged(_) | Item::Live(_) => {}
@@ -183,11 +183,11 @@ impl Reader {
         self.selection.types.is_empty() || self.selection.types.iter().any(|selected| selected == kind)
     }
 
-    fn wants_live(&self, kind: &str) -> bool {
+    fn selects_ephemeral(&self, kind: &str) -> bool {
         self.selection.ephemeral && self.selects(kind)
     }
 
-    fn wants(&self, entry: &LogEntry) -> bool {
+    fn selects_entry(&self, entry: &LogEntry) -> bool {
         self.selects(&entry.kind)
             && !self.services.notify.is_kept_from(
                 &self.operator,

@@ -18,7 +18,7 @@ pub const fn yes() -> bool {
 /// A value in its textual form.
 ///
 /// # Errors
-/// When the text is not one.
+/// When the text is not a valid value.
 pub fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -30,7 +30,7 @@ where
 /// A list of values in their textual form.
 ///
 /// # Errors
-/// When one of the texts is none.
+/// When one of the texts is not a valid value.
 pub fn parsed_list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -51,7 +51,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
 /// A text; an empty one counts as absent.
 ///
 /// # Errors
-/// When it is not a text.
+/// When the value is not a text.
 pub fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }

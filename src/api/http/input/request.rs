@@ -1,5 +1,5 @@
-//! Reads a typed request: other spellings, the limits of its schema, then `serde`. A request's struct is its OpenAPI
-//! schema as well, and a refusal names every invalid field by its path.
+//! Reads a typed request: other spellings, the limits of its schema, then `serde`. A request's struct is its
+//! OpenAPI schema as well, and a refusal names every invalid field by its path.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ const MAX_NAME_CHARS: usize = 64;
 /// A field, and the other names that clients use for it, in order of preference.
 pub type Alias = (&'static str, &'static [&'static str]);
 
-/// A request: a JSON object, or the fields of a query. `null` counts as absent, and so does an empty value in a query.
+/// A request: a JSON object, or the fields of a query. `null` counts as absent, in a query also an empty value.
 pub trait Request: DeserializeOwned {
     /// Other names of fields. One counts only where the field itself is absent.
     const ALIASES: &'static [Alias] = &[];
@@ -148,8 +148,8 @@ pub fn reject_unknown_in<T: Request + ToSchema + 'static>(
     reject_unknown(&rules_of_body::<T>(), accepted, &format!("{path}."), object, report);
 }
 
-/// Names each unknown field of an object at `path`: where an absent field means more than none, a misspelt one must not
-/// count as absent.
+/// Names each unknown field of an object at `path`. Where an absent field has a meaning, a misspelt one must
+/// not count as absent.
 fn reject_unknown(
     rules: &Rules,
     accepted: &[&str],
@@ -157,16 +157,16 @@ fn reject_unknown(
     object: &Map<String, Value>,
     report: &mut Report,
 ) {
-    let known: Vec<&str> = rules.names().chain(accepted.iter().copied()).collect();
-    for name in object.keys().filter(|name| !known.contains(&name.as_str())).take(MAX_UNKNOWN) {
+    let names: Vec<&str> = rules.names().chain(accepted.iter().copied()).collect();
+    for name in object.keys().filter(|name| !names.contains(&name.as_str())).take(MAX_UNKNOWN) {
         let name: String = name.chars().take(MAX_NAME_CHARS).collect();
-        let hint = suggest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+        let hint = suggest(&name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
         let message = format!("is no field here{}", hint.unwrap_or_default());
         report.error(format!("{path}{}", name.escape_debug()), message);
     }
 }
 
-/// Reads what is left without the fields that were found invalid, so that each invalid one is named.
+/// Reads the request without its invalid fields, so that `serde` finds further invalid ones.
 fn deserialize<T: Request>(mut object: Map<String, Value>, errors: &mut Vec<FieldError>) -> Option<T> {
     for error in &*errors {
         object.remove(error.field.split(['.', '[']).next().unwrap_or_default());
@@ -197,7 +197,7 @@ fn top_field(path: &Path) -> Option<&str> {
     }
 }
 
-/// What a value of this field must be. `serde` repeats the value, which may be long or secret.
+/// The requirement on a field's value, without the value that `serde` repeats: it may be long or secret.
 fn sentence(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once(", expected ") {
@@ -218,7 +218,7 @@ pub(in crate::api) mod tests {
     use serde::Deserialize;
     use serde_json::json;
 
-    /// The invalid fields of a body, with what is wrong.
+    /// The invalid fields of a body with their errors.
     pub(in crate::api) fn problems<T: Request + ToSchema + 'static>(body: Value) -> Vec<String> {
         refusal(body_of::<T>(body)).iter().map(|error| format!("{} {}", error.field, error.message)).collect()
     }

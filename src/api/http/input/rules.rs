@@ -1,5 +1,6 @@
-//! The limits of requests, taken from their OpenAPI schemas: types, ranges, lengths, words and required fields. They are
-//! compiled once for each type of request; patterns and the least number of entries are left to `serde` and handlers.
+//! The limits of requests, taken from their OpenAPI schemas: types, ranges, lengths, words and required
+//! fields. They are compiled once for each type of request; patterns and the least number of entries are left
+//! to `serde` and handlers.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ struct Field {
     hint: Option<String>,
 }
 
-/// What a value has to be.
+/// The type and limits of a value.
 #[derive(Debug)]
 enum Rule {
     Any,
@@ -83,7 +84,7 @@ fn cached<T: 'static>(is_query: bool, compile: impl FnOnce() -> Vec<Field>) -> A
     rules
 }
 
-/// Schemas are plain data: that one cannot be written does not happen.
+/// A schema as JSON. It cannot fail, because schemas are plain data.
 fn as_json(schema: &impl serde::Serialize) -> Value {
     serde_json::to_value(schema).unwrap_or_default()
 }
@@ -102,7 +103,7 @@ fn fields_of(schema: &Value, components: &Components, depth: usize) -> Vec<Field
     properties.map(field).collect()
 }
 
-/// The first sentence, to be put behind a colon.
+/// The first sentence of a description, in a form that can follow a colon.
 fn hint_of(description: &Value) -> Option<String> {
     let text = description.as_str()?;
     let sentence = text.split(". ").next()?.trim_end_matches('.').replace('\n', " ");
@@ -123,7 +124,7 @@ fn rule_of(schema: &Value, components: &Components, depth: usize) -> Rule {
         let mut choices = choices.iter().filter(|choice| choice["type"] != "null");
         return match (choices.next(), choices.next()) {
             (Some(only), None) => rule_of(only, components, depth + 1),
-            // `serde` decides between several.
+            // With several choices `serde` decides.
             _ => Rule::Any,
         };
     }
@@ -157,7 +158,7 @@ fn kind_of(schema: &Value) -> &str {
     }
 }
 
-/// A whole number, in whichever form JSON has it.
+/// A whole number, in any notation of JSON.
 pub(super) fn whole(value: &Value) -> Option<i64> {
     let exact = |float: f64| float.fract() == 0.0 && float.abs() <= EXACT;
     value.as_i64().or_else(|| format!("{:.0}", value.as_f64().filter(|float| exact(*float))?).parse().ok())
@@ -231,7 +232,7 @@ impl Checker<'_> {
             _ if self.is_query && value.is_array() => Err("is given more than once".to_owned()),
             Rule::Flag => self.flag(value),
             Rule::Words(words) => match value.as_str() {
-                Some(word) if words.iter().any(|known| known == word) => Ok(()),
+                Some(word) if words.iter().any(|allowed| allowed == word) => Ok(()),
                 _ => Err(format!("must be one of {}", words.join(", "))),
             },
             Rule::Text { least_chars, most_chars } => {

@@ -43,7 +43,7 @@ where
     F: Future<Output = Result<FileBytes, ServiceError>>,
 {
     let length = described.length;
-    let (status, range) = match wanted(asked, &described.etag, length) {
+    let (status, range) = match requested_range(asked, &described.etag, length) {
         RangeRequest::Nothing => (StatusCode::NOT_MODIFIED, None),
         RangeRequest::Impossible => (StatusCode::RANGE_NOT_SATISFIABLE, None),
         RangeRequest::Whole => (StatusCode::OK, Some(0..length)),
@@ -102,7 +102,7 @@ enum RangeRequest {
     Impossible,
 }
 
-fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> RangeRequest {
+fn requested_range(asked: &HeaderMap, etag: &str, length: u64) -> RangeRequest {
     let lines = |name| asked.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let names_it = |tag: &str| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag;
     if lines(IF_NONE_MATCH).flat_map(|line| line.split(',')).any(names_it) {
@@ -160,12 +160,12 @@ mod tests {
         for (name, value) in headers {
             asked.append(*name, HeaderValue::from_static(value));
         }
-        wanted(&asked, "\"abc\"", 100)
+        requested_range(&asked, "\"abc\"", 100)
     }
 
     #[test]
     fn one_range_is_answered_and_invalid_ones_are_ignored() {
-        for (range, wanted) in [
+        for (range, expected) in [
             ("bytes=0-0", RangeRequest::Part(0..1)),
             ("bytes=10-19", RangeRequest::Part(10..20)),
             ("bytes=90-", RangeRequest::Part(90..100)),
@@ -185,7 +185,7 @@ mod tests {
             ("lines=0-1", RangeRequest::Whole),
             ("", RangeRequest::Whole),
         ] {
-            assert_eq!(of(&[("range", range)]), wanted, "{range}");
+            assert_eq!(of(&[("range", range)]), expected, "{range}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Changes of messages: reactions, votes, edits, stars, deletion, and forwarding. An older path that names a chat finds
-//! only messages of that chat.
+//! Changes of messages: reactions, votes, edits, stars, deletion, and forwarding. An older path that names a
+//! chat finds only messages of that chat.
 
 use axum::extract::State;
 use axum::http::StatusCode;

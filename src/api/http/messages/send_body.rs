@@ -1,5 +1,6 @@
-//! The body of a request to send a message, shared by REST and Socket.IO. Exactly one of text, media, location, contact,
-//! poll and template is sent; `null`, empty values and older names of fields are understood.
+//! The body of a request to send a message, shared by REST and Socket.IO. Exactly one of text, media,
+//! location, contact, poll and template is sent; `null`, empty values and older names of fields are
+//! understood.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -244,7 +245,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Both spellings of a field are accepted together where they say the same.
+/// Both spellings of a field are accepted together when their values are equal.
 fn compare_spellings(object: &mut Map<String, Value>, report: &mut Report) {
     if let Some(body) = object.remove("body")
         && object.get("text") != Some(&body)

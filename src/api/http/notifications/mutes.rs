@@ -1,4 +1,4 @@
-//! Mutes of notifications: for one operator, or for everybody.
+//! Mutes of notifications, of one operator or of all.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

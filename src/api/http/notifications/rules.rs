@@ -1,5 +1,5 @@
-//! Notification rules, of all devices and of one. The same operations serve both paths; a rule of all devices is for
-//! keys of all devices.
+//! Notification rules, of all devices and of one. The same operations serve both paths; a rule of all devices
+//! is for keys of all devices.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -233,7 +233,7 @@ struct RuleInput {
     quiet: Option<bool>,
 }
 
-/// A rule of all devices needs a key of all devices. Actions on the daemon's own machine need one as well, also in rules
+/// A rule of all devices needs a key of all devices. So do actions on the daemon's own machine, also in rules
 /// of one device. `before` is the rule to change.
 fn authorize_change(
     caller: &Caller,
@@ -254,7 +254,7 @@ fn authorize_change(
     if device.is_none() || is_local { Err(ApiError::DeviceNotAllowed) } else { Ok(()) }
 }
 
-/// A key of some devices does not see rules of all devices that name the devices, chats or people of other tenants.
+/// A key of some devices does not see rules of all devices that name devices, chats or people of others.
 fn may_see(caller: &Caller, rule: &Rule) -> bool {
     let (Some(own), None) = (caller.devices(), &rule.device) else { return true };
     let conditions = &rule.spec.matches;

@@ -65,10 +65,10 @@ async fn file(
 ) -> Result<Response, ApiError> {
     let sound = services.notify.sound(&name).await?;
     let etag = format!("\"{}\"", sound.etag);
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let same = known
+    let etags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let same = etags
         .flat_map(|line| line.split(','))
-        .any(|known| matches!(known.trim(), known if known == etag || known == "*"));
+        .any(|tag| matches!(tag.trim(), tag if tag == etag || tag == "*"));
     let about = [(ETAG, etag.as_str()), (CACHE_CONTROL, CACHED), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());

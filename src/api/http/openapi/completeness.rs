@@ -1,4 +1,4 @@
-//! Tests that the document has everything that readers and generators of clients need.
+//! Tests that the document is complete for readers and for generators of clients.
 
 use serde_json::Value;
 
@@ -70,14 +70,14 @@ fn every_field_of_an_example_says_something() {
 fn every_operation_names_its_scope_and_its_refusals() {
     let document = document();
     for (name, operation) in operations(&document).iter().filter(|(name, _)| name.contains(" /api/v1/")) {
-        let told = operation["description"].as_str().unwrap();
+        let description = operation["description"].as_str().unwrap();
         let scope = operation["security"][0]["apiKey"][0].as_str().unwrap();
-        assert!(told.contains(&format!("Needs the scope `{scope}`")), "{name}: {told}");
+        assert!(description.contains(&format!("Needs the scope `{scope}`")), "{name}: {description}");
         let answers = operation["responses"].as_object().unwrap();
         let usual = ["401", "403", "429", "503"].map(|status| (status, true));
         let body = operation.get("requestBody").is_some();
         let of_input = [("404", name.contains("{id}")), ("400", body), ("413", body)];
-        for (status, _) in usual.into_iter().chain(of_input).filter(|(_, wanted)| *wanted) {
+        for (status, _) in usual.into_iter().chain(of_input).filter(|(_, applies)| *applies) {
             assert!(answers.contains_key(status), "{name}: {status} is not documented");
         }
         assert!(answers.keys().any(|status| status.starts_with('2')), "{name}: no success");

@@ -1,8 +1,8 @@
 //! Examples of refusals and answers, so that readers and tools have realistic values.
 //!
-//! The example of an answer is generated from its schema: a field's own example, else a usual value of fields of that
-//! name, else a value of its type. The example of a request is part of its schema, because its fields must be
-//! consistent; a test requires it.
+//! The example of an answer is generated from its schema: a field's own example, else a usual value of fields
+//! of that name, else a value of its type. The example of a request is part of its schema, because its fields
+//! must be consistent; a test requires it.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Documents absent values in requests: `null` in a body, an empty value in a query. Nothing outside a body is `null`,
-//! and required fields never are.
+//! Documents absent values in requests: `null` in a body, an empty value in a query. Nothing outside a body
+//! is `null`, and required fields never are.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Marks objects without documented fields as open, because generators of clients treat a bare `object` as one that is
-//! always empty.
+//! Marks objects without documented fields as open, because generators of clients treat a bare `object` as
+//! one that is always empty.
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaType, Type};

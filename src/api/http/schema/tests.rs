@@ -1,4 +1,4 @@
-//! What the document says of a domain object is what is sent.
+//! Tests that the document describes domain objects as they are sent.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ fn names(value: &Value) -> BTreeSet<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// `sent` has every field that there is; `least` has those alone that are always there.
+/// Checks a schema: `sent` has every documented field, and all fields besides `optional` are required.
 fn check(name: &str, sent: &impl Serialize, optional: &[&str]) {
     let schema = schema(name);
     let (sent, documented) = (names(&serde_json::to_value(sent).unwrap()), names(&schema["properties"]));
@@ -156,7 +156,7 @@ fn chats_and_contacts() {
         profile_pic_url: None,
         timestamp,
     };
-    // Always there, null where there is none.
+    // Always present; null without a value.
     check("Chat", &chat, &["lastMessage", "participants", "mutedUntil", "profilePicUrl"]);
     check("Participant", &chat.participants.unwrap()[0], &[]);
     let contact = Contact {
@@ -224,7 +224,7 @@ fn documented_fields_of_a_send_are_read() {
     }
 }
 
-/// What the document says of an id is what is understood: each text that fits the pattern is one.
+/// Every text that matches the documented pattern of an id is accepted as an id.
 #[test]
 fn documented_ids_are_understood() {
     use crate::domain::ids::{DeviceId, MessageId};

@@ -1,7 +1,8 @@
 //! People and groups: phone numbers, business-scoped ids, and Meta's ids of groups.
 //!
-//! Since 2026 a person may have no number, only an id for one business (`US.13491208655302741918`). Such a person is a
-//! `@lid` here, and a group a `@g.us`: two digits for each character, so that the conversion back needs no storage.
+//! Since 2026 a person may have no number, only an id for one business (`US.13491208655302741918`). Such a
+//! person is a `@lid` here, and a group a `@g.us`: two digits for each character, so that the conversion back
+//! needs no storage.
 
 use std::collections::HashMap;
 

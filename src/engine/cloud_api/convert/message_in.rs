@@ -17,7 +17,7 @@ use crate::domain::message::MessageType;
 use crate::engine::relay::lenient;
 use crate::engine::{EngineEvent, Incoming, IncomingChange, Quoted};
 
-/// What a message of a callback becomes.
+/// The result of converting a message of a callback.
 #[derive(Debug, PartialEq)]
 pub(in super::super) enum CloudEvent {
     /// A message, with its file where that is still at Meta.
@@ -36,7 +36,7 @@ pub(in super::super) struct RemoteFile {
     pub(in super::super) sha256: Option<String>,
 }
 
-/// The surroundings of a message.
+/// The context of a message.
 pub(in super::super) struct MessageContext<'a> {
     /// The authors.
     pub(in super::super) contacts: &'a [Contact],

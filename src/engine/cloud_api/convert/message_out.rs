@@ -36,7 +36,7 @@ pub(in super::super) fn body(
     let mut body = addressed(recipient);
     body["type"] = kind.into();
     body[kind] = part;
-    // Comes back with each status.
+    // Repeated by Meta in each status.
     body["biz_opaque_callback_data"] = message.id.to_string().into();
     if let Some(quoted) = &refs.quoted {
         body["context"] = json!({ "message_id": quoted });

@@ -14,7 +14,7 @@ use crate::engine::relay::lenient;
 /// How far ahead of our clock a time may be.
 const MAX_AHEAD_MS: i64 = 86_400_000;
 
-/// The message that a status is about: by the id that went along with it, else by Meta's id.
+/// The message that a status is about: by our id in its callback data, else by Meta's id.
 pub(in super::super) fn message_id(status: &Status, aliases: &MessageAliases) -> Option<MessageId> {
     let callback_data =
         status.biz_opaque_callback_data.as_deref().and_then(|text| text.parse::<MessageId>().ok());

@@ -1,4 +1,5 @@
-//! Callbacks in Meta's format. Unknown fields are ignored; every known field may be absent or of another type.
+//! Callbacks in Meta's format. Unknown fields are ignored; every other field may be absent or of
+//! another type.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

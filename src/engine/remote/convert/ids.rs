@@ -1,5 +1,5 @@
-//! Ids of messages. Ours and the upstream's differ in the network's part only, and only for messages that were sent from
-//! here.
+//! Ids of messages. Ours and the upstream's differ in the network's part only, and only for messages that
+//! this daemon sent.
 
 use crate::domain::ids::{MessageId, NetworkId};
 

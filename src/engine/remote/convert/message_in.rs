@@ -28,8 +28,8 @@ pub(in super::super) fn media_kind(message: &WireMessage) -> Option<MediaKind> {
 /// The type of a message.
 pub(in super::super) fn kind(message: &WireMessage) -> MessageType {
     let word = message.kind.clone().map(serde_json::Value::String);
-    let known = word.and_then(|word| serde_json::from_value(word).ok());
-    known.unwrap_or(if message.kind.is_none() { MessageType::Chat } else { MessageType::Unknown })
+    let parsed = word.and_then(|word| serde_json::from_value(word).ok());
+    parsed.unwrap_or(if message.kind.is_none() { MessageType::Chat } else { MessageType::Unknown })
 }
 
 /// The content of a message without media.
@@ -54,14 +54,14 @@ pub(in super::super) fn content(message: &WireMessage) -> Content {
 /// The author; in a group, the member.
 pub(in super::super) fn sender(message: &WireMessage, me: Option<&Jid>) -> Jid {
     let own = || me.cloned().or_else(|| message.from.clone());
-    let known = if message.id.from_me {
+    let author = if message.id.from_me {
         own()
     } else if message.id.chat.is_group() {
         message.author.clone().or_else(|| message.id.participant.clone())
     } else {
         message.from.clone()
     };
-    known.unwrap_or_else(|| message.id.chat.clone())
+    author.unwrap_or_else(|| message.id.chat.clone())
 }
 
 /// The inbound message with this content.

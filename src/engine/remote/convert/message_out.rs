@@ -7,7 +7,8 @@ use crate::domain::ids::MessageId;
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
-/// The body of a request to send; `media` is the upstream's id of the uploaded file. `None` for content that cannot be sent.
+/// The body of a request to send; `media` is the upstream's id of the uploaded file. `None` for content that
+/// cannot be sent.
 pub(in super::super) fn request(
     message: &Outgoing,
     temp_id: &str,

@@ -27,7 +27,8 @@ impl RemoteDeviceState {
         matches!(self, Self::Connecting(_) | Self::Code | Self::Pairing | Self::Ready)
     }
 
-    /// How our session ends when a running device of the upstream enters this state; `None` when it goes on.
+    /// How our session ends when a running device of the upstream enters this state; `None` when the
+    /// session continues.
     pub(in super::super) fn session_end(self, was_ready: bool) -> Option<SessionEnd> {
         match self {
             Self::Connecting(reason) if was_ready => {

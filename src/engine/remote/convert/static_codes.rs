@@ -10,8 +10,8 @@ const MEMBERS: [&str; 6] =
 
 /// The code of a failed message; `refused_by_network` for an unknown one.
 pub(in super::super) fn failure_code(word: &str) -> &'static str {
-    let known = FAILURE_CODES.iter().find(|known| known.code == word);
-    known.map_or("refused_by_network", |known| known.code)
+    let found = FAILURE_CODES.iter().find(|failure| failure.code == word);
+    found.map_or("refused_by_network", |failure| failure.code)
 }
 
 /// The error of a failed message.
@@ -25,8 +25,8 @@ pub(in super::super) fn failure(word: Option<&str>, sentence: Option<String>) ->
 
 /// The code of a refused change to a member.
 pub(in super::super) fn member_code(word: Option<&str>) -> &'static str {
-    let known = word.and_then(|word| MEMBERS.iter().find(|known| **known == word));
-    known.copied().unwrap_or("refused_by_network")
+    let found = word.and_then(|word| MEMBERS.iter().find(|code| **code == word));
+    found.copied().unwrap_or("refused_by_network")
 }
 
 /// The reason of a device's state; `None` for an unknown one.
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_codes_are_kept() {
+    fn listed_codes_are_kept() {
         assert_eq!(failure_code("not_on_network"), "not_on_network");
         assert_eq!(failure_code("something_new"), "refused_by_network");
         assert_eq!(failure(None, None).code, "delivery_failed");

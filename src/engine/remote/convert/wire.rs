@@ -1,4 +1,4 @@
-//! The upstream's JSON. Unreadable fields count as absent, because older back ends leave many out.
+//! The upstream's JSON. Unreadable fields count as absent, because older back ends omit many.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn loose<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Res
     Ok(serde_json::from_value(value).ok())
 }
 
-/// A list; unreadable values are left out.
+/// A list without its unreadable values.
 fn loose_list<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
     let value = Value::deserialize(d)?;
     let items = if let Value::Array(items) = value { items } else { Vec::new() };
@@ -64,7 +64,7 @@ pub(in super::super) struct WireMessage {
     pub is_edited: bool,
     #[serde(default, deserialize_with = "loose")]
     pub notify_name: Option<String>,
-    /// This and the following fields are in answers about one message.
+    /// This and the following fields are only in answers about one message.
     #[serde(default, deserialize_with = "loose")]
     pub status: Option<String>,
     #[serde(default, deserialize_with = "loose")]

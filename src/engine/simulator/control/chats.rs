@@ -12,8 +12,8 @@ const CHANGES: [&str; 5] = ["archive", "pin", "mute", "clear", "delete"];
 
 /// `{ chatId, archive | pin | mute | clear | delete }`.
 pub(super) fn chat(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
-    let known = ["chatId", "archive", "pin", "mute", "clear", "delete"];
-    let fields = Fields::new("", map, &known)?;
+    let names = ["chatId", "archive", "pin", "mute", "clear", "delete"];
+    let fields = Fields::new("", map, &names)?;
     let chat = fields.required("chatId", fields.jid("chatId")?)?;
     let mut given = CHANGES.into_iter().filter(|name| fields.value(name).is_some());
     let one = || format!("give one of {}", CHANGES.join(", "));

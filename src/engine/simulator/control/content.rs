@@ -96,9 +96,9 @@ fn content_of_type(fields: &Fields<'_>, kind: Option<MessageType>) -> Result<Con
 }
 
 fn media(value: &Value, kind: Option<MessageType>) -> Result<Draft, SettingError> {
-    let known =
+    let names =
         ["data", "mimetype", "filename", "caption", "asVoice", "asSticker", "asDocument", "sizeBytes"];
-    let fields = Fields::nested("media".to_owned(), value, &known)?;
+    let fields = Fields::nested("media".to_owned(), value, &names)?;
     let mimetype = fields.text("mimetype", MAX_NAME)?;
     let caption = fields.text("caption", MAX_BODY)?.map(str::to_owned);
     let filename = fields.text("filename", MAX_NAME)?.map(str::to_owned);

@@ -16,7 +16,7 @@ use crate::engine::simulator::group_store::GroupError;
 use crate::engine::simulator::settings::MAX_PARTICIPANTS;
 use crate::engine::{ControlError, EngineEvent, MembersChange, SettingError};
 
-const KNOWN: [&str; 6] = ["groupId", "change", "participants", "subject", "description", "author"];
+const FIELDS: [&str; 6] = ["groupId", "change", "participants", "subject", "description", "author"];
 
 /// A requested change.
 struct GroupChangeRequest {
@@ -130,7 +130,7 @@ fn event_of(request: &GroupChangeRequest, group: &SimulatedGroup) -> EngineEvent
 }
 
 fn parse(map: &Map<String, Value>) -> Result<GroupChangeRequest, SettingError> {
-    let fields = Fields::new("", map, &KNOWN)?;
+    let fields = Fields::new("", map, &FIELDS)?;
     let group = fields.required("groupId", fields.jid("groupId")?)?;
     if !group.is_group() {
         return Err(fields.wrong("groupId", "must end in @g.us"));
@@ -168,7 +168,9 @@ fn parse(map: &Map<String, Value>) -> Result<GroupChangeRequest, SettingError> {
 fn group_error(error: GroupError<SettingError>) -> ControlError {
     match error {
         GroupError::Unknown => impossible("group_unknown", "the simulated network has no such group"),
-        GroupError::TooMany => impossible("network_full", "the account is in the maximum number of groups"),
+        GroupError::TooMany => {
+            impossible("network_full", "the account has reached the maximum number of groups")
+        }
         GroupError::Refused(error) => invalid(error),
         GroupError::Vault(error) => storage(error),
     }

@@ -23,7 +23,7 @@ use crate::engine::simulator::network_message::{NetworkAttachment, NetworkMessag
 use crate::engine::simulator::{attachment, fake_media, generator};
 use crate::engine::{ControlError, Incoming, Quoted, SettingError};
 
-const KNOWN: [&str; 20] = [
+const FIELDS: [&str; 20] = [
     "from",
     "fromMe",
     "groupId",
@@ -57,7 +57,7 @@ pub(super) async fn incoming(
     device: &Arc<Device>,
     map: &Map<String, Value>,
 ) -> Result<Value, ControlError> {
-    let fields = Fields::new("", map, &KNOWN).map_err(invalid)?;
+    let fields = Fields::new("", map, &FIELDS).map_err(invalid)?;
     let DraftContent { content, file } = draft_content(&fields).map_err(invalid)?;
     let mut message = read_message(control, &fields, device, content, file.as_ref()).map_err(invalid)?;
     let quote = read_quote(&fields, &message.chat).map_err(invalid)?;

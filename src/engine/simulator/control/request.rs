@@ -1,6 +1,7 @@
 //! The context and the errors of a control request, and the delivery of the events that it causes.
 //!
-//! A request that causes an event is answered when the daemon has the event, or with an error after a timeout.
+//! A request that causes an event is answered when the daemon has the event, or with an error after a
+//! timeout.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The codes by which a phone links the device: a QR code to scan, and a pairing code to type.
 //!
-//! At most one code of each kind is accepted at a time; a few past ones are remembered to be refused as expired.
+//! At most one code of each kind is accepted at a time. A few past codes are stored, so that they are refused
+//! as expired.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
@@ -12,7 +13,7 @@ use crate::domain::device::Account;
 use crate::engine::PairingCode;
 use crate::engine::simulator::pairing_codes::{PairingCodes, ScanError};
 
-/// Past QR codes that are remembered: those of two sessions.
+/// Stored past QR codes: those of two sessions.
 const MAX_PAST: usize = 12;
 
 /// A scan by a phone, or a typed pairing code.
@@ -49,7 +50,7 @@ impl LinkCodes {
         self.qr = Some(QrCode { hash: hash_of(code), expires });
     }
 
-    /// Accepts the offered QR code until then.
+    /// Accepts the offered QR code until this moment.
     pub(in super::super) fn extend(&mut self, expires: Instant) {
         if let Some(qr) = &mut self.qr {
             qr.expires = expires;

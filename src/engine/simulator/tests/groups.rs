@@ -7,7 +7,7 @@ use crate::engine::{GroupAnswer, GroupRequest, MembersChange, SessionError};
 
 const GROUP: &str = "120363000000000001@g.us";
 const OTHER: &str = "15550110002@c.us";
-const NOBODY: &str = "15550190001@c.us";
+const UNREGISTERED: &str = "15550190001@c.us";
 
 fn jid(text: &str) -> Jid {
     text.parse().unwrap()
@@ -87,7 +87,7 @@ async fn created_group_survives_restart() {
     let me = me(&daemon.recorder);
     let create = GroupRequest::Create {
         subject: "Choir".into(),
-        participants: vec![jid(CONTACT), jid(NOBODY), me.clone(), jid(CONTACT)],
+        participants: vec![jid(CONTACT), jid(UNREGISTERED), me.clone(), jid(CONTACT)],
     };
     let GroupAnswer::Group(made) = running.ask(create).await.unwrap() else { panic!() };
     assert_eq!((made.subject.as_str(), made.owner.as_ref()), ("Choir", Some(&me)));
@@ -115,11 +115,11 @@ async fn member_changes_have_a_result_each() {
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(street(true)).await;
     let me = me(&daemon.recorder).to_string();
-    let added = running.change(MembersChange::Add, &[OTHER, NOBODY, CONTACT]).await;
+    let added = running.change(MembersChange::Add, &[OTHER, UNREGISTERED, CONTACT]).await;
     assert_eq!(added, [Ok(()), Err("not_on_network"), Err("already_in_group")]);
     assert_eq!(running.change(MembersChange::Promote, &[OTHER]).await, [Ok(())]);
     assert_eq!(running.change(MembersChange::Demote, &[OTHER]).await, [Ok(())]);
-    let removed = running.change(MembersChange::Remove, &[OTHER, NOBODY, &me]).await;
+    let removed = running.change(MembersChange::Remove, &[OTHER, UNREGISTERED, &me]).await;
     assert_eq!(removed, [Ok(()), Err("not_in_group"), Err("not_allowed")]);
     daemon.recorder.until("four changes", |recorder| changes(recorder).len() == 4).await;
     let one = |change, role| (change, vec![(OTHER.to_owned(), role)], None);
@@ -196,7 +196,11 @@ async fn non_admin_and_non_member_are_refused() {
 
     assert_eq!(running.ask(GroupRequest::Leave(group.clone())).await, Ok(GroupAnswer::Done));
     assert_eq!(running.ask(GroupRequest::Info(group.clone())).await, Err(SessionError::NotInGroup));
-    assert_eq!(running.ask(GroupRequest::Leave(group)).await, Ok(GroupAnswer::Done), "it is out already");
+    assert_eq!(
+        running.ask(GroupRequest::Leave(group)).await,
+        Ok(GroupAnswer::Done),
+        "the account already left"
+    );
     assert_eq!(outcome(&running.send(GROUP, "A1", "x").await), ("permanent", "not_in_group"));
     daemon.recorder.until("the leave", |recorder| changes(recorder).len() == 1).await;
     assert_eq!(changes(&daemon.recorder)[0].0, GroupChange::Leave);
@@ -222,7 +226,7 @@ async fn other_person_changes_group() {
     let words: Vec<GroupChange> = changes(&daemon.recorder).into_iter().map(|change| change.0).collect();
     let expected = [GroupChange::Add, GroupChange::Subject, GroupChange::Promote, GroupChange::Leave];
     assert_eq!(words, expected);
-    // Now that the account is an admin, it may do the same.
+    // As an admin the account may make the same changes.
     running.ask(GroupRequest::Subject { group: jid(GROUP), subject: "Path".into() }).await.unwrap();
 
     let choir = "120363000000000009@g.us";

@@ -82,7 +82,7 @@ async fn only_current_code_is_accepted() {
 
     let scan = |qr: &str| daemon.post("scan", json!({ "qr": qr }));
     assert_eq!(code_of(scan(&codes[0].0).await.unwrap_err()), "qr_expired");
-    assert_eq!(code_of(scan("2@nobody-showed-this").await.unwrap_err()), "qr_unknown");
+    assert_eq!(code_of(scan("2@never-shown").await.unwrap_err()), "qr_unknown");
     scan(&codes[1].0).await.unwrap();
     drop(running);
 }

@@ -34,7 +34,7 @@ mod pairing;
 mod persistence;
 mod rich;
 
-/// The longest wait for something that must happen.
+/// The longest wait for a condition that must become true.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// The wait after which something counts as absent.
 const SHORT_WAIT: Duration = Duration::from_millis(150);
@@ -60,7 +60,7 @@ impl Random for Counting {
     }
 }
 
-/// Records events. Messages can be held back, or refused.
+/// Records events. It can delay or refuse messages.
 struct Recorder {
     events: watch::Sender<Vec<EngineEvent>>,
     held: watch::Sender<bool>,
@@ -168,7 +168,7 @@ impl Daemon {
         }
     }
 
-    /// The same device in a new process: only the vault, the media store and the ledger are left.
+    /// The same device in a new process: only the vault, the media store and the ledger are the same.
     async fn restart(self, dir: &std::path::Path) -> Self {
         self.driver.flush().await.unwrap();
         let (vault, files) = (Arc::clone(&self.vault), Arc::clone(&self.files));

@@ -183,8 +183,8 @@ async fn typing_and_reads_are_recorded() {
     running.session.subscribe_presence(&chat).await.unwrap();
 
     let exists = |number: &str| running.session.query(Query::Exists(number.parse().unwrap()));
-    let (somebody, nobody) = (exists("15550110001").await, exists("15550190001").await);
-    assert_eq!((somebody, nobody), (Ok(Answer::Exists(true)), Ok(Answer::Exists(false))));
+    let (registered, unregistered) = (exists("15550110001").await, exists("15550190001").await);
+    assert_eq!((registered, unregistered), (Ok(Answer::Exists(true)), Ok(Answer::Exists(false))));
 
     let session = Arc::clone(&running.session);
     running.stop().await;

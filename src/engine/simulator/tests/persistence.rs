@@ -157,7 +157,7 @@ async fn remains_of_ended_link_are_removed() {
     let daemon = Daemon::start(dir.path());
     daemon.connect_linked(json!({})).await.stop().await;
     daemon.post("incoming", json!({ "from": CONTACT, "groupId": GROUP, "body": "hi" })).await.unwrap_err();
-    // The daemon removed the credentials of a stopped device, and a request came before.
+    // The daemon removed the credentials of a stopped device after a request for it.
     daemon.vault.0.lock().unwrap().remove("simulator/session");
     let running = daemon.connect(json!({})).await;
     daemon.recorder.until("a code", |recorder| recorder.codes().len() == 2).await;

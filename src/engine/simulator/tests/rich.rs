@@ -1,4 +1,4 @@
-//! Sent files, places, cards and polls, as the ledger shows them.
+//! Sent files, locations, contact cards and polls, as the ledger shows them.
 
 use super::files::Failing;
 use super::*;

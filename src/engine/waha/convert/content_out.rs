@@ -19,8 +19,8 @@ pub(in super::super) struct Sending {
     pub(in super::super) file: Option<Map<String, Value>>,
 }
 
-/// Converts a message to be sent under this id. `quoted` is the server's id of the quoted message. `None` where the server
-/// has no such type.
+/// Converts a message to be sent under this id. `quoted` is the server's id of the quoted message. `None`
+/// where the server has no such type.
 pub(in super::super) fn sending(
     message: &Outgoing,
     session: &str,

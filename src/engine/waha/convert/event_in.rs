@@ -35,10 +35,10 @@ pub(in super::super) const EVENTS: [&str; 16] = [
     "chat.archive",
 ];
 
-/// What an event becomes.
+/// The result of converting an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) enum WahaEvent {
-    /// The session's status may have changed. It is polled, because events come late.
+    /// The session's status may have changed. It is polled, because events arrive late.
     Status,
     /// A message, whose media is still at the server.
     Message(Box<Message>),
@@ -97,7 +97,7 @@ fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<WahaEvent> {
         "poll.vote" => vote(payload, me, now),
         "presence.update" => return presence(payload).into_iter().map(WahaEvent::Event).collect(),
         "group.v2.join" => return joined(payload, me).into_iter().map(WahaEvent::Event).collect(),
-        "group.v2.leave" => left(payload, me),
+        "group.v2.leave" => left_group(payload, me),
         "group.v2.update" => return updated(payload).into_iter().map(WahaEvent::Event).collect(),
         "group.v2.participants" => members(payload),
         "call.received" => call(payload, CallStatus::Ringing),
@@ -218,7 +218,7 @@ fn joined(payload: &Value, me: Option<&Jid>) -> Vec<EngineEvent> {
 }
 
 /// The account left a group, or was removed.
-fn left(payload: &Value, me: Option<&Jid>) -> Option<EngineEvent> {
+fn left_group(payload: &Value, me: Option<&Jid>) -> Option<EngineEvent> {
     let group = group_in::id(payload.get("group")?)?;
     let author = author(payload).filter(|author| Some(author) != me);
     let change = if author.is_some() { GroupChange::Remove } else { GroupChange::Leave };

@@ -60,7 +60,8 @@ pub(in super::super) fn member(member: &Value) -> Option<Participant> {
     Some(Participant { id, role })
 }
 
-/// The result for each person: by id, or as a list, with HTTP status codes. A person without a code succeeded.
+/// The result for each person: by id, or as a list, with HTTP status codes. A person without a code
+/// succeeded.
 pub(in super::super) fn outcomes(answer: &Value, people: &[Jid]) -> Vec<(Jid, Result<(), &'static str>)> {
     let code_of = |person: &Jid| -> Option<i64> {
         let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());

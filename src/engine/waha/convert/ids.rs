@@ -12,7 +12,8 @@ pub(in super::super) fn jid(value: Option<&Value>) -> Option<Jid> {
     text.parse().ok()
 }
 
-/// A message: `true|false_chatId_ID[_participant]`. Some engines append the direction to ids of own messages in groups.
+/// A message: `true|false_chatId_ID[_participant]`. Some engines append the direction to ids of own messages
+/// in groups.
 pub(in super::super) fn message(value: Option<&Value>) -> Option<MessageId> {
     whole(value).map(plain)
 }
@@ -49,7 +50,8 @@ pub(in super::super) fn to_chat(jid: &Jid) -> String {
     jid.to_string()
 }
 
-/// A message's id in WAHA's form, with the network's part that it has there. Own messages in groups name the account.
+/// A message's id in WAHA's form, with the network's part that it has there. Own messages in groups
+/// name the account.
 pub(in super::super) fn to_message(id: &MessageId, theirs: &NetworkId, me: Option<&Jid>) -> String {
     let own = || me.filter(|_| id.from_me && id.chat.is_group()).cloned();
     let participant = id.participant.clone().or_else(own);

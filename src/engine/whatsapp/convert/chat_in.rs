@@ -1,7 +1,7 @@
 //! Converts changes that another device of the account made to chats and messages, and its contacts.
 //!
-//! The network sometimes sends all of these changes again. Changes that apply only to a moment (clear, delete, read)
-//! are then ignored, because they would affect newer messages.
+//! The network sometimes sends all of these changes again. Changes that apply only to a moment (clear,
+//! delete, read) are then ignored, because they would affect newer messages.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::types::events::Event;

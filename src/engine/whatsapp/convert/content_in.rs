@@ -1,5 +1,5 @@
-//! Converts received messages. A message of an unsupported kind becomes one of type `unknown`, so that none is lost;
-//! keys, settings and other messages between clients are [`MessageBody::Nothing`].
+//! Converts received messages. A message of an unsupported kind becomes one of type `unknown`, so that none
+//! is lost; keys, settings and other messages between clients are [`MessageBody::Nothing`].
 
 use whatsapp_rust::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::JidExt as _;
@@ -143,7 +143,7 @@ fn change_of(
             (own || by_admin && id.chat.is_group()).then_some(IncomingChange::Revoked { id })
         }
         ProtocolType::MESSAGE_EDIT => {
-            // Only an author can edit, whatever the key says.
+            // Only the author can edit, regardless of the key.
             let id = frame.message(key.id.as_deref()?, frame.writer)?;
             let body = text_of(protocol.edited_message.as_option()?);
             Some(IncomingChange::Edited { id, body, at: moment(protocol.timestamp_ms, at) })
@@ -211,7 +211,7 @@ pub(in super::super) fn text_of(message: &wa::Message) -> String {
     message_parts::part_of(unwrapped(message)).map(|part| part.body).unwrap_or_default()
 }
 
-/// Stands for a view-once message, which the network sends to the phone only.
+/// The placeholder of a view-once message, which the network sends to the phone only.
 pub(in super::super) fn view_once_placeholder() -> ParsedMessage {
     ParsedMessage {
         body: String::new(),

@@ -1,5 +1,5 @@
-//! Maps hidden ids to phone numbers on one connection, and identifies the account itself. All ids from the network
-//! are resolved here, so that one person has one id.
+//! Maps hidden ids to phone numbers on one connection, and identifies the account itself. All ids from the
+//! network are resolved here, so that one person has one id.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};

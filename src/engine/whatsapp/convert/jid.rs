@@ -1,5 +1,5 @@
-//! Converts ids of chats and people to the network's format. The other direction is [`Identities::jid`], which
-//! resolves hidden ids.
+//! Converts ids of chats and people to the network's format. The other direction is [`Identities::jid`],
+//! which resolves hidden ids.
 //!
 //! [`Identities::jid`]: super::identities::Identities::jid
 
@@ -19,8 +19,8 @@ pub(in super::super) fn to_network(jid: &Jid) -> NetworkJid {
     NetworkJid::new(jid.user(), server)
 }
 
-/// An id without resolving it, and without its device. `None` for bots, broadcast lists and other networks, which the
-/// API does not support.
+/// An id without resolving it, and without its device. `None` for bots, broadcast lists and other networks,
+/// which the API does not support.
 pub(super) fn as_written(jid: &NetworkJid) -> Option<Jid> {
     let server = match jid.server {
         Server::Pn | Server::Hosted => "c.us",

@@ -1,5 +1,6 @@
-//! Converts message keys. A received key is relative to its writer: `fromMe` means *by the writer*, and `remoteJid`
-//! is the chat as the writer sees it. The chat is therefore taken from the message that contains the key.
+//! Converts message keys. A received key is relative to its writer: `fromMe` means *by the writer*, and
+//! `remoteJid` is the chat as the writer sees it. The chat is therefore taken from the message that contains
+//! the key.
 
 use whatsapp_rust::waproto::whatsapp as wa;
 

@@ -1,8 +1,9 @@
 //! Converts between the network's types and ours; all functions are pure.
 //!
-//! Files are named by direction: `content_in` and `content_out` convert messages (`message_parts`, `unwrap` and
-//! `remote_file` belong to `content_in`), `chat_in` changes by other devices, `history_in` the history sync,
-//! `group_in`, `call_in` and `receipt_in` their events. `message_key`, `identities` and `jid` convert ids.
+//! Files are named by direction: `content_in` and `content_out` convert messages (`message_parts`,
+//! `unwrap` and `remote_file` belong to `content_in`), `chat_in` changes by other devices,
+//! `history_in` the history sync, `group_in`, `call_in` and `receipt_in` their events. `message_key`,
+//! `identities` and `jid` convert ids.
 
 pub(super) mod call_in;
 pub(super) mod chat_in;

@@ -46,8 +46,8 @@ fn level(kind: &ReceiptType) -> Option<Ack> {
     }
 }
 
-/// Converts an acknowledgement that no sender waits for. Ignores transient refusals: the outbox has either a result
-/// or resends the message.
+/// Converts an acknowledgement that no sender waits for. Ignores transient refusals: the outbox has either a
+/// result or resends the message.
 pub(in super::super) fn from_late_ack(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
     let chat = ids.jid(ack.from.as_ref()?)?;
     let error = ack.error.as_deref().map(send_error);
@@ -78,16 +78,17 @@ pub(in super::super) fn send_error(code: &str) -> SendError {
         ),
         "479" => (
             "message_invalid",
-            "the network does not understand the message (479): this is a fault of Wharf or of an id in it",
+            "the network cannot read the message (479): Wharf or an id in the message is faulty",
         ),
-        "400" => ("message_invalid", "the network calls the message malformed (400)"),
+        "400" => ("message_invalid", "the network rejected the message as malformed (400)"),
         "401" | "403" => ("not_allowed", "the network does not allow this account to write there"),
         "404" => ("not_on_network", "the network has no such recipient (404)"),
-        "429" => {
-            ("rate_limited", "the network says that this account sends too much (429): send less and slower")
-        }
+        "429" => (
+            "rate_limited",
+            "the network reports that this account sends too much (429): send less and slower",
+        ),
         "500" | "503" => {
-            ("network_unavailable", "the network could not take the message; send it again later")
+            ("network_unavailable", "the network could not accept the message; send it again later")
         }
         _ => ("refused_by_network", "the network refused the message"),
     };

@@ -1,5 +1,5 @@
-//! Unwraps a message. Wrappers may be nested (own device, view once, disappearing, edited, captioned document and
-//! others); each contains one message.
+//! Unwraps a message. Wrappers may be nested (own device, view once, disappearing, edited, captioned document
+//! and others); each contains one message.
 
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::FutureProofMessage;

@@ -286,8 +286,8 @@ impl WhatsAppSession {
     }
 }
 
-/// Ingests something; `true` if the connection ended meanwhile. The connection is not read at first, which slows the
-/// network. Then it is read again, because ingesting may itself wait for an answer of the network.
+/// Runs an ingestion; `true` if the connection ended meanwhile. The connection is not read at first, which
+/// slows the network. Then it is read again, because ingesting may itself wait for an answer of the network.
 async fn run_while_reading(
     ingesting: impl Future<Output = ()>,
     running: &mut (impl Future<Output = ()> + Unpin),

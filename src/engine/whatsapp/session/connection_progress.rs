@@ -1,9 +1,10 @@
-//! The progress of a connection, and what follows its end. Of several reasons for the end, the first is kept.
+//! The progress of a connection, and the action after its end. Of several reasons for the end, the
+//! first counts.
 
 use crate::domain::reason::Reason;
 use crate::engine::SessionEnd;
 
-/// What follows a connection.
+/// The action after a connection.
 pub(super) enum ConnectionEnd {
     /// A second connection: the device was linked with this one.
     Reconnect,
@@ -20,12 +21,12 @@ pub(super) struct ConnectionProgress {
     pub(super) paired: bool,
     /// It can send and receive.
     pub(super) open: bool,
-    /// Why it ends; the first reason is kept.
+    /// Why it ends; the first reason counts.
     pub(super) ended: Option<SessionEnd>,
 }
 
 impl ConnectionProgress {
-    /// What follows, now that the connection has ended.
+    /// The action after the end of the connection.
     pub(super) fn outcome(&self) -> ConnectionEnd {
         match self.ended {
             // The network ends a linking connection without a reason.

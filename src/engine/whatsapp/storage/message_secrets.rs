@@ -1,7 +1,7 @@
 //! Secrets of messages, which decrypt later messages about them (votes, edits and others).
 //!
-//! A value is the secret (32 bytes), the expiry (0: none) and the message's timestamp (0: unknown), both in seconds
-//! with 8 bytes.
+//! A value is the secret (32 bytes), the expiry (0: none) and the message's timestamp (0: unknown), both in
+//! seconds with 8 bytes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -38,7 +38,7 @@ impl StoredSecret {
         })
     }
 
-    /// Takes the new secret; keeps an existing timestamp and the later expiry.
+    /// Merges two secrets: the new secret, an existing timestamp, and the later expiry.
     fn renewed(self, by: Self) -> Self {
         Self {
             secret: by.secret,

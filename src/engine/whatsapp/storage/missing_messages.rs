@@ -1,4 +1,5 @@
-//! Queues messages that were decrypted and are not stored, for a request to their sender. At most [`MAX_MISSING`] wait.
+//! Queues messages that were decrypted and are not stored, for a request to their sender. At most
+//! [`MAX_MISSING`] wait.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

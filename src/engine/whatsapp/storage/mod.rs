@@ -1,41 +1,42 @@
-//! Implements the library's storage traits on the device's vault: one file for each trait, and one for each value
-//! with rules of its own. Nothing of the library is kept in memory here.
+//! Implements the library's storage traits on the device's vault: one file for each trait, and one for each
+//! value with rules of its own. None of the library's state is in memory here.
 //!
 //! - A call is durable when it returns; a batch is one atomic [`Vault::apply`].
-//! - A write that depends on a read is one [`Vault::update`] on the writer thread. There are no locks here, so two
-//!   backends of one device, as around the end of linking, do not conflict.
+//! - A write that depends on a read is one [`Vault::update`] on the writer thread. There are no locks here,
+//!   so two backends of one device, as around the end of linking, do not conflict.
 //!
 //! # After a kill
 //!
 //! The library (0.7.0) caches Signal state and writes it behind:
 //!
-//! - *Message in, while connected* (`message/commit_batch.rs`, `commit_inbound_batch`): decrypted, stored as pending,
-//!   passed to the durability hook, removed from pending, acknowledged; its ratchet is written 25 ms later
-//!   (`signal_flush.rs`). After a kill before the acknowledgement, the server sends the message again. Then it is
-//!   decrypted again (the ratchet was not written), or it is a duplicate whose pending row is passed to the hook
-//!   (`message/durability.rs`), or it was ingested already. After a kill behind the acknowledgement, the next message
-//!   advances the old ratchet; a used prekey is removed only after its session is written (`signal_cache.rs`,
-//!   `flush`).
-//! - *The gap there*: a flush writes all ratchets, including that of a message that was just decrypted and is not
-//!   stored as pending yet. After a kill between the two commits, the message arrives as a duplicate without any row;
-//!   the library would acknowledge it, and it would be lost. Ingested messages are therefore recorded, and any other
-//!   duplicate is not acknowledged but requested again (`pending_inbound`).
-//! - *Messages in, from the offline queue*: up to 400 together, one at a time, with pending rows before ratchets
-//!   before the hook. There is no gap.
-//! - *Message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first byte
-//!   that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`). A reload continues behind the
-//!   lease, so no counter is used twice. Within a lease the ratchet is written 25 ms after the bytes left.
-//! - *The gap there*: the first reply after a received message uses a new chain, whose private key may be in the
-//!   cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). After a kill before the flush, answers
-//!   on that chain cannot be decrypted and must be requested again. `outbound` therefore calls
-//!   `Client::flush_pending_signal_state` before a message leaves, so that the new chain is durable first.
-//! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes a saver that cannot
-//!   be awaited (`PersistenceManager::flush` does not wait for a running save either). Before a link is reported,
-//!   `session/connection` saves the account with `DeviceStore::save`. Prekey numbers are safe in any case: a new one
-//!   is above all stored ones (`prekeys.rs`, `start_prekey_id`).
-//! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement. After a kill
-//!   in between, votes on and edits of that one message cannot be decrypted. The library has no setting for this; the
-//!   window is one commit.
+//! - *Message in, while connected* (`message/commit_batch.rs`, `commit_inbound_batch`): decrypted, stored as
+//!   pending, passed to the durability hook, removed from pending, acknowledged; its ratchet is written 25 ms
+//!   later (`signal_flush.rs`). After a kill before the acknowledgement, the server sends the message again.
+//!   Then it is decrypted again (the ratchet was not written), or it is a duplicate whose pending row is
+//!   passed to the hook (`message/durability.rs`), or it was ingested already. After a kill behind the
+//!   acknowledgement, the next message advances the old ratchet; a used prekey is removed only after its
+//!   session is written (`signal_cache.rs`, `flush`).
+//! - *The gap there*: a flush writes all ratchets, including that of a message that was just decrypted and is
+//!   not stored as pending yet. After a kill between the two commits, the message arrives as a duplicate
+//!   without any row; the library would acknowledge it, and it would be lost. Ingested messages are therefore
+//!   recorded, and any other duplicate is not acknowledged but requested again (`pending_inbound`).
+//! - *Messages in, from the offline queue*: up to 400 together, one at a time, with pending rows before
+//!   ratchets before the hook. There is no gap.
+//! - *Message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first
+//!   byte that needs it is sent (`persist_signal_state_pre_wire` in `client/adapters.rs`). A reload continues
+//!   behind the lease, so no counter is used twice. Within a lease the ratchet is written 25 ms after the
+//!   bytes were sent.
+//! - *The gap there*: the first reply after a received message uses a new chain, whose private key may be in
+//!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). After a kill before the
+//!   flush, answers on that chain cannot be decrypted and must be requested again. `outbound` therefore calls
+//!   `Client::flush_pending_signal_state` before a message is sent, so that the new chain is durable first.
+//! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes a saver
+//!   that cannot be awaited (`PersistenceManager::flush` does not wait for a running save either). Before a
+//!   link is reported, `session/connection` saves the account with `DeviceStore::save`. Prekey numbers are
+//!   safe in any case: a new one is above all stored ones (`prekeys.rs`, `start_prekey_id`).
+//! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement. After
+//!   a kill in between, votes on and edits of that one message cannot be decrypted. The library has no
+//!   setting for this; the window is one commit.
 //! - *Device lists, LIDs, tokens, app state* can be requested again.
 
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl VaultBackend {
         let update = move |view: &dyn VaultView| {
             let mut batch = VaultBatch::new();
             let value = change(view, &mut batch).map_err(|error| VaultError(Box::new(error)))?;
-            // The change is applied even if the caller is gone.
+            // The change is applied even if the caller was cancelled.
             let _ = answer.send(value);
             Ok(batch)
         };

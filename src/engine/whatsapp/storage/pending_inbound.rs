@@ -1,14 +1,14 @@
 //! Stores messages that were decrypted and not ingested yet, and records recently ingested ones.
 //!
-//! For a message whose key was used before, the library reads its row here and acknowledges the message if there is
-//! none (`whatsapp-rust` 0.7.0, `message/durability.rs`). The row may also be missing because a kill came after the
-//! ratchet was written and before the message was; acknowledging would then lose the message. Ingested messages are
-//! therefore recorded, and a message that is neither stored nor recorded is an error, upon which the library does not
-//! acknowledge. It is queued as missing, and the session requests it again from its sender. A superfluous request is
-//! harmless.
+//! For a message whose key was used before, the library reads its row here and acknowledges the message if
+//! there is none (`whatsapp-rust` 0.7.0, `message/durability.rs`). The row may also be missing because a kill
+//! came after the ratchet was written and before the message was; acknowledging would then lose the message.
+//! Ingested messages are therefore recorded, and a message that is neither stored nor recorded is an error,
+//! upon which the library does not acknowledge. It is queued as missing, and the session requests it again
+//! from its sender. A superfluous request is harmless.
 //!
-//! The library removes a history announcement from its message first (`message/receive.rs`). A stored copy without it
-//! could not be processed later, so it is not kept; the phone is asked again.
+//! The library removes a history announcement from its message first (`message/receive.rs`). A stored copy
+//! without it could not be processed later, so it is not stored; it is requested again from the phone.
 //!
 //! The deadline of a row is the time when it was stored; the library chooses the age when it prunes (7 days).
 

@@ -1,5 +1,5 @@
-//! Protocol state besides Signal: recipients of sender keys, the LID map, device lists, groups, tokens, sent messages
-//! for retries, and pending messages.
+//! Protocol state besides Signal: recipients of sender keys, the LID map, device lists, groups, tokens, sent
+//! messages for retries, and pending messages.
 
 use async_trait::async_trait;
 use wacore::store::error::Result;

@@ -1,10 +1,11 @@
 //! Which devices have the sender key of a group, by group for sending and by device for removal.
 //!
-//! A group lists its members' devices by phone number or by LID. A device that requests the key again is recorded by
-//! its LID if that is available (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, which records the
-//! session's address; `client/lid_pn.rs`, `resolve_encryption_jid`). In a group that uses phone numbers this record
-//! would match no member, who would never get the key. A device that needs the key therefore needs it under both ids.
-//! For the same reason the library's cache of this is off (`client.rs`).
+//! A group lists its members' devices by phone number or by LID. A device that requests the key again is
+//! recorded by its LID if that is available (`whatsapp-rust` 0.7.0, `retry.rs`,
+//! `update_local_signal_session`, which records the session's address; `client/lid_pn.rs`,
+//! `resolve_encryption_jid`). In a group that uses phone numbers this record would match no member, who would
+//! never get the key. A device that needs the key therefore needs it under both ids. For the same reason the
+//! library's cache of this is off (`client.rs`).
 
 use wacore::store::error::Result;
 use wacore::store::traits::LidPnMappingEntry;

@@ -84,7 +84,8 @@ impl SignalStore for VaultBackend {
         Ok(found.collect())
     }
 
-    /// The library counts uploaded prekeys itself (`Device::first_unupload_pre_key_id`), so nothing is stored.
+    /// The library counts uploaded prekeys itself (`Device::first_unupload_pre_key_id`), so nothing
+    /// is stored.
     async fn mark_prekeys_uploaded(&self, _ids: &[u32]) -> Result<()> {
         Ok(())
     }

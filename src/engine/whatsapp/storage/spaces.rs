@@ -1,5 +1,5 @@
-//! Names the vault spaces of the library's storage and builds their keys. Names and keys are the stored format:
-//! changing one orphans stored values.
+//! Names the vault spaces of the library's storage and builds their keys. Names and keys are the stored
+//! format: changing one orphans stored values.
 
 pub(super) const DEVICE: &str = "wa/device";
 pub(super) const IDENTITIES: &str = "wa/identities";

@@ -1,5 +1,5 @@
-//! Tokens of trusted contacts. An entry has two halves with separate writers, the received token and the time when
-//! ours was sent; each reads and writes in one step.
+//! Tokens of trusted contacts. An entry has two halves with separate writers, the received token and the time
+//! when ours was sent; each reads and writes in one step.
 
 use wacore::store::error::Result;
 use wacore::store::traits::TcTokenEntry;

@@ -8,7 +8,7 @@ import { Dashboard, PATH } from '../dashboard.mjs';
 
 const FRIEND = '15550100001';
 
-/** `count` messages come in, `wide` at a time. */
+/** Sends `count` messages from a contact, `wide` at a time. */
 async function traffic(daemon, device, count, { wide = 16, size = 0, from = FRIEND } = {}) {
   let left = count;
   const one = async () => {
@@ -294,7 +294,7 @@ describe('a client that does not read', () => {
   });
 
   test('a disconnected client reconnects and has everything', async () => {
-    // More than the kernel buffers of both sides hold.
+    // More than fits into the kernel buffers of both sides.
     await traffic(daemon, device, 1_000, { size: 4_000 });
     let since = 0;
     const seqs = [];

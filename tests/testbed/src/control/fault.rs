@@ -1,8 +1,9 @@
 //! Arms the faults that a test requests.
 //!
-//! In addition to the simulator's kinds: `replace_stream` (the device has connected elsewhere), `client_outdated`,
-//! `unavailable` (for `count` logins), `slow_link` (`durationMs` before each stanza), `phones_offline` (the phones of
-//! others, for `durationMs`), `heal` (ends all faults). A temporary ban takes its code from `count`.
+//! In addition to the simulator's kinds: `replace_stream` (the device has connected elsewhere),
+//! `client_outdated`, `unavailable` (for `count` logins), `slow_link` (`durationMs` before each stanza),
+//! `phones_offline` (the phones of others, for `durationMs`), `heal` (ends all faults). A temporary ban takes
+//! its code from `count`.
 
 use std::time::Duration;
 

@@ -15,12 +15,12 @@ use crate::server::World;
 const MAX_FILE: u64 = 128 << 20;
 const MAX_DATA: usize = 8 << 20;
 const MAX_NAME: usize = 255;
-const KNOWN: [&str; 8] =
+const FIELDS: [&str; 8] =
     ["data", "mimetype", "filename", "caption", "asVoice", "asSticker", "asDocument", "sizeBytes"];
 
 /// Parses `media`, encrypts the file and stores it in the media store.
 pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<Content, Refusal> {
-    let fields = Fields::nested("media".to_owned(), value, &KNOWN)?;
+    let fields = Fields::nested("media".to_owned(), value, &FIELDS)?;
     fields.text("caption", MAX_BODY)?;
     let filename = fields.text("filename", MAX_NAME)?.map(str::to_owned);
     let mimetype = fields.text("mimetype", MAX_NAME)?;
@@ -114,8 +114,8 @@ fn type_of(kind: FileKind) -> MediaType {
     }
 }
 
-/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a long
-/// period. Depends on type and size only.
+/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a
+/// long period. Depends on type and size only.
 #[must_use]
 pub fn generated_file(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {

@@ -9,7 +9,8 @@ use crate::scene::SimulatedGroup;
 use crate::scene::group_rules::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
 use crate::server::groups::{GroupError, GroupEvent, notify_members};
 
-const KNOWN: [&str; 7] = ["groupId", "change", "participants", "subject", "description", "author", "unheard"];
+const FIELDS: [&str; 7] =
+    ["groupId", "change", "participants", "subject", "description", "author", "unheard"];
 const CHANGES: [&str; 10] = [
     "created",
     "add",
@@ -24,10 +25,10 @@ const CHANGES: [&str; 10] = [
 ];
 
 impl Call {
-    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the network
-    /// does not send a notification.
+    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the
+    /// network does not send a notification.
     pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
-        let fields = Fields::new("", map, &KNOWN)?;
+        let fields = Fields::new("", map, &FIELDS)?;
         let group = fields.required("groupId", fields.id("groupId")?)?;
         if !group.is_group() {
             return Err(fields.wrong("groupId", "must end in @g.us"));

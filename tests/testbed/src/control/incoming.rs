@@ -14,7 +14,7 @@ use crate::server::messages;
 use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage};
 use crate::server::state::Account;
 
-const KNOWN: [&str; 21] = [
+const FIELDS: [&str; 21] = [
     "from",
     "fromMe",
     "groupId",
@@ -55,7 +55,7 @@ pub(super) struct Writer {
 impl Call {
     /// Writes a message; see the module.
     pub(super) async fn incoming(&self, map: &Map<String, Value>) -> Answer {
-        let fields = Fields::new("", map, &KNOWN)?;
+        let fields = Fields::new("", map, &FIELDS)?;
         let content = content(&fields, &self.world)?;
         self.linked()?;
         let from_me = fields.flag("fromMe")?.unwrap_or(false);

@@ -62,7 +62,7 @@ impl Call {
         self.about(&id, "from", &from, at, |key| outbound::reaction(key, emoji, at)).await
     }
 
-    /// A person votes in a poll; without `options` the vote is withdrawn.
+    /// A person votes in a poll; without `options` the vote is removed.
     pub(super) async fn vote(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "voter", "from", "options", "timestamp"])?;
         let id = fields.message_id("messageId")?;

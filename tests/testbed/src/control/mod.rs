@@ -1,8 +1,9 @@
 //! The control API under `/control`, with which tests act as phones and people.
 //!
-//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` does everything else, with one
-//! file for each group of verbs. Bodies and answers are those of Wharf's simulator and are checked strictly: an error
-//! names an unknown field. A call that sends something to companions answers once they have confirmed it.
+//! `POST /control/scan` and `/control/pair` link; `/control/accounts/{number}/{verb}` has all other calls,
+//! with one file for each group of verbs. Bodies and answers are those of Wharf's simulator and are checked
+//! strictly: an error names an unknown field. A call that sends something to companions answers once they
+//! have confirmed it.
 
 mod content;
 mod fault;
@@ -83,7 +84,7 @@ impl Refusal {
     }
 
     fn not_acknowledged() -> Self {
-        let message = "the device did not take it in time; it waits in the network";
+        let message = "the device did not confirm it in time; it waits in the network";
         Self::impossible("not_acknowledged", message)
     }
 }

@@ -1,8 +1,8 @@
-//! The media store: encrypted files are uploaded and downloaded, whole or in part, over the network's HTTP interface.
-//! Clients get its address with `w:m`: [`answer`].
+//! The media store: encrypted files are uploaded and downloaded, whole or in part, over the network's HTTP
+//! interface. Clients get its address with `w:m`: [`answer`].
 //!
-//! A file is stored under the SHA-256 of its encrypted bytes, which is verified. The number of files and bytes is
-//! bounded; the oldest are evicted.
+//! A file is stored under the SHA-256 of its encrypted bytes, which is verified. The number of files and
+//! bytes is bounded; the oldest are evicted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! Signs a companion's identity with the phone's key and verifies the companion's counter-signature. Prefixes, order
-//! and wrapping are those of `wacore::pair`, the other side.
+//! Signs a companion's identity with the phone's key and verifies the companion's counter-signature.
+//! Prefixes, order and wrapping are those of `wacore::pair`, the other side.
 
 use anyhow::{Context as _, Result, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -10,9 +10,9 @@ use waproto::whatsapp::{ADVDeviceIdentity, ADVSignedDeviceIdentity, ADVSignedDev
 
 use super::{Phone, keys};
 
-/// Prefix of what the phone signs.
+/// Prefix of the bytes that the phone signs.
 const ACCOUNT: &[u8] = &[6, 0];
-/// Prefix of what the companion signs.
+/// Prefix of the bytes that the companion signs.
 const DEVICE: &[u8] = &[6, 1];
 
 /// A signed companion identity.

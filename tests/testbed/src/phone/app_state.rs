@@ -1,5 +1,5 @@
-//! Actions on a phone besides writing, such as pinning chats and naming contacts. They reach all devices as encrypted
-//! patches; changes of other devices reach the phone in the same way.
+//! Actions on a phone besides writing, such as pinning chats and naming contacts. They reach all devices as
+//! encrypted patches; changes of other devices reach the phone in the same way.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Builds the history that a phone sends to a newly linked device: chats, messages and profile names. Pure; `blobs`
-//! uploads it.
+//! Builds the history that a phone sends to a newly linked device: chats, messages and profile names. Pure;
+//! `blobs` uploads it.
 //!
 //! The same settings give the same texts, ids and order as Wharf's simulator.
 

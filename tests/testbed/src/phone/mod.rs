@@ -1,8 +1,9 @@
-//! A phone: the keys and actions of an account's primary device. `keys` generates keys, `adv` signs companions.
+//! A phone: the keys and actions of an account's primary device. `keys` generates keys, `adv` signs
+//! companions.
 //!
-//! [`Phone`] is part of [`crate::server::state::Account`], so that its Signal sessions, sender keys and app-state
-//! keys, each behind its own lock, live as long as the account. [`prekeys_uploaded`] is called after each upload of
-//! prekeys; the phone then shares its app-state key and its history.
+//! [`Phone`] is part of [`crate::server::state::Account`], so that its Signal sessions, sender keys and
+//! app-state keys, each behind its own lock, live as long as the account. [`prekeys_uploaded`] is called
+//! after each upload of prekeys; the phone then shares its app-state key and its history.
 
 pub mod adv;
 pub mod app_state;

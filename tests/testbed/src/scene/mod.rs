@@ -1,7 +1,7 @@
 //! The scene around one account: the contacts of its phone, its groups, and its history. Pure.
 //!
-//! The same settings give the same names, ids and numbers as Wharf's simulator, so that tests run on either. Numbers
-//! are fictitious: generated contacts are `1555011xxxx`, and `1555019xxxx` are unregistered.
+//! The same settings give the same names, ids and numbers as Wharf's simulator, so that tests run on either.
+//! Numbers are fictitious: generated contacts are `1555011xxxx`, and `1555019xxxx` are unregistered.
 
 use std::collections::{BTreeSet, HashMap};
 

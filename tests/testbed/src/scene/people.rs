@@ -13,7 +13,8 @@ pub enum PersonRef {
 }
 
 impl PersonRef {
-    /// Parses a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`, `…@s.whatsapp.net`, `…@lid`.
+    /// Parses a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`,
+    /// `…@s.whatsapp.net`, `…@lid`.
     ///
     /// # Errors
     /// If it is neither.

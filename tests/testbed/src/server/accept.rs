@@ -1,4 +1,5 @@
-//! Accepts connections: the WebSocket, the handshake, then registration or login, depending on the client's payload.
+//! Accepts connections: the WebSocket, the handshake, then registration or login, depending on the
+//! client's payload.
 
 use std::sync::Arc;
 

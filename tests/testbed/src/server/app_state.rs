@@ -139,8 +139,8 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
         .build()
 }
 
-/// Applies actions of the phone's owner and announces the patches to all companions. Each returned receiver completes
-/// when a companion has confirmed.
+/// Applies actions of the phone's owner and announces the patches to all companions. Each returned receiver
+/// completes when a companion has confirmed.
 ///
 /// # Errors
 /// If the collection is full.

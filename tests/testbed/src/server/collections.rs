@@ -1,9 +1,9 @@
-//! Collections of encrypted records that all devices of an account share, with the patches that made them. The server
-//! cannot read them.
+//! Collections of encrypted records that all devices of an account share, with the patches that made them.
+//! The server cannot read them.
 //!
-//! A patch is accepted only for the version it was built on; a device that is late gets the newer patches. Versions
-//! grow by one; there is one record for each index. At most [`MAX_PATCHES`] patches are stored, and a device that is
-//! further behind gets a snapshot.
+//! A patch is accepted only for the version it was built on; a device that is late gets the newer patches.
+//! Versions grow by one; there is one record for each index. At most [`MAX_PATCHES`] patches are stored, and
+//! a device that is further behind gets a snapshot.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -46,7 +46,7 @@ pub struct Collection {
     patches: VecDeque<wa::SyncdPatch>,
 }
 
-/// What a device at some version is missing.
+/// The records that a device at some version lacks.
 #[derive(Debug, Clone)]
 pub enum Behind {
     /// These patches; none if it is up to date.
@@ -110,8 +110,8 @@ impl Collection {
         Ok(self.version)
     }
 
-    /// What a device at `version` is missing. A new device that accepts a snapshot gets one if that is shorter; a
-    /// device that is too far behind always gets one.
+    /// The records that a device at `version` lacks. A new device that accepts a snapshot gets one if that is
+    /// shorter; a device that is too far behind always gets one.
     #[must_use]
     pub fn since(&self, version: u64, snapshot: bool) -> Behind {
         let missing = usize::try_from(self.version.saturating_sub(version)).unwrap_or(usize::MAX);

@@ -1,5 +1,5 @@
-//! Finds accounts by phone number, LID or JID, and creates those that do not exist yet. All numbers are registered,
-//! except those that start with [`UNREGISTERED_PREFIX`].
+//! Finds accounts by phone number, LID or JID, and creates those that do not exist yet. All numbers are
+//! registered, except those that start with [`UNREGISTERED_PREFIX`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

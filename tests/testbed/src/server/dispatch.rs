@@ -1,5 +1,5 @@
-//! Passes stanzas to their handlers. A handler is an async function of the [`Session`] and the stanza; a session's
-//! stanzas are handled one after the other, so slow work is spawned ([`World::spawn`]).
+//! Passes stanzas to their handlers. A handler is an async function of the [`Session`] and the stanza; a
+//! session's stanzas are handled one after the other, so slow work is spawned ([`World::spawn`]).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Faults of an account's connections, which tests arm. A fault that ends connections also affects later logins.
+//! Faults of an account's connections, which tests arm. A fault that ends connections also affects
+//! later logins.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub enum LoginFault {
     Nothing(Duration),
     /// Closes without an answer.
     Closed,
-    /// Refuses.
+    /// Refuses the login.
     Refused(Refusal),
 }
 

@@ -1,5 +1,5 @@
-//! Passes IQs to their handlers by namespace. Other namespaces get an empty result, which most of a client's reports
-//! expect.
+//! Passes IQs to their handlers by namespace. Other namespaces get an empty result, which most of a client's
+//! reports expect.
 
 use anyhow::Result;
 use wacore_binary::Node;

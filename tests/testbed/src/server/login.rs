@@ -1,5 +1,5 @@
-//! Logs companions in: checks device and key, answers `<success>` or `<failure>`, then handles one stanza after the
-//! other.
+//! Logs companions in: checks device and key, answers `<success>` or `<failure>`, then handles one stanza
+//! after the other.
 
 use std::sync::Arc;
 
@@ -40,7 +40,8 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
     presence::disconnected(&session).await;
 }
 
-/// Sets the companion's link and returns the previous one; `None` if the companion is not linked or has another key.
+/// Sets the companion's link and returns the previous one; `None` if the companion is not linked or has
+/// another key.
 fn enter(
     account: &Account,
     device: u16,

@@ -1,5 +1,5 @@
-//! Faults of an account's messages, which tests arm for a number of times or for a time. At most one of each kind is
-//! armed; arming replaces it, and a count of 0 disarms it.
+//! Faults of an account's messages, which tests arm for a number of times or for a time. At most one of each
+//! kind is armed; arming replaces it, and a count of 0 disarms it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub enum MessageFaultKind {
     /// The server refuses a message for now.
     SendTransient,
-    /// The server refuses a message for good.
+    /// The server refuses a message permanently.
     SendPermanent,
     /// The link ends with the message, before its ack.
     SendUnknown,

@@ -26,7 +26,7 @@ const NOT_ALLOWED: u16 = 463;
 const ECHO_AFTER_READ_MS: u64 = 100;
 const ECHO_UNREAD_MS: u64 = 300;
 
-/// A message on its way through the server.
+/// A message that the server handles.
 #[derive(Clone)]
 pub(super) struct MessageInTransit {
     pub(super) session: Session,

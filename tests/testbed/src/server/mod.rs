@@ -7,8 +7,8 @@
 //! - `streams`: how connections end; `faults`, `message_faults`: faults that tests arm
 //! - `phone_messages`: messages from phones to companions; `phone_delivery`: from companions to phones;
 //!   `network_view`: the record behind `network` of the control API
-//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: services of the
-//!   network
+//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: services of
+//!   the network
 
 pub mod accept;
 pub mod app_state;

@@ -1,5 +1,5 @@
-//! Records what the network saw of an account, for `network` of the control API. No list exceeds [`MOST`] entries;
-//! `full` reports that entries are missing.
+//! Records the traffic of an account, for `network` of the control API. No list exceeds [`MOST`]
+//! entries; `full` reports that entries are missing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -100,8 +100,8 @@ impl NetworkView {
         true
     }
 
-    /// Records that a person decrypted a copy, which each sees once. Returns whether it is the first person, and the
-    /// first copy for this person.
+    /// Records that a person decrypted a copy, which each sees once. Returns whether it is the first person,
+    /// and the first copy for this person.
     pub fn read_by(
         &mut self,
         to: &Id,
@@ -143,7 +143,8 @@ impl NetworkView {
         self.changes.len() < MOST && self.changes.insert(key)
     }
 
-    /// Records a request for a message that could not be decrypted; returns its count, or `None` above the limit.
+    /// Records a request for a message that could not be decrypted; returns its count, or `None`
+    /// above the limit.
     pub fn asked_again(&mut self, id: &str, who: &str) -> Option<u32> {
         let key = (id.to_owned(), who.to_owned());
         if self.asked.len() >= MOST && !self.asked.contains_key(&key) {

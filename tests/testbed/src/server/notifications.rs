@@ -21,8 +21,8 @@ pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder 
         .children([about])
 }
 
-/// Queues a notification for all devices of an account except `but_for`. Each returned receiver completes when a
-/// device has confirmed.
+/// Queues a notification for all devices of an account except `but_for`. Each returned receiver completes
+/// when a device has confirmed.
 pub async fn send(
     account: &Arc<Account>,
     notification: &Node,

@@ -1,8 +1,8 @@
 //! Queues stanzas for a companion until it confirms them, and handles `<ib>`.
 //!
-//! Stanzas leave in order, once on each connection, after the companion declared itself active ([`active`]). A stanza
-//! stays until the companion has confirmed it or, if it needs no confirmation, until it left. A queue has at most
-//! [`MOST`] entries.
+//! Stanzas are sent in order, once on each connection, after the companion declared itself active
+//! ([`active`]). A stanza stays until the companion has confirmed it or, if it needs no confirmation, until
+//! it was sent. A queue has at most [`MOST`] entries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -202,7 +202,8 @@ pub async fn active(session: &Session) {
     session.send(NodeBuilder::new("ib").children([offline]).build()).await;
 }
 
-/// Handles `<ib>` of a companion (`<offline_batch>`, `<unified_session>`), for which everything was sent already.
+/// Handles `<ib>` of a companion (`<offline_batch>`, `<unified_session>`), for which everything was
+/// sent already.
 pub async fn ib(session: &Session, _ib: &Node) {
     flush(&session.account, session.device).await;
 }

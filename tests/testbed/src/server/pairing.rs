@@ -1,5 +1,6 @@
-//! Links clients. A new client gets six references, shows them as QR codes, and waits until a phone scans one or
-//! types its code. A companion is added to an account only after all keys and signatures of both sides were verified.
+//! Links clients. A new client gets six references, shows them as QR codes, and waits until a phone scans one
+//! or types its code. A companion is added to an account only after all keys and signatures of both sides
+//! were verified.
 
 use std::sync::Arc;
 use std::time::Duration;

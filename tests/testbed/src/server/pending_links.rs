@@ -1,5 +1,5 @@
-//! Clients that wait to be linked, with the references that they show. The first code is valid for 60 s, the next
-//! five for 20 s each; the client rotates them.
+//! Clients that wait to be linked, with the references that they show. The first code is valid for 60 s, the
+//! next five for 20 s each; the client rotates them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! Messages from a phone to companions: encrypted for each, with the attributes of the wire. The text is kept until a
-//! companion has confirmed, so that the message can be encrypted again.
+//! Messages from a phone to companions: encrypted for each, with the attributes of the wire. The text is kept
+//! until a companion has confirmed, so that the message can be encrypted again.
 
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ pub struct PhoneMessage {
     pub message: wa::Message,
 }
 
-/// Sends a message to all companions of an account. Each returned receiver completes when a companion has confirmed.
+/// Sends a message to all companions of an account. Each returned receiver completes when a companion
+/// has confirmed.
 ///
 /// # Errors
 /// If it cannot be encrypted, or a companion's queue is full.
@@ -138,8 +139,8 @@ fn post(
     offline::queue(account, device, entry).context("the companion's queue is full")
 }
 
-/// Encrypts a message again that a companion could not decrypt, in a new session. The keys are those in its request,
-/// or uploaded ones.
+/// Encrypts a message again that a companion could not decrypt, in a new session. The keys are those in its
+/// request, or uploaded ones.
 ///
 /// # Errors
 /// If it cannot be encrypted.

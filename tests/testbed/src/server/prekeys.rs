@@ -126,7 +126,8 @@ fn phone_parts(account: &Account) -> Vec<Node> {
     std::iter::once(registration).chain(phone_keys(&account.phone)).collect()
 }
 
-/// The keys with which a session with a phone is started: its identity, signed prekey, and a new one-time key.
+/// The keys with which a session with a phone is started: its identity, signed prekey, and a new
+/// one-time key.
 pub(super) fn phone_keys(phone: &Phone) -> [Node; 4] {
     let (one_time, public) = phone.signal().one_time_key();
     let signed = &phone.signed_prekey;

@@ -23,9 +23,9 @@ use crate::wire::nodes;
 pub enum Level {
     /// Delivered to the recipient's device.
     Delivered,
-    /// Read.
+    /// Read by the recipient.
     Read,
-    /// Played.
+    /// Played by the recipient.
     Played,
 }
 
@@ -67,8 +67,8 @@ pub fn receipt(chat: &Jid, id: &str, level: Level, participant: Option<&Jid>) ->
     receipt.build()
 }
 
-/// Sends the companions what the account's owner read on the phone. Each returned receiver completes when a companion
-/// has confirmed.
+/// Sends the companions the messages that the account's owner read on the phone. Each returned receiver
+/// completes when a companion has confirmed.
 pub async fn read_on_phone(account: &Arc<Account>, chat: &Jid, ids: &[String]) -> Vec<oneshot::Receiver<()>> {
     let Some((first, others)) = ids.split_first() else { return Vec::new() };
     let mut receipt = NodeBuilder::new("receipt")

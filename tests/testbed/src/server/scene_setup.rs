@@ -1,5 +1,5 @@
-//! Applies a scan's scene to an account: its people, groups and profile name, and the history for newly linked
-//! devices.
+//! Applies a scan's scene to an account: its people, groups and profile name, and the history for newly
+//! linked devices.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a first record to empty collections, because a device treats the first change of an empty collection as
-/// older than the link.
+/// Writes a first record to empty collections, because a device treats the first change of an empty
+/// collection as older than the link.
 ///
 /// # Errors
 /// If a collection is full.

@@ -1,5 +1,5 @@
-//! An account: a phone and its companions. Phone, number and LID of an account never change; everything else is
-//! behind the account's lock, which is never held over an await.
+//! An account: a phone and its companions. Phone, number and LID of an account never change; everything else
+//! is behind the account's lock, which is never held over an await.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

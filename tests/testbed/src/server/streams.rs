@@ -17,7 +17,7 @@ pub enum Refusal {
         /// The remaining time.
         remaining: Duration,
     },
-    /// The account is banned for good.
+    /// The account is banned permanently.
     Banned,
     /// The client is too old.
     ClientOutdated,

@@ -1,8 +1,8 @@
 //! Links by a code that is typed on the phone (`link_code_companion_reg`).
 //!
-//! The client shows the code and sends its ephemeral key, encrypted with the code. The phone decrypts it with the
-//! typed code and answers with its own key. The client returns a bundle that only the right code decrypts. The
-//! resulting shared secret protects `<pair-success>` like that of a QR code.
+//! The client shows the code and sends its ephemeral key, encrypted with the code. The phone decrypts it with
+//! the typed code and answers with its own key. The client returns a bundle that only the right code
+//! decrypts. The resulting shared secret protects `<pair-success>` like that of a QR code.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,7 +124,8 @@ impl World {
     /// Types a code on the phone of this number.
     ///
     /// # Errors
-    /// If no client waits for a code of this number, the code is wrong, or client and phone do not accept each other.
+    /// If no client waits for a code of this number, the code is wrong, or client and phone do not accept
+    /// each other.
     pub async fn type_code(self: &Arc<Self>, number: &str, code: &str) -> Result<Linked, LinkError> {
         let pending = self.pending_links.by_number(number).ok_or(LinkError::UnknownCode)?;
         let hello =
@@ -151,8 +152,8 @@ impl World {
     }
 }
 
-/// Decrypts the client's ephemeral key and encrypts the phone's, both with the code. Deliberately slow, so it runs on
-/// its own thread.
+/// Decrypts the client's ephemeral key and encrypts the phone's, both with the code. Deliberately slow, so it
+/// runs on its own thread.
 async fn exchange(
     client: [u8; 80],
     phone: [u8; 32],

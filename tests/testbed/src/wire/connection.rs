@@ -1,8 +1,8 @@
 //! One connection: a reader of nodes and a bounded queue of nodes to write.
 //!
-//! [`Link`] is the shared handle; [`Inbound`] belongs to the one task that reads; a separate task writes. Nodes leave
-//! in the order in which they were queued, and a closed link sends nothing more. A queue that stays full for
-//! [`PATIENCE`] closes its link, because the client does not read.
+//! [`Link`] is the shared handle; [`Inbound`] belongs to the one task that reads; a separate task writes.
+//! Nodes are sent in the order in which they were queued, and a closed link sends nothing more. A queue that
+//! stays full for [`PATIENCE`] closes its link, because the client does not read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// Numbers the links of this process, to tell a new link from an earlier one.
+/// Numbers the links of this process, which distinguishes a new link from an earlier one.
 static LINKS: AtomicU64 = AtomicU64::new(1);
 
 /// A handle to a client's connection; clones share it.
@@ -285,7 +285,7 @@ impl Inbound {
                 Ok(Some(node)) => Some(node),
                 Ok(None) => { link.drop_now(); None }
                 Err(error) => {
-                    tracing::debug!(link = link.id(), %error, "what the client sent cannot be read");
+                    tracing::debug!(link = link.id(), %error, "could not read a frame of the client");
                     link.drop_now();
                     None
                 }

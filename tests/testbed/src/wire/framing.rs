@@ -1,5 +1,5 @@
-//! Splits a client's bytes into frames: an optional edge-routing intro, the header `WA 06 03`, then frames with a
-//! 3-byte length.
+//! Splits a client's bytes into frames: an optional edge-routing intro, the header `WA 06 03`, then frames
+//! with a 3-byte length.
 
 use anyhow::{Result, bail};
 use bytes::{Buf, BytesMut};

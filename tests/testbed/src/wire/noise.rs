@@ -1,5 +1,5 @@
-//! The server's side of the noise handshake: XX, IK, and XXfallback if the client has another server key. Pure; the
-//! order of each step is that of `wacore_noise`'s initiator.
+//! The server's side of the noise handshake: XX, IK, and XXfallback if the client has another server key.
+//! Pure; the order of each step is that of `wacore_noise`'s initiator.
 
 use anyhow::{Context as _, Result, bail};
 use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER};
@@ -43,9 +43,9 @@ pub struct Agreed {
     pub client_key: [u8; 32],
     /// The client's login or registration data.
     pub payload: ClientPayload,
-    /// Decrypts what the client sends.
+    /// Decrypts the client's frames.
     pub read: NoiseCipher,
-    /// Encrypts what the server sends.
+    /// Encrypts the server's frames.
     pub write: NoiseCipher,
 }
 

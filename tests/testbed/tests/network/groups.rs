@@ -12,7 +12,7 @@ use crate::{PHONE, account, testbed};
 
 const ANNE: &str = "15550110001";
 const BEN: &str = "15550110002";
-const NOBODY: &str = "15550190001";
+const UNREGISTERED: &str = "15550190001";
 const OTHER_PHONE: &str = "15550100002";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn device_creates_changes_and_leaves_group() {
     let me = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &me).await;
     let client = device.client();
-    let people = [ANNE, NOBODY].map(|number| GroupParticipantOptions::new(Jid::pn(number)));
+    let people = [ANNE, UNREGISTERED].map(|number| GroupParticipantOptions::new(Jid::pn(number)));
     let options = GroupCreateOptions::new("Sailing").with_participants(people.to_vec());
     let made = client.groups().create_group(options).await.unwrap();
     let group = made.metadata.id.clone();

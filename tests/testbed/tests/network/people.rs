@@ -10,7 +10,7 @@ use crate::{PHONE, account, testbed};
 
 const ANNE: &str = "15550110001";
 const BEN: &str = "15550110002";
-const NOBODY: &str = "15550190001";
+const UNREGISTERED: &str = "15550190001";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registered_numbers_have_lids() {
@@ -18,10 +18,10 @@ async fn registered_numbers_have_lids() {
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
     let client = device.client();
-    let found = client.contacts().is_on_whatsapp(&[Jid::pn(ANNE), Jid::pn(NOBODY)]).await.unwrap();
+    let found = client.contacts().is_on_whatsapp(&[Jid::pn(ANNE), Jid::pn(UNREGISTERED)]).await.unwrap();
     let found: Vec<_> = found.into_iter().map(|found| (found.jid, found.is_registered, found.lid)).collect();
     let lid = testbed.world().directory.get_or_create(ANNE).unwrap().lid_jid(0);
-    assert_eq!(found, [(Jid::pn(ANNE), true, Some(lid.clone())), (Jid::pn(NOBODY), false, None)]);
+    assert_eq!(found, [(Jid::pn(ANNE), true, Some(lid.clone())), (Jid::pn(UNREGISTERED), false, None)]);
     let by_lid = client.contacts().is_on_whatsapp(&[lid]).await.unwrap();
     assert_eq!((by_lid[0].is_registered, by_lid[0].pn_jid.clone()), (true, Some(Jid::pn(ANNE))));
     testbed.stop().await;

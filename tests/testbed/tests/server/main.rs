@@ -1,5 +1,5 @@
-//! The testbed from the view of the client library of Wharf's engine: each test starts its own testbed on a free port
-//! and connects real clients.
+//! The testbed from the view of the client library of Wharf's engine: each test starts its own testbed on a
+//! free port and connects real clients.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

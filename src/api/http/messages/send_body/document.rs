@@ -1,5 +1,5 @@
-//! The OpenAPI schemas of [`SendBody`]: one alternative for each content, each with the fields that go with it. All
-//! properties come from the fields of the body's own types.
+//! The OpenAPI schemas of [`SendBody`]: one alternative for each content, each with the fields that go with
+//! it. All properties come from the fields of the body's own types.
 
 use std::borrow::Cow;
 
@@ -161,7 +161,7 @@ fn object(fields: &Map<String, Value>, names: &[&str], always: &[&str], about: &
     json!({ "type": "object", "description": about, "required": always, "properties": properties })
 }
 
-/// A property that is always there is not `null`.
+/// A property that is required, and therefore never `null`.
 fn required(mut field: Value) -> Value {
     if let Some(kind) = field["type"].as_array().and_then(|kinds| kinds.first()).cloned() {
         field["type"] = kind;
@@ -182,7 +182,7 @@ fn content(field: &str, mut value: Value, about: &str, example: Value) -> RefOr<
     schema_of(schema)
 }
 
-/// The description of a property, also where it is one of `null` and a reference.
+/// The description of a property, also of an optional reference.
 fn description_of(field: &Value) -> Value {
     let choices = field["oneOf"].as_array().into_iter().flatten();
     let described = choices.chain([field]).find_map(|choice| choice.get("description"));
@@ -202,7 +202,7 @@ fn reference(name: &str) -> String {
     format!("#/components/schemas/{name}")
 }
 
-/// The tests compare the document, so that a schema that cannot be read would be seen.
+/// A schema from JSON. The tests compare the document, so they detect a schema that cannot be read.
 fn schema_of(schema: Value) -> RefOr<Schema> {
     RefOr::T(serde_json::from_value(schema).unwrap_or_default())
 }

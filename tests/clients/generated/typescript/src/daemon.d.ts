@@ -1,4 +1,4 @@
-/** What is used here of the daemon that the tests in JavaScript run. */
+/** The used part of the daemon that the tests in JavaScript run. */
 declare module '*/daemon.mjs' {
   export class Daemon {
     static start(env?: Record<string, string>): Promise<Daemon>;

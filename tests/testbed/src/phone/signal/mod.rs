@@ -1,5 +1,5 @@
-//! A phone's Signal state: one-time keys, sessions and sender-key chains; independent of the server. The Signal code
-//! is asynchronous, but a phone's stores never wait, so that each call here returns at once.
+//! A phone's Signal state: one-time keys, sessions and sender-key chains; independent of the server. The
+//! Signal code is asynchronous, but a phone's stores never wait, so that each call here returns at once.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;

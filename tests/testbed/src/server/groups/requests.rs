@@ -95,7 +95,7 @@ async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
     }
     let others: Vec<String> =
         people.into_iter().map(|(_, number)| number).filter(|number| number != me).collect();
-    // Unregistered numbers are left out, as when adding them later.
+    // Unregistered numbers are skipped, as when adding them later.
     group_state.change(Change::Add, &others);
     session.world.groups.share(group_state.clone()).map_err(|_| TOO_MANY)?;
     notify_members(&session.world, me, &group_state, &GroupEvent::Created, Some(me)).await;
