@@ -7,7 +7,7 @@ use super::event::NotificationEvent;
 use super::group::Group;
 use super::ids::DeviceId;
 use super::jid::Jid;
-use super::message::MessageType;
+use super::message::{Message, MessageType};
 use super::notify::OperatorId;
 
 /// Selects chats for a list.
@@ -67,6 +67,17 @@ pub struct SearchQuery {
     pub kind: Option<MessageType>,
     /// The largest number of results.
     pub limit: usize,
+}
+
+/// The result of a full-text search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchResult {
+    /// The newest matches, as many as the query allows.
+    pub messages: Vec<Message>,
+    /// The number of matches.
+    pub total: usize,
+    /// Whether there are more than `total`.
+    pub total_is_lower_bound: bool,
 }
 
 /// Selects notifications for a list.

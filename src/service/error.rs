@@ -3,9 +3,10 @@
 
 use thiserror::Error;
 
+use crate::domain::ids::DeviceId;
 use crate::engine::{CallbackError, ControlError, SessionError, SettingError};
 use crate::media::MediaError;
-use crate::store::StoreError;
+use crate::store::{Reader, StoreError};
 
 /// Why a request was not served.
 #[derive(Debug, Error)]
@@ -285,7 +286,7 @@ impl ServiceError {
             Self::Store(StoreError::Busy) => "store_busy",
             Self::Store(StoreError::Closed) => "shutting_down",
             Self::Store(StoreError::DiskFull) => "disk_full",
-            Self::Store(StoreError::TakenBack) => "store_unavailable",
+            Self::Store(StoreError::RolledBack) => "store_unavailable",
             Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => {
                 "store_failed"
             }
@@ -348,7 +349,7 @@ impl ServiceError {
             Self::ShuttingDown
             | Self::CallbackNotNow(_)
             | Self::Store(
-                StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::TakenBack,
+                StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::RolledBack,
             ) => ErrorKind::Unavailable,
             Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => {
                 ErrorKind::Internal
@@ -360,7 +361,7 @@ impl ServiceError {
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
-            Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
+            Self::Store(StoreError::Busy | StoreError::RolledBack) | Self::DeviceBeingDeleted => Some(1),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
@@ -380,6 +381,14 @@ impl ServiceError {
     }
 }
 
+/// Checks that the device exists.
+///
+/// # Errors
+/// When there is no such device, or the store fails.
+pub(in crate::service) fn require_device(store: &Reader<'_>, device: &DeviceId) -> Result<(), ServiceError> {
+    if store.has_device(device)? { Ok(()) } else { Err(ServiceError::DeviceNotFound) }
+}
+
 fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
@@ -389,7 +398,7 @@ fn storage_sentence(error: &StoreError) -> &'static str {
         StoreError::Busy => "too many writes are waiting; try again in a moment",
         StoreError::Closed => "the daemon is shutting down",
         StoreError::DiskFull => "the disk is full; nothing new can be stored until there is space",
-        StoreError::TakenBack => "the write could not be stored; try again in a moment",
+        StoreError::RolledBack => "the write could not be stored; try again in a moment",
         StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked => {
             "the database failed; the log says more"
         }

@@ -259,7 +259,7 @@ impl Services {
         self.fleet.start_fleet().await?;
         self.fleet.start_purges().await?;
         self.messaging.resume_clearings().await?;
-        self.messaging.resume_settling().await?;
+        self.messaging.resume_identity_merges().await?;
         self.webhooks.start_webhooks().await?;
         self.notify.start_notify().await?;
         self.maintenance.start_retention();

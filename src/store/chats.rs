@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::column_codec::{from_word, parsed, parsed_if_any, time_if_any};
+use super::column_codec::{from_word, parsed, parsed_if_any, text, time_if_any};
 use super::error::StoreError;
 use super::messages::Pk;
 use super::tx::{Reader, Tx};
@@ -19,6 +19,8 @@ const SELECT: &str = "SELECT c.id, coalesce(c.name, g.subject, p.address_book_na
      LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
      LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id \
      LEFT JOIN messages m ON m.pk = c.last_message_pk";
+const NAMES: &str = "LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
+     LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id";
 
 impl Reader<'_> {
     /// One chat.
@@ -33,13 +35,23 @@ impl Reader<'_> {
         )
     }
 
+    /// Whether there is a chat with this id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn has_chat(&self, device: &DeviceId, id: &Jid) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM chats WHERE device_id = ?1 AND id = ?2";
+        Ok(self.number(sql, params![device.as_str(), id.to_string()])? == 1)
+    }
+
     /// Chats, pinned ones first, then the newest.
     ///
     /// # Errors
     /// When the store fails.
     pub fn chats(&self, device: &DeviceId, query: &ChatQuery) -> Result<Vec<Chat>, StoreError> {
+        let matches = matches(query);
         let sql = format!(
-            "{SELECT} WHERE c.device_id = ?1 AND {} AND (?2 IS NULL OR {MATCHES})
+            "{SELECT} WHERE c.device_id = ?1 AND {} AND {matches}
              ORDER BY c.pinned DESC, c.at DESC, c.id LIMIT ?3 OFFSET ?4",
             condition(query.filter)
         );
@@ -53,17 +65,25 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn chat_count(&self, device: &DeviceId, query: &ChatQuery) -> Result<i64, StoreError> {
+        let names = if query.search.is_some() { NAMES } else { "" };
         let sql = format!(
-            "SELECT count(*) FROM chats c LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id
-             LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id
-             WHERE c.device_id = ?1 AND {} AND (?2 IS NULL OR {MATCHES})",
-            condition(query.filter)
+            "SELECT count(*) FROM chats c {names} WHERE c.device_id = ?1 AND {} AND {}",
+            condition(query.filter),
+            matches(query)
         );
         self.number(&sql, params![device.as_str(), query.search])
     }
 }
 
-const MATCHES: &str = "instr(lower(coalesce(c.name, g.subject, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
+/// The condition of the query's text. Without a text it keeps the parameter, so that both forms take the same ones.
+fn matches(query: &ChatQuery) -> &'static str {
+    match query.search {
+        Some(_) => {
+            "instr(lower(coalesce(c.name, g.subject, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0"
+        }
+        None => "?2 IS NULL",
+    }
+}
 
 fn condition(filter: ChatFilter) -> &'static str {
     match filter {
@@ -170,6 +190,6 @@ fn last_message(row: &Row<'_>) -> Result<Option<LastMessage>, StoreError> {
         timestamp: Millis(row.get("last_at")?),
         from_me: row.get("last_from_me")?,
         author: parsed_if_any(row, "last_author", "author")?,
-        kind: from_word(row.get("last_type")?, "message type")?,
+        kind: from_word(text(row, "last_type")?, "message type")?,
     }))
 }

@@ -30,6 +30,14 @@ impl Reader<'_> {
         self.one(&format!("SELECT {COLUMNS} FROM devices WHERE id = ?1"), [id.as_str()], device)
     }
 
+    /// Whether there is a device with this id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn has_device(&self, id: &DeviceId) -> Result<bool, StoreError> {
+        Ok(self.number("SELECT 1 FROM devices WHERE id = ?1", [id.as_str()])? == 1)
+    }
+
     /// Number of devices.
     ///
     /// # Errors
@@ -193,11 +201,12 @@ impl Tx<'_> {
             "SELECT max(seq) FROM (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
             params![id.as_str(), limit],
         )?;
-        self.keep_for_deliveries(id, (0, gone))?;
+        self.copy_payloads_to_deliveries(id, (0, gone))?;
         for sql in [
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
             "DELETE FROM chats WHERE device_id = ?1 AND id IN (SELECT id FROM chats WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM chat_sizes WHERE device_id = ?1 AND chat_id IN (SELECT chat_id FROM chat_sizes WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM group_members WHERE (device_id, group_id, member) IN (SELECT device_id, group_id, member FROM group_members WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM groups WHERE device_id = ?1 AND id IN (SELECT id FROM groups WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM contacts WHERE device_id = ?1 AND id IN (SELECT id FROM contacts WHERE device_id = ?1 LIMIT ?2)",

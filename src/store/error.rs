@@ -22,7 +22,7 @@ pub enum StoreError {
     Database(#[source] Arc<rusqlite::Error>),
     /// Another write of the same group made SQLite roll back the whole group.
     #[error("the database took the write back together with another that failed")]
-    TakenBack,
+    RolledBack,
     /// A stored value does not have the format that this version writes.
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),

@@ -47,7 +47,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn call_was_told(&self, device: &DeviceId, call: &CallEvent, after: i64) -> Result<bool, StoreError> {
+    pub fn has_call_event(
+        &self,
+        device: &DeviceId,
+        call: &CallEvent,
+        after: i64,
+    ) -> Result<bool, StoreError> {
         let count = self.number(
             "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'call'
                  AND json_extract(payload, '$.callId') = ?3 AND json_extract(payload, '$.status') = ?4",

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::column_codec::{from_word, parsed, parsed_if_any, time_if_any, to_word};
+use super::column_codec::{from_word, parsed, parsed_if_any, text, time_if_any, to_word};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::group::{Group, Participant, Role};
@@ -31,7 +31,7 @@ impl Reader<'_> {
             |row| {
                 Ok(Participant {
                     id: parsed(row, "member", "group member")?,
-                    role: from_word(row.get("role")?, "role")?,
+                    role: from_word(text(row, "role")?, "role")?,
                 })
             },
         )?;
@@ -65,7 +65,7 @@ impl Reader<'_> {
         self.one(
             "SELECT role FROM group_members WHERE device_id = ?1 AND group_id = ?2 AND member = ?3",
             params![device.as_str(), group.to_string(), who.to_string()],
-            |row| from_word(row.get("role")?, "role"),
+            |row| from_word(text(row, "role")?, "role"),
         )
     }
 

@@ -1,6 +1,6 @@
 //! Reads a chat page by page for export, with receipts, reactions and edits of each message.
 
-use super::column_codec::{from_word, time_if_any};
+use super::column_codec::{from_word, text, time_if_any};
 use super::error::StoreError;
 use super::messages::{PageFrom, PagePosition, Pk};
 use super::tx::Reader;
@@ -46,7 +46,7 @@ impl Reader<'_> {
                 let code: Option<String> = row.get("failure_code")?;
                 let message: Option<String> = row.get("failure_message")?;
                 Ok(Delivery {
-                    status: from_word(row.get("status")?, "message status")?,
+                    status: from_word(text(row, "status")?, "message status")?,
                     failure: code.map(|code| SendFailure { code, message: message.unwrap_or_default() }),
                     edited_at: time_if_any(row, "edited_at")?,
                     receipts: Vec::new(),

@@ -28,7 +28,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn known_by(&self, device: &DeviceId, id: &Jid) -> Result<Jid, StoreError> {
+    pub fn canonical_id(&self, device: &DeviceId, id: &Jid) -> Result<Jid, StoreError> {
         Ok(self.number_of(device, id)?.unwrap_or_else(|| id.clone()))
     }
 
@@ -47,7 +47,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn known_people(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<IdentityPair>, StoreError> {
+    pub fn identity_pairs(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<IdentityPair>, StoreError> {
         let mut pairs = Vec::new();
         for lid in lids {
             if let Some(number) = self.number_of(device, lid)? {
@@ -61,10 +61,14 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn settle(&self, device: &DeviceId, what: &mut impl ReferencesPeople) -> Result<(), StoreError> {
+    pub fn canonicalize_ids(
+        &self,
+        device: &DeviceId,
+        what: &mut impl ReferencesPeople,
+    ) -> Result<(), StoreError> {
         let lids = hidden_ids(what);
         if !lids.is_empty() {
-            canonicalize(what, &self.known_people(device, &lids)?);
+            canonicalize(what, &self.identity_pairs(device, &lids)?);
         }
         Ok(())
     }
@@ -130,7 +134,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn unsettled_people(&self) -> Result<Vec<(DeviceId, IdentityPair)>, StoreError> {
+    pub fn unresolved_people(&self) -> Result<Vec<(DeviceId, IdentityPair)>, StoreError> {
         self.all(
             "SELECT u.device_id, u.lid, c.id FROM (SELECT DISTINCT device_id, lid FROM unsettled) u
              JOIN contacts c ON c.device_id = u.device_id AND c.lid = u.lid AND c.id <> c.lid",
@@ -149,7 +153,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn is_being_emptied(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
+    pub fn is_being_cleared(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
         let sql = "SELECT count(*) FROM clearings WHERE device_id = ?1 AND chat_id IN (?2, ?3)";
         Ok(self.number(sql, params![device.as_str(), same.lid.to_string(), same.number.to_string()])? > 0)
     }
@@ -169,7 +173,7 @@ impl Tx<'_> {
     }
 
     /// Merges the two ids of one person: one contact, one chat, one member of each group. Messages are
-    /// rewritten by [`Tx::settle_messages`]. Returns `None` when the pair was stored before.
+    /// rewritten by [`Tx::canonicalize_messages`]. Returns `None` when the pair was stored before.
     ///
     /// # Errors
     /// When the store fails.

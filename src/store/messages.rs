@@ -1,27 +1,32 @@
 //! Messages, their delivery state, and pages of a chat.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use std::collections::HashMap;
 
-use super::column_codec::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
+use rusqlite::{OptionalExtension as _, ParamsFromIter, Row, params, params_from_iter};
+
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any, text, text_if_any, to_json, to_word};
 use super::content_column::{StoredContent, extra_text};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
+use crate::domain::content::PollVote;
 use crate::domain::identity::hidden_ids;
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
+use crate::domain::message::{Message, Reaction, Receipt, SendFailure, TrackedMessage};
 
 /// Milliseconds of a second.
 const SECOND: i64 = 1_000;
 
+/// The columns of [`message`], which reads them by position.
 pub(super) const COLUMNS: &str = "m.pk, m.id, m.chat_id, m.from_jid, m.to_jid, m.author, m.from_me, m.body, m.type, \
-     m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name, m.content, m.quoted, m.media_hash, \
-     (SELECT json_group_array(json_object('emoji', r.emoji, 'from', r.sender, 'fromMe', json(iif(r.from_me, 'true', 'false')))
-         ORDER BY r.at, r.sender) FROM reactions r WHERE r.message_pk = m.pk AND r.emoji <> '') AS reactions, \
-     iif(m.type = 'poll_creation', (SELECT json_group_array(json_object('voter', v.voter, 'options', json(v.options), 'timestamp', v.at)
-         ORDER BY v.at, v.voter) FROM poll_votes v WHERE v.message_pk = m.pk AND v.options <> '[]'), NULL) AS votes";
+     m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name, m.content, m.quoted, \
+     m.media_hash IS NOT NULL";
+/// The number of [`COLUMNS`].
+const COLUMN_COUNT: usize = 18;
+/// Messages whose reactions or votes one statement reads.
+const CHUNK: usize = 64;
 
 /// A message's place in the store; later ones have higher numbers.
 pub type Pk = i64;
@@ -90,6 +95,7 @@ impl Reader<'_> {
         );
         let Some(found) = self.found(device, id)? else { return Ok(None) };
         let Some(mut tracked) = self.one(&sql, [found.pk], tracked)? else { return Ok(None) };
+        self.attach_responses(&mut [(found.pk, &mut tracked.message)])?;
         tracked.receipts = self.receipts(found.pk)?;
         Ok(Some(tracked))
     }
@@ -129,7 +135,7 @@ impl Reader<'_> {
                 id,
                 chat,
                 ack: ack(row.get("ack")?)?,
-                status: from_word(row.get("status")?, "message status")?,
+                status: from_word(text(row, "status")?, "message status")?,
                 temp_id: row.get("temp_id")?,
                 stored_at: Millis(row.get("stored_at")?),
             })
@@ -166,42 +172,98 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<(PagePosition, Message)>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let newest = PagePosition { at: Millis(i64::MAX), pk: Pk::MAX };
         let (range, order, place) = match from {
-            PageFrom::Newest => ("(?3, ?4) IS NOT NULL", "DESC", PagePosition { at: Millis(0), pk: 0 }),
-            PageFrom::Before(place) => ("(m.at, m.pk) < (?3, ?4)", "DESC", place),
-            PageFrom::After(place) => ("(m.at, m.pk) > (?3, ?4)", "ASC", place),
+            PageFrom::Newest => ("<=", "DESC", newest),
+            PageFrom::Before(place) => ("<", "DESC", place),
+            PageFrom::After(place) => (">", "ASC", place),
         };
-        let range = if matches!(from, PageFrom::Newest) { "?3 = 0 AND ?4 = 0" } else { range };
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages m WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.hidden = 0 AND {range}
+            "SELECT {COLUMNS} FROM messages m
+             WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.hidden = 0 AND (m.at, m.pk) {range} (?3, ?4)
              ORDER BY m.at {order}, m.pk {order} LIMIT ?5"
         );
         let params = params![device.as_str(), chat.to_string(), place.at.0, place.pk, limit];
         let mut found = self.all(&sql, params, |row| {
-            Ok((PagePosition { at: Millis(row.get("at")?), pk: row.get("pk")? }, message(row)?))
+            let message = message(row)?;
+            Ok((PagePosition { at: message.timestamp, pk: row.get(0)? }, message))
         })?;
+        let mut messages: Vec<_> = found.iter_mut().map(|(place, message)| (place.pk, message)).collect();
+        self.attach_responses(&mut messages)?;
         if order == "DESC" {
             found.reverse();
         }
         Ok(found)
     }
 
-    /// How many messages a chat has.
+    /// The number of messages of a chat.
     ///
     /// # Errors
     /// When the store fails.
     pub fn message_count(&self, device: &DeviceId, chat: &Jid) -> Result<i64, StoreError> {
         self.number(
-            "SELECT count(*) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND hidden = 0",
+            "SELECT messages FROM chat_sizes WHERE device_id = ?1 AND chat_id = ?2",
             params![device.as_str(), chat.to_string()],
         )
+    }
+
+    /// The visible messages at these places, in their order.
+    pub(super) fn messages_at(&self, pks: &[Pk]) -> Result<Vec<Message>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM messages m WHERE m.hidden = 0 AND m.pk IN ({})", chunk_params());
+        let mut found: HashMap<Pk, Message> = HashMap::with_capacity(pks.len());
+        for chunk in chunks(pks) {
+            for (pk, message) in self.all(&sql, chunk, |row| Ok((row.get(0)?, message(row)?)))? {
+                found.insert(pk, message);
+            }
+        }
+        let mut ordered: Vec<(Pk, Message)> =
+            pks.iter().filter_map(|pk| Some((*pk, found.remove(pk)?))).collect();
+        self.attach_responses(
+            &mut ordered.iter_mut().map(|(pk, message)| (*pk, message)).collect::<Vec<_>>(),
+        )?;
+        Ok(ordered.into_iter().map(|(_, message)| message).collect())
+    }
+
+    /// Reads reactions, and the votes of polls, into their messages: a constant number of statements for a page.
+    fn attach_responses(&self, messages: &mut [(Pk, &mut Message)]) -> Result<(), StoreError> {
+        let places: HashMap<Pk, usize> = messages.iter().enumerate().map(|(at, (pk, _))| (*pk, at)).collect();
+        let all: Vec<Pk> = messages.iter().map(|(pk, _)| *pk).collect();
+        let polls: Vec<Pk> =
+            messages.iter().filter(|(_, message)| message.poll.is_some()).map(|(pk, _)| *pk).collect();
+        let sql = format!(
+            "SELECT message_pk, emoji, sender, from_me FROM reactions WHERE message_pk IN ({}) AND emoji <> ''
+             ORDER BY message_pk, at, sender",
+            chunk_params()
+        );
+        for chunk in chunks(&all) {
+            for (pk, reaction) in self.all(&sql, chunk, reaction)? {
+                if let Some((_, message)) = places.get(&pk).and_then(|at| messages.get_mut(*at)) {
+                    message.reactions.push(reaction);
+                }
+            }
+        }
+        let sql = format!(
+            "SELECT message_pk, voter, options, at FROM poll_votes WHERE message_pk IN ({}) AND options <> '[]'
+             ORDER BY message_pk, at, voter",
+            chunk_params()
+        );
+        for chunk in chunks(&polls) {
+            for (pk, vote) in self.all(&sql, chunk, vote)? {
+                let message = places.get(&pk).and_then(|at| messages.get_mut(*at));
+                if let Some(poll) = message.and_then(|(_, message)| message.poll.as_mut()) {
+                    poll.votes.push(vote);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The incoming messages of a chat that the network calls so; in a group, whoever wrote them.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn named(
+    pub fn incoming_by_network_id(
         &self,
         device: &DeviceId,
         chat: &Jid,
@@ -239,7 +301,7 @@ impl Tx<'_> {
         }
         let newest: Option<i64> = self
             .prepare(
-                "SELECT max(at) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND at >= ?3 AND at < ?3 + ?4",
+                "SELECT max(at) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND hidden IN (0, 1) AND at >= ?3 AND at < ?3 + ?4",
             )?
             .query_row(params![device.as_str(), chat.to_string(), at.0, SECOND], |row| row.get(0))?;
         Ok(newest.map_or(at, Millis))
@@ -411,49 +473,76 @@ pub struct NewMessage<'a> {
     pub temp_id: Option<&'a str>,
 }
 
-pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
-    let quoted: Option<String> = row.get("quoted")?;
+/// Reads [`COLUMNS`] without reactions and votes; see [`Reader::attach_responses`].
+fn message(row: &Row<'_>) -> Result<Message, StoreError> {
+    let quoted = text_if_any(row, 16)?;
     let mut message = Message {
-        id: parsed(row, "id", "message id")?,
-        chat_id: parsed(row, "chat_id", "chat id")?,
-        from: parsed(row, "from_jid", "sender")?,
-        to: parsed(row, "to_jid", "recipient")?,
-        author: parsed_if_any(row, "author", "author")?,
-        from_me: row.get("from_me")?,
-        body: row.get("body")?,
-        kind: from_word(row.get("type")?, "message type")?,
-        timestamp: Millis(row.get("at")?),
-        ack: ack(row.get("ack")?)?,
+        id: parsed(row, 1, "message id")?,
+        chat_id: parsed(row, 2, "chat id")?,
+        from: parsed(row, 3, "sender")?,
+        to: parsed(row, 4, "recipient")?,
+        author: parsed_if_any(row, 5, "author")?,
+        from_me: row.get(6)?,
+        body: row.get(7)?,
+        kind: from_word(text(row, 8)?, "message type")?,
+        timestamp: Millis(row.get(9)?),
+        ack: ack(row.get(10)?)?,
         has_media: false,
         media: None,
         location: None,
         contacts: Vec::new(),
         poll: None,
         template: None,
-        quoted_message: quoted.map(|text| from_json(&text, "quoted message")).transpose()?,
-        is_forwarded: row.get("is_forwarded")?,
-        is_starred: row.get("is_starred")?,
-        is_edited: row.get("is_edited")?,
-        notify_name: row.get::<_, Option<String>>("notify_name")?.unwrap_or_default(),
+        quoted_message: quoted.map(|text| from_json(text, "quoted message")).transpose()?,
+        is_forwarded: row.get(11)?,
+        is_starred: row.get(12)?,
+        is_edited: row.get(13)?,
+        notify_name: text_if_any(row, 14)?.unwrap_or_default().to_owned(),
         mentioned_ids: Vec::new(),
-        reactions: from_json(&row.get::<_, String>("reactions")?, "reactions")?,
+        reactions: Vec::new(),
     };
-    let file_is_there = row.get::<_, Option<String>>("media_hash")?.is_some();
-    StoredContent::read(row.get::<_, Option<String>>("content")?.as_deref())?
-        .into_message(&mut message, file_is_there);
-    if let (Some(poll), Some(votes)) = (&mut message.poll, row.get::<_, Option<String>>("votes")?) {
-        poll.votes = from_json(&votes, "poll votes")?;
+    if let Some(content) = text_if_any(row, 15)? {
+        StoredContent::read(Some(content))?.into_message(&mut message, row.get(17)?);
     }
     Ok(message)
 }
 
+fn reaction(row: &Row<'_>) -> Result<(Pk, Reaction), StoreError> {
+    Ok((
+        row.get(0)?,
+        Reaction { emoji: row.get(1)?, from: parsed(row, 2, "reaction")?, from_me: row.get(3)? },
+    ))
+}
+
+fn vote(row: &Row<'_>) -> Result<(Pk, PollVote), StoreError> {
+    let options = from_json(text(row, 2)?, "poll votes")?;
+    Ok((
+        row.get(0)?,
+        PollVote { voter: parsed(row, 1, "poll votes")?, options, timestamp: Millis(row.get(3)?) },
+    ))
+}
+
+/// The parameters of one chunk: a statement of one length is prepared once.
+fn chunk_params() -> String {
+    vec!["?"; CHUNK].join(", ")
+}
+
+/// Chunks of these places, filled with a place that no message has.
+fn chunks(pks: &[Pk]) -> impl Iterator<Item = ParamsFromIter<[Pk; CHUNK]>> {
+    pks.chunks(CHUNK).map(|chunk| {
+        let mut filled = [-1; CHUNK];
+        filled[..chunk.len()].copy_from_slice(chunk);
+        params_from_iter(filled)
+    })
+}
+
 fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
-    let code: Option<String> = row.get("failure_code")?;
-    let text: Option<String> = row.get("failure_message")?;
+    let code: Option<String> = row.get(COLUMN_COUNT + 1)?;
+    let reason: Option<String> = row.get(COLUMN_COUNT + 2)?;
     Ok(TrackedMessage {
         message: message(row)?,
-        status: from_word(row.get("status")?, "message status")?,
-        failure: code.map(|code| SendFailure { code, message: text.unwrap_or_default() }),
+        status: from_word(text(row, COLUMN_COUNT)?, "message status")?,
+        failure: code.map(|code| SendFailure { code, message: reason.unwrap_or_default() }),
         receipts: Vec::new(),
     })
 }

@@ -99,7 +99,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn notify_mutes_of_everybody(&self, device: Option<&DeviceId>) -> Result<i64, StoreError> {
+    pub fn notify_mutes_for_all_operators(&self, device: Option<&DeviceId>) -> Result<i64, StoreError> {
         self.number(
             "SELECT count(*) FROM notification_mutes WHERE operator = '' AND device_id = ?1",
             [device.map_or("", DeviceId::as_str)],

@@ -17,7 +17,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn keep_early_change(
+    pub fn store_orphan_change(
         &self,
         device: &DeviceId,
         message: &MessageId,
@@ -40,7 +40,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn take_early_changes(
+    pub fn take_orphan_changes(
         &self,
         device: &DeviceId,
         message: &MessageId,

@@ -115,7 +115,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_take(&self, message: Pk) -> Result<bool, StoreError> {
+    pub fn outbox_remove_waiting(&self, message: Pk) -> Result<bool, StoreError> {
         Ok(self.run("DELETE FROM outbox WHERE message_pk = ?1 AND sending_since IS NULL", [message])? > 0)
     }
 }

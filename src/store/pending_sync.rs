@@ -13,7 +13,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 
 /// Entries per device; beyond that the oldest are dropped.
-pub const MAX_UNTOLD: usize = 1_000;
+pub const MAX_PENDING_SYNC: usize = 1_000;
 
 /// A chat change that is to be sent to the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ impl Tx<'_> {
         self.run(
             "DELETE FROM untold WHERE device_id = ?1 AND id IN (
                  SELECT id FROM untold WHERE device_id = ?1 ORDER BY id DESC LIMIT -1 OFFSET ?2)",
-            params![device.as_str(), i64::try_from(MAX_UNTOLD).unwrap_or(i64::MAX)],
+            params![device.as_str(), i64::try_from(MAX_PENDING_SYNC).unwrap_or(i64::MAX)],
         )
     }
 
@@ -142,7 +142,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remove_untold(&self, id: i64) -> Result<(), StoreError> {
+    pub fn remove_pending_sync_entry(&self, id: i64) -> Result<(), StoreError> {
         self.run("DELETE FROM untold WHERE id = ?1", [id])?;
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Tx<'_> {
             let part = parts.entry(device).or_insert((*seq, *seq));
             *part = (part.0.min(*seq), part.1.max(*seq));
         }
-        parts.into_iter().try_for_each(|(device, part)| self.keep_for_deliveries(device, part))?;
+        parts.into_iter().try_for_each(|(device, part)| self.copy_payloads_to_deliveries(device, part))?;
         for (device, seq) in &old {
             self.run("DELETE FROM events WHERE device_id = ?1 AND seq = ?2", params![device.as_str(), seq])?;
         }

@@ -19,7 +19,7 @@ pub struct RewrittenMessage {
     /// Number of rewritten messages.
     pub messages: usize,
     /// Our group messages in which two recipients were merged into one; their status must be recomputed.
-    pub regrade: Vec<MessageId>,
+    pub recompute_acks: Vec<MessageId>,
     /// Files of removed duplicate messages.
     pub released: Vec<MediaHash>,
 }
@@ -29,7 +29,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn settle_messages(
+    pub fn canonicalize_messages(
         &self,
         device: &DeviceId,
         same: &IdentityPair,
@@ -71,7 +71,7 @@ impl Tx<'_> {
         row.rewrite(same);
         self.put_people(pk, &row)?;
         if self.rewrite_authors(pk, same)? && row.from_me && row.people.chat.is_group() {
-            rewritten.regrade.push(row.id.clone());
+            rewritten.recompute_acks.push(row.id.clone());
         }
         if moved && !row.hidden {
             // The chat may have been removed before its messages arrived.

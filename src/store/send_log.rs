@@ -59,7 +59,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn departed_since(&self, device: &DeviceId, from: Millis) -> Result<i64, StoreError> {
+    pub fn sends_since(&self, device: &DeviceId, from: Millis) -> Result<i64, StoreError> {
         self.number(
             "SELECT count(*) FROM departures WHERE device_id = ?1 AND at > ?2",
             params![device.as_str(), from.0],

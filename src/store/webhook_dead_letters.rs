@@ -85,7 +85,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn webhooks_to_bury(&self) -> Result<Vec<EndpointKey>, StoreError> {
+    pub fn webhooks_to_dead_letter(&self) -> Result<Vec<EndpointKey>, StoreError> {
         self.all(
             "SELECT pk FROM webhook_endpoints w WHERE disabled_reason IN ('gone', 'failing') AND EXISTS (
                  SELECT 1 FROM webhook_deliveries d WHERE d.endpoint = w.pk AND d.dead_at IS NULL)",

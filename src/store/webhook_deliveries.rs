@@ -6,7 +6,7 @@
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
-use super::column_codec::{from_json, from_word, parsed, parsed_if_any};
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any, text};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use super::webhook_endpoints::{ALL_DEVICES, EndpointKey};
@@ -41,9 +41,9 @@ pub struct DueDelivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterFailure {
     /// Retried at this time.
-    Again(Millis),
+    Retry(Millis),
     /// Dead-lettered; not retried automatically.
-    GivenUp,
+    DeadLetter,
 }
 
 /// The event filter and format of an endpoint.
@@ -148,7 +148,7 @@ impl Reader<'_> {
         )
     }
 
-    pub(super) fn wanting_of(&self, key: EndpointKey) -> Result<Option<EndpointMatch>, StoreError> {
+    pub(super) fn matching_endpoints(&self, key: EndpointKey) -> Result<Option<EndpointMatch>, StoreError> {
         self.one(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
             [key.0],
@@ -234,8 +234,8 @@ impl Tx<'_> {
         now: Millis,
     ) -> Result<bool, StoreError> {
         let (due, dead_at) = match after {
-            AfterFailure::Again(at) => (Some(at.0), None),
-            AfterFailure::GivenUp => (None, Some(now.0)),
+            AfterFailure::Retry(at) => (Some(at.0), None),
+            AfterFailure::DeadLetter => (None, Some(now.0)),
         };
         let row: Option<(i64, Option<String>)> = self.one(
             "UPDATE webhook_deliveries SET attempts = attempts + 1, last_error = ?2, due = ?3, dead_at = ?4,
@@ -245,14 +245,14 @@ impl Tx<'_> {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         let Some((endpoint, lane)) = row else { return Ok(false) };
-        if let (AfterFailure::GivenUp, Some(lane)) = (after, lane) {
+        if let (AfterFailure::DeadLetter, Some(lane)) = (after, lane) {
             self.unblock_next(EndpointKey(endpoint), &lane, now)?;
         }
         Ok(true)
     }
 
     /// Copies the payloads that deliveries still need before a part of the log is pruned.
-    pub(super) fn keep_for_deliveries(
+    pub(super) fn copy_payloads_to_deliveries(
         &self,
         device: &DeviceId,
         (from, to): (i64, i64),
@@ -271,8 +271,8 @@ fn endpoint_match(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
     Ok(EndpointMatch {
         key: EndpointKey(row.get("pk")?),
         id: parsed(row, "id", "webhook id")?,
-        format: from_word(row.get("format")?, "webhook's format")?,
-        ordering: from_word(row.get("ordering")?, "webhook's ordering")?,
+        format: from_word(text(row, "format")?, "webhook's format")?,
+        ordering: from_word(text(row, "ordering")?, "webhook's ordering")?,
         subscription: Subscription {
             events: from_json(&row.get::<_, String>("events")?, "webhook's events")?,
             exclude: from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?,

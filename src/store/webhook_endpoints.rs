@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::Store;
-use super::column_codec::{from_json, from_word, parsed, time_if_any, to_json, to_word};
+use super::column_codec::{from_json, from_word, parsed, text, time_if_any, to_json, to_word};
 use super::error::StoreError;
 use super::seal::SealContext;
 use super::tx::{Reader, Tx};
@@ -383,8 +383,8 @@ fn stored(row: &Row<'_>) -> Result<StoredEndpoint, StoreError> {
             events: from_json(&row.get::<_, String>("events")?, "webhook's events")?,
             exclude: from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?,
         },
-        format: from_word(row.get("format")?, "webhook's format")?,
-        ordering: from_word(row.get("ordering")?, "webhook's ordering")?,
+        format: from_word(text(row, "format")?, "webhook's format")?,
+        ordering: from_word(text(row, "ordering")?, "webhook's ordering")?,
         header_names: from_json(&row.get::<_, String>("header_names")?, "webhook's headers")?,
         timeout_ms: row.get("timeout_ms")?,
         custom_ca: row.get("custom_ca")?,

@@ -25,7 +25,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn webhooks_ahead_of_time(&self, now: Millis) -> Result<Vec<EndpointKey>, StoreError> {
+    pub fn webhooks_scheduled_ahead(&self, now: Millis) -> Result<Vec<EndpointKey>, StoreError> {
         self.all(
             "SELECT pk FROM webhook_endpoints w WHERE EXISTS (
                  SELECT 1 FROM webhook_deliveries d WHERE d.endpoint = w.pk AND d.dead_at IS NULL
@@ -87,7 +87,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn wait_from_now(&self, key: EndpointKey, now: Millis, batch: usize) -> Result<usize, StoreError> {
+    pub fn reschedule_after_pause(
+        &self,
+        key: EndpointKey,
+        now: Millis,
+        batch: usize,
+    ) -> Result<usize, StoreError> {
         let moved = self.run(
             "UPDATE webhook_deliveries SET due = ?2 + max(0, due - decided_at), decided_at = ?2 WHERE pk IN (
                  SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL

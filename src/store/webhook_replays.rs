@@ -92,7 +92,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn deliver_again(
+    pub fn redeliver(
         &self,
         key: EndpointKey,
         device: &DeviceId,
@@ -100,7 +100,7 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<(usize, Option<i64>), StoreError> {
-        let Some(endpoint) = self.wanting_of(key)? else { return Ok((0, None)) };
+        let Some(endpoint) = self.matching_endpoints(key)? else { return Ok((0, None)) };
         let page = self.events_after(device, after, batch)?;
         let (mut count, mut last) = (0, None);
         let mut lanes = BTreeSet::new();

@@ -122,7 +122,7 @@ async fn oldest_delivery_of_ordering_key_alone_is_due() {
     let first = due(&store, key, 10).await;
     assert_eq!(seqs(&first), [1]);
     let one = first[0].key;
-    let later = AfterFailure::Again(Millis(50));
+    let later = AfterFailure::Retry(Millis(50));
     assert!(store.write(move |tx| tx.fail_delivery(one, "timeout", later, Millis(10))).await.unwrap());
     assert!(due(&store, key, 49).await.is_empty());
     let next = store.read(move |store| store.next_delivery(key, Millis(49))).await.unwrap();
@@ -131,7 +131,7 @@ async fn oldest_delivery_of_ordering_key_alone_is_due() {
     let second = due(&store, key, 50).await;
     assert_eq!((seqs(&second), second[0].attempts), (vec![2], 0));
     let two = second[0].key;
-    let given_up = AfterFailure::GivenUp;
+    let given_up = AfterFailure::DeadLetter;
     store.write(move |tx| tx.fail_delivery(two, "gone", given_up, Millis(60))).await.unwrap();
     assert_eq!(seqs(&due(&store, key, 60).await), [3]);
     let again = store
@@ -164,7 +164,7 @@ async fn delivery_outlives_pruned_event() {
     for at in 1..=4 {
         append(&store, at).await;
     }
-    fail(&store, due(&store, key, 10).await[0].key, AfterFailure::GivenUp, 10).await;
+    fail(&store, due(&store, key, 10).await[0].key, AfterFailure::DeadLetter, 10).await;
     while store.write(|tx| tx.prune_events(Millis(1_000), 2)).await.unwrap() {}
     let kept = store.read(|store| store.log_range(&shop())).await.unwrap();
     assert_eq!((kept.oldest, kept.newest), (4, 4));
@@ -196,7 +196,7 @@ async fn overflow_dead_letters_oldest_and_counts_by_device() {
     }
     // The oldest row waits for a retry.
     let oldest = due(&store, key, 10).await[0].key;
-    fail(&store, oldest, AfterFailure::Again(Millis(500)), 8).await;
+    fail(&store, oldest, AfterFailure::Retry(Millis(500)), 8).await;
     let dead_letter =
         async || store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 3)).await.unwrap();
     let first = dead_letter().await;
@@ -234,7 +234,7 @@ async fn interrupted_dead_lettering_resumes() {
         async || store.write(move |tx| tx.dead_letter_batch(key, "gone", Millis(9), 2)).await.unwrap();
     assert!(dead_letter().await);
     // Simulates a crash of the daemon; the remaining deliveries are found again.
-    assert_eq!(store.read(|store| store.webhooks_to_bury()).await.unwrap(), [key]);
+    assert_eq!(store.read(|store| store.webhooks_to_dead_letter()).await.unwrap(), [key]);
     enable(&store).await;
     append(&store, 10).await;
     assert!(!dead_letter().await, "an enabled endpoint keeps its deliveries");
@@ -251,7 +251,7 @@ async fn retry_now_makes_waiting_delivery_due() {
     let (store, key, _dir) = with_endpoint(Ordering::None).await;
     append(&store, 1).await;
     append(&store, 2).await;
-    let later = AfterFailure::Again(Millis(5_000));
+    let later = AfterFailure::Retry(Millis(5_000));
     for delivery in due(&store, key, 10).await {
         fail(&store, delivery.key, later, 10).await;
     }
@@ -272,13 +272,13 @@ async fn clock_set_back_does_not_delay_retry() {
     append(&store, 1_000_000).await;
     append(&store, 1_000_000).await;
     let first = due(&store, key, 1_000_000).await[0].key;
-    fail(&store, first, AfterFailure::Again(Millis(1_005_000)), 1_000_000).await;
+    fail(&store, first, AfterFailure::Retry(Millis(1_005_000)), 1_000_000).await;
     let now = Millis(1_000);
-    assert_eq!(store.read(move |store| store.webhooks_ahead_of_time(now)).await.unwrap(), [key]);
-    assert_eq!(store.write(move |tx| tx.wait_from_now(key, now, 9)).await.unwrap(), 2);
+    assert_eq!(store.read(move |store| store.webhooks_scheduled_ahead(now)).await.unwrap(), [key]);
+    assert_eq!(store.write(move |tx| tx.reschedule_after_pause(key, now, 9)).await.unwrap(), 2);
     assert_eq!(seqs(&due(&store, key, 1_000).await), [2]);
     assert_eq!(seqs(&due(&store, key, 6_000).await), [2, 1]);
-    assert!(store.read(move |store| store.webhooks_ahead_of_time(now)).await.unwrap().is_empty());
+    assert!(store.read(move |store| store.webhooks_scheduled_ahead(now)).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -291,11 +291,11 @@ async fn replayed_deliveries_keep_log_order() {
     for seq in 1..=4 {
         let next = due(&store, key, 10).await[0].key;
         match seq {
-            3 => fail(&store, next, AfterFailure::GivenUp, 10).await,
+            3 => fail(&store, next, AfterFailure::DeadLetter, 10).await,
             _ => store.write(move |tx| tx.complete_delivery(next, Millis(10))).await.unwrap(),
         }
     }
-    let again = store.write(move |tx| tx.deliver_again(key, &shop(), (0, 9), Millis(20), 100)).await.unwrap();
+    let again = store.write(move |tx| tx.redeliver(key, &shop(), (0, 9), Millis(20), 100)).await.unwrap();
     assert_eq!(again, (4, Some(4)));
     for expected in 1..=4 {
         let next = due(&store, key, 20).await;
@@ -310,9 +310,9 @@ async fn replay_of_waiting_delivery_is_due_now() {
     for ordering in [Ordering::Device, Ordering::None] {
         let (store, key, _dir) = with_endpoint(ordering).await;
         append(&store, 1).await;
-        fail(&store, due(&store, key, 10).await[0].key, AfterFailure::Again(Millis(5_000)), 10).await;
+        fail(&store, due(&store, key, 10).await[0].key, AfterFailure::Retry(Millis(5_000)), 10).await;
         assert!(due(&store, key, 20).await.is_empty());
-        let again = move |tx: &super::Tx<'_>| tx.deliver_again(key, &shop(), (0, 9), Millis(20), 100);
+        let again = move |tx: &super::Tx<'_>| tx.redeliver(key, &shop(), (0, 9), Millis(20), 100);
         assert_eq!(store.write(again).await.unwrap().0, 1);
         assert_eq!(seqs(&due(&store, key, 20).await), [1]);
     }

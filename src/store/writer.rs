@@ -220,7 +220,7 @@ impl Group {
     /// Returns `false` when no new transaction can begin.
     fn restart(&self, applied: &mut Vec<Applied>) -> bool {
         for lost in applied.drain(..) {
-            (lost.reply)(Err(StoreError::TakenBack));
+            (lost.reply)(Err(StoreError::RolledBack));
         }
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
         if let Err(error) = &begun {
@@ -231,7 +231,7 @@ impl Group {
 
     fn commit(&self) -> Result<(), StoreError> {
         if self.connection.is_autocommit() {
-            return Err(StoreError::TakenBack);
+            return Err(StoreError::RolledBack);
         }
         self.connection.execute_batch("COMMIT").map_err(|error| {
             tracing::error!(%error, "commit failed");

@@ -37,7 +37,7 @@ pub trait Upstream: Send + Sync {
 
     /// Whether the daemon retries a send that failed temporarily or has an unknown outcome. An upstream with
     /// its own outbox retries by itself.
-    fn tells_of_tries(&self) -> bool {
+    fn daemon_retries(&self) -> bool {
         true
     }
 
@@ -45,7 +45,7 @@ pub trait Upstream: Send + Sync {
     async fn attached(&self, daemon: &str);
 
     /// Events of the network that the upstream's API cannot express. Tests that run on all engines skip them.
-    fn wordless(&self) -> &'static [&'static str] {
+    fn unsupported_events(&self) -> &'static [&'static str] {
         &[]
     }
 }

@@ -246,7 +246,7 @@ impl Upstream for Behind {
         self.address.clone()
     }
 
-    fn tells_of_tries(&self) -> bool {
+    fn daemon_retries(&self) -> bool {
         false
     }
 

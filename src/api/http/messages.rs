@@ -199,9 +199,13 @@ struct FoundMessages {
     data: Vec<Message>,
     /// The words of the request.
     query: String,
-    /// The number of matches, without the limit.
-    #[schema(minimum = 0)]
-    total_results: i64,
+    /// The number of matches, without the limit. At most 1,000 are counted.
+    #[schema(minimum = 0, maximum = 1_000)]
+    total_results: usize,
+    /// `true` when there are more than `totalResults`; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    total_is_lower_bound: bool,
     /// `single_chat` or `all_chats`.
     search_scope: &'static str,
 }
@@ -219,8 +223,15 @@ async fn search(
 ) -> Result<Json<FoundMessages>, ApiError> {
     let search_scope = if chat_id.is_some() { "single_chat" } else { "all_chats" };
     let search = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
-    let (data, total_results) = services.messaging.search(&device, search).await?;
-    Ok(Json(FoundMessages { success: true, data, query, total_results, search_scope }))
+    let found = services.messaging.search(&device, search).await?;
+    Ok(Json(FoundMessages {
+        success: true,
+        data: found.messages,
+        query,
+        total_results: found.total,
+        total_is_lower_bound: found.total_is_lower_bound,
+        search_scope,
+    }))
 }
 
 #[cfg(test)]

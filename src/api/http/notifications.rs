@@ -214,7 +214,7 @@ struct ReadNotifications {
 }
 
 impl Request for ReadNotifications {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 }
 
 /// The number of unread notifications.

@@ -110,7 +110,7 @@ macro_rules! event_payloads {
 event_payloads! { Subscribe ReadMessages Typing SubscribePresence }
 
 impl Request for Mute {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 
     fn is_absent(_: &str, value: &Json) -> bool {
         value.is_null() || value == ""

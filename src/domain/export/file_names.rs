@@ -58,7 +58,7 @@ const WORDS: [(&[&str], MediaKind); 5] = [
 /// Detects the kind of a file from the words in its name. For documents and unrecognized names it also
 /// returns the sender's file name.
 #[must_use]
-pub fn told_by_name(name: &str) -> (Option<MediaKind>, Option<String>) {
+pub fn detect_by_name(name: &str) -> (Option<MediaKind>, Option<String>) {
     let own = name.strip_prefix(DOCUMENT).and_then(|rest| {
         let (hash, rest) = rest.split_at_checked(16)?;
         let rest = rest.strip_prefix('-')?;
@@ -89,7 +89,7 @@ pub fn kind_of_name(name: &str) -> MediaKind {
         "mp3" | "m4a" | "ogg" | "aac" | "wav" | "amr" => MediaKind::Audio,
         _ => MediaKind::Document,
     };
-    told_by_name(name).0.unwrap_or_else(by_extension)
+    detect_by_name(name).0.unwrap_or_else(by_extension)
 }
 
 fn extension(mimetype: &str) -> &'static str {
@@ -135,11 +135,11 @@ mod tests {
     fn exported_file_name_states_kind() {
         let name = name_in_export(&media(MediaKind::Ptt, "audio/ogg", None));
         assert_eq!(name, "PTT-abababababababab.opus");
-        assert_eq!(told_by_name(&name), (Some(MediaKind::Ptt), None));
+        assert_eq!(detect_by_name(&name), (Some(MediaKind::Ptt), None));
         let name =
             name_in_export(&media(MediaKind::Document, "application/pdf", Some("../a/Rechnung 7.pdf")));
         assert_eq!(name, "DOC-abababababababab-Rechnung 7.pdf");
-        assert_eq!(told_by_name(&name), (Some(MediaKind::Document), Some("Rechnung 7.pdf".into())));
+        assert_eq!(detect_by_name(&name), (Some(MediaKind::Document), Some("Rechnung 7.pdf".into())));
     }
 
     #[test]

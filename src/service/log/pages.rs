@@ -3,6 +3,7 @@
 //! One page examines at most [`SCAN`] entries.
 
 use crate::domain::ids::DeviceId;
+use crate::service::error::require_device;
 use crate::service::{LogEntry, LogRange, Logs, ServiceError};
 
 /// Maximum number of entries examined for one page.
@@ -34,7 +35,7 @@ impl Logs {
         let (device, types) = (device.clone(), types.to_vec());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &device)?;
                 let range = store.log_range(&device)?;
                 // After a restore from a backup, a position beyond the newest entry would block its reader.
                 let (mut found, mut last, mut examined) = (Vec::new(), after.min(range.newest), 0);

@@ -109,7 +109,7 @@ impl MediaFileStore {
     }
 
     /// What the file was promised for is stored, or will not be.
-    pub(in crate::service) fn settle(&self, hash: &MediaHash) {
+    pub(in crate::service) fn end_reservation(&self, hash: &MediaHash) {
         let mut promised = self.promised.lock();
         if let Some(promise) = promised.get_mut(hash) {
             promise.count = promise.count.saturating_sub(1);

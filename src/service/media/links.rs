@@ -26,6 +26,30 @@ const SIGNATURE_BYTES: usize = 16;
 #[derive(Debug, Clone)]
 pub(in crate::service) struct LinkBase(pub(in crate::service) Arc<str>);
 
+impl LinkBase {
+    /// Puts the addresses into messages of a device. Its secret is read only if one of them has a file.
+    pub(in crate::service) fn attach_all<'m>(
+        &self,
+        store: &Reader<'_>,
+        device: &DeviceId,
+        messages: impl IntoIterator<Item = &'m mut Message>,
+    ) -> Result<(), StoreError> {
+        let mut links = None;
+        for message in messages.into_iter().filter(|message| shows_file(message)) {
+            let links = match &mut links {
+                Some(links) => links,
+                none => none.insert(MediaLinks::of(store, device, self)?),
+            };
+            links.attach(message);
+        }
+        Ok(())
+    }
+}
+
+fn shows_file(message: &Message) -> bool {
+    message.media.is_some() || message.quoted_message.as_deref().is_some_and(shows_file)
+}
+
 /// Makes and checks the addresses of one device's files.
 pub(in crate::service) struct MediaLinks {
     base: LinkBase,
@@ -34,11 +58,7 @@ pub(in crate::service) struct MediaLinks {
 }
 
 impl MediaLinks {
-    pub(in crate::service) fn of(
-        store: &Reader<'_>,
-        device: &DeviceId,
-        base: &LinkBase,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn of(store: &Reader<'_>, device: &DeviceId, base: &LinkBase) -> Result<Self, StoreError> {
         Ok(Self { base: base.clone(), device: device.clone(), secret: store.media_secret(device)? })
     }
 

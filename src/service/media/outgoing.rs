@@ -42,7 +42,7 @@ impl MediaService {
 
     /// The message that this file was made sure of for is stored, or will not be.
     pub(in crate::service) fn release_reservation(&self, hash: &MediaHash) {
-        self.files.settle(hash);
+        self.files.end_reservation(hash);
     }
 
     async fn uploaded(

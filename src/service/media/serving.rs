@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{Media, MediaHash};
 use crate::media::{ByteStream, MediaError};
+use crate::service::error::require_device;
 use crate::service::media::links::MediaLinks;
 use crate::service::{MediaService, ServiceError};
 use crate::store::{Reader, StoreError};
@@ -17,9 +18,9 @@ impl MediaService {
     pub async fn message_media(&self, device: &DeviceId, id: &MessageId) -> Result<Media, ServiceError> {
         let (device, id, links) = (device.clone(), id.clone(), self.link_base());
         let read = move |store: &Reader<'_>| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+            require_device(store, &device)?;
             let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
-            MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+            links.attach_all(store, &device, [&mut found.message])?;
             Ok::<_, ServiceError>(found.message)
         };
         self.store.read(read).await?.media.ok_or(ServiceError::NoMedia)

@@ -72,7 +72,7 @@ impl MediaService {
         self.files.reserve(&hash, self.clock.now());
         let kept = self.persist(staged, |_, _, _| Ok(())).await;
         if kept.is_err() {
-            self.files.settle(&hash);
+            self.files.end_reservation(&hash);
         }
         kept
     }

@@ -106,7 +106,7 @@ impl Messaging {
         chat: &Jid,
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
-        let chat = &self.aliases_of(device, chat).await?;
+        let chat = &self.canonical_chat(device, chat).await?;
         let (id, of, now) = (device.clone(), chat.clone(), self.clock.now());
         let (changed, marked) = self
             .store

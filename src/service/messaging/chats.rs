@@ -5,6 +5,7 @@
 use crate::domain::chat::Chat;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::service::error::require_device;
 use crate::service::{ChatQuery, Messaging, ServiceError};
 
 impl Messaging {
@@ -16,7 +17,7 @@ impl Messaging {
         let (device, now) = (device.clone(), self.clock.now());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &device)?;
                 let found = store.chats(&device, &query)?.into_iter().map(|chat| chat.as_of(now)).collect();
                 Ok((found, store.chat_count(&device, &query)?))
             })
@@ -31,8 +32,8 @@ impl Messaging {
         let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-                let id = store.known_by(&device, &id)?;
+                require_device(store, &device)?;
+                let id = store.canonical_id(&device, &id)?;
                 let mut chat = store.chat(&device, &id)?.ok_or(ServiceError::ChatNotFound)?.as_of(now);
                 chat.participants = store.group(&device, &id)?.map(|group| group.participants);
                 Ok(chat)

@@ -6,6 +6,7 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{Answer, Query};
+use crate::service::error::require_device;
 use crate::service::{ContactQuery, Messaging, ServiceError};
 
 impl Messaging {
@@ -21,7 +22,7 @@ impl Messaging {
         let device = device.clone();
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &device)?;
                 Ok(store.contacts(&device, &query)?)
             })
             .await
@@ -33,7 +34,7 @@ impl Messaging {
     /// When there is no such device, it is not connected, or its engine does not support the query.
     pub async fn contact_exists(&self, device: &DeviceId, id: &Jid) -> Result<bool, ServiceError> {
         let session = self.registry.session(device)?;
-        match session.query(Query::Exists(self.aliases_of(device, id).await?)).await? {
+        match session.query(Query::Exists(self.canonical_chat(device, id).await?)).await? {
             Answer::Exists(exists) => Ok(exists),
             Answer::ProfilePicture(_) => Err(ServiceError::NotSupported),
         }
@@ -45,7 +46,7 @@ impl Messaging {
     /// When there is no such device, it is not connected, or its engine does not support the query.
     pub async fn profile_picture(&self, device: &DeviceId, id: &Jid) -> Result<Option<String>, ServiceError> {
         let session = self.registry.session(device)?;
-        match session.query(Query::ProfilePicture(self.aliases_of(device, id).await?)).await? {
+        match session.query(Query::ProfilePicture(self.canonical_chat(device, id).await?)).await? {
             Answer::ProfilePicture(address) => Ok(address),
             Answer::Exists(_) => Err(ServiceError::NotSupported),
         }

@@ -16,6 +16,7 @@ use crate::domain::identity::{IdentityPair, ReferencesPeople, canonicalize, hidd
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::media::MediaHash;
+use crate::service::error::require_device;
 use crate::service::{Messaging, ServiceError};
 use crate::store::rewrite_jids::RewrittenMessage;
 use crate::store::{StoreError, Tx};
@@ -51,14 +52,14 @@ impl Messaging {
         let lids = hidden_ids(&mut data);
         if !lids.is_empty() {
             let id = device.clone();
-            let pairs = self.store.read(move |store| store.known_people(&id, &lids)).await?;
+            let pairs = self.store.read(move |store| store.identity_pairs(&id, &lids)).await?;
             canonicalize(&mut data, &pairs);
         }
         Ok(data)
     }
 
     /// The canonical id of a chat or person, for any of their ids.
-    pub(in crate::service) async fn aliases_of(
+    pub(in crate::service) async fn canonical_chat(
         &self,
         device: &DeviceId,
         id: &Jid,
@@ -67,7 +68,7 @@ impl Messaging {
             return Ok(id.clone());
         }
         let (device, id) = (device.clone(), id.clone());
-        self.store.read(move |store| Ok(store.known_by(&device, &id)?)).await
+        self.store.read(move |store| Ok(store.canonical_id(&device, &id)?)).await
     }
 
     /// The permanent id of a message, for any spelling of it.
@@ -79,7 +80,7 @@ impl Messaging {
         let (device, id) = (device.clone(), id.clone());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &device)?;
                 Ok(store.found_here(&device, &id)?.ok_or(ServiceError::MessageNotFound)?.id)
             })
             .await
@@ -103,7 +104,7 @@ impl Messaging {
     async fn after_joining(&self, device: &DeviceId, after: After) -> Result<(), StoreError> {
         after.released.into_iter().for_each(|hash| self.media.media_released(hash));
         if after.requeued {
-            self.forget_cancelled(device);
+            self.recheck_queue(device);
         }
         for same in after.pending {
             self.rewrite_messages(device, &same).await?;
@@ -113,8 +114,8 @@ impl Messaging {
     }
 
     /// Resumes merges that an earlier run of the daemon did not finish.
-    pub(in crate::service) async fn resume_settling(&self) -> Result<(), StoreError> {
-        let unfinished = self.store.read(|store| store.unsettled_people()).await?;
+    pub(in crate::service) async fn resume_identity_merges(&self) -> Result<(), StoreError> {
+        let unfinished = self.store.read(|store| store.unresolved_people()).await?;
         if unfinished.is_empty() {
             return Ok(());
         }
@@ -164,7 +165,7 @@ fn store_contacts(
     let mut after = After::default();
     let mut room = CHUNK;
     for mut update in updates {
-        tx.settle(device, &mut update)?;
+        tx.canonicalize_ids(device, &mut update)?;
         let joined = match IdentityPair::pair_of(&update) {
             Some(same) => join(tx, device, &same, &mut room, &mut after, now)?,
             None => {
@@ -226,11 +227,11 @@ fn rewrite_some(
     limit: usize,
     now: Millis,
 ) -> Result<Option<RewrittenMessage>, StoreError> {
-    if tx.is_being_emptied(device, same)? {
+    if tx.is_being_cleared(device, same)? {
         return Ok(None);
     }
-    let rewritten = tx.settle_messages(device, same, limit)?;
-    rewritten.regrade.iter().try_for_each(|id| recompute_ack(tx, device, id, now))?;
+    let rewritten = tx.canonicalize_messages(device, same, limit)?;
+    rewritten.recompute_acks.iter().try_for_each(|id| recompute_ack(tx, device, id, now))?;
     Ok(Some(rewritten))
 }
 

@@ -20,7 +20,7 @@ use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
 use crate::engine::{Incoming, IncomingReceipt};
 use crate::service::Messaging;
-use crate::service::media::links::{LinkBase, MediaLinks};
+use crate::service::media::links::LinkBase;
 use crate::store::hourly_counters::Counter;
 use crate::store::messages::{AckRow, NewMessage};
 use crate::store::{StoreError, Tx};
@@ -131,7 +131,7 @@ pub(in crate::service) fn store_incoming(
     }
     let id = message.id.clone();
     if live {
-        MediaLinks::of(tx, device, links)?.attach(&mut message);
+        links.attach_all(tx, device, [&mut message])?;
         tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
         tx.count(device, Counter::Received, now)?;
     }

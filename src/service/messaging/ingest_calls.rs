@@ -21,7 +21,7 @@ impl Messaging {
         self.store
             .write_patiently(move |tx| {
                 let from = tx.log_range(&id)?.newest.saturating_sub(CALL_SEARCH_ENTRIES);
-                if !tx.call_was_told(&id, &call, from)? {
+                if !tx.has_call_event(&id, &call, from)? {
                     tx.append(&id, &Event::Call(call), now)?;
                 }
                 Ok(())

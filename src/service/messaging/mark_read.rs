@@ -9,6 +9,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, MessagesReadEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::service::error::require_device;
 use crate::service::{Messaging, ServiceError};
 use crate::store::messages::Pk;
 use crate::store::pending_sync::PendingSync;
@@ -52,12 +53,12 @@ impl Messaging {
         chat: &Jid,
         only: Option<Vec<MessageId>>,
     ) -> Result<Vec<MessageId>, ServiceError> {
-        let chat = &self.aliases_of(device, chat).await?;
+        let chat = &self.canonical_chat(device, chat).await?;
         let (id, of) = (device.clone(), chat.clone());
         let newest = self
             .store
             .read::<_, ServiceError, _>(move |store| {
-                store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &id)?;
                 store.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
                 Ok(store.newest_pk()?)
             })
@@ -142,7 +143,9 @@ fn store_read(
     let read = match which {
         Which::UpTo(newest) => tx.mark_read(device, chat, *newest, CHUNK)?,
         Which::These(ids) => tx.mark_these_read(device, chat, ids)?,
-        Which::Named(names) => tx.mark_these_read(device, chat, &tx.named(device, chat, names)?)?,
+        Which::Named(names) => {
+            tx.mark_these_read(device, chat, &tx.incoming_by_network_id(device, chat, names)?)?
+        }
     };
     // Recount even if nothing was unread: counted messages may have been removed.
     let changed = tx.recount_unread(device, chat)?;

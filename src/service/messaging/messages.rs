@@ -5,7 +5,8 @@
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, TrackedMessage};
-use crate::service::media::links::MediaLinks;
+use crate::domain::queries::SearchResult;
+use crate::service::error::require_device;
 use crate::service::{Messaging, SearchQuery, ServiceError};
 use crate::store::Reader;
 use crate::store::messages::PageFrom;
@@ -47,9 +48,9 @@ impl Messaging {
         let (device, id, links) = (device.clone(), id.clone(), self.media.link_base());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                require_device(store, &device)?;
                 let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
-                MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+                links.attach_all(store, &device, [&mut found.message])?;
                 Ok(found)
             })
             .await
@@ -68,12 +69,13 @@ impl Messaging {
         let (device, chat, links) = (device.clone(), chat.clone(), self.media.link_base());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-                let chat = store.known_by(&device, &chat)?;
-                store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
+                require_device(store, &device)?;
+                let chat = store.canonical_id(&device, &chat)?;
+                if !store.has_chat(&device, &chat)? {
+                    return Err(ServiceError::ChatNotFound);
+                }
                 let mut page = read_page(store, &device, &chat, &page)?;
-                let links = MediaLinks::of(store, &device, &links)?;
-                page.messages.iter_mut().for_each(|message| links.attach(message));
+                links.attach_all(store, &device, page.messages.iter_mut())?;
                 Ok(page)
             })
             .await
@@ -87,16 +89,15 @@ impl Messaging {
         &self,
         device: &DeviceId,
         mut query: SearchQuery,
-    ) -> Result<(Vec<Message>, i64), ServiceError> {
+    ) -> Result<SearchResult, ServiceError> {
         let (device, links) = (device.clone(), self.media.link_base());
         self.store
             .read(move |store| {
-                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-                store.settle(&device, &mut query.chat)?;
-                let (mut found, total) = store.search(&device, &query)?;
-                let links = MediaLinks::of(store, &device, &links)?;
-                found.iter_mut().for_each(|message| links.attach(message));
-                Ok((found, total))
+                require_device(store, &device)?;
+                store.canonicalize_ids(&device, &mut query.chat)?;
+                let mut found = store.search(&device, &query)?;
+                links.attach_all(store, &device, found.messages.iter_mut())?;
+                Ok(found)
             })
             .await
     }
@@ -126,12 +127,14 @@ fn read_page(
     } else if has_more {
         found.remove(0);
     }
-    let exists = |from| Ok::<_, ServiceError>(!store.page(device, chat, from, 1)?.is_empty());
-    let (mut older, mut newer) = (None, None);
-    if let (Some((first, oldest)), Some((last, newest))) = (found.first(), found.last()) {
-        older = exists(PageFrom::Before(*first))?.then(|| oldest.id.clone());
-        newer = exists(PageFrom::After(*last))?.then(|| newest.id.clone());
-    }
+    // The reference is a message of the chat, and so lies beyond the other end of the page.
+    let (is_before, is_after) = match from {
+        PageFrom::Newest => (has_more, false),
+        PageFrom::Before(_) => (has_more, true),
+        PageFrom::After(_) => (true, has_more),
+    };
+    let older = found.first().filter(|_| is_before).map(|(_, message)| message.id.clone());
+    let newer = found.last().filter(|_| is_after).map(|(_, message)| message.id.clone());
     Ok(MessagePage {
         total: store.message_count(device, chat)?,
         has_more,

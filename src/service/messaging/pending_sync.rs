@@ -72,7 +72,7 @@ impl Messaging {
                     tracing::info!(%device, %error, "the network refused a change");
                 }
             }
-            self.store.write_patiently(move |tx| tx.remove_untold(row)).await?;
+            self.store.write_patiently(move |tx| tx.remove_pending_sync_entry(row)).await?;
         }
         Ok(more)
     }

@@ -13,7 +13,7 @@ use crate::domain::message::{Message, MessageType};
 use crate::domain::outbox::Priority;
 use crate::domain::state::State;
 use crate::engine::Capabilities;
-use crate::service::media::links::{LinkBase, MediaLinks};
+use crate::service::media::links::LinkBase;
 use crate::service::{Messaging, SendMedia, ServiceError};
 use crate::store::idempotency::StoredAnswer;
 use crate::store::messages::NewMessage;
@@ -263,8 +263,8 @@ impl Acceptance {
     /// Canonicalizes the recipient and the mentions.
     fn canonicalize(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
         let mut request = request.clone();
-        tx.settle(&self.device, &mut request.to)?;
-        tx.settle(&self.device, &mut request.mentions)?;
+        tx.canonicalize_ids(&self.device, &mut request.to)?;
+        tx.canonicalize_ids(&self.device, &mut request.mentions)?;
         Ok(request)
     }
 
@@ -329,7 +329,7 @@ impl Acceptance {
         let temp_id = request.temp_id.as_deref();
         let new = NewMessage { message, status: Status::Queued, stored_at: self.now, unread: false, temp_id };
         // The id has 72 random bits: a clash means a broken random source, and no message may be lost to it.
-        let pk = tx.insert_message(&self.device, &new)?.ok_or(crate::store::StoreError::TakenBack)?;
+        let pk = tx.insert_message(&self.device, &new)?.ok_or(crate::store::StoreError::RolledBack)?;
         tx.touch_chat(&self.device, &message.chat_id, pk, self.now, false)?;
         tx.enqueue(
             &self.device,
@@ -347,7 +347,7 @@ impl Acceptance {
             tx.remember(&self.device, &idempotency.key, &answer, self.now)?;
         }
         let mut message = message.clone();
-        MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
+        self.links.attach_all(tx, &self.device, [&mut message])?;
         let status = Event::status(&message.id, &message.chat_id, Status::Queued, temp_id);
         let created = MessageCreatedEvent { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;

@@ -104,7 +104,7 @@ impl Messaging {
         on: bool,
     ) -> Result<(), ServiceError> {
         let session = self.registry.session(device)?;
-        let chat = &self.aliases_of(device, chat).await?;
+        let chat = &self.canonical_chat(device, chat).await?;
         session.typing(chat, kind, on).await?;
         if !on {
             self.typing.hide(device, chat);
@@ -153,7 +153,7 @@ impl Messaging {
     /// When there is no such device, it is not connected, or its engine does not support presence.
     pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
         let session = self.registry.session(device)?;
-        let contact = self.aliases_of(device, contact).await?;
+        let contact = self.canonical_chat(device, contact).await?;
         Ok(session.subscribe_presence(&contact).await?)
     }
 }

@@ -134,7 +134,7 @@ impl Notifications {
                 tx.put_notify_mute(&mute, now)?;
                 let full = match &mute.operator {
                     Some(operator) if tx.notify_mutes_of(operator)? > MAX_OF_ONE => Some(FULL_KEY),
-                    None if tx.notify_mutes_of_everybody(mute.device.as_ref())? > MAX_OF_ONE => {
+                    None if tx.notify_mutes_for_all_operators(mute.device.as_ref())? > MAX_OF_ONE => {
                         Some(FULL_DEVICE)
                     }
                     _ => (tx.notify_mute_count()? > MAX_MUTES).then_some(FULL_ALL),

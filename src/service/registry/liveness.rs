@@ -65,11 +65,11 @@ impl Liveness {
     }
 
     /// The outbox is to look which of its messages still wait.
-    pub(in crate::service) fn set_taken(&self) {
+    pub(in crate::service) fn set_rows_removed(&self) {
         self.taken.store(true, Ordering::Release);
     }
 
-    pub(in crate::service) fn was_taken(&self) -> bool {
+    pub(in crate::service) fn rows_were_removed(&self) -> bool {
         self.taken.swap(false, Ordering::AcqRel)
     }
 }

@@ -75,7 +75,8 @@ impl Webhooks {
     pub(super) async fn reschedule_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
         loop {
             let now = self.clock.now();
-            let moved = self.store.write_patiently(move |tx| tx.wait_from_now(key, now, BATCH)).await?;
+            let moved =
+                self.store.write_patiently(move |tx| tx.reschedule_after_pause(key, now, BATCH)).await?;
             if moved < BATCH {
                 return Ok(());
             }

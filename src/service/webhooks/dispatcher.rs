@@ -22,7 +22,7 @@ impl Webhooks {
     pub(in crate::service) async fn start_webhooks(&self) -> Result<(), ServiceError> {
         let waiting = self.store.read(|store| store.webhooks_waiting()).await?;
         let now = self.clock.now();
-        for key in self.store.read(move |store| store.webhooks_ahead_of_time(now)).await? {
+        for key in self.store.read(move |store| store.webhooks_scheduled_ahead(now)).await? {
             self.reschedule_from_now(key).await?;
         }
         waiting.into_iter().for_each(|key| self.wake_webhook(key, EndpointWakeup::Waiting));

@@ -36,7 +36,7 @@ impl Webhooks {
 
     async fn run_housekeeping(&self) -> Result<(), ServiceError> {
         self.remove_ended().await?;
-        for key in self.store.read(|store| store.webhooks_to_bury()).await? {
+        for key in self.store.read(|store| store.webhooks_to_dead_letter()).await? {
             self.dead_letter(key, "endpoint_disabled").await;
         }
         let most = self.state.limits.max_waiting;

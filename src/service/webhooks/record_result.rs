@@ -96,7 +96,7 @@ impl AttemptRecord {
             let event_gone = self.delivery.payload.is_none();
             let wait = self.schedule_wait.filter(|_| !self.tried.outcome.is_gone() && !event_gone);
             next_at = wait.map(|ms| now.plus(i64::try_from(ms).unwrap_or(i64::MAX)));
-            let after = next_at.map_or(AfterFailure::GivenUp, AfterFailure::Again);
+            let after = next_at.map_or(AfterFailure::DeadLetter, AfterFailure::Retry);
             if tx.fail_delivery(self.delivery.key, self.tried.outcome.word, after, now)? {
                 end.dead = next_at.is_none();
             }

@@ -119,7 +119,7 @@ impl Webhooks {
         loop {
             let (device, now) = (device.clone(), self.clock.now());
             let (added, last) =
-                self.store.write(move |tx| tx.deliver_again(key, &device, (after, to), now, BATCH)).await?;
+                self.store.write(move |tx| tx.redeliver(key, &device, (after, to), now, BATCH)).await?;
             count += added;
             match last {
                 Some(last) if last < to => after = last,

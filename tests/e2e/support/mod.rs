@@ -172,7 +172,7 @@ impl TestApp {
 
     /// Whether the upstream's API has a name for this event of the network.
     pub fn reports(&self, what: &str) -> bool {
-        !self.network.wordless().contains(&what)
+        !self.network.unsupported_events().contains(&what)
     }
 
     pub fn app(&self) -> &App {

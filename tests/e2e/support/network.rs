@@ -68,8 +68,8 @@ impl Network {
     }
 
     /// Events of the network that the upstream's API cannot express.
-    pub fn wordless(&self) -> &'static [&'static str] {
-        if let Self::Upstream(upstream) = self { upstream.wordless() } else { &[] }
+    pub fn unsupported_events(&self) -> &'static [&'static str] {
+        if let Self::Upstream(upstream) = self { upstream.unsupported_events() } else { &[] }
     }
 
     /// Settings that point the daemon to this network.
@@ -100,7 +100,7 @@ impl Network {
 
     /// Whether the daemon, and not the upstream, retries a failed send.
     pub fn reports_failed_attempts(&self) -> bool {
-        if let Self::Upstream(upstream) = self { upstream.tells_of_tries() } else { true }
+        if let Self::Upstream(upstream) = self { upstream.daemon_retries() } else { true }
     }
 
     /// Base URL of the control API, if the daemon does not serve it.

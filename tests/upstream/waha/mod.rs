@@ -177,7 +177,7 @@ impl Upstream for Server {
         self.steering.clone()
     }
 
-    fn wordless(&self) -> &'static [&'static str] {
+    fn unsupported_events(&self) -> &'static [&'static str] {
         &[
             "calls that end",
             "pins",

@@ -24,7 +24,7 @@ pub trait Request: DeserializeOwned {
     /// Other names of fields. One counts only where the field itself is absent.
     const ALIASES: &'static [Alias] = &[];
     /// For requests that reject unknown fields: fields that they accept without effect.
-    const ONLY_KNOWN: Option<&'static [&'static str]> = None;
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = None;
     /// Fields whose documented limit is the default of a setting: the handler checks them.
     const LIMIT_IS_A_SETTING: &'static [&'static str] = &[];
 
@@ -108,7 +108,7 @@ fn read<T: Request>(mut object: Map<String, Value>, rules: &Rules) -> Result<T, 
     let aliases = resolve_aliases(T::ALIASES, &mut object);
     T::normalize(&mut object, &mut report);
     report.renamed.extend(aliases);
-    if let Some(accepted) = T::ONLY_KNOWN {
+    if let Some(accepted) = T::REJECT_UNKNOWN {
         reject_unknown(rules, accepted, "", &object, &mut report);
     }
     rules.check(&mut object, T::LIMIT_IS_A_SETTING, &mut report.errors);
@@ -144,7 +144,7 @@ pub fn reject_unknown_in<T: Request + ToSchema + 'static>(
     object: &Map<String, Value>,
     report: &mut Report,
 ) {
-    let accepted = T::ONLY_KNOWN.unwrap_or_default();
+    let accepted = T::REJECT_UNKNOWN.unwrap_or_default();
     reject_unknown(&rules_of_body::<T>(), accepted, &format!("{path}."), object, report);
 }
 

@@ -47,7 +47,7 @@ struct MuteNotifications {
 }
 
 impl Request for MuteNotifications {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 
     fn check(&self, report: &mut Report) {
         if self.until.is_some_and(|until| until > Millis::LAST_EXACT) {

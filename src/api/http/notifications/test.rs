@@ -47,7 +47,7 @@ struct TestNotification {
 }
 
 impl Request for TestNotification {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 }
 
 /// The result of a test.

@@ -98,7 +98,7 @@ pub struct CreateWebhook {
 }
 
 impl Request for CreateWebhook {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 
     /// A timeout of 0 means that of the settings, as in changes.
     fn is_absent(field: &str, value: &Value) -> bool {
@@ -170,7 +170,7 @@ pub struct ChangeWebhook {
 }
 
 impl Request for ChangeWebhook {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(READ_ONLY);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(READ_ONLY);
 
     fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
         if object.remove("secret").is_some_and(|secret| secret != MASK) {
@@ -212,7 +212,7 @@ pub struct RotateRequest {
 }
 
 impl Request for RotateRequest {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 }
 
 /// The deliveries to replay: exactly one of `id`, `dead`, and `from` with `to`.
@@ -237,7 +237,7 @@ pub struct ReplayRequest {
 }
 
 impl Request for ReplayRequest {
-    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+    const REJECT_UNKNOWN: Option<&'static [&'static str]> = Some(&[]);
 
     fn check(&self, report: &mut Report) {
         let range = self.from.is_some() || self.to.is_some();

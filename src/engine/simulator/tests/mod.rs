@@ -267,10 +267,10 @@ impl Running {
     }
 
     async fn send(&self, to: &str, id: &str, body: &str) -> SendOutcome {
-        self.hand_over(outgoing(to, id, body)).await
+        self.send_outgoing(outgoing(to, id, body)).await
     }
 
-    async fn hand_over(&self, outgoing: Outgoing) -> SendOutcome {
+    async fn send_outgoing(&self, outgoing: Outgoing) -> SendOutcome {
         tokio::time::timeout(MAX_WAIT, self.session.send(outgoing)).await.expect("send never returned")
     }
 }

@@ -23,7 +23,7 @@ async fn sent_file_is_shown_with_received_hash_and_size() {
     let content = voice_note(&daemon);
     let Content::Media(Attachment { file, .. }) = content.clone() else { panic!() };
 
-    assert_eq!(running.hand_over(with("A1", "listen", content)).await, SENT);
+    assert_eq!(running.send_outgoing(with("A1", "listen", content)).await, SENT);
 
     let sent = daemon.network().await["sent"][0].clone();
     assert_eq!((&sent["type"], &sent["body"]), (&json!("ptt"), &json!("listen")));
@@ -48,12 +48,12 @@ async fn unreadable_file_leaves_no_copy() {
     for (failing, expected) in cases {
         let content = voice_note(&daemon);
         daemon.files.fail(failing);
-        assert_eq!(outcome(&running.hand_over(with("A1", "", content)).await), expected, "{failing:?}");
+        assert_eq!(outcome(&running.send_outgoing(with("A1", "", content)).await), expected, "{failing:?}");
     }
     daemon.files.fail(Failing::Not);
     let Content::Media(mut gone) = voice_note(&daemon) else { panic!() };
     gone.file.hash = crate::domain::media::MediaHash::of_digest(&[7; 32]);
-    let gone = running.hand_over(with("A1", "", Content::Media(gone))).await;
+    let gone = running.send_outgoing(with("A1", "", Content::Media(gone))).await;
     assert_eq!(outcome(&gone), ("permanent", "media_gone"));
     assert_eq!(daemon.network().await["sent"], json!([]));
     running.stop().await;
@@ -75,7 +75,7 @@ async fn places_cards_and_polls_are_shown_as_sent() {
     for (id, content) in
         [("A1", Content::Location(place)), ("A2", Content::Contacts(vec![card])), ("A3", Content::Poll(poll))]
     {
-        assert_eq!(running.hand_over(with(id, "", content)).await, SENT);
+        assert_eq!(running.send_outgoing(with(id, "", content)).await, SENT);
     }
     let sent = daemon.network().await["sent"].clone();
     assert_eq!(sent[0]["location"], json!({ "latitude": 52.5, "longitude": -13.25, "description": "Mill" }));
@@ -103,7 +103,7 @@ async fn quotes_mentions_and_forwards_are_shown() {
         forwarded: true,
         ..outgoing(CONTACT, "A2", "that")
     };
-    running.hand_over(answer).await;
+    running.send_outgoing(answer).await;
     let sent = daemon.network().await["sent"].clone();
     let fields: Vec<&str> = sent[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["arrivals", "at", "body", "networkId", "shown", "to", "type"]);

@@ -80,7 +80,7 @@ impl History {
         chat: &Jid,
         request: ExportRequest,
     ) -> Result<ExportedFile, ServiceError> {
-        let (id, of) = (device.clone(), self.messaging.aliases_of(device, chat).await?);
+        let (id, of) = (device.clone(), self.messaging.canonical_chat(device, chat).await?);
         let (chat, account) = self
             .store
             .read::<_, ServiceError, _>(move |store| {

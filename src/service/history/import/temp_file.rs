@@ -55,7 +55,7 @@ fn broken(error: &io::Error) -> ServiceError {
     tracing::warn!(%error, "cannot write an import to disk");
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull.into(),
-        _ => StoreError::TakenBack.into(),
+        _ => StoreError::RolledBack.into(),
     }
 }
 

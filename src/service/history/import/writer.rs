@@ -11,7 +11,7 @@ use super::archive::Archive;
 use super::{ImportedMedia, ServiceError, blocking, refused};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::export::document::{ChatHead, ExportedMessage};
-use crate::domain::export::file_names::told_by_name;
+use crate::domain::export::file_names::detect_by_name;
 use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -193,17 +193,17 @@ impl ImportWriter {
         let (now, head) = (self.history.clock.now(), self.head.take());
         let added = self.write(move |tx, device| {
             if let Some((mut chat, names)) = head {
-                tx.settle(device, &mut chat.id)?;
+                tx.canonicalize_ids(device, &mut chat.id)?;
                 tx.import_chat(device, &chat)?;
                 for (mut id, name) in names {
-                    tx.settle(device, &mut id)?;
+                    tx.canonicalize_ids(device, &mut id)?;
                     tx.import_contact(device, &id, &name)?;
                 }
             }
             let mut added = Vec::with_capacity(batch.len());
             for message in &mut batch {
                 by_hash(tx, device, &mut message.message)?;
-                tx.settle(device, &mut message.message)?;
+                tx.canonicalize_ids(device, &mut message.message)?;
                 let is_new = tx.import_message(device, message, now)?.is_some();
                 added.push((is_new, message.message.media.as_ref().map(|media| media.available)));
             }
@@ -263,7 +263,7 @@ impl ImportWriter {
             (Err(error), Ok(_)) => Err(error),
             (_, Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot store a file of an import");
-                Err(StoreError::TakenBack.into())
+                Err(StoreError::RolledBack.into())
             }
         }
     }
@@ -275,7 +275,7 @@ fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> Arch
         Some(media) if media.file.hash != file.hash => return ArchiveFile::Refused,
         Some(_) => give(message, file),
         None => {
-            let (kind_by_name, filename) = told_by_name(name);
+            let (kind_by_name, filename) = detect_by_name(name);
             let by_content = || MediaKind::of_mimetype(&file.mimetype);
             let kind = kind_by_name.map_or_else(by_content, |kind| kind.of_told(&file.mimetype));
             let named = filename.filter(|_| kind == MediaKind::Document);

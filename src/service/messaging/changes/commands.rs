@@ -298,7 +298,7 @@ impl Messaging {
             .await?;
         let Some((chat, applied)) = applied else { return Ok(false) };
         if cancels {
-            self.forget_cancelled(device);
+            self.recheck_queue(device);
         }
         self.after(device, &chat, applied);
         Ok(true)

@@ -15,7 +15,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::service::Messaging;
-use crate::service::media::links::{LinkBase, MediaLinks};
+use crate::service::media::links::LinkBase;
 use crate::store::message_changes::AuthoredChange;
 use crate::store::messages::FoundMessage;
 use crate::store::pending_sync::PendingSync;
@@ -183,7 +183,7 @@ fn to_event(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<Messag
     let (message_id, chat_id) = target.named();
     let mut message = tx.message(target.device, &target.found.id)?.map(|found| found.message);
     if let Some(message) = &mut message {
-        MediaLinks::of(tx, target.device, links)?.attach(message);
+        links.attach_all(tx, target.device, [message])?;
     }
     Ok(MessageChangedEvent { message_id, chat_id, message })
 }

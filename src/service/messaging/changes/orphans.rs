@@ -18,7 +18,7 @@ pub(super) fn keep(
     now: Millis,
 ) -> Result<(), StoreError> {
     let text = serde_json::to_string(change).map_err(|_| StoreError::Unreadable("early change"))?;
-    tx.keep_early_change(device, id, &text, now)
+    tx.store_orphan_change(device, id, &text, now)
 }
 
 /// Applies the early changes to a message, in the transaction that stores the message.
@@ -30,7 +30,7 @@ pub(in crate::service) fn make_early_changes(
     links: &LinkBase,
     now: Millis,
 ) -> Result<(), StoreError> {
-    for text in tx.take_early_changes(device, id)? {
+    for text in tx.take_orphan_changes(device, id)? {
         let change: MessageUpdate =
             serde_json::from_str(&text).map_err(|_| StoreError::Unreadable("early change"))?;
         let Some(found) = tx.found_here(device, id)? else { return Ok(()) };

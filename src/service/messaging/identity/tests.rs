@@ -130,12 +130,12 @@ impl World<'_> {
                     timestamp: Millis(self.now),
                     error: None,
                 };
-                self.tx.settle(&self.device, &mut receipt)?;
+                self.tx.canonicalize_ids(&self.device, &mut receipt)?;
                 store_receipt(self.tx, &self.device, &receipt, Millis(self.now))
             }
             Input::Reaction { message, by, emoji } => {
                 let mut from = jid(by);
-                self.tx.settle(&self.device, &mut from)?;
+                self.tx.canonicalize_ids(&self.device, &mut from)?;
                 let at = Millis(self.now);
                 self.change(
                     message,
@@ -189,7 +189,7 @@ impl World<'_> {
     }
 
     fn deliver(&self, mut incoming: Incoming) -> Result<(), StoreError> {
-        self.tx.settle(&self.device, &mut incoming)?;
+        self.tx.canonicalize_ids(&self.device, &mut incoming)?;
         let (account, links) = (Some(&self.account), LinkBase("".into()));
         store_incoming(self.tx, &self.device, account, &incoming, IngestMode::Live, &links, Millis(self.now))
             .map(|_| ())
@@ -205,7 +205,7 @@ impl World<'_> {
             chat: incoming.chat,
             network: incoming.network_id,
         };
-        self.tx.settle(&self.device, &mut id)?;
+        self.tx.canonicalize_ids(&self.device, &mut id)?;
         let Some(found) = self.tx.found_here(&self.device, &id)? else { return Ok(()) };
         let target = Target { device: &self.device, found: &found };
         apply(self.tx, &target, change, &LinkBase("".into()), Millis(self.now)).map(|_| ())
@@ -242,7 +242,7 @@ struct View {
 fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
     let by_number = |id: &MessageId| -> Result<String, StoreError> {
         let mut id = id.clone();
-        store.settle(device, &mut id)?;
+        store.canonicalize_ids(device, &mut id)?;
         Ok(id.to_string())
     };
     let everything = crate::domain::queries::ChatQuery { limit: 100, ..Default::default() };
@@ -337,9 +337,9 @@ fn reassigned_lid_affects_new_messages_only() {
             store_contacts(tx, &device, vec![update], Millis(1)).map(|_| ())
         };
         merge("15550100001")?;
-        assert_eq!(tx.known_by(&device, &jid((1, true)))?, jid((1, false)));
+        assert_eq!(tx.canonical_id(&device, &jid((1, true)))?, jid((1, false)));
         merge("15550100007")?;
-        assert_eq!(tx.known_by(&device, &jid((1, true)))?, "15550100007".parse().unwrap());
+        assert_eq!(tx.canonical_id(&device, &jid((1, true)))?, "15550100007".parse().unwrap());
         assert_eq!(
             tx.contact(&device, &jid((1, false)))?.unwrap().lid,
             None,
@@ -370,7 +370,7 @@ fn long_chat_merges_in_resumable_batches() {
     let after = runtime.block_on(store.write(begin)).unwrap();
     assert_eq!(after.pending, [same(1)]);
     // As after a crash: only the store has the pending work.
-    let pending = runtime.block_on(store.read(|store| store.unsettled_people())).unwrap();
+    let pending = runtime.block_on(store.read(|store| store.unresolved_people())).unwrap();
     assert_eq!(pending, [(device.clone(), same(1))]);
     let finish = move |tx: &Tx<'_>| {
         let mut writes = 0;
@@ -384,7 +384,7 @@ fn long_chat_merges_in_resumable_batches() {
             writes,
             tx.message_count(&device, &chat.id)?,
             chat.unread_count,
-            tx.unsettled_people()?,
+            tx.unresolved_people()?,
         ))
     };
     let (writes, count, unread, pending) = runtime.block_on(store.write(finish)).unwrap();

@@ -21,7 +21,7 @@ pub(super) fn store_sent(
     now: Millis,
 ) -> Result<(), StoreError> {
     let mut participants = participants.to_vec();
-    tx.settle(device, &mut participants)?;
+    tx.canonicalize_ids(device, &mut participants)?;
     for participant in &participants {
         tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
     }

@@ -64,10 +64,10 @@ impl Pacing {
     /// Loads new messages and the device's settings from the store. A message that was being sent when the
     /// daemon ended is loaded only if it may be resent.
     pub(in crate::service) async fn load(&self, resend_unknown: bool) -> Result<OutboxLimits, ServiceError> {
-        let removed = self.live.liveness.was_taken();
+        let removed = self.live.liveness.rows_were_removed();
         let loaded = self.read(removed).await;
         if removed && loaded.is_err() {
-            self.live.liveness.set_taken();
+            self.live.liveness.set_rows_removed();
         }
         let (rows, limits) = loaded?;
         let history_loaded = self.take_rules(&limits.rules);

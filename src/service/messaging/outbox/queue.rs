@@ -126,7 +126,7 @@ impl Messaging {
                 let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
                 for device in store.devices()?.into_iter().filter(selected) {
                     let waits = waiting.get(&device.id).copied().unwrap_or_default();
-                    let sent = store.departed_since(&device.id, now.plus(-60_000))?;
+                    let sent = store.sends_since(&device.id, now.plus(-60_000))?;
                     let queue = messaging.device_queue(device, waits, sent, now);
                     fleet.totals.add(queue.totals);
                     fleet.devices.push(queue);
@@ -198,7 +198,7 @@ impl Messaging {
         while count < most {
             let (id, now) = (device.clone(), self.clock.now());
             let chat = match &what.chat {
-                Some(chat) => Some(self.aliases_of(device, chat).await?),
+                Some(chat) => Some(self.canonical_chat(device, chat).await?),
                 None => None,
             };
             let which = WaitingFilter { chat, kind: what.kind };
@@ -216,7 +216,7 @@ impl Messaging {
             }
         }
         if count > 0 {
-            self.forget_cancelled(device);
+            self.recheck_queue(device);
         }
         Ok(count)
     }
@@ -236,14 +236,14 @@ impl Messaging {
                 if cancel(tx, &id, &of, now)? { Ok(()) } else { Err(ServiceError::NotQueued) }
             })
             .await?;
-        self.forget_cancelled(device);
+        self.recheck_queue(device);
         Ok(())
     }
 
     /// Makes the outbox of this device check which of its messages are still queued.
-    pub(in crate::service) fn forget_cancelled(&self, device: &DeviceId) {
+    pub(in crate::service) fn recheck_queue(&self, device: &DeviceId) {
         if let Ok(live) = self.registry.live(device) {
-            live.liveness.set_taken();
+            live.liveness.set_rows_removed();
             live.outbox.notify_one();
         }
     }
@@ -347,7 +347,7 @@ impl QueueTotals {
 fn cancel(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result<bool, ServiceError> {
     let Some(row) = tx.ack_row(device, id)? else { return Ok(false) };
     // Remove it first: a cancelled message is not counted as a failure of the device.
-    if !tx.outbox_take(row.pk)? {
+    if !tx.outbox_remove_waiting(row.pk)? {
         return Ok(false);
     }
     let failure =
