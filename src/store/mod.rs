@@ -44,6 +44,8 @@ pub mod outbox_admin;
 pub mod pending_clears;
 pub mod pending_sync;
 pub mod push_subscriptions;
+#[cfg(test)]
+mod read_tests;
 mod readers;
 pub mod retention;
 pub mod rewrite_jids;

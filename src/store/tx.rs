@@ -34,7 +34,11 @@ impl<'c> Reader<'c> {
     ) -> Result<Option<T>, StoreError> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        rows.next()?.map(read).transpose()
+        let found = rows.next()?.map(read).transpose();
+        drop(rows);
+        #[cfg(test)]
+        steps::count(&statement);
+        found
     }
 
     pub(super) fn all<T>(
@@ -49,6 +53,9 @@ impl<'c> Reader<'c> {
         while let Some(row) = rows.next()? {
             found.push(read(row)?);
         }
+        drop(rows);
+        #[cfg(test)]
+        steps::count(&statement);
         Ok(found)
     }
 
@@ -117,5 +124,26 @@ impl<'c> Deref for Tx<'c> {
 
     fn deref(&self) -> &Self::Target {
         &self.reader
+    }
+}
+
+/// Counts the steps of SQLite's virtual machine on this thread: a measure of a read's cost that does not depend on time.
+#[cfg(test)]
+pub(super) mod steps {
+    use std::cell::Cell;
+
+    use rusqlite::{Statement, StatementStatus};
+
+    thread_local! {
+        static STEPS: Cell<i32> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(statement: &Statement<'_>) {
+        STEPS.set(STEPS.get() + statement.reset_status(StatementStatus::VmStep));
+    }
+
+    /// The steps since the last call.
+    pub fn take() -> i32 {
+        STEPS.take()
     }
 }

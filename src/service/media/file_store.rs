@@ -99,7 +99,7 @@ impl MediaFileStore {
         &self.order[number % LOCKS]
     }
 
-    /// This file stays until [`Shelf::settle`], or for an hour.
+    /// This file stays until [`Self::end_reservation`], or for an hour.
     pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
         let mut promised = self.promised.lock();
         promised.retain(|_, promise| promise.until > now);
