@@ -118,7 +118,12 @@ impl Notifications {
         }
     }
 
-    fn is_recipient(&self, subscription: &Subscription, device: &DeviceId, shown: &NotificationEvent) -> bool {
+    fn is_recipient(
+        &self,
+        subscription: &Subscription,
+        device: &DeviceId,
+        shown: &NotificationEvent,
+    ) -> bool {
         let Subscription { operator, key_id, devices, .. } = subscription;
         devices.as_ref().is_none_or(|devices| devices.contains(device))
             && self
@@ -157,7 +162,9 @@ impl Notifications {
                 }
             }
             Ok(PushOutcome::Gone) => self.forget_gone(&to.id).await,
-            Ok(PushOutcome::Later(requested_s)) => self.push_failed(to, requested_s, "its push service is busy"),
+            Ok(PushOutcome::Later(requested_s)) => {
+                self.push_failed(to, requested_s, "its push service is busy");
+            }
             Ok(PushOutcome::Refused(status)) => {
                 self.push_failed(to, None, &format!("its push service answered {status}"));
             }

@@ -94,7 +94,7 @@ impl Watcher {
                     Ok(true) => drop(ready.insert(device)),
                     Ok(false) => {}
                     Err(error) => {
-                        tracing::warn!(%device, %error, "notifications are delayed: the event log could not be processed");
+                        tracing::warn!(%device, %error, "event log could not be processed; retrying");
                         self.watches.remove(&device);
                         self.resting.insert(device, Instant::now() + PAUSE);
                     }
@@ -200,7 +200,7 @@ impl Watcher {
                 continue;
             }
             if let Err(error) = recorder::record(&self.notify, device, &watch.name, Vec::new(), safe).await {
-                tracing::warn!(%device, %error, "the log position of notifications could not be stored; events are read again after the restart");
+                tracing::warn!(%device, %error, "log position could not be stored");
             }
         }
     }
@@ -305,7 +305,9 @@ fn read_page(
                     let name = match found.map(|chat| chat.name).filter(is_display_name) {
                         Some(name) => Some(name),
                         // A sender without a chat may still be a contact.
-                        None => store.contact(device, chat)?.map(|contact| contact.name).filter(is_display_name),
+                        None => {
+                            store.contact(device, chat)?.map(|contact| contact.name).filter(is_display_name)
+                        }
                     };
                     chats.insert(chat.clone(), (Some(name.unwrap_or(number)), muted));
                 }
