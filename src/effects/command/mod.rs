@@ -129,7 +129,7 @@ fn prepared(call: &CommandCall, pass: &[String]) -> Result<tokio::process::Comma
         _ => return Err(EffectError::Invalid("a command needs a program to start".to_owned())),
     };
     if call.args.iter().any(|arg| arg.contains('\0')) {
-        return Err(EffectError::Invalid("an argument of the command has a zero byte".to_owned()));
+        return Err(EffectError::Invalid("an argument of the command contains a zero byte".to_owned()));
     }
     let mut command = tokio::process::Command::new(program);
     command

@@ -38,7 +38,7 @@ impl VapidKey {
                 return Ok(key);
             }
         }
-        Err(EffectError::Invalid("the source of randomness makes no key".to_owned()))
+        Err(EffectError::Invalid("the random source yielded no valid key".to_owned()))
     }
 
     /// Restores a key from [`VapidKey::to_bytes`].

@@ -98,7 +98,8 @@ pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), E
 
 fn params(device: Option<&str>) -> Result<PlaybackStreamParams, EffectError> {
     let name = device.map_or(Ok(protocol::DEFAULT_SINK.to_owned()), CString::new);
-    let name = name.map_err(|_| EffectError::Off("no output's name has a zero byte".to_owned()))?;
+    let name =
+        name.map_err(|_| EffectError::Off("the name of an output must not contain a zero byte".to_owned()))?;
     Ok(PlaybackStreamParams {
         sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: CHANNELS, sample_rate: RATE },
         channel_map: ChannelMap::stereo(),

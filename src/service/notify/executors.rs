@@ -200,7 +200,7 @@ impl Notifications {
         event: Option<&str>,
     ) -> Result<CommandRun, EffectError> {
         let Some(command) = self.state.commands.get(name) else {
-            return Err(EffectError::Invalid(format!("the settings name no command {name:?}")));
+            return Err(EffectError::Invalid(format!("the settings contain no command {name:?}")));
         };
         let input = CommandInput {
             device_id: device,

@@ -80,7 +80,7 @@ pub struct NotifyParts {
     pub quiet_hours: Option<QuietHours>,
     /// Limit of notifications per minute and device.
     pub per_minute: u32,
-    /// Age in milliseconds after which a notification only runs its command.
+    /// Age in milliseconds above which a notification no longer alerts people.
     pub fresh_ms: i64,
     /// Directory of custom sounds.
     pub sounds_dir: Option<PathBuf>,

@@ -12,7 +12,7 @@ use crate::domain::queries::{ListedNotification, NotificationQuery};
 use crate::service::{Notifications, Operator, Principal, ServiceError};
 use crate::store::notify_mutes::Mute;
 
-/// Limit of active mutes in total. The store limits mutes per operator and per device.
+/// Limits of active mutes: in total, and per operator or device.
 const MAX_MUTES: i64 = 100_000;
 const MAX_OF_ONE: i64 = 1_000;
 /// Limit of listed mutes, for all operators and for one operator each.

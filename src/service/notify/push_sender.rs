@@ -55,10 +55,10 @@ impl PushTrial {
     /// The result as a sentence for the operator.
     pub(super) fn said(&self) -> String {
         match (self.taken, self.asked) {
-            (_, 0) => "No browser has subscribed with this key, under this name.".to_owned(),
-            (0, 1) => "Your browser did not take it.".to_owned(),
-            (0, asked) => format!("None of your {asked} browsers took it."),
-            (taken, asked) => format!("{taken} of your {asked} browsers took it."),
+            (_, 0) => "There is no push subscription for this key and label.".to_owned(),
+            (0, 1) => "The push to your browser failed.".to_owned(),
+            (0, asked) => format!("The pushes to all your {asked} browsers failed."),
+            (taken, asked) => format!("{taken} of {asked} pushes to your browsers succeeded."),
         }
     }
 }

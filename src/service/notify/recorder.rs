@@ -22,7 +22,7 @@ pub(super) struct QueuedNotification {
 }
 
 /// Stores notifications and the new log position, which it returns; then queues them for their executors.
-/// Notifications older than `fresh_ms` keep only the action command.
+/// Notifications older than `fresh_ms` lose the actions that alert people.
 pub(super) async fn record(
     notify: &Notifications,
     device: &DeviceId,

@@ -73,7 +73,7 @@ impl Notifications {
                 let to = if delivered { "webhooks and dashboards" } else { "dashboards" };
                 report(
                     true,
-                    format!("The event notification stands in the log of {device} as {seq}, for {to}."),
+                    format!("The event notification was added to the log of {device} as {seq}, for {to}."),
                 )
             }
         }
@@ -96,13 +96,13 @@ impl Notifications {
         let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
         let Some(name) = trial.command.clone().or_else(only) else {
             let right = match commands.len() {
-                0 => "cannot be run: the settings have no notify.commands",
-                _ => "is required: there are several in notify.commands",
+                0 => "is not available: the settings contain no notify.commands",
+                _ => "is required: notify.commands contains several",
             };
             return Err(ServiceError::invalid("command", right));
         };
         if !commands.contains_key(&name) {
-            return Err(ServiceError::invalid("command", "is none of notify.commands"));
+            return Err(ServiceError::invalid("command", "must be the name of one of notify.commands"));
         }
         let device = trial
             .device
@@ -114,12 +114,11 @@ impl Notifications {
             Err(error) => return report_of(Err(error)),
         };
         let ended = match run.exit {
-            _ if run.timed_out => "was ended, as its time was over".to_owned(),
+            _ if run.timed_out => "was ended at its time limit".to_owned(),
             Some(code) => format!("ended with code {code}"),
             None => "was ended by a signal".to_owned(),
         };
-        let output =
-            if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
+        let output = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
         let said = format!("The command {name} {ended} after {} ms.{output}", run.ms);
         Ok(TestActionReport { done: run.exit == Some(0) && !run.timed_out, said })
     }
