@@ -1,10 +1,10 @@
-//! Says once that an effect can or cannot be had, and again when that changes.
+//! Logs the availability of an effect when it changes. Repeated results are not logged.
 
 use parking_lot::Mutex;
 
 use super::Availability;
 
-/// What was said last of one effect, such as "sounds".
+/// The last logged availability of one effect, such as "sounds".
 #[derive(Debug)]
 pub(super) struct AvailabilityLog {
     effect: &'static str,
@@ -16,15 +16,15 @@ impl AvailabilityLog {
         Self { effect, last: Mutex::new(None) }
     }
 
-    /// Logs one line when this is news.
+    /// Logs the availability if it changed.
     pub(super) fn note(&self, now: &Availability) {
         let mut last = self.last.lock();
-        // That it works is news only after it did not.
-        let news = match (&*last, now) {
+        // The first result is logged only if the effect is unavailable.
+        let is_change = match (&*last, now) {
             (Some(before), now) => before != now,
             (None, now) => *now != Availability::On,
         };
-        if news {
+        if is_change {
             match now {
                 Availability::On => tracing::info!("{} are on again", self.effect),
                 Availability::Off(why) => tracing::info!(why, "{} are off", self.effect),
@@ -33,7 +33,7 @@ impl AvailabilityLog {
         *last = Some(now.clone());
     }
 
-    /// As [`Announced::note`], for a reason why not.
+    /// Logs that the effect is unavailable, if that is a change.
     pub(super) fn note_off(&self, why: &str) {
         self.note(&Availability::Off(why.to_owned()));
     }

@@ -1,9 +1,8 @@
-//! What reaches people outside of a dashboard: desktop notifications, sounds, commands and web push. Doing, not
-//! deciding: what is told to whom, and when, is the caller's.
+//! Effects outside of dashboards: desktop notifications, sounds, commands and web push. This module runs
+//! actions; its callers decide when and for whom.
 //!
-//! Invariants: nothing here holds a caller up for longer than its limit, whatever a bus, a sound server, a command or a
-//! push service does; nothing is queued without a bound; nothing writes to standard error; no text is interpreted by
-//! what shows it.
+//! Invariants: every call has a time limit, independent of buses, sound servers, commands and push services;
+//! every queue is bounded; nothing is written to standard error; displayed text is never interpreted.
 
 mod availability_log;
 pub mod command;
@@ -13,48 +12,48 @@ mod sanitize;
 pub mod sound;
 pub mod sounds;
 
-/// Whether an effect can be had here.
+/// Whether an effect is available on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// It can.
+    /// The effect is available.
     On,
-    /// It cannot; one sentence says why.
+    /// Unavailable; the sentence gives the reason.
     Off(String),
 }
 
-/// Why an effect did not happen. No text holds what was to be shown, played or sent.
+/// Why an effect failed. Error texts never contain displayed, played or sent content.
 #[derive(Debug, thiserror::Error)]
 pub enum EffectError {
-    /// It cannot be had here, or is switched off; one sentence says why.
+    /// The effect is unavailable or disabled; the sentence gives the reason.
     #[error("{0}")]
     Off(String),
-    /// As many as are allowed are under way; this one was dropped.
+    /// The concurrency limit is reached; the request was dropped.
     #[error("too many at once")]
     Busy,
-    /// The other side did not answer in time.
+    /// The time limit was exceeded.
     #[error("no answer in time")]
     Timeout,
-    /// There is no sound of this name.
+    /// There is no sound with this name.
     #[error("there is no sound {0:?}")]
     NoSound(String),
-    /// The file is not a sound that can be played.
+    /// The file is not a playable sound.
     #[error("the sound {0:?} cannot be played: it must be WAV, OGG, FLAC or MP3, of at most 10 MB")]
     BadSound(String),
     /// The command could not be started.
     #[error("{program} cannot be started: {source}")]
     Start {
-        /// What was to be started, without its arguments.
+        /// The program, without its arguments.
         program: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// What was asked for cannot be done by anybody.
+    /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// A request to a push service had no answer.
+    /// The request to a push service failed.
     #[error("the push service did not answer")]
     Net(#[from] crate::net::NetError),
-    /// The other side refused, or failed.
+    /// The other side refused the request or failed.
     #[error("{0}")]
     Failed(String),
 }

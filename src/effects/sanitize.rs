@@ -1,15 +1,15 @@
-//! Text of strangers, made so that whatever shows it shows it, and does nothing else. What is told is inert already;
-//! what else is shown (a trial, what a bus or a command says) need not be.
+//! Sanitizes untrusted text for display. Notifications are sanitized already; test texts and the output of
+//! buses and commands may not be.
 
 use crate::domain::notify::text::is_format_control;
 
-/// One line of at most `max` characters: what controls a terminal or turns the direction of writing is gone.
+/// One line of at most `max` characters, without terminal control characters and direction marks.
 pub(super) fn line(text: &str, max: usize) -> String {
     let spaced = text.chars().map(|c| if is_break(c) || c == '\t' { ' ' } else { c });
     bounded(spaced.filter(|c| is_harmless(*c)), max).trim().to_owned()
 }
 
-/// As [`line`], with at most `lines` lines.
+/// Like [`line`], with at most `lines` lines.
 pub(super) fn lines(text: &str, max: usize, lines: usize) -> String {
     let mut breaks = 0;
     let unified = text.replace("\r\n", "\n");
@@ -23,7 +23,7 @@ pub(super) fn lines(text: &str, max: usize, lines: usize) -> String {
     bounded(folded, max).trim().to_owned()
 }
 
-/// What markup would understand, written so that it is shown.
+/// Escapes markup.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -39,7 +39,7 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// Takes no more than it needs: the text may be far longer.
+/// Reads no more characters than needed, because the text may be much longer.
 fn bounded(mut chars: impl Iterator<Item = char>, max: usize) -> String {
     let mut out: String = chars.by_ref().take(max).collect();
     if chars.next().is_some() {
@@ -53,7 +53,7 @@ fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Neither a control character nor one that is seen only by what it does to others.
+/// Whether a character is neither a control character nor an invisible one that affects others.
 fn is_harmless(c: char) -> bool {
     !(c.is_control() || is_format_control(c))
 }

@@ -1,70 +1,70 @@
-//! Lets the first of many through, and counts the others into one: for one device.
+//! Coalesces notifications of one device: emits the first of a burst and counts the following ones into one.
 //!
-//! What one rule says of one kind of thing in one place is a burst. Its first is told at once; what follows within the
-//! rule's `group` is counted, and told once as one, under the same id; what follows within `throttle` alone is left
-//! out. Beyond so many a minute everything is counted into one summary; a quarter of them is kept for what matters most.
+//! A burst is one rule, one kind and one tag. Its first trigger is emitted immediately. Triggers within the
+//! rule's `group` are counted and emitted once, under the same id; those within `throttle` alone are dropped.
+//! Above the limit per minute all triggers are counted into one summary. A quarter of that limit is reserved
+//! for high priority.
 //!
-//! Invariants: whatever happens, what is told in a minute is bounded, and so is what is remembered; what waits to be
-//! told is told; no rule's burst takes in what another rule decides about; what matters more than its burst does not
-//! wait for it.
+//! Invariants: the notifications of a minute and the memory are bounded; a waiting trigger is always emitted;
+//! a burst never counts triggers of another rule; a trigger of higher priority than its burst does not wait.
 
 use std::collections::BTreeMap;
 
 use super::{About, Decision, Kind, Priority, Trigger};
 use crate::domain::clock::Millis;
 
-/// The burst of what is counted into the summary, and its tag.
+/// Key and tag of the summary's burst.
 const MORE: &str = "more";
-/// One of so many that may be told in a minute is kept for what matters most.
+/// Divisor of the limit per minute: this share is reserved for high priority.
 const KEPT: u32 = 4;
-/// Between two summaries.
+/// Milliseconds between two summaries.
 const SUMMARY_MS: i64 = 30_000;
 
-/// A happening with what was decided about it.
+/// A trigger with the decision of its rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// What happened.
+    /// The trigger.
     pub happening: Trigger,
-    /// What becomes of it.
+    /// The decision of its rule.
     pub decision: Decision,
-    /// What people call the chat, where it has a name.
+    /// Display name of the chat, if it has one.
     pub chat_name: Option<String>,
-    /// The event as it stands in the log, where a command wants it.
+    /// The event as JSON, if a command needs it.
     pub event: Option<String>,
 }
 
 impl Candidate {
-    /// The burst that it is of.
+    /// Key of its burst.
     #[must_use]
     pub fn burst(&self) -> String {
-        // No id of a rule and no kind has a space.
+        // Neither rule ids nor kinds contain a space.
         format!("{} {} {}", self.decision.id, self.happening.kind.as_str(), self.happening.tag())
     }
 }
 
-/// Something to be told.
+/// A notification that stands for one or more triggers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coalesced {
-    /// Those of one burst are one notification that grows; names the position of its first.
+    /// Log position of the burst's first trigger; notifications of one burst share an id made of it.
     pub first_seq: i64,
-    /// The position of its last.
+    /// Log position of the newest trigger.
     pub last_seq: i64,
-    /// Whose notifications it replaces.
+    /// A notification replaces the earlier one of the same tag.
     pub tag: String,
-    /// The burst that it is of.
+    /// Key of its burst.
     pub burst: String,
-    /// How many it stands for.
+    /// Number of triggers.
     pub count: u32,
-    /// The last of them.
+    /// The newest trigger.
     pub case: Candidate,
 }
 
-/// What a gate keeps to.
+/// Limits of a coalescer.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Notifications in a minute, besides summaries.
+    /// Limit of notifications per minute, without summaries.
     pub per_minute: u32,
-    /// Bursts that are remembered.
+    /// Limit of bursts in memory.
     pub bursts: usize,
 }
 
@@ -72,16 +72,16 @@ pub struct Limits {
 struct Burst {
     first_seq: i64,
     count: u32,
-    /// So many of them were told.
+    /// How many of them were emitted.
     told: u32,
     until: Millis,
     group_ms: i64,
     priority: Priority,
-    /// What waits: the position of the oldest, and the newest itself.
+    /// Position of the oldest waiting trigger, and the newest one itself.
     waiting: Option<(i64, Candidate)>,
 }
 
-/// The gate of one device.
+/// The coalescer of one device.
 #[derive(Debug)]
 pub struct Coalescer {
     limits: Limits,
@@ -91,26 +91,26 @@ pub struct Coalescer {
 }
 
 impl Coalescer {
-    /// An open one.
+    /// A coalescer without bursts and with all tokens.
     #[must_use]
     pub fn new(limits: Limits, now: Millis) -> Self {
         Self { limits, bursts: BTreeMap::new(), tokens: f64::from(limits.per_minute), refilled_at: now }
     }
 
-    /// Takes a case in; answers what is to be told of it at once.
+    /// Adds a trigger; returns the notification that is due immediately, if any.
     pub fn offer(&mut self, case: Candidate, now: Millis) -> Option<Coalesced> {
         self.refill(now);
         let key = case.burst();
         match self.bursts.get_mut(&key) {
             Some(burst) if now < burst.until || burst.waiting.is_some() => {
-                let matters_more = case.decision.priority > burst.priority;
+                let is_more_urgent = case.decision.priority > burst.priority;
                 if burst.group_ms <= 0 {
-                    return if matters_more { self.begin(key, case, now) } else { None };
+                    return if is_more_urgent { self.begin(key, case, now) } else { None };
                 }
                 burst.count = burst.count.saturating_add(1);
                 let first = burst.waiting.as_ref().map_or(case.happening.seq, |(first, _)| *first);
                 burst.waiting = Some((first, case));
-                if matters_more { self.release(&key, now) } else { None }
+                if is_more_urgent { self.release(&key, now) } else { None }
             }
             _ => self.begin(key, case, now),
         }
@@ -119,7 +119,7 @@ impl Coalescer {
     fn begin(&mut self, key: String, case: Candidate, now: Millis) -> Option<Coalesced> {
         let Decision { group_ms, throttle_ms, priority, .. } = case.decision;
         let room = self.bursts.contains_key(&key) || self.bursts.len() < self.limits.bursts;
-        // What matters most is told even where nothing more can be remembered.
+        // High priority is emitted even if there is no room for another burst.
         if !(room || priority == Priority::High) || !self.pay(priority) {
             return self.count_into_summary(1, case.happening.seq, case, now);
         }
@@ -144,7 +144,7 @@ impl Coalescer {
         Some(told)
     }
 
-    /// What has waited for long enough.
+    /// Notifications whose waiting time has ended.
     pub fn due(&mut self, now: Millis) -> Vec<Coalesced> {
         self.refill(now);
         let over: Vec<String> =
@@ -152,13 +152,13 @@ impl Coalescer {
         over.into_iter().filter_map(|key| self.release(&key, now)).collect()
     }
 
-    /// Tells what waits of a burst, which goes on; one of which nothing waits is over.
+    /// Emits what waits in a burst and extends the burst; removes a burst in which nothing waits.
     fn release(&mut self, key: &str, now: Millis) -> Option<Coalesced> {
         let mut burst = self.bursts.remove(key)?;
         let (oldest, case) = burst.waiting.take()?;
         if key != MORE && !self.pay(case.decision.priority) {
-            let untold = burst.count.saturating_sub(burst.told).max(1);
-            return self.count_into_summary(untold, oldest, case, now);
+            let unreported = burst.count.saturating_sub(burst.told).max(1);
+            return self.count_into_summary(unreported, oldest, case, now);
         }
         let told = Coalesced {
             first_seq: burst.first_seq,
@@ -172,7 +172,7 @@ impl Coalescer {
         burst.until = now.plus(burst.group_ms);
         burst.told = burst.count;
         if key == MORE {
-            // The next summary counts anew.
+            // The next summary starts at zero.
             (burst.count, burst.told) = (0, 0);
         }
         self.bursts.insert(key.to_owned(), burst);
@@ -207,12 +207,12 @@ impl Coalescer {
             waiting: None,
         });
         if burst.count == 0 {
-            // Named after what it counts, which no other notification begins with.
+            // No other notification starts at this position, so the summary's id is unique.
             burst.first_seq = oldest;
         }
         burst.count = burst.count.saturating_add(count);
         let (first, case) = match burst.waiting.take() {
-            // What was counted before may be newer: its burst waited for less long.
+            // An earlier candidate can be newer when its burst waited for a shorter time.
             Some((first, before)) if before.happening.seq > case.happening.seq => {
                 (first, Candidate { decision: before.decision.and(case.decision), ..before })
             }
@@ -228,7 +228,7 @@ impl Coalescer {
     fn refill(&mut self, now: Millis) {
         let set_back = self.refilled_at.since(now);
         if set_back > 0 {
-            // What waits goes on waiting for as long as it had to, whatever the clock shows.
+            // After the clock was set back, waiting times stay the same.
             for burst in self.bursts.values_mut() {
                 burst.until = Millis(burst.until.0.saturating_sub(set_back));
             }
@@ -250,13 +250,13 @@ impl Coalescer {
         enough
     }
 
-    /// The position of the oldest that waits to be told.
+    /// Position of the oldest waiting trigger.
     #[must_use]
     pub fn oldest_waiting(&self) -> Option<i64> {
         self.bursts.values().filter_map(|burst| burst.waiting.as_ref().map(|(first, _)| *first)).min()
     }
 
-    /// Whether it remembers nothing.
+    /// Whether it holds no burst.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.bursts.is_empty()
@@ -414,7 +414,7 @@ mod tests {
         assert!(gate.due(Millis(2_001)).is_empty(), "the minute's share is used up");
         let summary = gate.due(Millis(2_001 + SUMMARY_MS)).remove(0);
         assert_eq!((summary.count, summary.first_seq, summary.last_seq), (3, 3, 5));
-        // One is told by itself, and what follows is counted into the next summary.
+        // The first is emitted alone; the next is counted into the next summary.
         let at = Millis(2_001 + SUMMARY_MS);
         let alone = gate.offer(grouped(6, 2), at).unwrap();
         assert!(gate.offer(grouped(7, 3), at).is_none());

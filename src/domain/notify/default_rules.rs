@@ -1,17 +1,17 @@
-//! What is told where no rule says otherwise.
+//! Default rules, which apply when no other rule matches. The last of them matches every trigger.
 
 use serde_json::json;
 
 use super::{Rule, RuleOrigin, RuleSpec};
 
-/// The rules of the binary, in the order in which they are asked: the last one matches everything.
+/// The default rules in order of evaluation.
 #[must_use]
 pub fn rules() -> Vec<Rule> {
     let all = json!(["dashboard", "desktop", "sound", "push"]);
     let specs = [
         json!({ "name": "messages", "match": { "events": ["message"] }, "actions": all, "group": "10s" }),
         json!({ "name": "calls", "match": { "events": ["call", "missed_call"] }, "actions": all }),
-        // A link that comes and goes is told once in a while.
+        // Limits the notifications of an unstable connection.
         json!({ "name": "offline", "match": { "events": ["offline"] }, "actions": all, "throttle": "5m" }),
         json!({ "name": "link", "match": { "events": ["qr", "error"] }, "actions": all }),
         json!({ "name": "failed messages", "match": { "events": ["message_failed"] }, "actions": all, "group": "30s" }),
@@ -21,7 +21,7 @@ pub fn rules() -> Vec<Rule> {
     specs
         .iter()
         .enumerate()
-        // Both always succeed; a test looks.
+        // A test ensures that neither can fail.
         .filter_map(|(index, spec)| {
             let id = format!("default-{}", index + 1).parse().ok()?;
             Some(Rule::new(id, None, RuleOrigin::Default, RuleSpec::read(spec).ok()?))

@@ -1,43 +1,43 @@
-//! Which rule decides about a happening, and what it decides.
+//! Evaluates rules: the first rule that matches a trigger decides its actions.
 
 use super::{About, Action, Priority, Rule, RuleId, Trigger};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::QuietHours;
 
-/// What becomes of a happening.
+/// The decision of a rule about a trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The id of the rule that says so.
+    /// Id of the rule.
     pub id: RuleId,
-    /// The name of the rule that says so.
+    /// Name of the rule.
     pub rule: String,
-    /// What is done.
+    /// The actions to run.
     pub actions: Vec<Action>,
-    /// How much it matters.
+    /// Priority of the notification.
     pub priority: Priority,
-    /// The sound that goes with it, if any does.
+    /// Name of the sound, if one is to be played.
     pub sound: Option<String>,
-    /// How loud, on top of the settings.
+    /// Volume from 0 to 1, multiplied by the configured one.
     pub volume: f32,
-    /// The name of a command, where one is to be run.
+    /// Name of the command, if one is to be run.
     pub command: Option<String>,
-    /// What follows within so many milliseconds is counted into one.
+    /// Later triggers within this time in milliseconds are counted into one notification.
     pub group_ms: i64,
-    /// What follows within so many milliseconds is left out.
+    /// Later triggers within this time in milliseconds are dropped.
     pub throttle_ms: i64,
-    /// Whether quiet hours count for it.
+    /// Whether quiet hours apply.
     pub minds_quiet: bool,
 }
 
 impl Decision {
-    /// Whether this is to be done.
+    /// Whether the decision includes an action.
     #[must_use]
     pub fn conditions(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
 
-    /// The same without what disturbs people. Commands stay: they are no noise, and may be somebody's work.
+    /// Removes the actions that alert people. Commands remain: they make no noise and may be automation.
     #[must_use]
     pub fn is_muted(mut self) -> Self {
         self.actions.retain(|action| !action.is_intrusive());
@@ -45,14 +45,14 @@ impl Decision {
         self
     }
 
-    /// The same as it is by now: what waited into the quiet hours disturbs nobody.
+    /// Removes alerting actions if quiet hours apply at this time; for notifications that waited.
     #[must_use]
     pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
         let quiet = self.minds_quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
         if quiet { self.is_muted() } else { self }
     }
 
-    /// What becomes of this and another that are told as one: what matters more says how, and both say what is done.
+    /// Merges two decisions into one: the higher priority sets the presentation, and the actions of both run.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let (mut most, least) = if self.priority >= other.priority { (self, other) } else { (other, self) };
@@ -66,7 +66,7 @@ impl Decision {
     }
 }
 
-/// What the first rule that matches says; `None` when there is none, or it says that nothing is done.
+/// The decision of the first rule that matches; `None` when no rule matches or the rule has no actions.
 #[must_use]
 pub fn evaluate<'r>(
     rules: impl IntoIterator<Item = &'r Rule>,
@@ -77,9 +77,9 @@ pub fn evaluate<'r>(
 ) -> Option<Decision> {
     let rule = rules.into_iter().find(|rule| rule.matches(device, happening, now))?;
     let spec = &rule.spec;
-    // An endpoint that does not get notifications would otherwise be told of just that, by one more notification.
-    let feeds_itself = matches!(happening.about, About::Webhook { of_notification: true, .. });
-    let may = |action: &Action| !(feeds_itself && *action == Action::Webhook);
+    // Prevents a loop: a failed delivery of a notification must not cause another notification.
+    let is_loop = matches!(happening.about, About::Webhook { of_notification: true, .. });
+    let may = |action: &Action| !(is_loop && *action == Action::Webhook);
     let actions: Vec<Action> = spec.actions.iter().copied().filter(may).collect();
     let ms = |span: Option<crate::domain::webhook::RetryDelay>| {
         span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX))
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!((at_night.actions, at_night.sound), (vec![Action::Dashboard, Action::Command], None));
         assert_eq!(decided(false).as_of(Millis(0), Some(&hours)), decided(false));
         let both = decided(true).and(decided(false)).as_of(Millis(0), Some(&hours));
-        assert!(both.conditions(Action::Sound), "one of them wants to be heard at night");
+        assert!(both.conditions(Action::Sound), "one of them is exempt from quiet hours");
     }
 
     #[test]

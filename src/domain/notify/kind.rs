@@ -1,32 +1,32 @@
-//! What happens that people may want to hear of.
+//! The kinds of triggers. Their names are fixed: rules, events and metrics use them.
 
 use super::Priority;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $priority:ident, $sound:literal;)*) => {
-        /// What happened. The words are those of rules and of the `notification` event.
+        /// The kind of a trigger. Rules and the `notification` event use its name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
             $($(#[$doc])* $name,)*
         }
 
         impl Kind {
-            /// All there are.
+            /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// Its word on every wire.
+            /// Its name in rules, events and metrics.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// How much it matters where no rule says it.
+            /// Default priority if the rule sets none.
             #[must_use]
             pub fn priority(self) -> Priority {
                 match self { $(Self::$name => Priority::$priority,)* }
             }
 
-            /// Its sound where no rule says it.
+            /// Default sound if the rule sets none.
             #[must_use]
             pub fn sound(self) -> &'static str {
                 match self { $(Self::$name => $sound,)* }
@@ -36,32 +36,32 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A message came in.
+    /// A message was received.
     Message = "message", Normal, "message";
-    /// Somebody calls.
+    /// An incoming call rings.
     Call = "call", High, "call";
-    /// Somebody called in vain.
+    /// A call was not answered.
     MissedCall = "missed_call", Normal, "call";
-    /// A device went offline although nobody asked it to.
+    /// A device went offline without an operator's request.
     Offline = "offline", High, "system";
-    /// A device waits for its QR code to be scanned.
+    /// A device waits until its QR code is scanned.
     Qr = "qr", High, "system";
     /// A device failed, or was logged out.
     Error = "error", High, "error";
     /// A message could not be sent.
     MessageFailed = "message_failed", Normal, "error";
-    /// An event did not reach a webhook in any try.
+    /// All delivery attempts of an event to a webhook failed.
     WebhookDead = "webhook_dead", Normal, "error";
-    /// A webhook was disabled for its failures.
+    /// A webhook was disabled after failures.
     WebhookDisabled = "webhook_disabled", High, "error";
-    /// More happened than can be told one by one.
+    /// More triggers than the limit per minute.
     Summary = "summary", Normal, "message";
-    /// Somebody tries it out.
+    /// A test by an operator.
     Test = "test", Normal, "message";
 }
 
 impl Kind {
-    /// The kind of this word.
+    /// The kind with this name.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == word)

@@ -1,7 +1,7 @@
-//! Marks that stand above, below or around a letter: Unicode's category M, from its tables of version 14. Gaps that
-//! were not assigned then and lie between marks count as marks.
+//! Combining marks: Unicode's category M of version 14. Code points between two marks that were unassigned in
+//! that version count as marks.
 
-/// First and last of each range, in order.
+/// First and last code point of each range, in ascending order.
 #[rustfmt::skip]
 const MARKS: [(u32, u32); 242] = [
     (0x300, 0x36F), (0x483, 0x489), (0x591, 0x5BD), (0x5BF, 0x5BF), (0x5C1, 0x5C2), (0x5C4, 0x5C5),
@@ -52,7 +52,7 @@ const MARKS: [(u32, u32); 242] = [
     (0x1E8D0, 0x1E8D6), (0x1E944, 0x1E94A), (0xE0100, 0xE01EF),
 ];
 
-/// Whether a character is a mark.
+/// Whether a character is a combining mark.
 #[must_use]
 pub(super) fn is_mark(c: char) -> bool {
     let code = u32::from(c);

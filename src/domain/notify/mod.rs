@@ -1,12 +1,13 @@
-//! Notifications: what is told to people, when, and in which words.
+//! Notifications: which events cause one, when it is emitted, and with which text.
 //!
-//! - [`Happening`] is what an event means to people; most events mean nothing ([`Happening::of`]).
-//! - [`Rule`]s say what becomes of it; the first that matches decides ([`decide`]). [`defaults`] are those of the binary.
-//! - [`Gate`] lets the first of many through, and counts the others into one.
-//! - [`words`] makes titles and bodies, inert and bounded whatever a sender wrote.
+//! - [`Trigger`] is an event that can cause a notification; most events are none ([`Trigger::of`]).
+//! - [`Rule`]s decide its actions; the first that matches applies ([`evaluate()`]). [`default_rules`] apply
+//!   last.
+//! - [`Coalescer`] emits the first trigger of a burst and counts the others into one notification.
+//! - [`mod@text`] makes sanitized, bounded titles and bodies.
 //!
-//! Invariants: nothing here does IO or has a clock; no text of a sender reaches a title or a body with control
-//! characters, line ends or marks that turn the direction of writing.
+//! Invariants: this module does no I/O and reads no clock; titles and bodies contain no control characters,
+//! line breaks or direction marks from a sender.
 
 mod coalescer;
 pub mod default_rules;

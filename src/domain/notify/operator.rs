@@ -1,33 +1,33 @@
-//! Who reads notifications.
+//! Operators, the readers of notifications. Each has a read and mute state of its own.
 
 use std::fmt;
 
-/// A person as far as read and mute state goes: who a verified token names, else an API key with the label that its
-/// user gives. Never shown.
+/// Identifies an operator for read and mute state: the subject of a verified token, else an API key with an
+/// optional label. Never returned to clients.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorId(String);
 
 impl OperatorId {
-    /// Whom a verified token names, whatever key they use.
+    /// The subject of a verified token, independent of the API key.
     #[must_use]
     pub fn verified(name: &str) -> Self {
         Self(format!("person {name}"))
     }
 
-    /// Whoever uses this key, under this label if they give one.
+    /// The user of an API key, with an optional label.
     #[must_use]
     pub fn of_key(key_id: &str, label: Option<&str>) -> Self {
-        // The key's id has no space, so that no label can stand for another key or for a person.
+        // A key id contains no space, so a label cannot imitate another key or a subject.
         Self(format!("key {key_id} {}", label.unwrap_or_default()))
     }
 
-    /// The id as it was stored.
+    /// Restores an id from the store.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The id as it is stored.
+    /// The id as stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,27 +1,27 @@
-//! What a rule asks of a text: to hold some words, or to look like something.
+//! Text patterns of rules: substring or wildcard match. The time is bounded for any pattern and text.
 
-/// Characters of a text that are looked at.
-const LOOKED_AT: usize = 4_096;
+/// Characters of a text that are compared; the rest is ignored.
+const MAX_COMPARED: usize = 4_096;
 
-/// Without `*` a text has to hold these characters somewhere; with `*`, which stands for any number of characters, it
-/// has to be like this as a whole. Upper and lower case are the same.
+/// A case-insensitive pattern. Without `*` it matches a substring; with `*`, which stands for any characters,
+/// it matches the whole text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     parts: Vec<Vec<char>>,
 }
 
 impl Pattern {
-    /// From what a rule says.
+    /// Parses a pattern; every text is valid.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let parts = text.split('*').map(|part| part.chars().flat_map(char::to_lowercase).collect());
         Self { parts: parts.collect() }
     }
 
-    /// Whether a text is as asked for. Takes time in proportion to both lengths, whatever they hold.
+    /// Whether a text matches. The time is at most proportional to the product of both lengths.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().take(LOOKED_AT).flat_map(char::to_lowercase).collect();
+        let text: Vec<char> = text.chars().take(MAX_COMPARED).flat_map(char::to_lowercase).collect();
         let ([first, .., last], true) = (self.parts.as_slice(), self.parts.len() > 1) else {
             return self.parts.first().is_none_or(|part| find(&text, part).is_some());
         };

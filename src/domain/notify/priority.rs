@@ -1,22 +1,22 @@
-//! How much a notification matters.
+//! Priorities of notifications.
 
 use serde::{Deserialize, Serialize};
 
-/// How much a notification matters; the least first.
+/// Priority of a notification, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// It can wait.
+    /// Not urgent.
     Low,
-    /// As most do.
+    /// The default.
     #[default]
     Normal,
-    /// It should be seen now.
+    /// Requires immediate attention.
     High,
 }
 
 impl Priority {
-    /// Its name on every wire.
+    /// Its name in rules and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Rules: what matches, and what becomes of it.
+//! Notification rules: conditions and actions. The conditions of a rule are combined with a logical AND.
 
 use std::fmt;
 
@@ -12,26 +12,26 @@ use crate::domain::outbox::{QuietHours, TimeOfDay, Zone};
 use crate::domain::slug::made_id;
 use crate::domain::webhook::RetryDelay;
 
-/// Something that a rule may ask for.
+/// An action of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// An event `notification` in the device's log, which dashboards show.
+    /// The event `notification` in the device's log, shown by dashboards.
     Dashboard,
-    /// A notification on the desktop of the machine.
+    /// A notification on the desktop of the daemon's machine.
     Desktop,
-    /// A sound through its loudspeaker.
+    /// A sound through the loudspeaker of the daemon's machine.
     Sound,
-    /// One of the commands that the settings name.
+    /// A command of the settings.
     Command,
-    /// The event `notification` calls for deliveries to the webhooks that want it.
+    /// The event `notification` is delivered to the webhooks that subscribe to it.
     Webhook,
-    /// Web push to the browsers that subscribed.
+    /// Web push to subscribed browsers.
     Push,
 }
 
 impl Action {
-    /// All there are, with their words.
+    /// All actions with their names.
     pub const ALL: [(&str, Self); 6] = [
         ("dashboard", Self::Dashboard),
         ("desktop", Self::Desktop),
@@ -41,51 +41,51 @@ impl Action {
         ("push", Self::Push),
     ];
 
-    /// Its word.
+    /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
     }
 
-    /// Whether it happens on the daemon's own machine, which is not for keys of some devices.
+    /// Whether it runs on the daemon's machine; such actions need a key for all devices.
     #[must_use]
     pub fn is_of_the_machine(self) -> bool {
         matches!(self, Self::Desktop | Self::Sound | Self::Command)
     }
 
-    /// Whether it disturbs people, which quiet hours forbid.
+    /// Whether it alerts people; such actions are suppressed in quiet hours.
     #[must_use]
     pub fn is_intrusive(self) -> bool {
         matches!(self, Self::Desktop | Self::Sound | Self::Push)
     }
 }
 
-/// Groups, or people.
+/// Group chats or chats with one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChatKind {
-    /// Chats of several people.
+    /// Group chats.
     Group,
     /// Chats with one person.
     Person,
 }
 
-/// Hours of the day in a place.
+/// A daily period in a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hours {
-    /// From this time of day on.
+    /// Start, inclusive.
     #[serde(serialize_with = "as_text")]
     pub from: TimeOfDay,
-    /// Up to this one, over midnight where it is the earlier.
+    /// End, exclusive; the next day if it is before the start.
     #[serde(serialize_with = "as_text")]
     pub to: TimeOfDay,
-    /// Where.
+    /// The time zone.
     pub time_zone: Zone,
 }
 
 impl Hours {
-    /// Whether a clock there shows a time in between.
+    /// Whether a time lies in the period.
     #[must_use]
     pub fn hold(&self, at: Millis) -> bool {
         QuietHours::new(self.from, self.to, self.time_zone.clone()).is_ok_and(|hours| hours.is_quiet(at))
@@ -96,71 +96,71 @@ fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Re
     serializer.collect_str(value)
 }
 
-/// What a rule asks of a happening. What is absent or empty asks for nothing.
+/// Conditions of a rule. An absent or empty condition always matches.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
-    /// Words of kinds, or beginnings that end with `*`.
+    /// Names of kinds, or prefixes that end with `*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-    /// Of these devices.
+    /// The device is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceId>,
-    /// In these chats.
+    /// The chat is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chats: Vec<Jid>,
-    /// By these people.
+    /// The sender or caller is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<Jid>,
-    /// In a group, or not.
+    /// The chat is a group, or is not.
     #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
     pub within: Option<ChatKind>,
-    /// The text is as this [`Pattern`] says.
+    /// The text matches this [`Pattern`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Our account is mentioned, or is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mention: Option<bool>,
-    /// It happens at this time of day.
+    /// The time lies in this period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
-    /// It matters at least so much.
+    /// The priority is at least this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
 }
 
-/// A rule as people write it. [`RuleSpec::read`] makes one, and says what cannot be.
+/// A rule as configured. [`RuleSpec::read`] parses and validates it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleSpec {
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// Whether it counts.
+    /// Whether the rule is evaluated.
     pub enabled: bool,
-    /// What it asks for.
+    /// The conditions.
     #[serde(rename = "match")]
     pub matches: Match,
-    /// What becomes of what matches. Nothing: it is silent.
+    /// The actions; an empty list suppresses the notification.
     pub actions: Vec<Action>,
-    /// How much it matters then.
+    /// Overrides the kind's priority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
-    /// A sound's name.
+    /// Name of a sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<String>,
-    /// How loud, on top of the settings: 0 to 1.
+    /// Volume from 0 to 1, multiplied by the configured one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<f32>,
-    /// The name of a command of the settings.
+    /// Name of a configured command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// What follows within this time is counted into one.
+    /// Later triggers within this time are counted into one notification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<RetryDelay>,
-    /// What follows within this time is left out.
+    /// Later triggers within this time are dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttle: Option<RetryDelay>,
-    /// Whether it keeps to the quiet hours.
+    /// Whether quiet hours apply.
     pub quiet: bool,
 }
 
@@ -171,43 +171,43 @@ made_id! {
     RuleIdError = "a rule's id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -";
 }
 
-/// Where a rule comes from; the first are asked first.
+/// Origin of a rule, in order of evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleOrigin {
-    /// The device's file.
+    /// The device file.
     File,
-    /// Made over REST, for one device or for all.
+    /// Created over REST, for one device or for all.
     Api,
-    /// The settings of the daemon.
+    /// The daemon's settings.
     Settings,
-    /// The binary.
+    /// The built-in defaults.
     Default,
 }
 
-/// A rule that can be asked.
+/// A rule with its id, scope and origin.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its id; those of files, settings and the binary have one too.
+    /// Its id; rules of files, settings and defaults have one too.
     pub id: RuleId,
-    /// Whose happenings it is asked of; those of all devices, when absent.
+    /// The device to which it applies; all devices, when absent.
     pub device: Option<DeviceId>,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: RuleOrigin,
-    /// What it says.
+    /// Its conditions and actions.
     pub spec: RuleSpec,
     text: Option<Pattern>,
 }
 
 impl Rule {
-    /// Makes a rule ready to be asked.
+    /// Adds an id, a scope and an origin to a specification.
     #[must_use]
     pub fn new(id: RuleId, device: Option<DeviceId>, origin: RuleOrigin, spec: RuleSpec) -> Self {
         let text = spec.matches.text.as_deref().map(Pattern::new);
         Self { id, device, origin, spec, text }
     }
 
-    /// Whether it decides about this.
+    /// Whether the rule applies to a trigger.
     #[must_use]
     pub fn matches(&self, device: &DeviceId, happening: &Trigger, now: Millis) -> bool {
         let wanted = &self.spec.matches;
@@ -229,7 +229,7 @@ impl Rule {
     }
 }
 
-/// Whether a word of a rule names this kind.
+/// Whether a name or prefix of a rule includes this kind.
 pub(super) fn mentions(word: &str, kind: Kind) -> bool {
     match word.strip_suffix('*') {
         Some(start) => kind.as_str().starts_with(start),

@@ -1,4 +1,4 @@
-//! Reads a rule out of JSON, which is also what TOML is made into, and says what cannot be.
+//! Parses rules from JSON; TOML rules are converted to JSON first. Unknown fields are rejected.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -14,13 +14,13 @@ const MAX_NAME: usize = 64;
 const MAX_LIST: usize = 100;
 const MAX_TEXT: usize = 200;
 
-/// Why something is no rule: a field, and a sentence that goes on from it.
+/// A validation error: a field, and the rest of the sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field} {message}")]
 pub struct RuleError {
-    /// Which field, such as `match.events[0]`.
+    /// Path of the field, such as `match.events[0]`.
     pub field: String,
-    /// What is wrong and what is right.
+    /// The fault and the valid values.
     pub message: String,
 }
 
@@ -29,21 +29,21 @@ fn wrong(field: impl Into<String>, message: impl Into<String>) -> RuleError {
 }
 
 impl RuleSpec {
-    /// The fields of a rule.
+    /// Fields of a rule.
     pub const FIELDS: [&str; 11] = [
         "name", "enabled", "match", "actions", "priority", "sound", "volume", "command", "group", "throttle",
         "quiet",
     ];
-    /// The fields of its `match`.
+    /// Fields of `match`.
     pub const MATCH_FIELDS: [&str; 9] =
         ["events", "devices", "chats", "people", "in", "text", "mention", "hours", "priority"];
-    /// The fields of its `match.hours`.
+    /// Fields of `match.hours`.
     pub const HOURS_FIELDS: [&str; 3] = ["from", "to", "timeZone"];
 
-    /// Reads a rule; `null` counts as absent.
+    /// Parses a rule; `null` counts as absent.
     ///
     /// # Errors
-    /// The first field that cannot be.
+    /// The first invalid field.
     pub fn read(value: &Value) -> Result<Self, RuleError> {
         let Value::Object(fields) = value else { return Err(wrong("rule", "must be an object")) };
         let at = At::new(fields, "", &Self::FIELDS)?;
@@ -170,7 +170,7 @@ struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    /// A field that is none would be left out of what is asked for, and the rule match more than was meant.
+    /// Rejects unknown fields: to ignore a misspelled condition would make the rule match too much.
     fn new(fields: &'a Map<String, Value>, path: &'static str, known: &[&str]) -> Result<Self, RuleError> {
         let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) else {
             return Ok(Self { fields, path });

@@ -1,23 +1,24 @@
-//! How sounds are called.
+//! Names of sounds. A valid name is one file name without directories.
 
-/// Endings of files that can be played, in the order in which a bare name is looked for.
+/// Extensions of playable files, in the order in which a bare name is resolved.
 const ENDINGS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
 const MAX_NAME: usize = 64;
 
-/// Whether something may be a sound's name: one file of one directory, not hidden, that fits into a URL as it is.
+/// Whether a text is a valid sound name: a single, not hidden file name that needs no escaping in URLs.
 #[must_use]
 pub fn is_sound_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('.') && name.chars().all(plain)
 }
 
-/// Whether a file's name ends like a sound's.
+/// Whether a file name has the extension of a sound.
 #[must_use]
 pub fn has_sound_ending(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, own)| ENDINGS.contains(&own))
 }
 
-/// The files that a sound's name stands for, with or without its ending, the first first; none, when it is no name.
+/// Candidate file names for a sound name with or without its extension, in order; empty when the name is
+/// invalid.
 #[must_use]
 pub fn sound_files(name: &str) -> Vec<String> {
     if !is_sound_name(name) {

@@ -1,18 +1,18 @@
-//! Titles and bodies: bounded, on one line, and inert, whatever a sender wrote.
+//! Titles and bodies of notifications. Each is sanitized, on one line and bounded.
 
 use super::marks::is_mark;
 use super::{About, Kind, Trigger};
 use crate::domain::jid::Jid;
 
-/// Longest title, in characters.
+/// Limit of a title in characters.
 pub const TITLE_MAX: usize = 120;
-/// Longest body, in characters.
+/// Limit of a body in characters.
 pub const BODY_MAX: usize = 400;
-/// Marks above or below one letter that are kept; more are only there to spill over what stands around it.
+/// Limit of combining marks per letter; longer stacks would overlap the surrounding text.
 const MARKS_MAX: usize = 4;
 
-/// A text that does nothing: on one line, without control characters, without marks that turn the direction of
-/// writing or hide, and of at most so many characters, the last of which then is `…`.
+/// Sanitizes a text: one line, without control characters, invisible characters or direction marks. A text
+/// above `max` characters is cut and ends with `…`.
 #[must_use]
 pub fn sanitize(text: &str, max: usize) -> String {
     let mut out = String::new();
@@ -39,7 +39,7 @@ pub fn sanitize(text: &str, max: usize) -> String {
     out
 }
 
-/// Whether a character is seen only by what it does to others.
+/// Whether a character is invisible and only affects other characters.
 #[must_use]
 pub fn is_format_control(c: char) -> bool {
     matches!(
@@ -49,7 +49,7 @@ pub fn is_format_control(c: char) -> bool {
     )
 }
 
-/// The title and the body of so many of these; the last of them is told.
+/// Title and body for `count` triggers; the newest of them supplies the details.
 #[must_use]
 pub fn of(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
     let (title, body) = raw(happening, device, chat, count);
@@ -57,7 +57,7 @@ pub fn of(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> 
 }
 
 fn raw(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
-    // Cut before they are put together, so that the sentence around them stays.
+    // Each part is cut before it is inserted, so that the sentence around it stays complete.
     let device = sanitize(device, 40);
     match &happening.about {
         About::Message { name, text } => {
@@ -98,15 +98,16 @@ fn raw(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> (St
                 (Kind::WebhookDisabled, ..) => format!("A webhook of {device} was disabled"),
                 (_, 0 | 1, 0 | 1) => format!("An event of {device} did not reach its webhook"),
                 (_, 0 | 1, many) => format!("{many} events of {device} did not reach a webhook"),
-                // Those that were counted into this one may be of many events each.
+                // The candidates counted into this one may stand for many events each.
                 _ => format!("Events of {device} did not reach webhooks"),
             };
             (title, sentence.clone())
         }
-        About::Summary => {
-            (format!("{device}: {count} more"), "More happened than is told one by one.".to_owned())
-        }
-        About::Test => ("Wharf".to_owned(), "This is how a notification looks.".to_owned()),
+        About::Summary => (
+            format!("{device}: {count} more"),
+            "The limit of notifications per minute was reached.".to_owned(),
+        ),
+        About::Test => ("Wharf".to_owned(), "This is a test notification.".to_owned()),
     }
 }
 
@@ -114,7 +115,7 @@ fn or(text: String, other: impl FnOnce() -> String) -> String {
     if text.is_empty() { other() } else { text }
 }
 
-/// What somebody is called whose name says nothing.
+/// The sender's number, for an empty display name.
 fn number(happening: &Trigger) -> String {
     happening.person.as_ref().map_or_else(|| "Somebody".to_owned(), Jid::as_name)
 }
@@ -173,18 +174,18 @@ mod tests {
             about,
         };
         let message = || About::Message { name: nothing.to_owned(), text: nothing.to_owned() };
-        let told = |title: &str, body: &str| (title.to_owned(), body.to_owned());
+        let expected = |title: &str, body: &str| (title.to_owned(), body.to_owned());
         assert_eq!(
             of(&news(Kind::Message, message(), false), "shop", None, 1),
-            told("+15550100001", "A message")
+            expected("+15550100001", "A message")
         );
         assert_eq!(
             of(&news(Kind::Message, message(), true), "shop", Some("Team"), 1),
-            told("Team", "+15550100001: A message")
+            expected("Team", "+15550100001: A message")
         );
         assert_eq!(
             of(&news(Kind::Message, message(), true), "shop", Some(nothing), 1),
-            told("+15550100001", "A message")
+            expected("+15550100001", "A message")
         );
         let call = news(Kind::Call, About::Call { video: false }, false);
         assert_eq!(of(&call, "shop", Some(nothing), 1).0, "+15550100001 is calling");

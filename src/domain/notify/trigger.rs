@@ -1,4 +1,4 @@
-//! What an event means to people.
+//! Triggers: log events that can cause a notification.
 
 use serde::Deserialize;
 
@@ -7,38 +7,38 @@ use crate::domain::clock::Millis;
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::reason::Reason;
 
-/// Characters of a text that rules look at and words are made of.
+/// Limit in characters of a text for rules and notifications.
 const TEXT_MAX: usize = 4_096;
 
-/// Something that people may want to hear of.
+/// An event that can cause a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// What.
+    /// The kind of event.
     pub kind: Kind,
     /// The event's position in its device's log.
     pub seq: i64,
-    /// When it happened; of a message, when it was written, where that is earlier.
+    /// Time of the event; of a message, the earlier of its own timestamp and the event's.
     pub at: Millis,
-    /// Where.
+    /// The chat, if the event belongs to one.
     pub chat: Option<Jid>,
-    /// Who did it.
+    /// The sender or caller.
     pub person: Option<Jid>,
-    /// Whether it happened in a group.
+    /// Whether the chat is a group.
     pub is_group: bool,
     /// Whether our account is mentioned.
     pub mention: bool,
-    /// What it is made of.
+    /// Details for the title and body.
     pub about: About,
 }
 
-/// What words are made of.
+/// Details for the title and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
     /// A message.
     Message {
-        /// Who wrote it.
+        /// Display name of the sender.
         name: String,
-        /// What it says; what it is, where it says nothing.
+        /// The message text; for a message without text, its type in words.
         text: String,
     },
     /// A call.
@@ -46,35 +46,35 @@ pub enum About {
         /// Whether it is a video call.
         video: bool,
     },
-    /// The link to the network.
+    /// The connection to the network.
     Link {
-        /// Why, and what to do.
+        /// The reason and the advice.
         sentence: String,
     },
-    /// A message that was not sent.
+    /// A message that could not be sent.
     Failed {
-        /// Why.
+        /// The reason.
         sentence: String,
     },
     /// A webhook.
     Webhook {
-        /// Why.
+        /// The reason.
         sentence: String,
-        /// Whether what did not reach it was itself a notification.
+        /// Whether the event that was not delivered was itself a notification.
         of_notification: bool,
-        /// How many events.
+        /// Number of events.
         events: u32,
     },
-    /// Many things.
+    /// A summary of many triggers.
     Summary,
-    /// Nothing.
+    /// A test without details.
     Test,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload {
-    message: Option<Written>,
+    message: Option<MessagePayload>,
     chat_id: Option<Jid>,
     from: Option<Jid>,
     video: Option<bool>,
@@ -89,7 +89,7 @@ struct Payload {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Written {
+struct MessagePayload {
     chat_id: Jid,
     from: Jid,
     author: Option<Jid>,
@@ -106,7 +106,7 @@ struct Written {
 }
 
 impl Trigger {
-    /// Whether events of this name can mean anything; to be asked before a payload is read.
+    /// Whether events of this name can be triggers; checked before a payload is parsed.
     #[must_use]
     pub fn is_possible(event: &str) -> bool {
         matches!(
@@ -122,8 +122,8 @@ impl Trigger {
         )
     }
 
-    /// What an entry of a log means; `None` when nobody wants to hear of it. `account` is our account's number in
-    /// digits, where it is known.
+    /// Converts a log entry; `None` when the event is no trigger. `account` is the number of our account in
+    /// digits, if available.
     #[must_use]
     pub fn of(event: &str, payload: &str, seq: i64, at: Millis, account: Option<&str>) -> Option<Self> {
         if !Self::is_possible(event) {
@@ -154,14 +154,14 @@ impl Trigger {
             }
             "disconnected" => {
                 let reason = reason(payload.reason.as_deref()?)?;
-                (!is_wanted(reason)).then(|| plain(Kind::Offline, link(reason)))
+                (!is_intended(reason)).then(|| plain(Kind::Offline, link(reason)))
             }
             "state" => {
-                let is_end = matches!(payload.state.as_deref()?, "failed" | "logged_out");
+                let is_terminal = matches!(payload.state.as_deref()?, "failed" | "logged_out");
                 let reason = reason(payload.reason.as_deref()?)?;
-                (is_end && !is_wanted(reason)).then(|| plain(Kind::Error, link(reason)))
+                (is_terminal && !is_intended(reason)).then(|| plain(Kind::Error, link(reason)))
             }
-            // Those after it are the same news.
+            // Later codes belong to the same attempt to link.
             "qr" => (payload.attempt? == 1).then(|| plain(Kind::Qr, About::Link { sentence: String::new() })),
             "message:status" => {
                 if payload.status.as_deref()? != "failed" {
@@ -187,7 +187,7 @@ impl Trigger {
             _ => {
                 let sentence = match payload.reason.as_deref()? {
                     "operator" => return None,
-                    "gone" => "Its receiver answered 410: it wants nothing any more.",
+                    "gone" => "Its receiver answered 410 Gone.",
                     _ => "Nothing has reached it for days.",
                 };
                 let sentence = sentence.to_owned();
@@ -197,13 +197,13 @@ impl Trigger {
         }
     }
 
-    /// How much it matters where no rule says it.
+    /// The default priority, used when the rule sets none.
     #[must_use]
     pub fn priority(&self) -> Priority {
         if self.mention { Priority::High } else { self.kind.priority() }
     }
 
-    /// Whose notifications replace each other: one of the same tag is the newest news of the same thing.
+    /// Notifications of the same tag replace each other, for example those of one chat.
     #[must_use]
     pub fn tag(&self) -> String {
         let topic = match self.kind {
@@ -218,7 +218,7 @@ impl Trigger {
         self.chat.as_ref().map_or_else(|| topic.to_owned(), |chat| format!("{topic}:{chat}"))
     }
 
-    /// The text that a rule may look at.
+    /// The text for the text condition of a rule.
     #[must_use]
     pub fn text(&self) -> &str {
         match &self.about {
@@ -231,11 +231,11 @@ impl Trigger {
     }
 }
 
-fn message(message: Written, seq: i64, at: Millis, account: Option<&str>) -> Option<Trigger> {
+fn message(message: MessagePayload, seq: i64, at: Millis, account: Option<&str>) -> Option<Trigger> {
     if message.from_me || message.kind == "revoked" {
         return None;
     }
-    // What is told to all contacts or subscribers at once is nobody's message.
+    // Broadcasts to all contacts or subscribers are not addressed to the account.
     if matches!(message.chat_id.kind(), JidKind::Status | JidKind::Newsletter) {
         return None;
     }
@@ -277,8 +277,8 @@ fn reason(code: &str) -> Option<Reason> {
     Reason::ALL.iter().copied().find(|reason| reason.code() == code)
 }
 
-/// Whether somebody wanted it so, or it says nothing.
-fn is_wanted(reason: Reason) -> bool {
+/// Whether an operator or a restart of the daemon caused the state.
+fn is_intended(reason: Reason) -> bool {
     use Reason::{DaemonRestarted, LoggedOutByOperator, StoppedByDeclaration, StoppedByOperator};
     matches!(reason, StoppedByOperator | StoppedByDeclaration | LoggedOutByOperator | DaemonRestarted)
 }

@@ -1,10 +1,11 @@
-//! The environment of a command: what it needs to find its way about, what the operator lets through, and ours. Pure.
+//! Builds the environment of a command: common variables, those that the operator permits, and `WHARF_*`.
+//! Secrets of the daemon are never passed.
 
 use std::ffi::OsString;
 
 use crate::effects::EffectError;
 
-/// What programs need, of the daemon's environment. None of it is a secret.
+/// Common variables, copied from the daemon's environment. None is a secret.
 const USUAL: [&str; 17] = [
     "PATH",
     "HOME",
@@ -24,38 +25,39 @@ const USUAL: [&str; 17] = [
     "WAYLAND_DISPLAY",
     "PULSE_SERVER",
 ];
-/// The daemon's own settings and keys begin with it, and so does what commands are told.
+/// Prefix of the daemon's own settings and keys, and of the variables for commands.
 const OURS: &str = "WHARF_";
-/// Bytes of one value: Linux starts nothing with a longer one than 128 KiB.
+/// Limit in bytes of one value; Linux permits 128 KiB for one variable.
 const MAX_VALUE: usize = 32 * 1024;
 const MAX_VARIABLES: usize = 64;
 
-/// What goes on from the daemon's environment: the usual, `LC_*`, and what is named in `pass`, but never `WHARF_*`.
+/// Variables copied from the daemon's environment: the common ones, `LC_*`, and those in `pass`, but never
+/// `WHARF_*`.
 pub(super) fn of(
     all: impl Iterator<Item = (OsString, OsString)>,
     pass: &[String],
 ) -> impl Iterator<Item = (OsString, OsString)> {
     all.filter(move |(name, _)| {
         let Some(name) = name.to_str() else { return false };
-        let known =
+        let is_passed =
             USUAL.contains(&name) || name.starts_with("LC_") || pass.iter().any(|passed| passed == name);
-        known && !name.starts_with(OURS)
+        is_passed && !name.starts_with(OURS)
     })
 }
 
-/// What the command is told: values without zero bytes, which no variable can have, and not too long.
+/// Variables for the command. Zero bytes are removed from values, and long values are cut.
 ///
 /// # Errors
-/// [`EffectError::Invalid`] for a name that is none of ours, or too many.
-pub(super) fn own(told: &[(String, String)]) -> Result<Vec<(String, String)>, EffectError> {
+/// [`EffectError::Invalid`] for an invalid name or too many variables.
+pub(super) fn own(variables: &[(String, String)]) -> Result<Vec<(String, String)>, EffectError> {
     let plain = |name: &str| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    if told.len() > MAX_VARIABLES {
-        return Err(EffectError::Invalid(format!("a command is told at most {MAX_VARIABLES} variables")));
+    if variables.len() > MAX_VARIABLES {
+        return Err(EffectError::Invalid(format!("a command takes at most {MAX_VARIABLES} variables")));
     }
-    if let Some((name, _)) = told.iter().find(|(name, _)| !name.starts_with(OURS) || !plain(name)) {
-        return Err(EffectError::Invalid(format!("{name:?} is no name such as WHARF_EVENT")));
+    if let Some((name, _)) = variables.iter().find(|(name, _)| !name.starts_with(OURS) || !plain(name)) {
+        return Err(EffectError::Invalid(format!("{name:?} is not a valid name such as WHARF_EVENT")));
     }
-    Ok(told.iter().map(|(name, value)| (name.clone(), cut(value))).collect())
+    Ok(variables.iter().map(|(name, value)| (name.clone(), cut(value))).collect())
 }
 
 fn cut(value: &str) -> String {
@@ -92,8 +94,8 @@ mod tests {
     #[test]
     fn event_values_are_bounded_and_valid_in_environment() {
         let long = format!("a\0b{}", "é".repeat(100_000));
-        let told = own(&[("WHARF_TEXT".to_owned(), long)]).unwrap();
-        assert!(told[0].1.starts_with("abé") && told[0].1.len() <= MAX_VALUE);
+        let variables = own(&[("WHARF_TEXT".to_owned(), long)]).unwrap();
+        assert!(variables[0].1.starts_with("abé") && variables[0].1.len() <= MAX_VALUE);
         assert!(own(&[("PATH".to_owned(), String::new())]).is_err());
         assert!(own(&[("WHARF_A=B".to_owned(), String::new())]).is_err());
     }

@@ -1,9 +1,9 @@
-//! Commands of the operator's: a program and its arguments, never a shell's line.
+//! Runs commands of the operator: a program and its arguments, never a shell line.
 //!
-//! A command gets the event as JSON on its standard input and in `WHARF_*` variables, and of the daemon's own
-//! environment only what [`environment`] names, which holds no secret. It runs in a process group of its own; when it
-//! ends, is cut off or is given up, the whole group ends. What left the group lives on: nothing short of a cgroup or of
-//! becoming the reaper of all orphans of this process would catch it.
+//! A command receives the event as JSON on standard input and in `WHARF_*` variables. From the daemon's
+//! environment it receives only what [`environment`] permits, which excludes secrets. It runs in its own
+//! process group, which is killed when the command exits, times out or is cancelled. Processes that left the
+//! group survive; only a cgroup or a subreaper would catch them.
 
 mod environment;
 mod output;
@@ -23,43 +23,43 @@ const SWITCHED_OFF: &str = "effects.command.enabled is false";
 /// Limits on commands.
 #[derive(Debug, Clone)]
 pub struct CommandConfig {
-    /// Whether any are run.
+    /// Whether commands are enabled.
     pub enabled: bool,
-    /// Commands at once.
+    /// Limit of concurrent commands.
     pub max_running: usize,
-    /// Commands that may wait for one of them to end.
+    /// Limit of commands that wait for a running one.
     pub max_waiting: usize,
-    /// Bytes of output that are kept; the rest is read and thrown away.
+    /// Limit in bytes of captured output; the rest is read and discarded.
     pub output_limit: usize,
-    /// Names of the daemon's variables that commands get, besides `PATH`, `HOME` and the like.
+    /// Additional variables of the daemon that commands receive.
     pub pass_env: Vec<String>,
 }
 
 /// A command to run.
 #[derive(Clone)]
 pub struct CommandCall {
-    /// What it is called in logs.
+    /// Name for logs.
     pub name: String,
-    /// The program and its arguments; never a shell's line.
+    /// The program and its arguments; never a shell line.
     pub args: Vec<String>,
-    /// What it reads: JSON.
+    /// JSON for standard input.
     pub input: Vec<u8>,
     /// `WHARF_*` variables.
     pub env: Vec<(String, String)>,
-    /// Milliseconds until it is ended, with its process group.
+    /// Time limit in milliseconds; then the process group is killed.
     pub timeout_ms: u64,
 }
 
-/// How a command went.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRun {
-    /// Its exit code; `None` when a signal ended it.
+    /// Exit code; `None` when a signal ended the command.
     pub exit: Option<i32>,
-    /// Whether its time was over.
+    /// Whether the time limit was exceeded.
     pub timed_out: bool,
-    /// Milliseconds that it took.
+    /// Run time in milliseconds.
     pub ms: u64,
-    /// What it wrote to standard output and standard error, bounded, without control characters but line breaks.
+    /// Standard output and standard error, bounded, without control characters except line breaks.
     pub output: String,
 }
 
@@ -71,11 +71,11 @@ pub struct Commands(Arc<Inner>);
 struct Inner {
     config: CommandConfig,
     running: Semaphore,
-    /// Those that wait, and those that run.
+    /// Number of waiting and running commands.
     asked: AtomicUsize,
 }
 
-/// Counts one less when dropped.
+/// Decrements the counter on drop.
 struct Asked<'a>(&'a AtomicUsize);
 
 impl Drop for Asked<'_> {
@@ -85,18 +85,18 @@ impl Drop for Asked<'_> {
 }
 
 impl Commands {
-    /// Runs nothing yet.
+    /// Creates the executor without running anything.
     #[must_use]
     pub fn new(config: CommandConfig) -> Self {
         let running = Semaphore::new(config.max_running);
         Self(Arc::new(Inner { config, running, asked: AtomicUsize::new(0) }))
     }
 
-    /// Runs a command to its end, when its turn has come. Dropped in between, it ends the command.
+    /// Runs a command as soon as a slot is free. Dropping the future kills the command.
     ///
     /// # Errors
-    /// [`EffectError::Off`], [`EffectError::Busy`], [`EffectError::Invalid`] or [`EffectError::Start`]. A command that
-    /// fails is no error: see [`CommandRun::exit`].
+    /// [`EffectError::Off`], [`EffectError::Busy`], [`EffectError::Invalid`] or [`EffectError::Start`]. A
+    /// command that exits with a failure is no error: see [`CommandRun::exit`].
     pub async fn run(&self, call: CommandCall) -> Result<CommandRun, EffectError> {
         let Inner { config, running, asked } = &*self.0;
         if !config.enabled {
@@ -129,7 +129,7 @@ fn prepared(call: &CommandCall, pass: &[String]) -> Result<tokio::process::Comma
         _ => return Err(EffectError::Invalid("a command needs a program to start".to_owned())),
     };
     if call.args.iter().any(|arg| arg.contains('\0')) {
-        return Err(EffectError::Invalid("an argument of the command has a zero byte".to_owned()));
+        return Err(EffectError::Invalid("an argument of the command contains a zero byte".to_owned()));
     }
     let mut command = tokio::process::Command::new(program);
     command

@@ -1,10 +1,11 @@
-//! What a command writes, up to a bound. All of it is read, so that a command that writes much does not stand still.
+//! Collects the output of a command up to a limit. The rest is read and discarded, so that the command never
+//! blocks.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 const PIECE: usize = 4096;
 
-/// The first bytes of both streams, as they came.
+/// The first bytes of both streams, in the order of arrival.
 pub(super) struct Output {
     pub kept: Vec<u8>,
     limit: usize,
@@ -15,7 +16,7 @@ impl Output {
         Self { kept: Vec::new(), limit }
     }
 
-    /// Reads until both streams end. May be dropped and called again without losing anything.
+    /// Reads until both streams end. Cancel-safe: a later call continues.
     pub(super) async fn read<A, B>(&mut self, out: &mut Option<A>, err: &mut Option<B>)
     where
         A: AsyncRead + Unpin,
@@ -42,7 +43,7 @@ impl Output {
     }
 }
 
-/// A stream that fails has ended.
+/// A failed stream counts as ended.
 async fn piece<R: AsyncRead + Unpin>(stream: &mut Option<R>, into: &mut [u8]) -> usize {
     match stream {
         Some(stream) => stream.read(into).await.unwrap_or(0),

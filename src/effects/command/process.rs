@@ -1,4 +1,4 @@
-//! One command from its start to the end of its process group.
+//! Runs one command and ends its whole process group. The group never outlives the call.
 
 use std::io;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::output::Output;
 
-/// So long a command may take to end when it is asked to.
+/// Time between the request to end and the kill.
 const GRACE: Duration = Duration::from_secs(2);
-/// So long its output is waited for after its end: what it left behind may hold it open.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// Time to read remaining output after the exit; orphans may hold the streams open.
+const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 
-/// How it ended.
+/// How the process ended.
 pub(super) struct ProcessExit {
     pub exit: Option<i32>,
     pub timed_out: bool,
@@ -23,13 +23,13 @@ pub(super) struct ProcessExit {
     pub output: Vec<u8>,
 }
 
-/// The process group of a command: what it started, unless that left. Ends with this, whatever becomes of the caller.
+/// The process group of a command, with all descendants that did not leave it. Killed on drop.
 struct Group(Option<Pid>);
 
 impl Group {
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // It may be gone.
+            // The group may have ended already.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -41,10 +41,10 @@ impl Drop for Group {
     }
 }
 
-/// Runs a command, which must have pipes for its streams and a group of its own.
+/// Runs a command that has piped streams and its own process group.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When the command cannot be started.
 pub(super) async fn run(
     mut command: Command,
     input: Vec<u8>,
@@ -58,17 +58,17 @@ pub(super) async fn run(
     let (mut out, mut err, mut stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
     let mut exit = None;
     let life = async {
-        let told = async {
+        let feed_input = async {
             if let Some(mut stdin) = stdin.take() {
-                // It need not read.
+                // The command may close its input early.
                 let _ = stdin.write_all(&input).await;
             }
             std::future::pending::<()>().await;
         };
         tokio::select! {
             ended = child.wait() => exit = ended.ok(),
-            () = told => {}
-            () = listen(&mut output, &mut out, &mut err) => {}
+            () = feed_input => {}
+            () = read_output(&mut output, &mut out, &mut err) => {}
         }
     };
     let timed_out = timeout_at(begun + limit, life).await.is_err();
@@ -76,13 +76,13 @@ pub(super) async fn run(
         exit = end(&mut child, &group, &mut output, &mut out, &mut err).await;
     }
     let took = begun.elapsed();
-    let _ = timeout(LAST_WORDS, output.read(&mut out, &mut err)).await;
+    let _ = timeout(OUTPUT_GRACE, output.read(&mut out, &mut err)).await;
     drop(group);
     Ok(ProcessExit { exit: exit.and_then(|status| status.code()), timed_out, took, output: output.kept })
 }
 
-/// Reads on for as long as it is polled.
-async fn listen(
+/// Reads output until dropped.
+async fn read_output(
     output: &mut Output,
     out: &mut Option<tokio::process::ChildStdout>,
     err: &mut Option<tokio::process::ChildStderr>,
@@ -91,7 +91,7 @@ async fn listen(
     std::future::pending::<()>().await;
 }
 
-/// Asks the group to end, and then ends it.
+/// Requests the group to end, then kills it.
 async fn end(
     child: &mut Child,
     group: &Group,
@@ -102,7 +102,7 @@ async fn end(
     group.signal(Signal::TERM);
     let ended = tokio::select! {
         ended = timeout(GRACE, child.wait()) => ended,
-        () = listen(output, out, err) => return None,
+        () = read_output(output, out, err) => return None,
     };
     if let Ok(ended) = ended {
         return ended.ok();

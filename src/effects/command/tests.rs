@@ -1,4 +1,4 @@
-//! Real commands.
+//! Tests with real commands.
 
 use std::os::unix::fs::PermissionsExt as _;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ fn call(args: &[&str]) -> CommandCall {
     }
 }
 
-/// A script, for what no single program does. The daemon itself never runs a shell.
+/// A shell script, for tests that need one. The daemon itself never runs a shell.
 fn script(text: &str) -> CommandCall {
     call(&["/bin/sh", "-c", text])
 }
@@ -70,15 +70,18 @@ async fn command_inherits_basic_environment_only() {
         ran.output.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(names.contains(&"PATH") && names.contains(&"WHARF_EVENT"), "{names:?}");
     assert!(names.iter().all(|name| allowed(name)), "{names:?}");
-    assert!(std::env::vars().any(|(name, _)| name.starts_with("CARGO")), "there was something to hold back");
+    assert!(
+        std::env::vars().any(|(name, _)| name.starts_with("CARGO")),
+        "the environment contains variables to withhold"
+    );
 }
 
 #[tokio::test]
 async fn command_receives_sanitized_text() {
-    let mut told = call(&["/usr/bin/printenv", "WHARF_TEXT"]);
-    told.env.push(("WHARF_TEXT".to_owned(), "a\0b\u{1b}[2J\u{202e}$(id)\nPATH=/evil".to_owned()));
-    // What comes back is without control characters too, as it goes to the log.
-    assert_eq!(run(told).await.output, "ab[2J$(id)\nPATH=/evil");
+    let mut printenv = call(&["/usr/bin/printenv", "WHARF_TEXT"]);
+    printenv.env.push(("WHARF_TEXT".to_owned(), "a\0b\u{1b}[2J\u{202e}$(id)\nPATH=/evil".to_owned()));
+    // The output is sanitized too, because it is logged.
+    assert_eq!(run(printenv).await.output, "ab[2J$(id)\nPATH=/evil");
     let zero = commands(1, 0).run(call(&["/bin/true", "a\0b"])).await;
     assert!(matches!(zero, Err(EffectError::Invalid(_))));
 }

@@ -1,4 +1,5 @@
-//! Notifications whose buttons are listened to, and which the next of their tag replaces.
+//! Receives button presses and tracks open notifications for replacement. The number of tracked notifications
+//! is bounded.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -11,27 +12,28 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::DesktopAction;
 
-/// A notification that is listened to until its [`Listening`] is dropped. Each holds a connection to the bus.
+/// A notification that waits for a button press until its [`Listening`] is dropped. Each holds a bus
+/// connection.
 pub(super) struct Open {
     pub tag: String,
     pub handle: NotificationHandle,
     pub until: oneshot::Receiver<()>,
 }
 
-/// Dropped, it ends the listening.
+/// Stops waiting for button presses on drop.
 pub(super) type Listening = oneshot::Sender<()>;
 
-/// What is known of notifications that were shown, the oldest first.
+/// Open notifications, the oldest first: tag, number and listener.
 #[derive(Default)]
 pub(super) struct OpenNotifications(VecDeque<(String, u32, Option<Listening>)>);
 
 impl OpenNotifications {
-    /// The number of the notification of a tag.
+    /// The number of the notification with this tag.
     pub(super) fn number(&self, tag: &str) -> Option<u32> {
         self.0.iter().find(|(kept, ..)| kept == tag).map(|(_, id, _)| *id)
     }
 
-    /// Remembers a notification in the place of the earlier one of its tag; at most `max` in all.
+    /// Tracks a notification; replaces the one of the same tag and evicts the oldest above `max`.
     pub(super) fn keep(&mut self, tag: &str, id: u32, listening: Option<Listening>, max: usize) {
         self.0.retain(|(kept, ..)| kept != tag);
         self.0.push_back((tag.to_owned(), id, listening));
@@ -40,19 +42,19 @@ impl OpenNotifications {
         }
     }
 
-    /// Forgets the notification of a tag, and gives its number.
+    /// Removes the notification with this tag and returns its number.
     pub(super) fn take(&mut self, tag: &str) -> Option<u32> {
         let at = self.0.iter().position(|(kept, ..)| kept == tag)?;
         self.0.remove(at).map(|(_, id, _)| id)
     }
 
-    /// Forgets all: a server that begins anew gives its numbers anew.
+    /// Removes all, because a restarted server assigns numbers from the start.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// What comes back from the desktop.
+/// Receiver of button presses.
 pub struct DesktopActions {
     opened: mpsc::Receiver<Open>,
     waiting: FuturesUnordered<BoxFuture<'static, Option<DesktopAction>>>,
@@ -63,8 +65,8 @@ impl DesktopActions {
         Self { opened, waiting: FuturesUnordered::new() }
     }
 
-    /// The next button that is pressed; `None` when no [`super::Desktop`] is left. Buttons are listened to while this
-    /// is awaited. May be dropped at any point without losing an answer.
+    /// The next button press; `None` after the last [`super::Desktop`] was dropped. Presses are received only
+    /// while this is awaited. Cancel-safe.
     pub async fn recv(&mut self) -> Option<DesktopAction> {
         loop {
             tokio::select! {
@@ -82,7 +84,7 @@ impl DesktopActions {
 async fn answer(open: Open) -> Option<DesktopAction> {
     let Open { tag, handle, until } = open;
     let mut action = None;
-    // It panics when the bus goes away in the middle; then there is no answer.
+    // The library panics when the bus disconnects meanwhile; this counts as no press.
     let pressed = AssertUnwindSafe(handle.wait_for_action_async(|response: &NotificationResponse| {
         action = match response {
             NotificationResponse::Default => Some("default".to_owned()),

@@ -1,4 +1,4 @@
-//! What the session bus and the notification server on it say of themselves.
+//! Queries the session bus and its notification server. Every call has a time limit of two seconds.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,35 +10,35 @@ use crate::effects::{Availability, EffectError};
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
-/// The longest that the bus and the server may take for one thing.
+/// Time limit of one call to the bus or the server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const SILENT: &str = "the session bus or the notification server on it does not answer";
 
-/// What a notification server can do.
+/// Capabilities of a notification server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Capabilities {
-    /// Buttons.
+    /// Supports buttons.
     pub actions: bool,
-    /// Understands markup in the body.
+    /// Supports markup in the body.
     pub markup: bool,
 }
 
 impl Capabilities {
     fn of(words: &[String]) -> Self {
-        let has = |word: &str| words.iter().any(|known| known == word);
+        let has = |word: &str| words.iter().any(|capability| capability == word);
         Self { actions: has("actions"), markup: has("body-markup") }
     }
 }
 
-/// Asks the server what it can do.
+/// Queries the server's capabilities.
 ///
 /// # Errors
-/// One sentence that says why it cannot be asked.
+/// The reason in one sentence.
 pub(super) async fn capabilities() -> Result<Capabilities, String> {
-    // What shows notifications takes our program's name, and panics where there is none.
+    // The notification library uses the program's name and panics if there is none.
     let program = std::env::current_exe();
     if !program.is_ok_and(|path| path.file_name().is_some_and(|name| name.to_str().is_some())) {
-        return Err("this process does not know its own program's name; is /proc missing?".to_owned());
+        return Err("the name of this program cannot be read; is /proc missing?".to_owned());
     }
     if !has_bus(
         std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some(),
@@ -53,7 +53,7 @@ pub(super) async fn capabilities() -> Result<Capabilities, String> {
     }
 }
 
-/// Whether notifications can be shown by the server of this session. At most 2 s.
+/// Whether the session has a notification server. At most 2 s.
 pub async fn probe() -> Availability {
     capabilities().await.map_or_else(Availability::Off, |_| Availability::On)
 }
@@ -84,10 +84,10 @@ fn has_bus(address: bool, runtime_dir: Option<&std::ffi::OsStr>) -> bool {
     address || runtime_dir.is_some_and(|dir| Path::new(dir).join("bus").exists())
 }
 
-/// A sentence for what a bus answered.
+/// Converts an error of the bus into a sentence.
 pub(super) fn explained(error: &str) -> String {
-    let nobody = ["ServiceUnknown", "was not provided by any", "not activatable", "NameHasNoOwner"];
-    if nobody.iter().any(|sign| error.contains(sign)) {
+    let no_server = ["ServiceUnknown", "was not provided by any", "not activatable", "NameHasNoOwner"];
+    if no_server.iter().any(|sign| error.contains(sign)) {
         return "no notification server runs on the session bus".to_owned();
     }
     format!("the session bus cannot be used: {}", sanitize::line(error, 200))
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn missing_server_differs_from_missing_bus() {
-        let nobody = "org.freedesktop.DBus.Error.ServiceUnknown: The name is not activatable";
-        assert_eq!(explained(nobody), "no notification server runs on the session bus");
+        let no_server = "org.freedesktop.DBus.Error.ServiceUnknown: The name is not activatable";
+        assert_eq!(explained(no_server), "no notification server runs on the session bus");
         assert_eq!(explained("I/O\nerror"), "the session bus cannot be used: I/O error");
     }
 }

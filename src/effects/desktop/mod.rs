@@ -1,7 +1,7 @@
-//! Notifications on the operator's desktop, by way of the session bus.
+//! Shows notifications on the operator's desktop over the session bus.
 //!
-//! One is shown at a time, so that a later one of a tag finds the earlier one's number. A bus or server that does not
-//! answer is left alone for a while: what is to be shown then fails at once.
+//! Notifications are shown one at a time, so that a later one can replace an earlier one of the same tag.
+//! After a timeout, calls fail immediately for a pause.
 
 mod actions;
 mod bus;
@@ -23,67 +23,67 @@ use crate::domain::notify::Priority;
 pub use self::actions::DesktopActions;
 pub use self::bus::probe;
 
-/// The icon of every notification.
+/// Icon of all notifications.
 const ICON: &[u8] = include_bytes!("../../../assets/icons/wharf.png");
-/// So long what does not answer is left alone.
+/// Pause after the bus or the server did not answer.
 const REST: Duration = Duration::from_secs(15);
 const SWITCHED_OFF: &str = "effects.desktop.enabled is false";
 
-/// How notifications are shown.
+/// Settings of desktop notifications.
 #[derive(Debug, Clone)]
 pub struct DesktopConfig {
-    /// Whether any are.
+    /// Whether they are enabled.
     pub enabled: bool,
-    /// Whose they are.
+    /// Application name of the notifications.
     pub app_name: String,
-    /// The icon's file, by its whole path; written there if it is not.
+    /// Absolute path of the icon; the file is created if it is missing.
     pub icon: PathBuf,
-    /// Notifications whose buttons are listened to, and which can be replaced; the oldest is forgotten.
+    /// Limit of tracked notifications with buttons and replacement; the oldest is evicted.
     pub max_kept: usize,
-    /// Notifications that may wait to be shown.
+    /// Limit of notifications that wait to be shown.
     pub max_waiting: usize,
 }
 
-/// A notification. Its texts may hold anything: they are made inert here.
+/// A notification. Its texts may be untrusted; they are sanitized here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesktopNotification {
-    /// One of the same tag replaces the earlier one.
+    /// A notification replaces the earlier one of the same tag.
     pub tag: String,
     /// The first line.
     pub title: String,
-    /// The rest.
+    /// The body.
     pub body: String,
-    /// How much it matters.
+    /// Its priority.
     pub urgency: Priority,
-    /// Buttons: id and label. Left out where the server has none.
+    /// Buttons: id and label. Omitted if the server does not support them.
     pub actions: Vec<(String, String)>,
 }
 
-/// What became of a notice.
+/// The result of showing a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DesktopReceipt {
-    /// The server's number for it.
+    /// The number that the server assigned.
     pub id: u32,
-    /// Whether an earlier one of the tag gave way.
+    /// Whether it replaced an earlier one.
     pub replaced: bool,
 }
 
-/// A button was pressed.
+/// A press of a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesktopAction {
-    /// Of which notification.
+    /// Tag of the notification.
     pub tag: String,
     /// The button's id; `default` for the notification itself.
     pub action: String,
 }
 
-/// The desktop. Clones are the same.
+/// The desktop executor. Clones share its state.
 #[derive(Clone)]
 pub struct Desktop(Arc<Inner>);
 
 struct Inner {
     config: DesktopConfig,
-    /// A place for each that waits, and one for the one that is being shown.
+    /// One permit for each waiting notification and one for the current one.
     places: Semaphore,
     state: Mutex<State>,
     opened: mpsc::Sender<Open>,
@@ -93,15 +93,15 @@ struct Inner {
 #[derive(Default)]
 struct State {
     kept: OpenNotifications,
-    /// As the server said when it was first asked, or after it had failed.
+    /// Capabilities of the server; queried again after a failure.
     can: Option<Capabilities>,
-    /// Nothing is tried before.
+    /// Calls fail until this time.
     rests_until: Option<Instant>,
     icon_is_there: bool,
 }
 
 impl Desktop {
-    /// Connects nothing yet.
+    /// Creates the executor without connecting.
     #[must_use]
     pub fn new(config: DesktopConfig) -> (Self, DesktopActions) {
         let (opened, receiver) = mpsc::channel(config.max_kept.max(1));
@@ -125,7 +125,7 @@ impl Desktop {
         found
     }
 
-    /// Shows a notification. At most 4 s after its turn has come.
+    /// Shows a notification. At most 4 s, not counting the time in the queue.
     ///
     /// # Errors
     /// [`EffectError::Off`], [`EffectError::Busy`], [`EffectError::Timeout`] or [`EffectError::Failed`].
@@ -155,8 +155,8 @@ impl Desktop {
         shown
     }
 
-    /// Takes the notification of a tag from the desktop, if it is known there; answers whether it was. At most 2 s after
-    /// its turn has come.
+    /// Closes the notification of a tag; returns whether there was one. At most 2 s, not counting the time in
+    /// the queue.
     ///
     /// # Errors
     /// [`EffectError::Timeout`] or [`EffectError::Failed`].
@@ -194,7 +194,7 @@ impl Inner {
         let mut listening = None;
         if can.actions && !notice.actions.is_empty() {
             let (sender, until) = oneshot::channel();
-            // Nobody takes them: then nobody wants to hear of buttons.
+            // The send fails when the receiver was dropped or is full; then button presses are ignored.
             if self.opened.try_send(Open { tag: notice.tag.clone(), handle, until }).is_ok() {
                 listening = Some(sender);
             }
@@ -215,7 +215,7 @@ impl Inner {
     }
 }
 
-/// Servers show icons by their files. Without one, a notification has none.
+/// Writes the icon's file, because servers load icons by path. On failure, notifications have no icon.
 async fn place_icon(path: &Path) -> bool {
     if tokio::fs::read(path).await.is_ok_and(|there| there == ICON) {
         return true;

@@ -1,4 +1,4 @@
-//! A notice as the notification that is sent: pure.
+//! Converts a notification into the form that the server expects. Pure.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ const TITLE_CHARS: usize = 120;
 const BODY_CHARS: usize = 800;
 const BODY_LINES: usize = 12;
 const LABEL_CHARS: usize = 40;
-/// Servers have room for few.
+/// Limit of buttons; servers show only a few.
 const MAX_ACTIONS: usize = 3;
 
-/// The notification for a notice, in place of the one numbered `replaces`.
+/// The server's notification, which replaces the one numbered `replaces`.
 pub(super) fn notification(
     notice: &DesktopNotification,
     can: Capabilities,
@@ -31,7 +31,7 @@ pub(super) fn notification(
         Priority::Normal => Urgency::Normal,
         Priority::High => Urgency::Critical,
     });
-    // What is heard is decided elsewhere.
+    // Sounds are a separate action.
     out.hint(Hint::SuppressSound(true));
     if let Some(icon) = icon.and_then(Path::to_str) {
         out.icon(icon);
@@ -47,7 +47,7 @@ pub(super) fn notification(
     out
 }
 
-/// Never markup, for any server; and never empty, which some refuse.
+/// Never markup, and never empty, because some servers reject empty titles.
 fn title(notice: &DesktopNotification) -> String {
     let title = sanitize::line(&notice.title, TITLE_CHARS);
     if title.is_empty() { "Wharf".to_owned() } else { title }

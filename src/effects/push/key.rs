@@ -1,4 +1,4 @@
-//! Who signs pushes (RFC 8292), and the signatures.
+//! VAPID keys and signatures of pushes (RFC 8292).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -10,12 +10,12 @@ use url::Url;
 use crate::domain::clock::{Millis, Random};
 use crate::effects::EffectError;
 
-/// Push services refuse what is valid for more than a day.
+/// Validity of a signature in seconds; push services reject more than a day.
 const VALID_S: i64 = 12 * 3_600;
-/// Of 2^256 numbers, fewer than one in 2^32 is no key.
+/// Attempts to generate a key; fewer than one in 2^32 random values is invalid.
 const TRIES: usize = 8;
 
-/// Who signs pushes (VAPID): a P-256 key pair.
+/// The VAPID key: a P-256 key pair that signs pushes.
 #[derive(Clone)]
 pub struct VapidKey(SigningKey);
 
@@ -26,10 +26,10 @@ impl std::fmt::Debug for VapidKey {
 }
 
 impl VapidKey {
-    /// A new one.
+    /// Generates a key.
     ///
     /// # Errors
-    /// [`EffectError::Invalid`] when the randomness makes no key, which chance does not do.
+    /// [`EffectError::Invalid`] when the random source is broken and yields no valid key.
     pub fn generate(random: &dyn Random) -> Result<Self, EffectError> {
         let mut bytes = [0; 32];
         for _ in 0..TRIES {
@@ -38,32 +38,32 @@ impl VapidKey {
                 return Ok(key);
             }
         }
-        Err(EffectError::Invalid("the source of randomness makes no key".to_owned()))
+        Err(EffectError::Invalid("the random source yielded no valid key".to_owned()))
     }
 
-    /// One from [`VapidKey::to_bytes`].
+    /// Restores a key from [`VapidKey::to_bytes`].
     ///
     /// # Errors
-    /// [`EffectError::Invalid`] when these are not the 32 bytes of a key.
+    /// [`EffectError::Invalid`] when the bytes are not a valid key of 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EffectError> {
         let no_key = || EffectError::Invalid("these are not the 32 bytes of a P-256 key".to_owned());
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| no_key())?;
         SigningKey::from_bytes(&bytes.into()).map(Self).map_err(|_| no_key())
     }
 
-    /// The secret, to be kept.
+    /// The private key for storage; secret.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0.to_bytes().into()
     }
 
-    /// What browsers subscribe with (`applicationServerKey`): 65 bytes in base64url without padding.
+    /// The public key for browsers (`applicationServerKey`): 65 bytes in base64url without padding.
     #[must_use]
     pub fn public_key(&self) -> String {
         BASE64.encode(self.0.verifying_key().to_encoded_point(false))
     }
 
-    /// The header `Authorization` for a push to an address.
+    /// The header `Authorization` for a push to an endpoint.
     pub(super) fn authorization(&self, endpoint: &Url, contact: &str, now: Millis) -> String {
         let mut claims = json!({
             "aud": endpoint.origin().ascii_serialization(),

@@ -1,6 +1,5 @@
-//! Web Push: messages to browsers that asked for them, by way of their makers' push services (RFC 8030). What is sent
-//! is encrypted for the browser (RFC 8291), and signed by us (RFC 8292): the service in between sees neither text nor
-//! sender's name.
+//! Web Push: sends messages to subscribed browsers through their vendors' push services (RFC 8030). Payloads
+//! are encrypted for the browser (RFC 8291) and signed (RFC 8292), so the service sees no content.
 
 mod key;
 mod target;
@@ -14,21 +13,21 @@ use super::EffectError;
 use crate::domain::clock::Clock;
 use crate::net::{Answer, GuardedClient, Post};
 
-/// The longest that a push service may take.
+/// Time limit of a request to a push service.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// As push services have it.
+/// Limit of push services.
 const MAX_TTL_S: u32 = 28 * 24 * 3_600;
 
-/// How soon a push should arrive (RFC 8030).
+/// Urgency of a push (RFC 8030).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
-    /// On power and Wi-Fi.
+    /// Only on power and Wi-Fi.
     VeryLow,
-    /// On either.
+    /// On power or Wi-Fi.
     Low,
-    /// On neither.
+    /// Without power and Wi-Fi too.
     Normal,
-    /// Also on a low battery.
+    /// Even on a low battery.
     High,
 }
 
@@ -43,16 +42,16 @@ impl Urgency {
     }
 }
 
-/// How a push service took a push.
+/// Response of a push service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushOutcome {
-    /// It will deliver it.
+    /// The service accepted the push.
     Delivered,
-    /// The subscription is gone and should be forgotten.
+    /// The subscription expired and should be deleted.
     Gone,
-    /// It wants it later: after so many seconds, if it says so.
+    /// The service is busy; holds its `Retry-After` in seconds, if present.
     Later(Option<u64>),
-    /// It refused with this status.
+    /// The service rejected the push with this status.
     Refused(u16),
 }
 
@@ -69,7 +68,7 @@ impl PushOutcome {
     }
 }
 
-/// Sends pushes. Clones are the same.
+/// Sends pushes. Clones share the client and the key.
 #[derive(Clone)]
 pub struct Push {
     client: GuardedClient,
@@ -79,23 +78,23 @@ pub struct Push {
 }
 
 impl Push {
-    /// Bytes of the longest payload: what is left of the 4,096 that every push service takes.
+    /// Limit of a payload in bytes: the 4,096 that every push service accepts, minus the encryption overhead.
     pub const MAX_PAYLOAD: usize = 3_993;
 
-    /// Sends with `client`, signed with `key`; `contact` (`mailto:…`, `https://…`, or empty) tells push services whom
-    /// to write to.
+    /// Sends with `client` and signs with `key`. `contact` (`mailto:…`, `https://…`, or empty) is the address
+    /// for operators of push services.
     #[must_use]
     pub fn new(client: GuardedClient, clock: Arc<dyn Clock>, key: VapidKey, contact: String) -> Self {
         Self { client, clock, key, contact }
     }
 
-    /// What browsers subscribe with.
+    /// The public key that browsers need to subscribe.
     #[must_use]
     pub fn public_key(&self) -> String {
         self.key.public_key()
     }
 
-    /// Whether a subscription can be used: its address may be reached, as far as that shows, and its keys are keys.
+    /// Checks a subscription: the endpoint must be allowed and the keys valid.
     ///
     /// # Errors
     /// [`EffectError::Invalid`] or [`EffectError::Net`].
@@ -105,10 +104,10 @@ impl Push {
         target.keys().map(|_| ())
     }
 
-    /// Encrypts and sends a payload that may wait `ttl_s` seconds for the browser.
+    /// Encrypts and sends a payload, which the service keeps up to `ttl_s` seconds for an offline browser.
     ///
     /// # Errors
-    /// [`EffectError::Invalid`] for keys that are none or a payload that is too long; [`EffectError::Net`].
+    /// [`EffectError::Invalid`] for invalid keys or a payload that is too long; [`EffectError::Net`].
     pub async fn send(
         &self,
         target: &PushTarget,

@@ -1,4 +1,4 @@
-//! Where a browser is reached, and how what is sent there is encrypted.
+//! The push address of a browser, and the encryption for it.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -9,16 +9,16 @@ use web_push_native::Auth;
 
 use crate::effects::EffectError;
 
-/// Browsers write no padding; libraries on the way add it.
+/// Browsers omit padding, but some libraries add it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Where a browser is reached.
+/// The push address of a browser with its keys.
 #[derive(Clone)]
 pub struct PushTarget {
-    /// The address at its push service; whoever has it can push.
+    /// The endpoint at the push service; secret, because it permits pushes.
     pub endpoint: Url,
     /// The browser's public key: 65 bytes in base64url.
     pub p256dh: String,
@@ -33,7 +33,7 @@ impl std::fmt::Debug for PushTarget {
 }
 
 impl PushTarget {
-    /// Push services speak TLS; only one on this machine, for trying, may do without.
+    /// The endpoint must use TLS; plain HTTP is allowed on this machine, for tests.
     pub(super) fn check_scheme(&self) -> Result<(), EffectError> {
         let local = match self.endpoint.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -1,4 +1,4 @@
-//! Pushes to a local push service, which does what a browser behind it does.
+//! Pushes to a local push service, which decrypts them like a browser.
 
 use std::sync::Mutex;
 
@@ -21,7 +21,7 @@ impl Clock for Noon {
     }
 }
 
-/// Different bytes at each call.
+/// Returns different bytes at each call.
 struct Counting(Mutex<u8>);
 impl Random for Counting {
     fn fill(&self, bytes: &mut [u8]) {
@@ -60,7 +60,7 @@ fn push(allow: &[&str]) -> Push {
     Push::new(client, Arc::new(Noon), key, "mailto:ops@example.org".to_owned())
 }
 
-/// What the push service hears, head and body, and what the pusher hears of it.
+/// The head and body that the push service received, and the sender's outcome.
 async fn sent(answer: &str, payload: &[u8]) -> (String, Vec<u8>, PushOutcome) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint: Url = format!("http://{}/push/abc", listener.local_addr().unwrap()).parse().unwrap();

@@ -1,7 +1,7 @@
-//! Playing straight through ALSA, where there is no sound server (feature `alsa`).
+//! Plays sounds through ALSA without a sound server (feature `alsa`).
 //!
-//! ALSA blocks, and its library writes what it meets to standard error unless told not to, for each thread: so all of
-//! this runs on threads of its own that are told.
+//! ALSA blocks, and its library writes errors to standard error unless each thread disables it. All calls
+//! therefore run on blocking threads with an error handler.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::decode::{CHANNELS, RATE, Samples};
 use crate::effects::EffectError;
 
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What was handed over is heard a little later.
+/// Delay between writing the samples and their playback.
 const TAIL: Duration = Duration::from_millis(300);
 const NO_DEVICE: &str = "neither a sound server nor an ALSA device was found";
 
-/// Whether there is a device.
+/// Whether there is an ALSA device.
 pub(super) async fn look() -> bool {
     let opened = tokio::task::spawn_blocking(|| open().is_some());
     matches!(timeout(PATIENCE, opened).await, Ok(Ok(true)))
@@ -30,7 +30,7 @@ pub(super) async fn look() -> bool {
 /// [`EffectError::Off`] without a device, [`EffectError::Timeout`].
 pub(super) async fn play(samples: Samples) -> Result<(), EffectError> {
     let length = Duration::from_millis(samples.ms()) + TAIL;
-    let playing = tokio::task::spawn_blocking(move || heard(samples, length));
+    let playing = tokio::task::spawn_blocking(move || play_blocking(samples, length));
     match timeout(length + PATIENCE, playing).await {
         Err(_) => Err(EffectError::Timeout),
         Ok(Ok(Some(()))) => Ok(()),
@@ -42,7 +42,7 @@ pub(super) async fn play(samples: Samples) -> Result<(), EffectError> {
     clippy::disallowed_methods,
     reason = "on a thread for what blocks: the device belongs to the thread"
 )]
-fn heard(samples: Samples, length: Duration) -> Option<()> {
+fn play_blocking(samples: Samples, length: Duration) -> Option<()> {
     let device = open()?;
     let channels = NonZeroU16::new(u16::from(CHANNELS))?;
     device.mixer().add(SamplesBuffer::new(channels, NonZeroU32::new(RATE)?, samples.0));
@@ -51,7 +51,7 @@ fn heard(samples: Samples, length: Duration) -> Option<()> {
 }
 
 fn open() -> Option<MixerDeviceSink> {
-    // What it would have written is kept, for this thread, and thrown away with it.
+    // Captures the library's error output of this thread and discards it.
     let _quiet = alsa::Output::local_error_handler();
     let mut device =
         DeviceSinkBuilder::from_default_device().ok()?.with_error_callback(|_| {}).open_stream().ok()?;

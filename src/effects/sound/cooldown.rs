@@ -1,25 +1,25 @@
-//! When a sound may be heard: so many at once, and the same one not again at once. Pure.
+//! Enforces a minimum interval between two plays of the same sound. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Names that are remembered; beyond it, those whose pause is over are forgotten, or all.
+/// Limit of tracked names. Above it, expired names are removed, or all if none expired.
 const MAX_NAMES: usize = 64;
 
-/// When each sound was heard last.
+/// Time of the last play by name.
 #[derive(Debug, Default)]
 pub(super) struct Cooldown(HashMap<String, Instant>);
 
 impl Cooldown {
-    /// Whether a sound may be heard now; if so, it counts as heard.
+    /// Admits a sound if its interval has passed, and records the play.
     pub(super) fn admit(&mut self, name: &str, now: Instant, pause: Duration) -> bool {
-        if self.0.get(name).is_some_and(|heard| now.saturating_duration_since(*heard) < pause) {
+        if self.0.get(name).is_some_and(|played_at| now.saturating_duration_since(*played_at) < pause) {
             return false;
         }
         if self.0.len() >= MAX_NAMES {
-            self.0.retain(|_, heard| now.saturating_duration_since(*heard) < pause);
+            self.0.retain(|_, played_at| now.saturating_duration_since(*played_at) < pause);
         }
         if self.0.len() >= MAX_NAMES {
             self.0.clear();

@@ -1,4 +1,4 @@
-//! A sound's file as samples at the rate and in the channels that are played. Pure work on the processor: blocks.
+//! Decodes sound files to samples at the playback rate and channels. CPU-bound and blocking.
 
 use std::io::Cursor;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -9,26 +9,26 @@ use rodio::{Decoder, Source as _};
 
 use crate::effects::sounds::library::Sound;
 
-/// Samples in a second, for each channel.
+/// Sample rate in Hz.
 pub(super) const RATE: u32 = 44_100;
 pub(super) const CHANNELS: u8 = 2;
 
-/// Decoded samples that are in memory at once, whatever a file says of its rate and channels.
+/// Limit of decoded samples in memory, for any rate and channels of a file.
 const MAX_DECODED: usize = 8_000_000;
 
-/// Samples in turn for left and right.
+/// Interleaved samples of the left and right channel.
 #[derive(Debug)]
 pub(super) struct Samples(pub Vec<f32>);
 
 impl Samples {
-    /// How long they last.
+    /// Duration in milliseconds.
     pub(super) fn ms(&self) -> u64 {
         self.0.len() as u64 * 1000 / (u64::from(RATE) * u64::from(CHANNELS))
     }
 }
 
-/// Decodes up to `max_ms` of a file, as loud as `volume` says, and never beyond what can be played. `None` when it is
-/// no sound.
+/// Decodes up to `max_ms` of a file with the given volume, clipped to the valid range. `None` when the file
+/// is not a sound.
 pub(super) fn decode(sound: Sound, volume: f32, max_ms: u64) -> Option<Samples> {
     let length = sound.bytes.len() as u64;
     let decoder = Decoder::builder()
@@ -40,12 +40,13 @@ pub(super) fn decode(sound: Sound, volume: f32, max_ms: u64) -> Option<Samples> 
     let (channels, rate) = (decoder.channels(), decoder.sample_rate());
     let frames = usize::try_from(max_ms * u64::from(rate.get()) / 1000).unwrap_or(0);
     let most = frames.saturating_mul(usize::from(channels.get())).min(MAX_DECODED);
-    // Whole before it is converted: a piece without samples, as the first of every OGG, would end the conversion.
+    // Collected before conversion: an empty chunk, such as the first of each OGG file, would end the
+    // conversion.
     let decoded = SamplesBuffer::new(channels, rate, decoder.take(most).collect::<Vec<f32>>());
     let wanted = NonZeroU16::new(u16::from(CHANNELS))?;
     let uniform = UniformSourceIterator::new(decoded.amplify(volume), wanted, NonZeroU32::new(RATE)?);
     let mut samples: Vec<f32> = uniform.map(|sample| sample.clamp(-1.0, 1.0)).collect();
-    // Half a frame at the end would turn left into right for what follows.
+    // Removes half a frame at the end, which would swap the channels of later samples.
     samples.truncate(samples.len() - samples.len() % usize::from(CHANNELS));
     (!samples.is_empty()).then_some(Samples(samples))
 }

@@ -1,8 +1,8 @@
-//! Sounds through a loudspeaker: the library of sounds finds a file, `decode` makes samples of it, `pulse` hands them to the sound
-//! server of the session, which mixes what is heard together. No library of the system is needed.
+//! Plays sounds: the library finds a file, `decode` converts it to samples, and `pulse` sends them to the
+//! sound server. The server mixes concurrent sounds; no system library is needed.
 //!
-//! Each sound looks for the server anew, so one that appears is used. One that does not answer is left alone for a
-//! while.
+//! Each sound connects anew, so that a server started later is used. After a timeout, calls fail immediately
+//! for a pause.
 
 #[cfg(feature = "alsa")]
 mod alsa;
@@ -24,38 +24,38 @@ use super::availability_log::AvailabilityLog;
 use super::sounds::library;
 use super::{Availability, EffectError};
 
-/// So long a server that does not answer is left alone.
+/// Pause after the server did not answer.
 const REST: Duration = Duration::from_secs(15);
 const SILENT: &str = "the sound server does not answer";
 const SWITCHED_OFF: &str = "effects.sound.enabled is false";
 
-/// How sounds are played.
+/// Settings of sounds.
 #[derive(Debug, Clone)]
 pub struct SpeakerConfig {
-    /// Whether any are.
+    /// Whether sounds are enabled.
     pub enabled: bool,
-    /// The sound server's name of an output; its default one, when absent.
+    /// Name of an output of the sound server; the default output, when absent.
     pub device: Option<String>,
-    /// 0 is silent, 1 as it is in the file.
+    /// Volume factor: 0 is silent, 1 is the original volume.
     pub volume: f32,
-    /// Files that are played by their name, before those of the binary.
+    /// Directory of custom sounds, which take precedence over built-in ones.
     pub sounds_dir: Option<PathBuf>,
-    /// Sounds at once.
+    /// Limit of concurrent sounds.
     pub max_at_once: usize,
-    /// Milliseconds until the same sound is played again.
+    /// Minimum interval in milliseconds before the same sound plays again.
     pub pause_ms: u64,
-    /// Milliseconds after which a sound is cut.
+    /// Limit of a sound's length in milliseconds.
     pub max_ms: u64,
 }
 
-/// What was played.
+/// The result of playing a sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Played {
-    /// Milliseconds of sound.
+    /// Length in milliseconds.
     pub ms: u64,
 }
 
-/// The loudspeaker. Clones are the same.
+/// The loudspeaker executor. Clones share its state.
 #[derive(Debug, Clone)]
 pub struct Speaker(Arc<Inner>);
 
@@ -68,7 +68,7 @@ struct Inner {
     announced: AvailabilityLog,
 }
 
-/// Whether sounds can be played on an output (the default one, when absent) of this session's sound server.
+/// Whether this session's sound server has an output (the default one, when absent).
 pub async fn probe(device: Option<&str>) -> Availability {
     let found = match pulse::probe(device).await {
         Ok(()) => return Availability::On,
@@ -83,7 +83,7 @@ pub async fn probe(device: Option<&str>) -> Availability {
 }
 
 impl Speaker {
-    /// Connects nothing yet.
+    /// Creates the executor without connecting.
     #[must_use]
     pub fn new(config: SpeakerConfig) -> Self {
         Self(Arc::new(Inner {
@@ -105,12 +105,13 @@ impl Speaker {
         found
     }
 
-    /// Plays a sound to its end: one of the binary (such as `message`), or a file of the user's directory, with or
-    /// without its extension. `volume` is on top of the configured one.
+    /// Plays a sound to its end: a built-in one (such as `message`) or a file of the user's directory, with
+    /// or without its extension. `volume` is multiplied by the configured volume.
     ///
     /// # Errors
-    /// [`EffectError::Off`], [`EffectError::Busy`] (so many at once, or the same sound again too soon),
-    /// [`EffectError::NoSound`], [`EffectError::BadSound`], [`EffectError::Timeout`] or [`EffectError::Failed`].
+    /// [`EffectError::Off`], [`EffectError::Busy`] (too many sounds, or the same sound within the interval),
+    /// [`EffectError::NoSound`], [`EffectError::BadSound`], [`EffectError::Timeout`] or
+    /// [`EffectError::Failed`].
     pub async fn play(&self, name: &str, volume: f32) -> Result<Played, EffectError> {
         let inner = &*self.0;
         if !inner.config.enabled {
@@ -131,7 +132,7 @@ impl Speaker {
         played.map(|()| Played { ms })
     }
 
-    /// Reads and decodes away from the runtime's threads. A decoder that panics has found no sound.
+    /// Reads and decodes on a blocking thread. A panic of the decoder counts as an invalid file.
     async fn samples(&self, name: &str, volume: f32) -> Result<Samples, EffectError> {
         let bad = EffectError::BadSound(name.to_owned());
         let (name, dir, max_ms) = (name.to_owned(), self.0.config.sounds_dir.clone(), self.0.config.max_ms);

@@ -1,7 +1,7 @@
-//! Playing through a sound server that speaks PulseAudio's protocol, as PipeWire does.
+//! Plays sounds through a server with the PulseAudio protocol, such as PipeWire.
 //!
-//! Each sound has a connection of its own, so that a server that was restarted is found again by the next one. A thread
-//! of the library's serves a connection; it ends when the connection is shut, which [`Connection`] does when dropped.
+//! Each sound opens its own connection, so that a restarted server is found by the next sound. The library
+//! serves a connection on a thread, which ends when [`Connection`] is dropped and shuts the socket.
 
 use std::ffi::{CString, OsString};
 use std::future::Future;
@@ -19,25 +19,25 @@ use tokio::time::timeout;
 use super::decode::{CHANNELS, RATE, Samples};
 use crate::effects::{EffectError, sanitize};
 
-/// The longest that the server may take for one thing.
+/// Time limit of one request to the server.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest that it may take beyond a sound's length to say that all was played.
+/// Additional time for the server to confirm the end of playback.
 const DRAIN: Duration = Duration::from_secs(4);
-/// The server says that all was played a little before it was heard.
+/// Delay between the server's confirmation and the end of the audible sound.
 const TAIL: Duration = Duration::from_millis(300);
 const NO_SERVER: &str = "no sound server (PulseAudio or PipeWire) was found: neither PULSE_SERVER nor $XDG_RUNTIME_DIR/pulse/native leads to one";
-/// The output that servers make up when there is none.
+/// Name of the placeholder output of a server without hardware.
 const NOWHERE: &[u8] = b"auto_null";
-/// Bytes of a cookie.
+/// Bytes of an authentication cookie.
 const COOKIE: usize = 256;
 /// Bytes of a sample.
 const WIDTH: usize = 4;
-/// Bytes that the server takes ahead: a fifth of a second.
+/// Bytes that the server buffers: a fifth of a second.
 const AHEAD: u32 = RATE / 5 * CHANNELS as u32 * WIDTH as u32;
 
 struct Connection {
     client: Client,
-    /// The same socket, to shut it.
+    /// A clone of the socket, used to shut it.
     socket: UnixStream,
 }
 
@@ -47,10 +47,10 @@ impl Drop for Connection {
     }
 }
 
-/// Whether the server is there and has the output. At most 2 s for each question.
+/// Whether the server is available and has the output. At most 2 s per request.
 ///
 /// # Errors
-/// [`EffectError::Off`] says why not; [`EffectError::Timeout`].
+/// [`EffectError::Off`] with the reason, or [`EffectError::Timeout`].
 pub(super) async fn probe(device: Option<&str>) -> Result<(), EffectError> {
     let connection = connect().await?;
     let sinks = asked(connection.client.list_sinks()).await?;
@@ -70,7 +70,7 @@ pub(super) async fn probe(device: Option<&str>) -> Result<(), EffectError> {
 /// Plays samples to their end.
 ///
 /// # Errors
-/// As [`look`], and [`EffectError::Failed`].
+/// Those of [`probe`], and [`EffectError::Failed`].
 pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), EffectError> {
     let length = Duration::from_millis(samples.ms());
     let connection = connect().await?;
@@ -88,7 +88,7 @@ pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), E
     let stream = asked(connection.client.create_playback_stream(params, source.as_playback_source())).await?;
     let taken = timeout(length + PATIENCE, stream.source_eof()).await;
     taken.map_err(|_| EffectError::Timeout)?.map_err(|error| explained(&error))?;
-    // The server has all of it. What it played ahead, mostly silence, comes first: with some outputs two seconds.
+    // All samples are sent. The server plays its buffer first, with some outputs two seconds of silence.
     if let Ok(drained) = timeout(length + DRAIN, stream.drain()).await {
         drained.map_err(|error| explained(&error))?;
     }
@@ -98,13 +98,14 @@ pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), E
 
 fn params(device: Option<&str>) -> Result<PlaybackStreamParams, EffectError> {
     let name = device.map_or(Ok(protocol::DEFAULT_SINK.to_owned()), CString::new);
-    let name = name.map_err(|_| EffectError::Off("no output's name has a zero byte".to_owned()))?;
+    let name =
+        name.map_err(|_| EffectError::Off("the name of an output must not contain a zero byte".to_owned()))?;
     Ok(PlaybackStreamParams {
         sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: CHANNELS, sample_rate: RATE },
         channel_map: ChannelMap::stereo(),
         cvolume: Some(ChannelVolume::norm(CHANNELS)),
         sink_name: Some(name),
-        // Unless asked, servers take two seconds ahead, and are as late in saying that all was heard.
+        // The default buffer is two seconds, which delays the confirmation by as much.
         buffer_attr: BufferAttr { target_length: AHEAD, ..Default::default() },
         flags: StreamFlags { adjust_latency: true, ..Default::default() },
         ..Default::default()
@@ -114,7 +115,7 @@ fn params(device: Option<&str>) -> Result<PlaybackStreamParams, EffectError> {
 async fn connect() -> Result<Connection, EffectError> {
     let path = pulseaudio::socket_path_from_env().ok_or_else(|| EffectError::Off(NO_SERVER.to_owned()))?;
     let refused = |_| EffectError::Off(NO_SERVER.to_owned());
-    // This one does not block where the server takes no connections.
+    // Unlike the library's call, this one does not block when the server accepts no connections.
     let socket = timeout(PATIENCE, tokio::net::UnixStream::connect(path)).await;
     let socket = socket.map_err(|_| EffectError::Timeout)?.map_err(refused)?;
     let socket = socket.into_std().map_err(refused)?;
@@ -122,8 +123,8 @@ async fn connect() -> Result<Connection, EffectError> {
     made.map_err(|_| EffectError::Failed("the sound server's greeting could not be read".to_owned()))?
 }
 
-/// What the server knows its users by, from where PulseAudio's own library looks for it. Servers that need none want as
-/// many bytes all the same.
+/// Reads the authentication cookie from the same places as PulseAudio's library. Without a file it is all
+/// zeros, because servers without authentication still expect its length.
 fn cookie(variable: impl Fn(&str) -> Option<OsString>) -> Vec<u8> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("HOME");
@@ -141,7 +142,7 @@ fn cookie(variable: impl Fn(&str) -> Option<OsString>) -> Vec<u8> {
     places.into_iter().flatten().find_map(read).unwrap_or_else(|| vec![0; COOKIE])
 }
 
-/// The library's greeting blocks; a socket with a time limit ends it.
+/// The library's handshake blocks; the socket's timeout bounds it.
 fn greet(socket: UnixStream) -> Result<Connection, EffectError> {
     let prepared = || {
         socket.set_nonblocking(false)?;
@@ -198,7 +199,7 @@ mod tests {
         std::fs::write(path("short"), [9; 5]).unwrap();
         let found = |set: &[(&str, &str)]| {
             cookie(|name| {
-                let (_, value) = set.iter().find(|(known, _)| *known == name)?;
+                let (_, value) = set.iter().find(|(set_name, _)| *set_name == name)?;
                 Some(path(value).into_os_string())
             })
         };

@@ -1,5 +1,5 @@
-//! Which file a sound's name stands for: one of the user's directory, else one of the binary. Anybody may be given what
-//! is found, so it is a sound by what is in it, and lies in that directory: no link leads out of it.
+//! Resolves sound names to files: custom ones first, then built-in ones. Clients can download the result, so
+//! only sounds within the directory are returned; links out of it are ignored.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,27 @@ use super::{built_in, media_type};
 use crate::domain::notify::{has_sound_ending, is_sound_name, sound_files};
 use crate::effects::EffectError;
 
-/// Bytes of the largest file that counts.
+/// Limit in bytes of a sound file.
 const MAX_BYTES: u64 = 10_000_000;
-/// Bytes that tell a sound from what is none.
+/// Number of bytes that identify the format.
 const BEGINNING: u64 = 16;
-/// Files of the directory that are listed, and that are looked at for it.
+/// Limits of listed files and of directory entries that are read.
 const MAX_LISTED: usize = 200;
-const MAX_LOOKED_AT: usize = 2_000;
+const MAX_SCANNED: usize = 2_000;
 
-/// A sound's file, read whole.
+/// A complete sound file.
 #[derive(Debug, Clone)]
 pub struct Sound {
-    /// What is in it.
+    /// The file's content.
     pub bytes: Vec<u8>,
-    /// Its media type, by how it begins.
+    /// Media type, detected from the content.
     pub media_type: &'static str,
 }
 
-/// The sound of a name, with or without its ending. A file of the user's that is no sound is passed over. Blocks while
-/// it reads.
+/// Finds a sound by name, with or without its extension. Skips custom files that are no sounds. Blocking.
 ///
 /// # Errors
-/// [`EffectError::BadSound`] when there is nothing but such a file, [`EffectError::NoSound`] when there is nothing.
+/// [`EffectError::BadSound`] when only invalid files match, [`EffectError::NoSound`] when nothing matches.
 pub fn find(name: &str, dir: Option<&Path>) -> Result<Sound, EffectError> {
     let files = sound_files(name);
     let own = |file: &String| path_in(dir?, file);
@@ -46,12 +45,11 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Sound, EffectError> {
     }
 }
 
-/// The names of the sounds of the user's directory, sorted: at most 200. Blocks while it reads.
+/// Names of custom sounds, sorted, at most 200. Blocking.
 #[must_use]
 pub fn own_names(dir: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let names =
-        entries.take(MAX_LOOKED_AT).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names = entries.take(MAX_SCANNED).flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let named = names.filter(|name| is_sound_name(name) && has_sound_ending(name));
     let is_sound = |name: &String| path_in(dir, name).is_some_and(|path| read(&path, BEGINNING).is_some());
     let mut own: Vec<String> = named.filter(is_sound).take(MAX_LISTED).collect();
@@ -59,15 +57,15 @@ pub fn own_names(dir: &Path) -> Vec<String> {
     own
 }
 
-/// Where a file of a directory is, if it is a file and lies in there.
+/// Path of a regular file inside the directory; `None` for all others.
 fn path_in(dir: &Path, file: &str) -> Option<PathBuf> {
     let path = dir.join(file).canonicalize().ok()?;
-    // Before it is opened: to open a pipe may take for ever.
+    // Checked before opening, because opening a pipe can block forever.
     let is_there = path.starts_with(dir.canonicalize().ok()?) && path.metadata().ok()?.is_file();
     is_there.then_some(path)
 }
 
-/// The first bytes of a sound.
+/// Reads the first `most` bytes of a sound.
 fn read(path: &Path, most: u64) -> Option<Sound> {
     let file = std::fs::File::open(path).ok()?;
     let about = file.metadata().ok()?;

@@ -1,5 +1,5 @@
-//! Takes from the desktop what is over: a code that was scanned, a device that is back, a call that ended, a chat that
-//! was read. It follows the logs of the devices that have something there, from what it tells on.
+//! Dismisses desktop notifications that are outdated: a scanned code, a reconnected device, an ended call, a
+//! read chat. Follows the logs only of devices with a notification on the desktop.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use crate::domain::jid::Jid;
 use crate::domain::notify::Kind;
 use crate::service::{Notifications, ServiceError};
 
-/// Notifications that were shown and are to be looked after.
+/// Capacity of the channel of shown notifications.
 pub(super) const ROOM: usize = 64;
-/// Notifications that are looked after; beyond it the one that was shown first is left to its reader.
+/// Limit of tracked notifications. Above it the oldest one stays until the user closes it.
 const MAX: usize = 64;
-/// How often logs are looked at, while something is on the desktop.
+/// Poll interval of the logs while a notification is on the desktop.
 const TICK: Duration = Duration::from_secs(1);
-/// Entries read at once.
+/// Entries per page.
 const PAGE: usize = 1_000;
 
-/// Something that is on the desktop.
+/// A notification on the desktop.
 #[derive(Debug, Clone)]
 pub(super) struct ShownNotifications {
-    /// Whose.
+    /// The device of the notification.
     pub(super) device: DeviceId,
-    /// Its tag there.
+    /// Its desktop tag.
     pub(super) tag: String,
-    /// What it tells of.
+    /// The kind of its trigger.
     pub(super) kind: Kind,
-    /// Where.
+    /// Its chat, if it has one.
     pub(super) chat: Option<Jid>,
-    /// The last entry of the log that is in it.
+    /// Log position of the newest entry that it counts.
     pub(super) seq: i64,
 }
 
 impl ShownNotifications {
-    /// Whether an entry of its device's log says that it is over.
+    /// Whether this log entry makes the notification obsolete.
     fn is_ended_by(&self, entry: &Entry) -> bool {
         if entry.seq <= self.seq {
             return false;
@@ -47,7 +47,7 @@ impl ShownNotifications {
         match (self.kind, kind.as_str()) {
             (_, "device-deleted") => true,
             (Kind::Qr | Kind::Offline | Kind::Error, "ready") => true,
-            // Somebody wants it so.
+            // The operator stopped the device.
             (Kind::Qr | Kind::Offline, "state") => about.state.as_deref() == Some("stopped"),
             (Kind::Call, "call") => about.status.as_deref() != Some("ringing") && same_chat(&about.from),
             (Kind::Message, "message:read") => about.read_by.is_none() && same_chat(&about.chat_id),
@@ -57,7 +57,7 @@ impl ShownNotifications {
     }
 }
 
-/// What is looked at of an entry of a log.
+/// The fields of a log entry that can end a notification.
 struct Entry {
     seq: i64,
     kind: String,
@@ -74,7 +74,7 @@ struct About {
     state: Option<String>,
 }
 
-/// What is on the desktop, the oldest first, and how far the logs were looked through.
+/// Notifications on the desktop, the oldest first, and the log position of each device.
 #[derive(Default)]
 struct Watched {
     all: Vec<ShownNotifications>,
@@ -83,17 +83,18 @@ struct Watched {
 
 impl Watched {
     fn add(&mut self, shown: ShownNotifications) {
-        self.all.retain(|known| known.tag != shown.tag);
+        self.all.retain(|earlier| earlier.tag != shown.tag);
         if self.all.len() >= MAX {
             self.all.remove(0);
         }
-        // It may have waited to be shown for longer than its end took to come.
+        // A notification that waited in the queue may be obsolete already, so reading starts at its own
+        // position.
         let position = self.positions.entry(shown.device.clone()).or_insert(shown.seq);
         *position = shown.seq.min(*position);
         self.all.push(shown);
     }
 
-    /// The tags that these entries of a device end.
+    /// Processes log entries of a device; returns the tags of notifications that they end.
     fn ended(&mut self, device: &DeviceId, entries: &[Entry]) -> Vec<String> {
         if let (Some(last), Some(position)) = (entries.last(), self.positions.get_mut(device)) {
             *position = last.seq;
@@ -112,7 +113,7 @@ impl Watched {
 }
 
 impl Notifications {
-    /// Withdraws from the desktop what is over, of all that is told to be there.
+    /// Dismisses desktop notifications when later events make them obsolete.
     pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
         let (soft, mut watched) = (self.tasks.soft().clone(), Watched::default());
         loop {
@@ -124,23 +125,23 @@ impl Notifications {
                     Some(new) => watched.add(new),
                     None => return,
                 },
-                () = tokio::time::sleep(tick) => self.withdraw_ended(&mut watched).await,
+                () = tokio::time::sleep(tick) => self.dismiss_ended(&mut watched).await,
             }
         }
     }
 
-    async fn withdraw_ended(&self, watched: &mut Watched) {
+    async fn dismiss_ended(&self, watched: &mut Watched) {
         let positions: Vec<_> = watched.positions.iter().map(|(id, seq)| (id.clone(), *seq)).collect();
         for (device, after) in positions {
             match self.entries_after(&device, after).await {
                 Ok(entries) => {
                     for tag in watched.ended(&device, &entries) {
-                        // What cannot be taken away stays until its reader takes it.
+                        // A notification that cannot be closed stays until the user closes it.
                         let _ = self.state.desktop.withdraw(&tag).await;
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%device, %error, "what is on the desktop could not be looked after");
+                    tracing::debug!(%device, %error, "outdated desktop notifications could not be dismissed");
                 }
             }
         }
@@ -188,7 +189,7 @@ mod tests {
         for kind in [Kind::Qr, Kind::Offline, Kind::Error] {
             let link = shown("shop", kind, None, 5);
             assert!(ends(&link, "ready", "{}") && !ends(&link, "message:read", "{}"), "{kind:?}");
-            assert!(!link.is_ended_by(&entry(5, "ready", "{}")), "it was so before");
+            assert!(!link.is_ended_by(&entry(5, "ready", "{}")), "an earlier entry does not end it");
             assert_eq!(ends(&link, "state", r#"{"state":"stopped"}"#), kind != Kind::Error, "{kind:?}");
         }
         let call = shown("shop", Kind::Call, Some(ANNA), 5);
@@ -217,7 +218,7 @@ mod tests {
         assert!(watched.ended(&shop, &[entry(8, "ready", "{}")]).is_empty());
         assert!(!watched.positions.contains_key(&shop) && watched.positions.contains_key(&home));
         watched.add(shown("home", Kind::Call, Some(ANNA), 3));
-        assert_eq!(watched.positions[&home], 3, "its end may have come before it was shown");
+        assert_eq!(watched.positions[&home], 3, "its end may precede its display");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Those who show, play, run and push: one worker for each action, behind a bounded queue of which no device has more
-//! than half. What does not fit is dropped and counted, for it would be late anyway.
+//! Executors of actions: one worker per action, each with a bounded queue. One device holds at most half of a
+//! queue; a notification that does not fit is dropped and counted, because it would be outdated later.
 
 use std::sync::Arc;
 
@@ -19,21 +19,22 @@ use crate::effects::command::{CommandCall, CommandRun};
 use crate::effects::desktop::{DesktopAction, DesktopNotification};
 use crate::service::Notifications;
 
-/// Sounds that may wait: more would only play on after what they tell of.
+/// Limit of waiting sounds; a longer queue would play outdated sounds.
 const SOUND: usize = 2;
-/// Sounds of high priority that may wait besides, and go first: a call is not kept from its ringing by messages.
+/// Extra queue capacity for sounds of high priority, which play first, so that messages do not delay a
+/// ringing call.
 const SOUND_URGENT: usize = 4;
-/// Notifications that may wait to be pushed.
+/// Limit of notifications that wait to be pushed.
 const PUSH: usize = 128;
 const HOUR_MS: i64 = 3_600_000;
 
-/// Buttons of the desktop's notifications.
+/// Buttons of desktop notifications: id and label.
 const READ: (&str, &str) = ("read", "Mark read");
 const MUTE: (&str, &str) = ("mute", "Mute an hour");
 
 type ExecutorQueue = Arc<Queue<Arc<QueuedNotification>>>;
 
-/// The queues, from the start of the workers on.
+/// Queues by action; empty until the workers start.
 #[derive(Default)]
 pub(super) struct ExecutorQueues(Mutex<Vec<(Action, ExecutorQueue)>>);
 
@@ -73,7 +74,7 @@ impl Notifications {
         }
     }
 
-    /// Puts a notification into the queue of each action that its rule asks for.
+    /// Adds a notification to the queue of each action of its rule.
     pub(super) fn enqueue(&self, handed: &Arc<QueuedNotification>) {
         let queues = self.state.queues.0.lock();
         for (action, queue) in
@@ -85,13 +86,13 @@ impl Notifications {
                 continue;
             };
             self.metrics.notify_effect(action.as_str(), "dropped");
-            // What else is dropped only disturbs less.
+            // Only commands are logged: they may have effects beyond an alert.
             if let (Action::Command, Some(dropped)) = (action, said) {
                 let device = &handed.device;
                 tracing::warn!(
                     %device,
                     dropped,
-                    "commands of notifications were dropped: effects.command.max_waiting wait, or this device has half of them"
+                    "notification commands were dropped: the queue or this device's share of it is full"
                 );
             }
         }
@@ -104,17 +105,17 @@ impl Notifications {
         self.tasks.soft().run_until_cancelled(queue.next()).await
     }
 
-    /// Counts what came of an effect, and logs what nobody expects.
-    pub(super) fn note_effect<T>(&self, action: Action, came: &Result<T, EffectError>) {
-        let outcome = match came {
+    /// Counts the result of an action and logs unexpected failures.
+    pub(super) fn note_effect<T>(&self, action: Action, result: &Result<T, EffectError>) {
+        let outcome = match result {
             Ok(_) => "done",
             Err(EffectError::Off(_)) => "off",
             Err(EffectError::Busy) => "busy",
             Err(_) => "failed",
         };
         self.metrics.notify_effect(action.as_str(), outcome);
-        if let (Err(error), "failed") = (came, outcome) {
-            tracing::warn!(action = action.as_str(), %error, "an action of a notification failed");
+        if let (Err(error), "failed") = (result, outcome) {
+            tracing::warn!(action = action.as_str(), %error, "a notification action failed");
         }
     }
 
@@ -126,13 +127,13 @@ impl Notifications {
         while let Some(handed) = self.next(queue).await {
             let notice = notice(&handed);
             let tag = notice.tag.clone();
-            let came = self.state.desktop.show(notice).await;
-            self.note_effect(Action::Desktop, &came);
-            if came.is_ok() {
+            let result = self.state.desktop.show(notice).await;
+            self.note_effect(Action::Desktop, &result);
+            if result.is_ok() {
                 let happening = &handed.told.case.happening;
                 let (device, kind, chat) = (handed.device.clone(), happening.kind, happening.chat.clone());
                 let shown = ShownNotifications { device, tag, kind, chat, seq: handed.told.last_seq };
-                // Nobody is kept waiting: it stays until its reader takes it.
+                // Does not wait: an untracked notification stays until the user closes it.
                 let _ = on_desktop.try_send(shown);
             }
         }
@@ -140,30 +141,27 @@ impl Notifications {
 
     async fn play_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
         let at_once = self.state.sounds_at_once;
-        self.work_off(queue, at_once, "notify-sound-play", Self::play_for).await;
+        self.process_queue(queue, at_once, "notify-sound-play", Self::play_for).await;
     }
 
     async fn play_for(self, handed: Arc<QueuedNotification>) {
         let Some(sound) = handed.shown.sound.as_deref() else { return };
         let playing = self.state.speaker.play(sound, handed.told.case.decision.volume);
-        let Some(came) = self.tasks.soft().run_until_cancelled(playing).await else { return };
-        self.note_effect(Action::Sound, &came);
+        let Some(result) = self.tasks.soft().run_until_cancelled(playing).await else { return };
+        self.note_effect(Action::Sound, &result);
     }
 
     async fn run_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
         let at_once = self.state.commands_at_once;
-        self.work_off(queue, at_once, "notify-command-run", Self::run_for).await;
+        self.process_queue(queue, at_once, "notify-command-run", Self::run_for).await;
         let left = queue.len();
         if left > 0 {
-            tracing::warn!(
-                left,
-                "commands of notifications that waited for their turn are not run: the daemon stops"
-            );
+            tracing::warn!(left, "waiting notification commands are discarded: the daemon is shutting down");
         }
     }
 
-    /// Does what waits, so many at once, until the end.
-    async fn work_off<W, F>(
+    /// Runs queued work with limited concurrency until shutdown.
+    async fn process_queue<W, F>(
         &self,
         queue: &Queue<Arc<QueuedNotification>>,
         at_once: usize,
@@ -189,11 +187,11 @@ impl Notifications {
     async fn run_for(self, handed: Arc<QueuedNotification>) {
         let Some(name) = handed.told.case.decision.command.as_deref() else { return };
         let event = handed.told.case.event.as_deref();
-        let came = self.run_command(name, &handed.device, &handed.shown, event).await;
-        self.note_effect(Action::Command, &came);
+        let result = self.run_command(name, &handed.device, &handed.shown, event).await;
+        self.note_effect(Action::Command, &result);
     }
 
-    /// Runs one of the commands of the settings for a notification.
+    /// Runs a configured command for a notification.
     pub(super) async fn run_command(
         &self,
         name: &str,
@@ -202,7 +200,7 @@ impl Notifications {
         event: Option<&str>,
     ) -> Result<CommandRun, EffectError> {
         let Some(command) = self.state.commands.get(name) else {
-            return Err(EffectError::Invalid(format!("the settings name no command {name:?}")));
+            return Err(EffectError::Invalid(format!("the settings contain no command {name:?}")));
         };
         let input = CommandInput {
             device_id: device,
@@ -224,27 +222,13 @@ impl Notifications {
             None => "signal".to_owned(),
         };
         self.metrics.command_exited(exit.clone());
-        // What it wrote may hold what it was given, which no log may unless the operator wants it.
+        // The output may repeat message text, which is logged only if the operator enables it.
         let output = command.log_output.then_some(run.output.as_str());
         let (ms, output_bytes) = (run.ms, run.output.len());
         if run.exit == Some(0) && !run.timed_out {
-            tracing::info!(
-                command = name,
-                exit,
-                ms,
-                output_bytes,
-                output,
-                "a command of a notification ended"
-            );
+            tracing::info!(command = name, exit, ms, output_bytes, output, "a notification command ended");
         } else {
-            tracing::warn!(
-                command = name,
-                exit,
-                ms,
-                output_bytes,
-                output,
-                "a command of a notification failed"
-            );
+            tracing::warn!(command = name, exit, ms, output_bytes, output, "a notification command failed");
         }
         Ok(run)
     }
@@ -263,7 +247,7 @@ impl Notifications {
             _ => Ok(()),
         };
         if let Err(error) = done {
-            tracing::warn!(%device, action, %error, "a button of a notification did nothing");
+            tracing::warn!(%device, action, %error, "a notification button had no effect");
         }
     }
 }
@@ -272,7 +256,7 @@ fn notice(handed: &QueuedNotification) -> DesktopNotification {
     let button = |(id, label): (&str, &str)| (id.to_owned(), label.to_owned());
     let actions = match &handed.shown.chat_id {
         Some(_) => vec![button(READ), button(MUTE)],
-        // To mute what tells of a device would mute its messages too.
+        // No mute button: to mute the whole device would mute its messages too.
         None => Vec::new(),
     };
     DesktopNotification {
@@ -284,7 +268,7 @@ fn notice(handed: &QueuedNotification) -> DesktopNotification {
     }
 }
 
-/// What a command reads.
+/// The JSON that a command receives on standard input.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CommandInput<'a> {
@@ -294,7 +278,7 @@ struct CommandInput<'a> {
     event: Option<Box<RawValue>>,
 }
 
-/// Inert texts alone.
+/// Environment variables of a command. Their values are sanitized.
 fn variables(device: &DeviceId, shown: &NotificationEvent) -> Vec<(String, String)> {
     let chat = shown.chat_id.as_ref().map(ToString::to_string).unwrap_or_default();
     let all = [

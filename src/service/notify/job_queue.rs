@@ -1,4 +1,5 @@
-//! What waits for a worker: bounded, and shared out, so that one device's flood takes no other's place.
+//! A bounded queue of jobs for one worker. No device can hold more than half of the places, so that one busy
+//! device does not block the others.
 
 use std::collections::VecDeque;
 
@@ -8,14 +9,14 @@ use tokio::sync::Notify;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 
-/// How often it is said that something was dropped, in milliseconds.
+/// Milliseconds between two reports of dropped jobs.
 const SAY_EVERY_MS: i64 = 60_000;
 
-/// A queue. Half of its places, rounded up, is the most that one device may hold.
+/// A job queue. One device may hold at most half of its places, rounded up.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     room: usize,
-    /// So many more places for what is urgent, which goes first.
+    /// Additional places for urgent jobs, which are processed first.
     urgent: usize,
     inner: Mutex<Inner<T>>,
     grown: Notify,
@@ -35,21 +36,21 @@ struct QueuedJob<T> {
     what: T,
 }
 
-/// Something was dropped; how much since it was last said, when it is time to say so.
+/// The job was dropped. Holds the number of drops since the last report when the next report is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Dropped(pub(super) Option<u64>);
 
 impl<T> Queue<T> {
-    /// An empty one of `room` places, and `urgent` more for what is urgent.
+    /// An empty queue with `room` places and `urgent` additional places for urgent jobs.
     pub(super) fn new(room: usize, urgent: usize) -> Self {
         let inner = Inner { waiting: VecDeque::new(), dropped: 0, said_at: None };
         Self { room: room.max(1), urgent, inner: Mutex::new(inner), grown: Notify::new() }
     }
 
-    /// Adds what is to be done for a device.
+    /// Adds a job of a device.
     ///
     /// # Errors
-    /// When it is full, or the device holds its share.
+    /// When the queue is full or the device holds its share.
     pub(super) fn offer(&self, device: &DeviceId, urgent: bool, what: T, now: Millis) -> Result<(), Dropped> {
         let mut inner = self.inner.lock();
         let urgent = urgent && self.urgent > 0;
@@ -74,12 +75,12 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// How many wait.
+    /// Number of waiting jobs.
     pub(super) fn len(&self) -> usize {
         self.inner.lock().waiting.len()
     }
 
-    /// What is next, once there is something. For one caller at a time; dropping the future loses nothing.
+    /// Waits for the next job. Supports one caller at a time; cancel-safe.
     pub(super) async fn next(&self) -> T {
         loop {
             let next = self.inner.lock().waiting.pop_front();

@@ -1,13 +1,15 @@
-//! Telling people: what happens on devices becomes notifications in dashboards, on the desktop, by sounds, commands,
-//! webhooks and web push, as rules say.
+//! Notifications: turns events of devices into dashboard entries, desktop notifications, sounds, commands,
+//! webhooks and web pushes, as configured by rules.
 //!
-//! - [`watcher`] follows the logs of all devices from a position of its own; [`telling`] stores what is to be told and
-//!   hands it over to [`hands`], which do it, each from a bounded queue.
-//! - [`rules`], [`operators`] (what each has read and muted), [`push`] (browsers) and [`sounds`] are what people manage;
-//!   [`trial`] tries an action out. [`pushing`] pushes, by [`lanes`]; [`withdrawing`] takes from the desktop what is over.
+//! - [`watcher`] follows the logs of all devices; [`recorder`] stores notifications and queues them for
+//!   [`executors`], each with a bounded queue.
+//! - [`rules`], [`mutes`] (read and mute state of operators), [`push_subscriptions`] and [`sounds`] are
+//!   managed over REST; [`test_action`] tests one action.
+//! - [`push_sender`] pushes to browsers through [`push_queues`]; [`dismiss`] removes outdated desktop
+//!   notifications.
 //!
-//! Invariants: the log is the truth, and what was told stands in the store before anybody is disturbed; a full queue
-//! drops and counts; no engine, no request and no other device waits for a desktop, a loudspeaker or a command.
+//! Invariants: a notification is stored before any action runs; a full queue drops entries and counts them;
+//! no engine, request or other device waits for a desktop, a loudspeaker or a command.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -50,7 +52,7 @@ pub use rules::RuleChange;
 pub use sounds::{SoundFile, SoundInfo};
 pub use test_action::{TestAction, TestActionReport};
 
-/// Bursts that are remembered of one device.
+/// Limit of bursts in memory per device.
 const BURSTS: usize = 256;
 
 /// A command that rules may name.
@@ -58,55 +60,55 @@ const BURSTS: usize = 256;
 pub struct NamedCommand {
     /// The program and its arguments.
     pub run: Vec<String>,
-    /// Milliseconds that it may take.
+    /// Time limit in milliseconds.
     pub timeout_ms: u64,
-    /// Whether what it writes goes to the log: it may hold what the command was given.
+    /// Whether its output is logged; the output may contain the message that the command was given.
     pub log_output: bool,
 }
 
-/// What notifications are made with; the composition root fills it.
+/// Settings and executors of [`Notifications`], filled by the composition root.
 pub struct NotifyParts {
-    /// Whether anybody is told of anything.
+    /// Whether notifications are created at all.
     pub enabled: bool,
-    /// Whether the rules of the binary count.
+    /// Whether the built-in default rules apply.
     pub defaults: bool,
-    /// Rules of the settings.
+    /// Rules of the settings file.
     pub rules: Vec<RuleSpec>,
     /// Commands that rules may name.
     pub commands: HashMap<String, NamedCommand>,
-    /// When nobody is disturbed.
+    /// Daily period without sounds, desktop notifications and pushes.
     pub quiet_hours: Option<QuietHours>,
-    /// Notifications of one device in a minute.
+    /// Limit of notifications per minute and device.
     pub per_minute: u32,
-    /// Milliseconds after which news disturb nobody.
+    /// Age in milliseconds above which a notification no longer alerts people.
     pub fresh_ms: i64,
-    /// Sounds of the user's own.
+    /// Directory of custom sounds.
     pub sounds_dir: Option<PathBuf>,
-    /// Whether commands are run.
+    /// Whether commands are enabled.
     pub commands_enabled: bool,
-    /// Notifications that may wait for the desktop.
+    /// Limit of notifications that wait for the desktop.
     pub desktop_waiting: usize,
-    /// Sounds at once.
+    /// Limit of concurrent sounds.
     pub sounds_at_once: usize,
-    /// Commands at once.
+    /// Limit of concurrent commands.
     pub commands_at_once: usize,
-    /// Commands that may wait.
+    /// Limit of waiting commands.
     pub commands_waiting: usize,
-    /// The desktop, and the buttons that are pressed there.
+    /// The desktop, and the receiver of its button presses.
     pub desktop: (Desktop, DesktopActions),
     /// The loudspeaker.
     pub speaker: Speaker,
-    /// What runs commands.
+    /// The executor of commands.
     pub runner: Commands,
-    /// Whether anything is pushed.
+    /// Whether web push is enabled.
     pub push_enabled: bool,
-    /// What pushes go through.
+    /// The HTTP client for push services.
     pub push_http: GuardedClient,
-    /// Whom push services may write to.
+    /// Contact address for the operators of push services.
     pub push_contact: String,
 }
 
-/// What [`Notifications`] is made of, beside [`NotifyParts`].
+/// Dependencies of [`Notifications`] beside [`NotifyParts`].
 pub(super) struct NotifyServices {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
@@ -127,7 +129,7 @@ pub struct Notifications {
     random: Arc<dyn Random>,
     tasks: Tasks,
     metrics: Metrics,
-    /// The start of sound links.
+    /// Public base URL, used for links to sounds.
     public_url: Arc<str>,
     registry: Arc<Registry>,
     access: Arc<Access>,
@@ -225,13 +227,14 @@ impl NotifyState {
 }
 
 impl Notifications {
-    /// Reads what people set, and begins to tell. Says once which actions cannot be had here.
+    /// Loads rules and mutes, then starts the watcher and the executors. Each unavailable action is logged
+    /// once.
     pub(super) async fn start_notify(&self) -> Result<(), ServiceError> {
         self.reload_rules().await?;
         self.reload_mutes().await?;
         self.make_push().await?;
         if !self.state.enabled {
-            tracing::info!("nobody is told of anything: notify.enabled is false");
+            tracing::info!("notifications are disabled: notify.enabled is false");
             return Ok(());
         }
         if !self.state.commands_enabled {
@@ -249,7 +252,7 @@ impl Notifications {
         Ok(())
     }
 
-    /// The key that signs pushes: made once, kept sealed.
+    /// Loads the key that signs pushes; the first start creates it and stores it sealed.
     async fn make_push(&self) -> Result<(), ServiceError> {
         let made = VapidKey::generate(&*self.random).map_err(|error| rules::effect_refused(&error))?;
         let kept = self.store.own_secret("vapid", made.to_bytes().to_vec()).await?;

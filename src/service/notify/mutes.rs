@@ -1,4 +1,5 @@
-//! What each operator has read and muted, shared between all that they have open.
+//! Read and mute state of operators, shared by all clients of one operator. Mutes are limited per operator,
+//! per device and in total.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,58 +12,57 @@ use crate::domain::queries::{ListedNotification, NotificationQuery};
 use crate::service::{Notifications, Operator, Principal, ServiceError};
 use crate::store::notify_mutes::Mute;
 
-/// Mutes that may be in force: of all, of one API key or verified person, and of one device for everybody.
+/// Limits of active mutes: in total, and per operator or device.
 const MAX_MUTES: i64 = 100_000;
 const MAX_OF_ONE: i64 = 1_000;
-/// Mutes of each sort that are shown.
+/// Limit of listed mutes, for all operators and for one operator each.
 const MAX_SHOWN: usize = 100;
 
-const FULL_KEY: &str =
-    "1000 things are muted by this API key or person, as many as one may mute; unmute some first";
+const FULL_KEY: &str = "this API key or person has 1000 mutes, which is the limit; remove some first";
 const FULL_DEVICE: &str =
-    "1000 things of this device are muted for everybody, as many as may be; unmute some first";
-const FULL_ALL: &str = "100000 things are muted by all together, as many as this daemon keeps";
+    "this device has 1000 mutes for all operators, which is the limit; remove some first";
+const FULL_ALL: &str = "the daemon has 100000 mutes, which is the limit of all operators together";
 
-/// What is muted now, by operator; everybody's under `None`.
+/// Active mutes by operator; `None` holds those that apply to all operators.
 #[derive(Debug, Default)]
 pub(super) struct Mutes(HashMap<Option<OperatorId>, Vec<Mute>>);
 
-/// Something to be muted, or not any more. What is absent stands for all.
+/// A mute to add or to remove. An absent field matches all values.
 #[derive(Debug, Clone)]
 pub struct MuteChange {
-    /// For whom; for everybody, when absent: then nothing is told at all.
+    /// The operator; absent for a mute that applies to all operators and suppresses the notification.
     pub operator: Option<OperatorId>,
-    /// Of which device.
+    /// The device.
     pub device: Option<DeviceId>,
-    /// Of which chat.
+    /// The chat.
     pub chat: Option<Jid>,
-    /// Until when; for ever, when absent.
+    /// End of the mute; absent for a permanent mute.
     pub until: Option<Millis>,
 }
 
-/// A mute that counts now.
+/// An active mute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MuteState {
-    /// Whether it counts for everybody.
+    /// Whether it applies to all operators.
     pub everybody: bool,
-    /// Of which chat; of all, when absent.
+    /// The muted chat; absent when all chats are muted.
     pub chat: Option<Jid>,
-    /// Until when; for ever, when absent.
+    /// End of the mute; absent for a permanent mute.
     pub until: Option<Millis>,
 }
 
-/// Part of a list of notifications.
+/// One page of notifications.
 #[derive(Debug)]
 pub struct NotificationPage {
-    /// The notifications, the newest first.
+    /// The notifications, newest first.
     pub page: Vec<ListedNotification>,
-    /// How many there are.
+    /// Total number of notifications.
     pub total: i64,
-    /// How many of them the operator has not read.
+    /// Number of notifications that the operator has not read.
     pub unread: i64,
 }
 
-/// Who this is, for read and mute state.
+/// Identifies the operator for read and mute state.
 #[must_use]
 pub fn operator_id(principal: &Principal, operator: Option<&Operator>) -> OperatorId {
     match operator {
@@ -72,7 +72,7 @@ pub fn operator_id(principal: &Principal, operator: Option<&Operator>) -> Operat
 }
 
 impl Notifications {
-    /// Notifications of these devices (of all, when absent), as this operator sees them.
+    /// Notifications of the given devices (all, when absent) with the operator's read state.
     ///
     /// # Errors
     /// When the store fails.
@@ -86,7 +86,8 @@ impl Notifications {
             .await
     }
 
-    /// Notes that an operator has read these notifications of a device, or all of them. Answers how many are left.
+    /// Marks notifications of a device, or all of them, as read by an operator. Returns how many remain
+    /// unread.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -113,10 +114,10 @@ impl Notifications {
             .await
     }
 
-    /// Tells nothing of these any more, for a time or for ever.
+    /// Adds a mute, with or without an end.
     ///
     /// # Errors
-    /// When the end lies in the past, there is no such device or are too many mutes, or the store fails.
+    /// When the end is in the past, there is no such device, a limit of mutes is reached, or the store fails.
     pub async fn mute(&self, change: MuteChange) -> Result<(), ServiceError> {
         let now = self.clock.now();
         if change.until.is_some_and(|until| until <= now) {
@@ -145,7 +146,7 @@ impl Notifications {
         self.reload_mutes().await
     }
 
-    /// Tells of these again.
+    /// Removes a mute.
     ///
     /// # Errors
     /// When the store fails.
@@ -155,7 +156,7 @@ impl Notifications {
         self.reload_mutes().await
     }
 
-    /// What of a device is muted now for everybody, and for this operator: the newest 100 of each.
+    /// Active mutes of a device, for all operators and for this operator: the newest 100 of each.
     #[must_use]
     pub fn mutes(&self, operator: &OperatorId, device: &DeviceId) -> Vec<MuteState> {
         let (mutes, now) = (self.current_mutes(), self.clock.now());
@@ -170,7 +171,7 @@ impl Notifications {
             .collect()
     }
 
-    /// Whether this is muted now, for this operator or, when absent, for everybody.
+    /// Whether an active mute applies to this operator or, when absent, to all operators.
     #[must_use]
     pub fn is_muted(&self, operator: Option<&OperatorId>, device: &DeviceId, chat: Option<&Jid>) -> bool {
         let (mutes, now) = (self.current_mutes(), self.clock.now());
@@ -181,7 +182,7 @@ impl Notifications {
         })
     }
 
-    /// Whether an event of a log is kept from an operator: a notification that they have muted.
+    /// Whether a logged event is withheld from an operator: a notification that the operator has muted.
     #[must_use]
     pub fn is_kept_from(&self, operator: &OperatorId, device: &DeviceId, kind: &str, payload: &str) -> bool {
         if kind != "notification" || !self.current_mutes().0.contains_key(&Some(operator.clone())) {

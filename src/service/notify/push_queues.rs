@@ -1,5 +1,5 @@
-//! Who is pushed to next: each operator has waiting places and tries of their own, so that a push service that hangs
-//! keeps nobody waiting but those who chose it. A subscription that failed rests before it is tried again.
+//! Queues pushes per operator, with separate limits, so that a slow push service delays only its own
+//! operator. A subscription that failed is paused before the next attempt.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::store::push_subscriptions::Subscription;
 
 /// Pushes of one operator that may wait.
 const WAITING: usize = 64;
-/// Pushes of one operator under way at once.
+/// Concurrent pushes of one operator.
 const AT_ONCE: usize = 4;
-/// Milliseconds of rest after the first failure in a row, the second, and all after it.
+/// Pauses in milliseconds after the first, the second and every later consecutive failure.
 const RESTS_MS: [i64; 3] = [60_000, 300_000, 1_800_000];
-/// Failing subscriptions that are remembered.
+/// Limit of failing subscriptions in memory.
 const MAX_FAILING: usize = 10_000;
 
-/// Something to be pushed to one browser.
+/// A push to one browser.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) to: Subscription,
@@ -30,7 +30,7 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 struct OperatorQueue {
     waiting: VecDeque<Job>,
-    /// Subscriptions that are pushed to now: what is next for them waits, so that nothing comes in another order.
+    /// Subscriptions with a push in progress. Their next push waits, which preserves the order.
     busy: HashSet<String>,
     workers: usize,
 }
@@ -41,26 +41,26 @@ struct Failing {
     rests_until: Millis,
 }
 
-/// What waits, by operator. A lane ends with what waits in it.
+/// Waiting pushes by operator. A queue is removed with its last worker.
 #[derive(Debug, Default)]
 pub(super) struct OperatorQueues {
     lanes: Mutex<HashMap<OperatorId, OperatorQueue>>,
     failing: Mutex<HashMap<String, Failing>>,
 }
 
-/// What became of a job that was offered.
+/// The result of offering a job.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// Somebody works in this lane as much as may be.
+    /// All workers of this operator are busy; one of them takes the job later.
     Waits,
-    /// The caller has to see to it that [`Lanes::next`] is asked until there is nothing.
+    /// The caller must start a worker that calls [`OperatorQueues::next`] until it returns `None`.
     NeedsWorker,
-    /// As many wait as may.
+    /// The queue is full.
     Dropped,
 }
 
 impl OperatorQueues {
-    /// Puts a job into its operator's lane.
+    /// Adds a job to its operator's queue.
     pub(super) fn offer(&self, job: Job) -> Offered {
         let mut lanes = self.lanes.lock();
         let lane = lanes.entry(job.to.operator.clone()).or_default();
@@ -75,7 +75,7 @@ impl OperatorQueues {
         Offered::NeedsWorker
     }
 
-    /// The next job of a worker that is done with its last one; it ends when there is none.
+    /// The next job of a worker that finished `done`; `None` ends the worker.
     pub(super) fn next(&self, operator: &OperatorId, done: Option<&str>) -> Option<Job> {
         let mut lanes = self.lanes.lock();
         let lane = lanes.get_mut(operator)?;
@@ -87,7 +87,7 @@ impl OperatorQueues {
             lane.busy.insert(job.to.id.clone());
             return Some(job);
         }
-        // What waits is for browsers that others push to, who come back for it.
+        // The remaining jobs belong to subscriptions that other workers push to and will continue with.
         lane.workers = lane.workers.saturating_sub(1);
         if lane.workers == 0 {
             lanes.remove(operator);
@@ -95,26 +95,27 @@ impl OperatorQueues {
         None
     }
 
-    /// Whether a subscription rests after a failure.
+    /// Whether a subscription is paused after a failure.
     pub(super) fn rests(&self, id: &str, now: Millis) -> bool {
         self.failing().get(id).is_some_and(|failing| now < failing.rests_until)
     }
 
-    /// Notes that a subscription failed, whose service may want it to rest longer; `true` when it worked before.
-    pub(super) fn failed(&self, id: &str, now: Millis, wanted_s: Option<u64>) -> bool {
+    /// Records a failed push and the pause that the push service requests in seconds; `true` when the
+    /// subscription worked before.
+    pub(super) fn failed(&self, id: &str, now: Millis, requested_s: Option<u64>) -> bool {
         let mut all = self.failing();
         if all.len() >= MAX_FAILING {
             all.retain(|_, failing| now < failing.rests_until);
         }
         let before = all.get(id).copied();
-        // What was under way at the same time failed for the same reason.
+        // Pushes that ran concurrently failed for the same reason.
         if before.is_some_and(|failing| now < failing.rests_until) {
             return false;
         }
         let in_a_row = before.map_or(0, |failing| failing.in_a_row);
         let longest = RESTS_MS[RESTS_MS.len() - 1];
-        let wanted = wanted_s.and_then(|s| i64::try_from(s).ok()).unwrap_or(0).saturating_mul(1_000);
-        let rest = RESTS_MS.get(in_a_row).copied().unwrap_or(longest).max(wanted.min(longest));
+        let requested = requested_s.and_then(|s| i64::try_from(s).ok()).unwrap_or(0).saturating_mul(1_000);
+        let rest = RESTS_MS.get(in_a_row).copied().unwrap_or(longest).max(requested.min(longest));
         let failing = Failing { in_a_row: in_a_row + 1, rests_until: now.plus(rest) };
         if all.len() < MAX_FAILING {
             all.insert(id.to_owned(), failing);
@@ -122,7 +123,7 @@ impl OperatorQueues {
         before.is_none()
     }
 
-    /// Notes that a subscription works, or is no more; `true` when it failed before.
+    /// Records that a subscription works or was deleted; `true` when it failed before.
     pub(super) fn forget(&self, id: &str) -> bool {
         self.failing().remove(id).is_some()
     }
@@ -172,13 +173,13 @@ mod tests {
     fn failing_push_backs_off_and_is_logged_once() {
         let (lanes, start) = (OperatorQueues::default(), Millis(1_000));
         assert!(!lanes.rests("a", start));
-        assert!(lanes.failed("a", start, None), "news");
+        assert!(lanes.failed("a", start, None), "the first failure is reported");
         assert!(!lanes.failed("a", start, None), "the same failure");
         let mut at = start;
         for rest in RESTS_MS {
             assert!(lanes.rests("a", at.plus(rest - 1)) && !lanes.rests("a", at.plus(rest)));
             at = at.plus(rest);
-            assert!(!lanes.failed("a", at, None), "no news");
+            assert!(!lanes.failed("a", at, None), "a repeated failure is not reported");
         }
         assert!(lanes.rests("a", at.plus(RESTS_MS[2] - 1)) && !lanes.rests("b", at));
         assert!(lanes.forget("a") && !lanes.forget("a"));

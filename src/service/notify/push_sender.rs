@@ -1,4 +1,5 @@
-//! Pushing to browsers, each operator's in a lane of their own (`lanes.rs`).
+//! Pushes notifications to browsers, through one queue per operator (`push_queues.rs`). Delivery is never
+//! repeated: a late notification is useless.
 
 use std::sync::Arc;
 
@@ -20,12 +21,12 @@ use crate::effects::push::{PushOutcome, PushTarget, Urgency};
 use crate::service::{Notifications, ServiceError};
 use crate::store::push_subscriptions::Subscription;
 
-/// Seconds that a push may wait for its browser.
+/// Seconds that a push service keeps a push for an offline browser.
 const TTL_S: u32 = 3_600;
-/// Browsers that are tried out at once: all of one operator.
+/// Concurrent pushes of a test: all browsers of one operator.
 const TRIED_AT_ONCE: usize = 20;
 
-/// What is kept of where a browser is.
+/// The sealed part of a subscription: the browser's address and keys.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
     pub(super) endpoint: String,
@@ -33,7 +34,7 @@ pub(super) struct Stored {
     pub(super) auth: String,
 }
 
-/// What a browser gets.
+/// The payload of a push.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Pushed<'a> {
@@ -42,22 +43,22 @@ struct Pushed<'a> {
     shown: &'a NotificationEvent,
 }
 
-/// What came of trying pushes out.
+/// The result of a test push.
 pub(super) struct PushTrial {
-    /// How many browsers there are.
+    /// Number of browsers.
     pub(super) asked: usize,
-    /// How many took it.
+    /// Number of browsers that accepted the push.
     pub(super) taken: usize,
 }
 
 impl PushTrial {
-    /// A sentence.
+    /// The result as a sentence for the operator.
     pub(super) fn said(&self) -> String {
         match (self.taken, self.asked) {
-            (_, 0) => "No browser has subscribed with this key, under this name.".to_owned(),
-            (0, 1) => "Your browser did not take it.".to_owned(),
-            (0, asked) => format!("None of your {asked} browsers took it."),
-            (taken, asked) => format!("{taken} of your {asked} browsers took it."),
+            (_, 0) => "There is no push subscription for this key and label.".to_owned(),
+            (0, 1) => "The push to your browser failed.".to_owned(),
+            (0, asked) => format!("The pushes to all your {asked} browsers failed."),
+            (taken, asked) => format!("{taken} of {asked} pushes to your browsers succeeded."),
         }
     }
 }
@@ -74,13 +75,13 @@ impl Notifications {
         }
     }
 
-    /// Puts a notification into the lanes of all who want it; nobody is waited for.
+    /// Queues a notification for every matching subscription, without waiting for any push.
     async fn offer_pushes(&self, handed: &QueuedNotification) -> Result<(), ServiceError> {
         let QueuedNotification { device, shown, .. } = handed;
         let (now, lanes) = (self.clock.now(), &self.state.lanes);
         let payload: Arc<[u8]> = payload(device, shown).into();
         for to in self.store.read(|store| store.push_subscriptions(None)).await? {
-            if !self.wants(&to, device, shown) {
+            if !self.is_recipient(&to, device, shown) {
                 continue;
             }
             if lanes.rests(&to.id, now) {
@@ -105,7 +106,7 @@ impl Notifications {
         let mut done: Option<String> = None;
         while let Some(job) = lanes.next(&operator, done.as_deref()) {
             done = Some(job.to.id.clone());
-            // It may have failed while this waited.
+            // The subscription may have failed while this job waited.
             if lanes.rests(&job.to.id, self.clock.now()) {
                 self.metrics.notify_effect(Action::Push.as_str(), "rests");
                 continue;
@@ -117,7 +118,12 @@ impl Notifications {
         }
     }
 
-    fn wants(&self, subscription: &Subscription, device: &DeviceId, shown: &NotificationEvent) -> bool {
+    fn is_recipient(
+        &self,
+        subscription: &Subscription,
+        device: &DeviceId,
+        shown: &NotificationEvent,
+    ) -> bool {
         let Subscription { operator, key_id, devices, .. } = subscription;
         devices.as_ref().is_none_or(|devices| devices.contains(device))
             && self
@@ -139,24 +145,26 @@ impl Notifications {
             Priority::Normal => Urgency::Normal,
             Priority::High => Urgency::High,
         };
-        let came = push.send(&target, payload, urgency, TTL_S).await;
-        let outcome = match &came {
+        let result = push.send(&target, payload, urgency, TTL_S).await;
+        let outcome = match &result {
             Ok(PushOutcome::Delivered) => "done",
             Ok(PushOutcome::Gone) => "gone",
-            // What is told now would be no news later.
+            // Not retried: the notification would be outdated.
             Ok(PushOutcome::Later(_)) => "busy",
             Ok(PushOutcome::Refused(_)) => "refused",
             Err(_) => "failed",
         };
         self.metrics.notify_effect(Action::Push.as_str(), outcome);
-        match came {
+        match result {
             Ok(PushOutcome::Delivered) => {
                 if self.state.lanes.forget(&to.id) {
-                    tracing::info!(subscription = to.id, "a subscription takes pushes again");
+                    tracing::info!(subscription = to.id, "pushes to a subscription succeed again");
                 }
             }
             Ok(PushOutcome::Gone) => self.forget_gone(&to.id).await,
-            Ok(PushOutcome::Later(wanted_s)) => self.push_failed(to, wanted_s, "its push service is busy"),
+            Ok(PushOutcome::Later(requested_s)) => {
+                self.push_failed(to, requested_s, "its push service is busy");
+            }
             Ok(PushOutcome::Refused(status)) => {
                 self.push_failed(to, None, &format!("its push service answered {status}"));
             }
@@ -166,13 +174,13 @@ impl Notifications {
         outcome == "done"
     }
 
-    fn push_failed(&self, to: &Subscription, wanted_s: Option<u64>, why: &str) {
-        if self.state.lanes.failed(&to.id, self.clock.now(), wanted_s) {
+    fn push_failed(&self, to: &Subscription, requested_s: Option<u64>, why: &str) {
+        if self.state.lanes.failed(&to.id, self.clock.now(), requested_s) {
             tracing::warn!(
                 subscription = to.id,
                 origin = to.origin,
                 why,
-                "a subscription takes no pushes; it is tried again after a rest"
+                "pushes to a subscription fail; retrying after a pause"
             );
         }
     }
@@ -182,11 +190,11 @@ impl Notifications {
         let id = id.to_owned();
         let removed = self.store.write_patiently(move |tx| tx.delete_subscription(&id, None)).await;
         if let Err(error) = removed {
-            tracing::warn!(%error, "a subscription that is gone could not be removed");
+            tracing::warn!(%error, "an expired subscription could not be removed");
         }
     }
 
-    /// Pushes to the browsers of one operator, to try it out: at once, whether they failed before or not.
+    /// Pushes to the browsers of one operator as a test: immediately, even if they failed before.
     pub(super) async fn try_push(
         &self,
         device: &DeviceId,

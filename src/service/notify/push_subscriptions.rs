@@ -1,4 +1,4 @@
-//! Browsers that asked for pushes.
+//! Push subscriptions of browsers. Their addresses and keys are stored sealed and never returned.
 
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -12,43 +12,42 @@ use crate::effects::push::{Push, PushTarget};
 use crate::service::{Notifications, ServiceError};
 use crate::store::push_subscriptions::Subscription;
 
-/// Subscriptions that there may be: of all keys, of one API key, and of one operator.
+/// Limits of subscriptions: in total, per API key and per operator.
 const MAX_OF_ALL: i64 = 10_000;
 const MAX_OF_KEY: i64 = 100;
 const MAX_OF_OPERATOR: usize = 20;
 
-const FULL_OPERATOR: &str = "you have 20 subscriptions, as many as one operator may have; remove one first";
-const FULL_KEY: &str =
-    "100 subscriptions were made with this API key, as many as one key may make; remove one first";
-const FULL_ALL: &str = "there are 10000 subscriptions of all API keys together, as many as this daemon keeps";
+const FULL_OPERATOR: &str = "you have 20 subscriptions, which is the limit of one operator; remove one first";
+const FULL_KEY: &str = "this API key has 100 subscriptions, which is the limit; remove one first";
+const FULL_ALL: &str = "the daemon has 10000 subscriptions, which is the limit of all API keys together";
 
-/// A subscription to be made, as browsers give it.
+/// A new subscription, as created by a browser.
 #[derive(Debug, Clone)]
 pub struct NewSubscription {
-    /// Its address at the push service.
+    /// The browser's address at its push service.
     pub endpoint: String,
     /// The browser's public key.
     pub p256dh: String,
     /// The browser's secret.
     pub auth: String,
-    /// Of which devices; of all that the key reaches, when absent.
+    /// Restricts the subscription to these devices; absent for all devices that the key can access.
     pub devices: Option<Vec<DeviceId>>,
-    /// What people call it.
+    /// A label that the operator chose.
     pub label: String,
 }
 
-/// A subscription as it is shown: without what it takes to push.
+/// A stored subscription without the browser's address and keys.
 #[derive(Debug, Clone)]
 pub struct ShownSubscription {
     /// Its id.
     pub id: String,
-    /// The origin of its address.
+    /// Origin of the browser's address.
     pub origin: String,
-    /// What people call it.
+    /// A label that the operator chose.
     pub label: String,
-    /// Of which devices; of all that the key reaches, when absent.
+    /// Restricts the subscription to these devices; absent for all devices that the key can access.
     pub devices: Option<Vec<DeviceId>>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Millis,
 }
 
@@ -60,10 +59,10 @@ impl From<Subscription> for ShownSubscription {
 }
 
 impl Notifications {
-    /// What browsers subscribe with.
+    /// The public key that browsers need to subscribe (`applicationServerKey`).
     ///
     /// # Errors
-    /// Before the start is done.
+    /// When the start is not complete.
     pub fn push_key(&self) -> Result<String, ServiceError> {
         self.state.push_key.get().cloned().ok_or(ServiceError::ShuttingDown)
     }
@@ -72,10 +71,10 @@ impl Notifications {
         self.state.push.get().ok_or(ServiceError::ShuttingDown)
     }
 
-    /// Adds a browser; one with the same address gives way.
+    /// Adds a subscription; replaces one with the same address.
     ///
     /// # Errors
-    /// When its address may not be reached, its keys are none, there are too many, or the store fails.
+    /// When the address is not allowed, the keys are invalid, a limit is reached, or the store fails.
     pub async fn subscribe_push(
         &self,
         operator: &OperatorId,
@@ -121,7 +120,7 @@ impl Notifications {
             .await
     }
 
-    /// An operator's browsers, oldest first.
+    /// Subscriptions of an operator, oldest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -134,10 +133,10 @@ impl Notifications {
         Ok(all.into_iter().map(ShownSubscription::from).collect())
     }
 
-    /// Forgets one of an operator's browsers.
+    /// Removes a subscription of an operator.
     ///
     /// # Errors
-    /// When there is none, or the store fails.
+    /// When there is no such subscription, or the store fails.
     pub async fn unsubscribe_push(&self, operator: &OperatorId, id: &str) -> Result<(), ServiceError> {
         let (of, gone) = (operator.clone(), id.to_owned());
         let removed = self

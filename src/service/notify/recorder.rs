@@ -1,4 +1,5 @@
-//! Stores what is to be told, and then hands it over to those who do it.
+//! Stores notifications and then queues them for their executors. A notification is never queued before it is
+//! committed.
 
 use std::sync::Arc;
 
@@ -9,19 +10,19 @@ use crate::domain::notify::{Action, Coalesced, Kind, text};
 use crate::service::{Notifications, ServiceError};
 use crate::store::notifications::Notification;
 
-/// Something that was told and is to be shown, played, run or pushed.
+/// A stored notification that is to be shown, played, run or pushed.
 #[derive(Debug)]
 pub(super) struct QueuedNotification {
-    /// Whose.
+    /// The device of the event.
     pub(super) device: DeviceId,
-    /// What.
+    /// The coalesced triggers.
     pub(super) told: Coalesced,
-    /// As it stands in the log.
+    /// The event's payload as stored in the log.
     pub(super) shown: NotificationEvent,
 }
 
-/// Stores these notifications and how far the log was looked through, which it answers; then hands them
-/// over. Old news disturb nobody, but run their commands.
+/// Stores notifications and the new log position, which it returns; then queues them for their executors.
+/// Notifications older than `fresh_ms` lose the actions that alert people.
 pub(super) async fn record(
     notify: &Notifications,
     device: &DeviceId,
@@ -45,7 +46,7 @@ pub(super) async fn record(
         .write_patiently(move |tx| {
             let mut safe = safe;
             for (notification, logged, delivered) in &rows {
-                // Deleted in the meantime: nobody is left to be told.
+                // The device was deleted in the meantime.
                 if tx.device(&id)?.is_none() {
                     break;
                 }
@@ -58,7 +59,7 @@ pub(super) async fn record(
                     true => tx.append(&id, &event, now)?,
                     false => tx.append_undelivered(&id, &event, now)?.0,
                 };
-                // What is ours is no news.
+                // The watcher skips the `notification` events that this transaction appends.
                 safe = if seq == safe + 1 { seq } else { safe };
             }
             tx.set_notify_position(&id, safe)?;

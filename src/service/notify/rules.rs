@@ -1,4 +1,5 @@
-//! Rules as people manage them.
+//! Management of notification rules over REST and in device files. At most 100 rules per device, and 100 for
+//! all devices.
 
 use std::sync::Arc;
 
@@ -8,16 +9,15 @@ use crate::effects::EffectError;
 use crate::service::{Notifications, ServiceError};
 use crate::store::Reader;
 
-/// Rules that may be made for one device, and for all.
+/// Limit of rules per device, and of rules for all devices.
 const MAX_RULES: usize = 100;
 
-/// A change to a rule: fields that are absent stay, and those that are `null` become what they are unset.
+/// A partial update of a rule: absent fields stay, and `null` resets a field.
 #[derive(Debug, Clone)]
 pub struct RuleChange(pub serde_json::Map<String, serde_json::Value>);
 
 impl Notifications {
-    /// The rules that a device's happenings are held against, in the order in which they are asked; those for all
-    /// devices, when none is named.
+    /// The rules that apply to a device, in order of evaluation; without a device, the rules for all devices.
     #[must_use]
     pub fn notify_rules(&self, of: Option<&DeviceId>) -> Vec<Rule> {
         let counts = |rule: &&Rule| rule.device.as_ref().is_none_or(|own| Some(own) == of);
@@ -27,7 +27,7 @@ impl Notifications {
     /// A rule by its id.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such rule.
     pub fn notify_rule(&self, id: &RuleId) -> Result<Rule, ServiceError> {
         self.state.rules().iter().find(|rule| rule.id == *id).cloned().ok_or(ServiceError::RuleNotFound)
     }
@@ -35,7 +35,7 @@ impl Notifications {
     /// Adds a rule, for one device or for all.
     ///
     /// # Errors
-    /// When it cannot be, there is no such device or are too many rules, or the store fails.
+    /// When the rule is invalid, there is no such device, the limit of rules is reached, or the store fails.
     pub async fn create_notify_rule(
         &self,
         device: Option<DeviceId>,
@@ -61,10 +61,10 @@ impl Notifications {
         Ok(rule)
     }
 
-    /// Changes a rule; it counts from now on.
+    /// Changes a rule; applies to later events.
     ///
     /// # Errors
-    /// When it cannot be so, is not of the API, or there is none.
+    /// When the result is invalid, the rule was not created over REST, or there is no such rule.
     pub async fn change_notify_rule(&self, id: &RuleId, change: RuleChange) -> Result<Rule, ServiceError> {
         self.check_sound(change.0.get("sound").and_then(serde_json::Value::as_str)).await?;
         let (notify, of) = (self.clone(), id.clone());
@@ -87,7 +87,7 @@ impl Notifications {
     /// Removes a rule.
     ///
     /// # Errors
-    /// When it is not of the API, or there is none.
+    /// When the rule was not created over REST, or there is no such rule.
     pub async fn delete_notify_rule(&self, id: &RuleId) -> Result<(), ServiceError> {
         let (notify, of) = (self.clone(), id.clone());
         self.store
@@ -99,7 +99,7 @@ impl Notifications {
         self.reload_rules().await
     }
 
-    /// Makes the rules of a device's file count as the file has them.
+    /// Replaces the file rules of a device with those of its device file.
     pub(in crate::service) async fn reconcile_notify_rules(
         &self,
         device: &DeviceId,
@@ -134,7 +134,7 @@ impl Notifications {
 
     pub(super) async fn reload_rules(&self) -> Result<(), ServiceError> {
         let mut rules = self.store.read(|store| store.notify_rules()).await?;
-        // Those of one device before those of all: what is said of less says more.
+        // Rules of one device go first because they are more specific.
         rules.sort_by_key(|rule| rule.device.is_none());
         rules.extend(self.state.fixed_rules.iter().cloned());
         *self.state.rules.write() = Arc::new(rules);
@@ -156,24 +156,25 @@ impl Notifications {
         if self.sound(name).await.is_ok() {
             return Ok(());
         }
-        let known: Vec<String> = self.sounds().await?.into_iter().take(20).map(|sound| sound.name).collect();
-        Err(ServiceError::invalid("sound", format!("must be the name of a sound: {}", known.join(", "))))
+        let names: Vec<String> = self.sounds().await?.into_iter().take(20).map(|sound| sound.name).collect();
+        Err(ServiceError::invalid("sound", format!("must be the name of a sound: {}", names.join(", "))))
     }
 
-    /// Says which rules ask for a command although none may be run.
+    /// Logs a warning for each rule with a command while commands are disabled.
     pub(super) fn warn_missing_commands(&self) {
         for rule in self.state.rules().iter() {
             if rule.spec.enabled && rule.spec.command.is_some() {
                 tracing::warn!(
                     rule = %rule.id,
                     name = rule.spec.name,
-                    "a rule runs a command, and none is run: effects.command.enabled is false"
+                    "a rule has a command, but commands are disabled: effects.command.enabled is false"
                 );
             }
         }
     }
 
-    /// Forgets the rules and the mutes of a device that is deleted: the next one of its name is another.
+    /// Removes the rules and mutes of a deleted device from memory, so that a new device with the same id
+    /// starts without them.
     pub(in crate::service) fn forget_notify_of(&self, device: &DeviceId) {
         let mut rules = self.state.rules.write();
         *rules =
@@ -202,7 +203,7 @@ fn own_rule(notify: &Notifications, store: &Reader<'_>, id: &RuleId) -> Result<R
     }
 }
 
-/// An effect that was asked for by name, and cannot be.
+/// Converts the error of an effect that the request named.
 pub(super) fn effect_refused(error: &EffectError) -> ServiceError {
     ServiceError::Impossible { code: "effect_failed", message: error.to_string() }
 }

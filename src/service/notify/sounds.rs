@@ -1,4 +1,5 @@
-//! Sounds as dashboards get them: those of the binary, and files of the user's directory.
+//! Sounds for dashboards: the built-in ones and those of the user's directory. Only valid sound names are
+//! resolved to files.
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +13,7 @@ pub struct SoundFile {
     pub bytes: Vec<u8>,
     /// Its media type.
     pub mimetype: &'static str,
-    /// Tells one content from another: hexadecimal.
+    /// Hexadecimal hash of the content.
     pub etag: String,
 }
 
@@ -21,23 +22,23 @@ pub struct SoundFile {
 pub struct SoundInfo {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
-    /// Whether it is in the binary.
+    /// Whether it is built in.
     pub built_in: bool,
 }
 
 impl Notifications {
-    /// Where dashboards find a sound.
+    /// The URL of a sound.
     #[must_use]
     pub fn sound_url(&self, name: &str) -> String {
         format!("{}/assets/sounds/{name}", self.public_url)
     }
 
-    /// All sounds that rules may name.
+    /// All available sounds.
     ///
     /// # Errors
-    /// Never now; the directory that cannot be read has none.
+    /// Currently never; an unreadable directory counts as empty.
     pub async fn sounds(&self) -> Result<Vec<SoundInfo>, ServiceError> {
         let info =
             |name: &str, built_in| SoundInfo { name: name.to_owned(), url: self.sound_url(name), built_in };
@@ -49,10 +50,11 @@ impl Notifications {
         Ok(all)
     }
 
-    /// A sound's file: of the user's directory, with or without its ending, else of the binary.
+    /// Reads a sound: first from the user's directory, with or without its extension, then from the built-in
+    /// sounds.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there is no such sound.
     pub async fn sound(&self, name: &str) -> Result<SoundFile, ServiceError> {
         let (dir, name) = (self.state.sounds_dir.clone(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || library::find(&name, dir.as_deref())).await;

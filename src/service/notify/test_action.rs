@@ -1,4 +1,4 @@
-//! Trying an action out: it is done once and at once, whatever rules, mutes and hours say.
+//! Tests one notification action: it runs once and immediately. Rules, mutes and quiet hours do not apply.
 
 use super::rules::effect_refused;
 use crate::domain::event::{Event, NotificationEvent};
@@ -8,35 +8,36 @@ use crate::effects::EffectError;
 use crate::effects::desktop::DesktopNotification;
 use crate::service::{Notifications, ServiceError};
 
-/// What to try.
+/// The action to test.
 #[derive(Debug, Clone)]
 pub struct TestAction {
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// A sound's name; `message`, when absent.
+    /// Name of a sound; `message`, when absent.
     pub sound: Option<String>,
-    /// A command's name; the only one, when absent.
+    /// Name of a command; may be absent when only one is configured.
     pub command: Option<String>,
-    /// In whose log; needed for the dashboard and webhooks.
+    /// Device for the event; required for the actions dashboard and webhook.
     pub device: Option<DeviceId>,
-    /// Whose browsers get it.
+    /// The operator who gets the push.
     pub operator: OperatorId,
 }
 
-/// What came of it.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestActionReport {
-    /// Whether it was done.
+    /// Whether the action succeeded.
     pub done: bool,
-    /// What happened, in a sentence.
+    /// The result as a sentence.
     pub said: String,
 }
 
-/// Stands for the device where none is named.
+/// Placeholder id when the test names no device.
 const NO_DEVICE: &str = "test";
 
 impl Notifications {
-    /// Does an action once, and says what happened. What cannot be had here is no error: it is said.
+    /// Runs an action once and reports the result. An unavailable action is reported, not returned as an
+    /// error.
     ///
     /// # Errors
     /// When there is no such device, sound or command, or the store fails.
@@ -72,7 +73,7 @@ impl Notifications {
                 let to = if delivered { "webhooks and dashboards" } else { "dashboards" };
                 report(
                     true,
-                    format!("The event notification stands in the log of {device} as {seq}, for {to}."),
+                    format!("The event notification was added to the log of {device} as {seq}, for {to}."),
                 )
             }
         }
@@ -82,7 +83,7 @@ impl Notifications {
         let notice = DesktopNotification {
             tag: NO_DEVICE.to_owned(),
             title: "Wharf".to_owned(),
-            body: "This is how a notification looks.".to_owned(),
+            body: "This is a test notification.".to_owned(),
             urgency: Priority::Normal,
             actions: Vec::new(),
         };
@@ -95,13 +96,13 @@ impl Notifications {
         let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
         let Some(name) = trial.command.clone().or_else(only) else {
             let right = match commands.len() {
-                0 => "cannot be run: the settings have no notify.commands",
-                _ => "is required: there are several in notify.commands",
+                0 => "is not available: the settings contain no notify.commands",
+                _ => "is required: notify.commands contains several",
             };
             return Err(ServiceError::invalid("command", right));
         };
         if !commands.contains_key(&name) {
-            return Err(ServiceError::invalid("command", "is none of notify.commands"));
+            return Err(ServiceError::invalid("command", "must be the name of one of notify.commands"));
         }
         let device = trial
             .device
@@ -113,12 +114,12 @@ impl Notifications {
             Err(error) => return report_of(Err(error)),
         };
         let ended = match run.exit {
-            _ if run.timed_out => "was ended, as its time was over".to_owned(),
+            _ if run.timed_out => "was ended at its time limit".to_owned(),
             Some(code) => format!("ended with code {code}"),
             None => "was ended by a signal".to_owned(),
         };
-        let wrote = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
-        let said = format!("The command {name} {ended} after {} ms.{wrote}", run.ms);
+        let output = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
+        let said = format!("The command {name} {ended} after {} ms.{output}", run.ms);
         Ok(TestActionReport { done: run.exit == Some(0) && !run.timed_out, said })
     }
 
@@ -128,7 +129,7 @@ impl Notifications {
             kind: Kind::Test.as_str().to_owned(),
             priority: Priority::Normal,
             title: "Wharf".to_owned(),
-            body: "This is how a notification looks.".to_owned(),
+            body: "This is a test notification.".to_owned(),
             sound_url: sound.as_deref().map(|sound| self.sound_url(sound)),
             sound,
             chat_id: None,

@@ -1,8 +1,9 @@
-//! Follows the logs of all devices, each from where it was looked through to, and lets news through their gates.
+//! Follows the event logs of all devices and passes triggers through each device's coalescer.
 //!
-//! One task for all devices, a page of one log at a time, so that a busy device does not keep the others waiting. A
-//! position is stored with what is told, and lies before whatever waits in a gate; what was told beyond it is known by
-//! its burst. So a kill loses no news and tells none twice, but where it waited for its burst to end.
+//! One task reads a page of one log at a time, so that a busy device does not delay the others. A position is
+//! stored in the transaction of its notifications and stays before every entry that still waits. After a
+//! restart, the stored burst of each notification suppresses duplicates. A crash therefore loses no
+//! notification; it may repeat one whose burst was still open.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -17,18 +18,18 @@ use crate::domain::notify::{Action, Candidate, Coalesced, Coalescer, Kind, Trigg
 use crate::service::{Notifications, ServiceError};
 use crate::store::Reader;
 
-/// Entries read at once.
+/// Entries per page.
 const PAGE: usize = 256;
-/// A position is stored by itself once it is so far ahead of the stored one.
+/// Distance in entries after which a position is stored without a notification.
 const STORE_AFTER: i64 = 500;
-/// How often gates are looked at while something waits in one.
+/// Interval at which coalescers are polled while entries wait in them.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a device rests whose log could not be read or whose notifications could not be stored.
+/// Pause of a device after its log could not be read or its notifications could not be stored.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Bytes of an event that a command gets.
+/// Size limit in bytes of an event that is passed to a command.
 const EVENT_MAX: usize = 262_144;
 
-/// What is remembered of one device.
+/// State of one device's log.
 struct DeviceWatch {
     position: i64,
     stored: i64,
@@ -38,13 +39,13 @@ struct DeviceWatch {
 }
 
 impl DeviceWatch {
-    /// The position up to which everything was told, or does not have to be.
+    /// The position up to which no entry waits for its notification.
     fn safe_position(&self) -> i64 {
         self.gate.oldest_waiting().map_or(self.position, |oldest| self.position.min(oldest - 1))
     }
 }
 
-/// Something that happened, with what is known of its chat.
+/// A trigger with the event's JSON and the name and mute state of its chat.
 struct NewEntries {
     happening: Trigger,
     chat_name: Option<String>,
@@ -52,7 +53,7 @@ struct NewEntries {
     event: String,
 }
 
-/// A page of a log, as far as it is news.
+/// The triggers of one page of a log.
 struct Page {
     name: String,
     started: Option<(i64, Vec<(String, i64)>)>,
@@ -64,15 +65,15 @@ struct Page {
 
 struct Watcher {
     notify: Notifications,
-    seats: HashMap<DeviceId, DeviceWatch>,
-    /// Devices whose log could not be looked through, and until when they are left alone.
+    watches: HashMap<DeviceId, DeviceWatch>,
+    /// Devices whose last attempt failed, with the end of their pause.
     resting: HashMap<DeviceId, Instant>,
 }
 
 impl Notifications {
     pub(super) async fn start_watcher(&self) -> Result<(), ServiceError> {
         let behind = self.store.read(|store| store.notify_behind()).await?;
-        let watcher = Watcher { notify: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
+        let watcher = Watcher { notify: self.clone(), watches: HashMap::new(), resting: HashMap::new() };
         self.tasks.spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
         Ok(())
     }
@@ -89,12 +90,12 @@ impl Watcher {
                 if self.resting.contains_key(&device) {
                     continue;
                 }
-                match self.look(&device).await {
+                match self.process_page(&device).await {
                     Ok(true) => drop(ready.insert(device)),
                     Ok(false) => {}
                     Err(error) => {
-                        tracing::warn!(%device, %error, "notifications wait: the log could not be looked through");
-                        self.seats.remove(&device);
+                        tracing::warn!(%device, %error, "event log could not be processed; retrying");
+                        self.watches.remove(&device);
                         self.resting.insert(device, Instant::now() + PAUSE);
                     }
                 }
@@ -104,7 +105,7 @@ impl Watcher {
             }
             let now = Instant::now();
             ready.extend(self.resting.extract_if(|_, until| *until <= now).map(|(device, _)| device));
-            let idle = self.resting.is_empty() && self.seats.values().all(|seat| seat.gate.is_idle());
+            let idle = self.resting.is_empty() && self.watches.values().all(|watch| watch.gate.is_idle());
             let tick = if !ready.is_empty() {
                 Duration::ZERO
             } else if idle {
@@ -122,13 +123,13 @@ impl Watcher {
         self.finish().await;
     }
 
-    /// Looks at a page of a log; `true` when there is more.
-    async fn look(&mut self, device: &DeviceId) -> Result<bool, ServiceError> {
-        let (id, position) = (device.clone(), self.seats.get(device).map(|seat| seat.position));
+    /// Processes one page of a log; `true` when more entries follow.
+    async fn process_page(&mut self, device: &DeviceId) -> Result<bool, ServiceError> {
+        let (id, position) = (device.clone(), self.watches.get(device).map(|watch| watch.position));
         let now = self.notify.clock.now();
         let page = self.notify.store.read(move |store| read_page(store, &id, position, now)).await?;
         let limits = self.notify.state.limits;
-        let seat = self.seats.entry(device.clone()).or_insert_with(|| DeviceWatch {
+        let watch = self.watches.entry(device.clone()).or_insert_with(|| DeviceWatch {
             position: 0,
             stored: 0,
             gate: Coalescer::new(limits, now),
@@ -136,70 +137,70 @@ impl Watcher {
             name: String::new(),
         });
         if let Some((stored, told)) = page.started {
-            (seat.position, seat.stored) = (stored, stored);
-            seat.told = told.into_iter().collect();
+            (watch.position, watch.stored) = (stored, stored);
+            watch.told = told.into_iter().collect();
         }
-        seat.name = page.name;
+        watch.name = page.name;
         let mut told = Vec::new();
         for news in page.news {
-            told.extend(pass(&self.notify, device, seat, news, now));
+            told.extend(pass(&self.notify, device, watch, news, now));
         }
-        seat.position = page.last;
+        watch.position = page.last;
         self.store(device, told).await?;
         if page.gone {
-            // Its log ends with it; a device of the same name begins anew.
-            self.seats.remove(device);
+            // The log is deleted with the device. A new device with the same id starts from the beginning.
+            self.watches.remove(device);
         }
         Ok(page.more)
     }
 
-    /// Tells what is due; answers the devices that have to be looked at again.
+    /// Releases due notifications; returns the devices that must be read again because the store failed.
     async fn flush(&mut self) -> Vec<DeviceId> {
         let now = self.notify.clock.now();
-        let waits = |(_, seat): &(&DeviceId, &DeviceWatch)| !seat.gate.is_idle();
-        let devices: Vec<DeviceId> = self.seats.iter().filter(waits).map(|(id, _)| id.clone()).collect();
+        let waits = |(_, watch): &(&DeviceId, &DeviceWatch)| !watch.gate.is_idle();
+        let devices: Vec<DeviceId> = self.watches.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         let mut again = Vec::new();
         for device in devices {
-            let told = self.seats.get_mut(&device).map(|seat| seat.gate.due(now)).unwrap_or_default();
-            if let Err(error) = self.tell_of(&device, told).await {
-                tracing::warn!(%device, %error, "notifications could not be stored; trying again");
-                self.seats.remove(&device);
+            let told = self.watches.get_mut(&device).map(|watch| watch.gate.due(now)).unwrap_or_default();
+            if let Err(error) = self.store_relevant(&device, told).await {
+                tracing::warn!(%device, %error, "notifications could not be stored; retrying");
+                self.watches.remove(&device);
                 again.push(device);
             }
         }
         again
     }
 
-    /// Tells what waited, as far as it still is news.
-    async fn tell_of(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
+    /// Stores notifications that waited, if they are still relevant.
+    async fn store_relevant(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
         let told = is_still_relevant(&self.notify, device, told).await?;
         self.store(device, told).await
     }
 
     async fn store(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
-        let Some(seat) = self.seats.get_mut(device) else { return Ok(()) };
-        let safe = seat.safe_position();
-        if told.is_empty() && safe - seat.stored < STORE_AFTER {
+        let Some(watch) = self.watches.get_mut(device) else { return Ok(()) };
+        let safe = watch.safe_position();
+        if told.is_empty() && safe - watch.stored < STORE_AFTER {
             return Ok(());
         }
-        let name = seat.name.clone();
+        let name = watch.name.clone();
         let stored = recorder::record(&self.notify, device, &name, told, safe).await?;
-        if let Some(seat) = self.seats.get_mut(device) {
-            seat.stored = stored;
+        if let Some(watch) = self.watches.get_mut(device) {
+            watch.stored = stored;
         }
         Ok(())
     }
 
-    /// Stores how far all logs were looked through. What waits in a gate is beyond that, and told after the restart:
-    /// those who show and run it end at the same time.
+    /// Stores the safe position of every log. Entries that still wait lie after it and are processed after
+    /// the restart.
     async fn finish(self) {
-        for (device, seat) in &self.seats {
-            let safe = seat.safe_position();
-            if safe == seat.stored {
+        for (device, watch) in &self.watches {
+            let safe = watch.safe_position();
+            if safe == watch.stored {
                 continue;
             }
-            if let Err(error) = recorder::record(&self.notify, device, &seat.name, Vec::new(), safe).await {
-                tracing::warn!(%device, %error, "this log is looked through again after the restart");
+            if let Err(error) = recorder::record(&self.notify, device, &watch.name, Vec::new(), safe).await {
+                tracing::warn!(%device, %error, "log position could not be stored");
             }
         }
     }
@@ -208,7 +209,7 @@ impl Watcher {
 fn pass(
     notify: &Notifications,
     device: &DeviceId,
-    seat: &mut DeviceWatch,
+    watch: &mut DeviceWatch,
     news: NewEntries,
     now: Millis,
 ) -> Option<Coalesced> {
@@ -221,14 +222,14 @@ fn pass(
     let wants_event = decision.conditions(Action::Command) && event.len() <= EVENT_MAX;
     let event = wants_event.then_some(event);
     let case = Candidate { happening, decision, chat_name, event };
-    if seat.told.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
+    if watch.told.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
         return None;
     }
-    seat.gate.offer(case, now)
+    watch.gate.offer(case, now)
 }
 
-/// What waited, without what was muted in the meantime and without messages of chats that were read; in quiet hours
-/// that began in the meantime, without what disturbs.
+/// Filters notifications that waited: drops those muted in the meantime and messages of chats that were read.
+/// During quiet hours it also removes the actions that make noise.
 async fn is_still_relevant(
     notify: &Notifications,
     device: &DeviceId,
@@ -281,8 +282,8 @@ fn read_page(
     let entries = store.events_after(device, from, PAGE)?;
     let (mut last, mut news, mut gone) = (from, Vec::new(), false);
     let more = entries.len() == PAGE;
-    let known = store.device(device)?;
-    let (name, account) = known.map(|device| (device.name, device.account)).unwrap_or_default();
+    let stored = store.device(device)?;
+    let (name, account) = stored.map(|device| (device.name, device.account)).unwrap_or_default();
     let account = account.map(|account| account.phone_number);
     let mut chats: HashMap<Jid, (Option<String>, bool)> = HashMap::new();
     for entry in entries {
@@ -300,11 +301,13 @@ fn read_page(
                     let found = store.chat(device, chat)?.map(|chat| chat.as_of(now));
                     let muted = found.as_ref().is_some_and(|chat| chat.muted);
                     let number = chat.as_name();
-                    let says = |name: &String| !name.is_empty() && *name != number;
-                    let name = match found.map(|chat| chat.name).filter(says) {
+                    let is_display_name = |name: &String| !name.is_empty() && *name != number;
+                    let name = match found.map(|chat| chat.name).filter(is_display_name) {
                         Some(name) => Some(name),
-                        // Of whom nothing was written has no chat, but may be known.
-                        None => store.contact(device, chat)?.map(|contact| contact.name).filter(says),
+                        // A sender without a chat may still be a contact.
+                        None => {
+                            store.contact(device, chat)?.map(|contact| contact.name).filter(is_display_name)
+                        }
                     };
                     chats.insert(chat.clone(), (Some(name.unwrap_or(number)), muted));
                 }
