@@ -34,7 +34,7 @@ impl AvailabilityLog {
     }
 
     /// Logs that the effect is unavailable, if that is a change.
-    pub(super) fn note_off(&self, why: &str) {
+    pub(super) fn record_unavailable(&self, why: &str) {
         self.note(&Availability::Off(why.to_owned()));
     }
 }

@@ -294,7 +294,7 @@ mod tests {
                 command: None,
                 group_ms,
                 throttle_ms,
-                minds_quiet: true,
+                respects_quiet_hours: true,
             },
             chat_name: None,
             event: None,

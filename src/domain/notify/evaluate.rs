@@ -27,7 +27,7 @@ pub struct Decision {
     /// Later triggers within this time in milliseconds are dropped.
     pub throttle_ms: i64,
     /// Whether quiet hours apply.
-    pub minds_quiet: bool,
+    pub respects_quiet_hours: bool,
 }
 
 impl Decision {
@@ -48,7 +48,7 @@ impl Decision {
     /// Removes alerting actions if quiet hours apply at this time; for notifications that waited.
     #[must_use]
     pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
-        let quiet = self.minds_quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
+        let quiet = self.respects_quiet_hours && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
         if quiet { self.is_muted() } else { self }
     }
 
@@ -61,7 +61,7 @@ impl Decision {
         most.actions.extend(more);
         most.sound = most.sound.or(least.sound);
         most.command = most.command.or(least.command);
-        most.minds_quiet &= least.minds_quiet;
+        most.respects_quiet_hours &= least.respects_quiet_hours;
         most
     }
 }
@@ -95,7 +95,7 @@ pub fn evaluate<'r>(
         command: spec.command.clone(),
         group_ms: ms(spec.group),
         throttle_ms: ms(spec.throttle),
-        minds_quiet: spec.quiet,
+        respects_quiet_hours: spec.quiet,
         actions,
     };
     Some(decision.as_of(now, quiet_hours)).filter(|decision| !decision.actions.is_empty())

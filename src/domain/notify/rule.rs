@@ -49,7 +49,7 @@ impl Action {
 
     /// Whether it runs on the daemon's machine; such actions need a key for all devices.
     #[must_use]
-    pub fn is_of_the_machine(self) -> bool {
+    pub fn runs_locally(self) -> bool {
         matches!(self, Self::Desktop | Self::Sound | Self::Command)
     }
 

@@ -146,9 +146,9 @@ impl Desktop {
                 state.kept.clear();
                 if matches!(error, EffectError::Timeout) {
                     state.rests_until = Some(Instant::now() + REST);
-                    self.0.announced.note_off(SILENT);
+                    self.0.announced.record_unavailable(SILENT);
                 } else {
-                    self.0.announced.note_off(&error.to_string());
+                    self.0.announced.record_unavailable(&error.to_string());
                 }
             }
         }

@@ -19,7 +19,7 @@ const TAIL: Duration = Duration::from_millis(300);
 const NO_DEVICE: &str = "neither a sound server nor an ALSA device was found";
 
 /// Whether there is an ALSA device.
-pub(super) async fn look() -> bool {
+pub(super) async fn is_available() -> bool {
     let opened = tokio::task::spawn_blocking(|| open().is_some());
     matches!(timeout(PATIENCE, opened).await, Ok(Ok(true)))
 }

@@ -152,9 +152,9 @@ impl Speaker {
             Ok(()) => self.0.announced.note(&Availability::On),
             Err(EffectError::Timeout) => {
                 *locked(&self.0.rests_until) = Some(Instant::now() + REST);
-                self.0.announced.note_off(SILENT);
+                self.0.announced.record_unavailable(SILENT);
             }
-            Err(error) => self.0.announced.note_off(&error.to_string()),
+            Err(error) => self.0.announced.record_unavailable(&error.to_string()),
         }
     }
 }

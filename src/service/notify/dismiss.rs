@@ -114,7 +114,7 @@ impl Watched {
 
 impl Notifications {
     /// Dismisses desktop notifications when later events make them obsolete.
-    pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
+    pub(super) async fn dismiss_obsolete(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
         let (soft, mut watched) = (self.tasks.soft().clone(), Watched::default());
         loop {
             let tick = if watched.all.is_empty() { Duration::MAX } else { TICK };

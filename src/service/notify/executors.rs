@@ -53,7 +53,7 @@ impl Notifications {
         let (on_desktop, watched) = mpsc::channel(ROOM);
         self.tasks.spawn("notify-desktop", async move { notify.show_all(&queue, &on_desktop).await });
         let notify = self.clone();
-        self.tasks.spawn("notify-withdraw", async move { notify.withdraw_all(watched).await });
+        self.tasks.spawn("notify-withdraw", async move { notify.dismiss_obsolete(watched).await });
         let (notify, queue) = (self.clone(), queues.open(Action::Sound, SOUND, SOUND_URGENT));
         self.tasks.spawn("notify-sound", async move { notify.play_all(&queue).await });
         let (notify, queue) = (self.clone(), queues.open(Action::Command, self.state.commands_waiting, 0));
@@ -106,7 +106,7 @@ impl Notifications {
     }
 
     /// Counts the result of an action and logs unexpected failures.
-    pub(super) fn note_effect<T>(&self, action: Action, result: &Result<T, EffectError>) {
+    pub(super) fn record_effect<T>(&self, action: Action, result: &Result<T, EffectError>) {
         let outcome = match result {
             Ok(_) => "done",
             Err(EffectError::Off(_)) => "off",
@@ -128,7 +128,7 @@ impl Notifications {
             let notice = notice(&handed);
             let tag = notice.tag.clone();
             let result = self.state.desktop.show(notice).await;
-            self.note_effect(Action::Desktop, &result);
+            self.record_effect(Action::Desktop, &result);
             if result.is_ok() {
                 let happening = &handed.told.case.happening;
                 let (device, kind, chat) = (handed.device.clone(), happening.kind, happening.chat.clone());
@@ -148,7 +148,7 @@ impl Notifications {
         let Some(sound) = handed.shown.sound.as_deref() else { return };
         let playing = self.state.speaker.play(sound, handed.told.case.decision.volume);
         let Some(result) = self.tasks.soft().run_until_cancelled(playing).await else { return };
-        self.note_effect(Action::Sound, &result);
+        self.record_effect(Action::Sound, &result);
     }
 
     async fn run_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
@@ -188,7 +188,7 @@ impl Notifications {
         let Some(name) = handed.told.case.decision.command.as_deref() else { return };
         let event = handed.told.case.event.as_deref();
         let result = self.run_command(name, &handed.device, &handed.shown, event).await;
-        self.note_effect(Action::Command, &result);
+        self.record_effect(Action::Command, &result);
     }
 
     /// Runs a configured command for a notification.

@@ -175,7 +175,7 @@ impl Notifications {
 
     /// Removes the rules and mutes of a deleted device from memory, so that a new device with the same id
     /// starts without them.
-    pub(in crate::service) fn forget_notify_of(&self, device: &DeviceId) {
+    pub(in crate::service) fn remove_cached_rules(&self, device: &DeviceId) {
         let mut rules = self.state.rules.write();
         *rules =
             Arc::new(rules.iter().filter(|rule| rule.device.as_ref() != Some(device)).cloned().collect());

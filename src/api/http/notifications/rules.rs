@@ -247,8 +247,8 @@ fn authorize_change(
     let is_local = match (fields.get("actions"), before) {
         (Some(Value::Array(words)), _) => Action::ALL
             .iter()
-            .any(|(word, action)| action.is_of_the_machine() && words.iter().any(|given| given == word)),
-        (_, Some(rule)) => rule.spec.actions.iter().any(|action| action.is_of_the_machine()),
+            .any(|(word, action)| action.runs_locally() && words.iter().any(|given| given == word)),
+        (_, Some(rule)) => rule.spec.actions.iter().any(|action| action.runs_locally()),
         _ => false,
     };
     if device.is_none() || is_local { Err(ApiError::DeviceNotAllowed) } else { Ok(()) }

@@ -84,7 +84,7 @@ async fn test(
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    if caller.devices().is_some() && action.is_of_the_machine() {
+    if caller.devices().is_some() && action.runs_locally() {
         return Err(ApiError::DeviceNotAllowed);
     }
     let report = services.notify.try_action(TestAction { action, sound, command, device, operator }).await?;

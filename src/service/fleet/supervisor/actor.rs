@@ -436,7 +436,7 @@ impl Actor {
                 tx.delete_device(&id, keep_data)
             })
             .await?;
-        self.fleet.notify.forget_notify_of(&self.device.id);
+        self.fleet.notify.remove_cached_rules(&self.device.id);
         if let Some(driver) = self.fleet.registry.driver(self.device.engine.as_str()) {
             driver.forget(&self.device.id).await;
         }
