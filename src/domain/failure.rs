@@ -1,18 +1,19 @@
-//! Why a message was not delivered: the codes of `message:status`, each with its meaning and what to do.
+//! Failure codes of `message:status`, each with its meaning and advice. `docs/reason-codes.md` is generated
+//! from this table.
 
 /// A stable code of a failed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureCode {
-    /// On the wire, snake_case.
+    /// The code on the wire, in snake_case.
     pub code: &'static str,
-    /// What happened, in a sentence.
+    /// The cause, as a sentence.
     pub meaning: &'static str,
-    /// What to do about it.
+    /// The action for the operator, as a sentence.
     pub advice: &'static str,
 }
 
-/// All that engines and the outbox give, those that come from a network first. A message that is tried again
-/// fails with the code of its last try.
+/// All failure codes of engines and the outbox; codes from networks come first. A message that fails after
+/// retries has the code of its last attempt.
 pub const FAILURE_CODES: &[FailureCode] = &[
     of(
         "not_on_network",

@@ -1,6 +1,7 @@
-//! A device's health as a score with reasons.
+//! Computes a device's health score and its warnings.
 //!
-//! The score starts at 100 and loses points for each thing that is wrong; `status` follows from it.
+//! The score starts at 100 and loses points for each problem. `status` follows from the score, and a failed
+//! device is always `blocked`.
 
 use serde::Serialize;
 
@@ -8,95 +9,95 @@ use super::clock::Millis;
 use super::outbox::Phase;
 use super::state::State;
 
-/// What the score is made from, over the last hour.
+/// The measurements of the last hour from which the score is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct HealthInput {
-    /// Messages of either direction.
+    /// Number of messages of both directions.
     pub messages_last_hour: i64,
-    /// Messages that reached the network.
+    /// Number of messages that the network accepted.
     pub sent_last_hour: i64,
-    /// Messages that failed.
+    /// Number of messages that failed.
     pub failed_last_hour: i64,
-    /// Mean time from accepted to at-the-network, in milliseconds.
+    /// Mean time from accepting a message here to its acceptance by the network, in milliseconds.
     pub avg_response_ms: i64,
-    /// Times the device went offline.
+    /// How often the device went offline.
     pub disconnections_last_hour: i64,
-    /// The newest message of either direction.
+    /// When the newest message of either direction was sent or received.
     pub last_activity: Option<Millis>,
-    /// How its network behaves.
+    /// The state of the network connection.
     pub network: Network,
-    /// Where it is in its warm-up.
+    /// The warm-up phase, if the device has one.
     pub warmup: Option<Phase>,
 }
 
-/// What is known of a device's network beyond counts.
+/// Measurements of a device's network connection.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Network {
-    /// For so many milliseconds a connected device's network showed no sign of life, and that is too long.
+    /// Time since the network last responded, in milliseconds; set only when it exceeds the limit.
     pub silent_ms: Option<i64>,
-    /// Sends that the network left without an answer for [`UNANSWERED_AFTER_MS`].
+    /// Sends without a response from the network for [`UNANSWERED_AFTER_MS`].
     pub unanswered: i64,
-    /// Chats that were sent to between [`UNDELIVERED_AFTER_MS`] and an hour before that.
+    /// Chats to which messages were sent at least [`UNDELIVERED_AFTER_MS`] ago, within one hour before that.
     pub chats_sent_to: i64,
-    /// Those of them that show no receipt of a device.
+    /// The chats among `chats_sent_to` without a delivery receipt from a device.
     pub chats_without_receipt: i64,
-    /// The mean time that the network takes to answer a send, where there were enough.
+    /// Mean time until the network accepts a send, in milliseconds; `None` with too few sends.
     pub send_ms: Option<i64>,
-    /// Nothing comes in at an hour at which something always did.
+    /// Whether no message arrived in an hour of the day in which messages arrived on previous days.
     pub receives_nothing: bool,
 }
 
-/// A send without an answer for so long is stalled.
+/// Time without a response after which a send counts as stalled, in milliseconds.
 pub const UNANSWERED_AFTER_MS: i64 = 120_000;
-/// A message without a device's receipt for so long counts as undelivered.
+/// Time without a device's receipt after which a message counts as undelivered, in milliseconds.
 pub const UNDELIVERED_AFTER_MS: i64 = 600_000;
-/// Fewer chats say nothing: one person may be away.
+/// Minimum number of chats for the delivery check: one recipient may simply be offline.
 const LEAST_CHATS: i64 = 3;
-/// Sends that take longer than this are slow.
+/// Mean duration above which sends count as slow, in milliseconds.
 const SLOW_SEND_MS: i64 = 10_000;
 
-/// Numbers behind the score.
+/// The metrics that REST returns with the score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthMetrics {
     /// Messages in the last hour.
     pub messages_per_hour: i64,
-    /// Share of outgoing messages that reached the network, 0–100.
+    /// Percentage of outgoing messages that the network accepted, 0 to 100.
     pub success_rate: f64,
-    /// Milliseconds from accepted to at-the-network.
+    /// Mean time until the network accepts a message, in milliseconds.
     pub avg_response_time: i64,
-    /// Times the device went offline in the last hour.
+    /// How often the device went offline in the last hour.
     pub disconnection_count: i64,
-    /// The newest message of either direction.
+    /// When the newest message of either direction was sent or received.
     pub last_activity: Option<Millis>,
-    /// Such as `day 3 of 14`; `None` without a warm-up, or after it.
+    /// The warm-up phase, such as `day 3 of 14`; `None` without a warm-up or after its end.
     pub warmup_phase: Option<String>,
 }
 
-/// The verdict.
+/// The health of a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `healthy`, `warning`, `critical` or `blocked`.
     pub status: &'static str,
-    /// 0–100.
+    /// The score, 0 to 100.
     pub score: u8,
-    /// The numbers behind it.
+    /// The metrics behind the score.
     pub metrics: HealthMetrics,
-    /// What is wrong, each with its code and what to do.
+    /// The problems found, each with a code and advice.
     pub warnings: Vec<Warning>,
 }
 
-/// One thing that is wrong.
+/// A health problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// Stable, snake_case.
+    /// A stable code in snake_case.
     pub code: String,
-    /// What is wrong and what to do, in a sentence.
+    /// The problem and the advice, as a sentence.
     pub message: String,
 }
 
-/// Judges a device.
+/// Computes the health of a device.
 #[must_use]
 pub fn judge(state: &State, seen: &HealthInput) -> Health {
     let mut score: i64 = 100;
