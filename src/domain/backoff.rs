@@ -13,7 +13,7 @@ impl Backoff {
     /// The delay before retry number `attempt` (the first is 1), in milliseconds.
     ///
     /// The delay is between 50 % and 100 % of `initial · 2^(attempt-1)`, capped at `max_ms`. `unit` is a
-    /// random number in `0.0 ..= 1.0`. The jitter staggers reconnects after many devices lose the same network.
+    /// random number in `0.0 ..= 1.0`. The jitter staggers reconnects after many devices lose one network.
     #[must_use]
     pub fn delay_ms(self, attempt: u32, unit: f64) -> u64 {
         let doublings = attempt.saturating_sub(1).min(32);

@@ -99,7 +99,7 @@ pub struct Warning {
 
 /// Computes the health of a device.
 #[must_use]
-pub fn judge(state: &State, seen: &HealthInput) -> Health {
+pub fn judge(state: &State, input: &HealthInput) -> Health {
     let mut score: i64 = 100;
     let mut warnings = Vec::new();
     if !state.is_ready() {
@@ -107,18 +107,17 @@ pub fn judge(state: &State, seen: &HealthInput) -> Health {
         score -= cost;
         warnings.push(Warning { code, message: text });
     }
-    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
-    let success_rate = success_rate(seen);
+    let outgoing = input.sent_last_hour + input.failed_last_hour;
+    let success_rate = success_rate(input);
     if outgoing >= 5 && success_rate < 90.0 {
         score -= 25;
-        warnings
-            .push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
+        warnings.push(warning("send_failures", "Many messages fail: check their codes before sending more."));
     }
-    if seen.disconnections_last_hour >= 3 {
-        score -= (seen.disconnections_last_hour * 7).min(40);
-        warnings.push(warning("flapping_link", "The link breaks often: check the network."));
+    if input.disconnections_last_hour >= 3 {
+        score -= (input.disconnections_last_hour * 7).min(40);
+        warnings.push(warning("flapping_link", "The connection is lost often: check the network."));
     }
-    for (cost, warning) in seen.network.wrongs() {
+    for (cost, warning) in input.network.problems() {
         score -= cost;
         warnings.push(warning);
     }
@@ -129,64 +128,65 @@ pub fn judge(state: &State, seen: &HealthInput) -> Health {
         _ => "critical",
     };
     let metrics = HealthMetrics {
-        messages_per_hour: seen.messages_last_hour,
+        messages_per_hour: input.messages_last_hour,
         success_rate,
-        avg_response_time: seen.avg_response_ms,
-        disconnection_count: seen.disconnections_last_hour,
-        last_activity: seen.last_activity,
-        warmup_phase: seen.warmup.map(|phase| phase.to_string()),
+        avg_response_time: input.avg_response_ms,
+        disconnection_count: input.disconnections_last_hour,
+        last_activity: input.last_activity,
+        warmup_phase: input.warmup.map(|phase| phase.to_string()),
     };
     Health { status, score: u8::try_from(score.clamp(0, 100)).unwrap_or(0), metrics, warnings }
 }
 
 impl Network {
-    fn wrongs(&self) -> Vec<(i64, Warning)> {
-        let mut wrongs = Vec::new();
+    /// The problems of the connection, each with the points that it costs.
+    fn problems(&self) -> Vec<(i64, Warning)> {
+        let mut problems = Vec::new();
         if let Some(ms) = self.silent_ms {
             let text = format!(
-                "The device is connected, but its network has shown no sign of life for {} s: restart the device, \
-                 and look at its network if that does not help.",
+                "The device is connected, but its network has not responded for {} s: restart the device, \
+                and check its network if that does not help.",
                 ms / 1_000
             );
-            wrongs.push((55, warning("degraded", &text)));
+            problems.push((55, warning("degraded", &text)));
         }
         if self.receives_nothing {
-            let text = "Nothing has come in for an hour in which messages came in on other days: restart the \
-                        device, and check on the phone that it is still linked.";
-            wrongs.push((25, warning("receive_stall", text)));
+            let text = "No message has arrived for an hour in which messages arrived on other days: restart the \
+            device, and check on the phone that it is still linked.";
+            problems.push((25, warning("receive_stall", text)));
         }
         if self.unanswered > 0 {
             let text = format!(
-                "The network has not answered to {} messages handed to it: restart the device.",
+                "The network has not acknowledged {} messages sent to it: restart the device.",
                 self.unanswered
             );
-            wrongs.push((25, warning("ack_stall", &text)));
+            problems.push((25, warning("ack_stall", &text)));
         } else if self.chats_sent_to >= LEAST_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
             let text = format!(
-                "The network took messages to {} chats and delivered none of those to {}: stop sending, and check \
+                "The network accepted messages to {} chats and delivered none to {} of them: stop sending, and check \
                  on the phone whether the account is restricted.",
                 self.chats_sent_to, self.chats_without_receipt
             );
-            wrongs.push((25, warning("ack_stall", &text)));
+            problems.push((25, warning("ack_stall", &text)));
         }
         if let Some(ms) = self.send_ms.filter(|ms| *ms > SLOW_SEND_MS) {
             let text = format!(
                 "The network takes {} s to accept a message: check the connection, and send less at a time.",
                 ms / 1_000
             );
-            wrongs.push((25, warning("slow_sends", &text)));
+            problems.push((25, warning("slow_sends", &text)));
         }
-        wrongs
+        problems
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "message counts of an hour are far below 2^52")]
-fn success_rate(seen: &HealthInput) -> f64 {
-    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
+fn success_rate(input: &HealthInput) -> f64 {
+    let outgoing = input.sent_last_hour + input.failed_last_hour;
     if outgoing == 0 {
         return 100.0;
     }
-    (seen.sent_last_hour as f64 * 1_000.0 / outgoing as f64).round() / 10.0
+    (input.sent_last_hour as f64 * 1_000.0 / outgoing as f64).round() / 10.0
 }
 
 fn warning(code: &str, message: &str) -> Warning {
@@ -221,8 +221,8 @@ mod tests {
 
     #[test]
     fn failures_lower_score_with_reason() {
-        let seen = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
-        let health = judge(&READY, &seen);
+        let input = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
+        let health = judge(&READY, &input);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
     }
 

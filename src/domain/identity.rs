@@ -132,12 +132,12 @@ impl IdentityPair {
 
 /// Replaces every hidden id that `pairs` resolves; `pairs` must be sorted by hidden id.
 pub fn canonicalize(value: &mut impl ReferencesPeople, pairs: &[IdentityPair]) {
-if pairs.is_empty() {
+    if pairs.is_empty() {
         return;
     }
     value.each_person(&mut |id| {
-    if let Ok(index) = pairs.binary_search_by(|pair| pair.lid.cmp(id)) {
-    *id = pairs[index].number.clone();
+        if let Ok(index) = pairs.binary_search_by(|pair| pair.lid.cmp(id)) {
+            *id = pairs[index].number.clone();
         }
     });
 }

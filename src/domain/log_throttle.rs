@@ -10,7 +10,7 @@ use super::clock::Millis;
 
 /// Minimum time between two equal log messages, in milliseconds.
 const PAUSE_MS: i64 = 60_000;
-/// Maximum number of tracked messages. When it is reached, new messages are suppressed until an entry expires.
+/// Maximum number of tracked messages. At the limit, new messages are suppressed until an entry expires.
 const MOST: usize = 1_000;
 
 /// Tracks when each message was last logged.
@@ -34,8 +34,8 @@ impl<K: Eq + Hash> LogThrottle<K> {
     pub fn now(&self, message: K, now: Millis) -> Option<u64> {
         let mut all = self.0.lock();
         if let Some(entry) = all.get_mut(&message) {
-        if is_recent(entry.at, now) {
-        entry.suppressed = entry.suppressed.saturating_add(1);
+            if is_recent(entry.at, now) {
+                entry.suppressed = entry.suppressed.saturating_add(1);
                 return None;
             }
             entry.at = now;
@@ -55,7 +55,7 @@ impl<K: Eq + Hash> LogThrottle<K> {
 /// Whether the pause since the last message has not ended. A time in the future means that the clock was set
 /// back, so it does not count as recent.
 fn is_recent(logged_at: Millis, now: Millis) -> bool {
-(0..PAUSE_MS).contains(&now.since(logged_at))
+    (0..PAUSE_MS).contains(&now.since(logged_at))
 }
 
 #[cfg(test)]
@@ -64,19 +64,19 @@ mod tests {
 
     #[test]
     fn repeated_message_is_limited_and_counted() {
-        let seldom = LogThrottle::default();
-        assert_eq!((seldom.now("a", Millis(0)), seldom.now("b", Millis(0))), (Some(0), Some(0)));
-        assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
-        assert_eq!(seldom.now("a", Millis(PAUSE_MS)), Some(2));
-        assert_eq!(seldom.now("a", Millis(2 * PAUSE_MS)), Some(0));
-        assert_eq!(seldom.now("a", Millis(5)), Some(0), "the clock was set back");
+        let throttle = LogThrottle::default();
+        assert_eq!((throttle.now("a", Millis(0)), throttle.now("b", Millis(0))), (Some(0), Some(0)));
+        assert_eq!((throttle.now("a", Millis(1)), throttle.now("a", Millis(2))), (None, None));
+        assert_eq!(throttle.now("a", Millis(PAUSE_MS)), Some(2));
+        assert_eq!(throttle.now("a", Millis(2 * PAUSE_MS)), Some(0));
+        assert_eq!(throttle.now("a", Millis(5)), Some(0), "the clock was set back");
     }
 
     #[test]
     fn entries_are_bounded() {
-        let seldom = LogThrottle::default();
-        assert!((0..MOST).all(|n| seldom.now(n, Millis(0)).is_some()));
-        assert_eq!(seldom.now(MOST, Millis(1)), None);
-        assert_eq!(seldom.now(MOST, Millis(PAUSE_MS)), Some(0));
+        let throttle = LogThrottle::default();
+        assert!((0..MOST).all(|n| throttle.now(n, Millis(0)).is_some()));
+        assert_eq!(throttle.now(MOST, Millis(1)), None);
+        assert_eq!(throttle.now(MOST, Millis(PAUSE_MS)), Some(0));
     }
 }

@@ -1,5 +1,5 @@
-//! Files of messages: their metadata and their fields on the wire. Metadata from clients never grants access to
-//! a stored file.
+//! Files of messages: their metadata and their fields on the wire. Metadata from clients never grants access
+//! to a stored file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -141,10 +141,10 @@ pub struct StoredMedia {
     pub mimetype: String,
     /// The size in bytes.
     pub filesize: u64,
-    /// The duration in seconds, if it can be read without decoding the file.
+    /// The duration in seconds, if it can be determined cheaply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// The dimensions, if they can be read without decoding the file.
+    /// The dimensions, if they can be determined cheaply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Dimensions>,
     /// Whether a thumbnail is available.

@@ -1,7 +1,7 @@
 //! Domain types and rules, without IO, without tokio and without a clock.
 //!
-//! Invariants: no function here blocks, logs, reads the clock or generates random numbers; callers pass time and
-//! randomness as parameters. Invalid input and invalid transitions are an `Err`, never a panic.
+//! Invariants: no function here blocks, logs, reads the clock or generates random numbers; callers pass time
+//! and randomness as parameters. Invalid input and invalid transitions are an `Err`, never a panic.
 
 pub mod access;
 pub mod ack;
