@@ -1,4 +1,4 @@
-//! Exponential backoff with jitter.
+//! Exponential backoff with jitter. The caller passes the random number, so that delays are reproducible.
 
 /// The limits of the delays between retries, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

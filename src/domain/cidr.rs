@@ -59,7 +59,7 @@ fn parse_prefix(text: &str, bits: u8) -> Result<u8, InvalidCidr> {
     prefix.ok_or(InvalidCidr::Prefix(bits))
 }
 
-/// The address with all bits after `prefix` cleared; `None` where the address is shorter.
+/// The address with all bits after `prefix` cleared; `None` when the address has fewer bits than `prefix`.
 fn masked(address: IpAddr, prefix: u8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {

@@ -52,7 +52,7 @@ pub const UNANSWERED_AFTER_MS: i64 = 120_000;
 /// Time without a device's receipt after which a message counts as undelivered, in milliseconds.
 pub const UNDELIVERED_AFTER_MS: i64 = 600_000;
 /// Minimum number of chats for the delivery check: one recipient may simply be offline.
-const LEAST_CHATS: i64 = 3;
+const MIN_CHATS: i64 = 3;
 /// Mean duration above which sends count as slow, in milliseconds.
 const SLOW_SEND_MS: i64 = 10_000;
 
@@ -145,14 +145,14 @@ impl Network {
         if let Some(ms) = self.silent_ms {
             let text = format!(
                 "The device is connected, but its network has not responded for {} s: restart the device, \
-                and check its network if that does not help.",
+                 and check its network if that does not help.",
                 ms / 1_000
             );
             problems.push((55, warning("degraded", &text)));
         }
         if self.receives_nothing {
-            let text = "No message has arrived for an hour in which messages arrived on other days: restart the \
-            device, and check on the phone that it is still linked.";
+            let text = "No message has arrived for an hour in which messages arrived on other days: restart \
+                        the device, and check on the phone that it is still linked.";
             problems.push((25, warning("receive_stall", text)));
         }
         if self.unanswered > 0 {
@@ -161,10 +161,10 @@ impl Network {
                 self.unanswered
             );
             problems.push((25, warning("ack_stall", &text)));
-        } else if self.chats_sent_to >= LEAST_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
+        } else if self.chats_sent_to >= MIN_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
             let text = format!(
-                "The network accepted messages to {} chats and delivered none to {} of them: stop sending, and check \
-                 on the phone whether the account is restricted.",
+                "The network accepted messages to {} chats and delivered none to {} of them: stop sending, and \
+                 check on the phone whether the account is restricted.",
                 self.chats_sent_to, self.chats_without_receipt
             );
             problems.push((25, warning("ack_stall", &text)));

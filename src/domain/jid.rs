@@ -30,10 +30,10 @@ pub struct Jid {
 }
 
 /// The prefix of placeholder ids. No network uses ids that begin with zeros.
-const STAND_IN: &str = "000";
+const PLACEHOLDER_PREFIX: &str = "000";
 
 /// Maximum length of an id of digits. An id of Meta is encoded as two digits for each character.
-const MOST_DIGITS: usize = 256;
+const MAX_DIGITS: usize = 256;
 
 /// The reason why a text is not a chat id.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -67,13 +67,13 @@ impl Jid {
     /// A placeholder for a person without a network id. It cannot collide with an id of a network.
     #[must_use]
     pub fn placeholder(number: u64) -> Self {
-        Self { kind: JidKind::Lid, user: format!("{STAND_IN}{number:020}").into() }
+        Self { kind: JidKind::Lid, user: format!("{PLACEHOLDER_PREFIX}{number:020}").into() }
     }
 
     /// Whether this is a placeholder id.
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
-        self.kind == JidKind::Lid && self.user.starts_with(STAND_IN)
+        self.kind == JidKind::Lid && self.user.starts_with(PLACEHOLDER_PREFIX)
     }
 
     /// The kind of chat that this id identifies.
@@ -133,7 +133,7 @@ fn without_device(user: &str) -> &str {
 fn digits_user(kind: JidKind, user: &str, server: &'static str, extra: &str) -> Result<Jid, JidError> {
     let allowed = |c: char| c.is_ascii_digit() || extra.contains(c);
     if user.is_empty()
-        || user.len() > MOST_DIGITS
+        || user.len() > MAX_DIGITS
         || !user.chars().all(allowed)
         || !user.starts_with(|c: char| c.is_ascii_digit())
     {

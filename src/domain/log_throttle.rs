@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use super::clock::Millis;
 
 /// Minimum time between two equal log messages, in milliseconds.
-const PAUSE_MS: i64 = 60_000;
+const MIN_PAUSE_MS: i64 = 60_000;
 /// Maximum number of tracked messages. At the limit, new messages are suppressed until an entry expires.
-const MOST: usize = 1_000;
+const MAX_MESSAGES: usize = 1_000;
 
 /// Tracks when each message was last logged.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ impl<K: Eq + Hash> LogThrottle<K> {
             entry.at = now;
             return Some(std::mem::take(&mut entry.suppressed));
         }
-        if all.len() >= MOST {
+        if all.len() >= MAX_MESSAGES {
             all.retain(|_, entry| is_recent(entry.at, now));
         }
-        if all.len() >= MOST {
+        if all.len() >= MAX_MESSAGES {
             return None;
         }
         all.insert(message, ThrottleState { at: now, suppressed: 0 });
@@ -55,7 +55,7 @@ impl<K: Eq + Hash> LogThrottle<K> {
 /// Whether the pause since the last message has not ended. A time in the future means that the clock was set
 /// back, so it does not count as recent.
 fn is_recent(logged_at: Millis, now: Millis) -> bool {
-    (0..PAUSE_MS).contains(&now.since(logged_at))
+    (0..MIN_PAUSE_MS).contains(&now.since(logged_at))
 }
 
 #[cfg(test)]
@@ -67,16 +67,16 @@ mod tests {
         let throttle = LogThrottle::default();
         assert_eq!((throttle.now("a", Millis(0)), throttle.now("b", Millis(0))), (Some(0), Some(0)));
         assert_eq!((throttle.now("a", Millis(1)), throttle.now("a", Millis(2))), (None, None));
-        assert_eq!(throttle.now("a", Millis(PAUSE_MS)), Some(2));
-        assert_eq!(throttle.now("a", Millis(2 * PAUSE_MS)), Some(0));
+        assert_eq!(throttle.now("a", Millis(MIN_PAUSE_MS)), Some(2));
+        assert_eq!(throttle.now("a", Millis(2 * MIN_PAUSE_MS)), Some(0));
         assert_eq!(throttle.now("a", Millis(5)), Some(0), "the clock was set back");
     }
 
     #[test]
     fn entries_are_bounded() {
         let throttle = LogThrottle::default();
-        assert!((0..MOST).all(|n| throttle.now(n, Millis(0)).is_some()));
-        assert_eq!(throttle.now(MOST, Millis(1)), None);
-        assert_eq!(throttle.now(MOST, Millis(PAUSE_MS)), Some(0));
+        assert!((0..MAX_MESSAGES).all(|n| throttle.now(n, Millis(0)).is_some()));
+        assert_eq!(throttle.now(MAX_MESSAGES, Millis(1)), None);
+        assert_eq!(throttle.now(MAX_MESSAGES, Millis(MIN_PAUSE_MS)), Some(0));
     }
 }

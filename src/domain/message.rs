@@ -204,7 +204,7 @@ pub struct TrackedMessage {
     pub message: Message,
     /// The status of a message that was sent through this daemon.
     pub status: Status,
-    /// Why it failed.
+    /// Why the message failed; absent unless it failed.
     pub failure: Option<SendFailure>,
     /// Per-recipient receipts.
     pub receipts: Vec<Receipt>,

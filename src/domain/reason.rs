@@ -1,5 +1,5 @@
-//! Stable reason codes of device states, each with its meaning and advice. `docs/reason-codes.md` is generated
-//! from this table.
+//! Stable reason codes of device states, each with its meaning and advice. The code generates
+//! `docs/reason-codes.md` from this table.
 
 use serde::{Deserialize, Serialize};
 

@@ -92,7 +92,7 @@ impl VaultBatch {
         self.0.is_empty()
     }
 
-    /// The changes, in their order.
+    /// The changes in order.
     #[must_use]
     pub fn into_changes(self) -> Vec<VaultChange> {
         self.0

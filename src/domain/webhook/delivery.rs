@@ -39,7 +39,7 @@ pub struct WebhookAttempt {
     pub attempt: u32,
     /// The stable code of the outcome.
     pub outcome: String,
-    /// The HTTP status of the answer; absent without an answer.
+    /// The HTTP status of the response; absent without a response.
     pub status: Option<u16>,
     /// The duration in milliseconds.
     pub duration_ms: i64,

@@ -76,11 +76,11 @@ impl fmt::Display for RetryDelay {
 pub struct RetrySchedule(pub Vec<RetryDelay>);
 
 impl RetrySchedule {
-    /// The delay after this number of failures (the first is 1), in milliseconds; `None` after the last one.
+    /// The delay after this number of failures, from 1, in milliseconds; `None` after the last retry.
     ///
-    /// `unit` is a random number in `0.0 ..= 1.0`. It varies the delay by up to a fifth in both directions, so
-    /// that deliveries that failed together are not retried together. A receiver can request a longer delay,
-    /// but not a shorter one.
+    /// `unit` is a random number in `0.0 ..= 1.0`. It varies the delay by up to a fifth in both directions,
+    /// so that deliveries that failed together are not retried together. A receiver can request a longer
+    /// delay, but not a shorter one.
     #[must_use]
     pub fn wait_ms(&self, failures: u32, unit: f64, requested_ms: Option<u64>) -> Option<u64> {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
