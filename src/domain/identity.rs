@@ -202,15 +202,15 @@ mod tests {
 
     #[test]
     fn update_with_number_and_lid_identifies_one_person() {
-        let told = |id: &str, lid: Option<&str>| {
+        let pair_of = |id: &str, lid: Option<&str>| {
             let update = ContactUpdate { lid: lid.map(jid), ..ContactUpdate::seen(jid(id)) };
             IdentityPair::pair_of(&update)
         };
-        assert_eq!(told("15550100001", Some("4411@lid")), Some(same()));
-        assert_eq!(told("15550100001", None), None);
-        assert_eq!(told("4411@lid", Some("4411@lid")), None);
-        assert_eq!(told("15550100001", Some("15550100002@c.us")), None);
-        assert_eq!(told("15550100001", Some(&Jid::placeholder(7).to_string())), None);
+        assert_eq!(pair_of("15550100001", Some("4411@lid")), Some(same()));
+        assert_eq!(pair_of("15550100001", None), None);
+        assert_eq!(pair_of("4411@lid", Some("4411@lid")), None);
+        assert_eq!(pair_of("15550100001", Some("15550100002@c.us")), None);
+        assert_eq!(pair_of("15550100001", Some(&Jid::placeholder(7).to_string())), None);
     }
 
     #[test]
