@@ -1,4 +1,4 @@
-//! What a key may do, and to which devices.
+//! Scopes and device restrictions of API keys. A key can create only keys that grant no more than itself.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::clock::Millis;
 use super::ids::DeviceId;
 
-/// One thing a key may do.
+/// A permission of an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
-    /// Everything, keys included.
+    /// Every operation, including the management of keys.
     #[serde(rename = "admin")]
     Admin,
-    /// See devices and their QR codes.
+    /// Read devices and their QR codes.
     #[serde(rename = "devices:read")]
     DevicesRead,
     /// Create, change, start, stop and delete devices.
@@ -22,7 +22,7 @@ pub enum Scope {
     /// Read messages, chats and contacts.
     #[serde(rename = "messages:read")]
     MessagesRead,
-    /// Send messages, mark them read, show typing.
+    /// Send messages, mark them as read and send typing indicators.
     #[serde(rename = "messages:send")]
     MessagesSend,
     /// Follow the event log, over REST, SSE and Socket.IO.
@@ -41,7 +41,7 @@ impl Scope {
         Self::EventsRead,
     ];
 
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,35 +61,35 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a key grants.
+/// The permissions of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// What it may do.
+    /// The permitted operations.
     pub scopes: Vec<Scope>,
-    /// To which devices; all, when absent.
+    /// The devices that the key can access; all devices when absent.
     pub devices: Option<Vec<DeviceId>>,
 }
 
 impl Grant {
-    /// Everything, everywhere.
+    /// A grant of every operation on every device.
     #[must_use]
     pub fn everything() -> Self {
         Self { scopes: vec![Scope::Admin], devices: None }
     }
 
-    /// Whether it holds `scope`; `admin` holds all.
+    /// Whether the grant includes `scope`; `admin` includes every scope.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|s| *s == scope || *s == Scope::Admin)
     }
 
-    /// Whether it reaches `device`.
+    /// Whether the grant includes `device`.
     #[must_use]
     pub fn reaches(&self, device: &DeviceId) -> bool {
         self.devices.as_ref().is_none_or(|list| list.contains(device))
     }
 
-    /// Whether `other` is no wider than this: no key can mint a wider one.
+    /// Whether `other` permits no more than this grant. Key creation checks it against privilege escalation.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let scopes = other.scopes.iter().all(|scope| self.allows(*scope));
@@ -102,25 +102,25 @@ impl Grant {
     }
 }
 
-/// A key as it is stored: everything but its secret, of which only a hash is kept.
+/// A stored API key, without its secret. The store has only a hash of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The public part, between `whf_` and the secret.
     pub id: String,
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// What it may do.
+    /// The permissions of the key.
     pub grant: Grant,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Millis,
-    /// When it ends by itself.
+    /// When the key expires; absent for a key without an expiry.
     pub expires_at: Option<Millis>,
-    /// When it was last used, to within a minute.
+    /// When the key was last used, accurate to one minute.
     pub last_used_at: Option<Millis>,
 }
 
 impl ApiKey {
-    /// Whether it has ended by itself.
+    /// Whether the expiry has passed at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Millis) -> bool {
         self.expires_at.is_some_and(|end| end <= now)

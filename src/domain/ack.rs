@@ -1,34 +1,34 @@
-//! Acknowledgement levels, and how receipts that arrive in any order merge into one.
+//! Acknowledgement levels of messages. Receipts can arrive in any order; merging never lowers a level.
 //!
 //! Source: the acknowledgement table of the device-namespace contract (whatsapp-web.js numbering).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// How far a message has come.
+/// The acknowledgement level of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ack {
-    /// Will not be delivered.
+    /// The message will not be delivered.
     Error,
-    /// Durable here, not yet at the network.
+    /// The message is stored here; the network has not accepted it yet.
     Pending,
-    /// The network has it.
+    /// The network has accepted the message.
     Server,
-    /// On the recipient's device.
+    /// The message has reached the recipient's device.
     Device,
-    /// Read.
+    /// The recipient has read the message.
     Read,
-    /// Voice or video was played.
+    /// The recipient has played the voice note or video.
     Played,
 }
 
-/// A number outside -1 … 4.
+/// An acknowledgement level outside -1 to 4.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("an ack is a number from -1 to 4, not {0}")]
 pub struct AckError(pub i64);
 
 impl Ack {
-    /// The level as the number on the wire, -1 … 4.
+    /// The level as the number on the wire, from -1 to 4.
     #[must_use]
     pub fn level(self) -> i8 {
         match self {
@@ -56,7 +56,7 @@ impl Ack {
 
     /// The new level after a receipt, or `None` when the receipt changes nothing.
     ///
-    /// 0–4 only grow; [`Ack::Error`] beats 0 and 1 and is then final.
+    /// Levels 0 to 4 only increase. [`Ack::Error`] replaces levels 0 and 1 and is final.
     #[must_use]
     pub fn merge(self, receipt: Self) -> Option<Self> {
         match (self, receipt) {
@@ -68,8 +68,8 @@ impl Ack {
         }
     }
 
-    /// The level of a group message: the lowest that every participant has reached, those who failed
-    /// left aside; [`Ack::Error`] only when all failed. `None` without participants.
+    /// The level of a group message: the lowest level of all participants whose delivery has not failed.
+    /// [`Ack::Error`] when every delivery failed; `None` without participants.
     #[must_use]
     pub fn of_group(participants: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut lowest = None;
@@ -112,28 +112,28 @@ impl<'de> Deserialize<'de> for Ack {
     }
 }
 
-/// `message:status`: each step of an outgoing message.
+/// The status of an outgoing message, as in `message:status` events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Accepted and durable here.
+    /// The message is accepted and stored here.
     Queued,
-    /// Handed to the network; its answer is not known yet.
+    /// The message was sent to the network, which has not responded yet.
     Sending,
-    /// The network has it.
+    /// The network has accepted the message.
     Sent,
-    /// On the recipient's device.
+    /// The message has reached the recipient's device.
     Delivered,
-    /// Read.
+    /// The recipient has read the message.
     Read,
-    /// Played.
+    /// The recipient has played the voice note or video.
     Played,
-    /// Will not be delivered.
+    /// The message will not be delivered.
     Failed,
 }
 
 impl Status {
-    /// The status that an acknowledgement level means.
+    /// The status that corresponds to an acknowledgement level.
     #[must_use]
     pub fn of(ack: Ack) -> Self {
         match ack {
@@ -146,7 +146,7 @@ impl Status {
         }
     }
 
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,18 +1,19 @@
-//! Exponential backoff with jitter.
+//! Exponential backoff with jitter. The caller passes the random number, so that delays are reproducible.
 
-/// How fast retries slow down. Both in milliseconds.
+/// The limits of the delays between retries, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The longest delay before the first retry.
+    /// The maximum delay before the first retry.
     pub initial_ms: u64,
-    /// No delay is ever longer.
+    /// The maximum delay before any retry.
     pub max_ms: u64,
 }
 
 impl Backoff {
-    /// The delay before retry number `attempt` (the first is 1): between half and all of
-    /// `initial · 2^(attempt-1)`, capped. `unit` is a random number in `0.0 ..= 1.0`; the jitter keeps
-    /// a thousand devices that lost the same link from coming back in the same instant.
+    /// The delay before retry number `attempt` (the first is 1), in milliseconds.
+    ///
+    /// The delay is between 50 % and 100 % of `initial · 2^(attempt-1)`, capped at `max_ms`. `unit` is a
+    /// random number in `0.0 ..= 1.0`. The jitter staggers reconnects after many devices lose one network.
     #[must_use]
     pub fn delay_ms(self, attempt: u32, unit: f64) -> u64 {
         let doublings = attempt.saturating_sub(1).min(32);

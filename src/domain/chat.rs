@@ -1,4 +1,4 @@
-//! Chats, as a list of conversations shows them.
+//! Chats as entries of a conversation list. The store computes unread counts and the last message.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use super::ids::MessageId;
 use super::jid::Jid;
 use super::message::MessageType;
 
-/// The line under a chat's name.
+/// The preview of the newest message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastMessage {
-    /// Its id.
+    /// The message id.
     pub id: MessageId,
-    /// Its text.
+    /// The text of the message.
     pub body: String,
     /// When it was written.
     pub timestamp: Millis,
@@ -23,7 +23,7 @@ pub struct LastMessage {
     /// The sender, in a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<Jid>,
-    /// What it is.
+    /// The message type.
     #[serde(rename = "type")]
     pub kind: MessageType,
 }
@@ -32,37 +32,37 @@ pub struct LastMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chat {
-    /// Its id.
+    /// The chat id.
     pub id: Jid,
-    /// The same, under its older name.
+    /// The same id under its older field name.
     pub chat_id: Jid,
-    /// What people call it.
+    /// The display name.
     pub name: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// Who is in the group, where that was asked for.
+    /// The participants of a group; present only when the request includes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participants: Option<Vec<Participant>>,
     /// The newest message.
     pub last_message: Option<LastMessage>,
     /// Incoming messages not yet read.
     pub unread_count: i64,
-    /// Pinned to the top.
+    /// Whether the chat is pinned to the top of the list.
     pub pinned: bool,
-    /// Put away.
+    /// Whether the chat is archived.
     pub archived: bool,
-    /// Silenced.
+    /// Whether the chat is muted.
     pub muted: bool,
-    /// Until when, while it is silenced; for ever when absent.
+    /// When the mute ends; a muted chat without this time stays muted.
     pub muted_until: Option<Millis>,
-    /// Where its picture is, where that is known.
+    /// The URL of the chat's picture, if the device has one.
     pub profile_pic_url: Option<String>,
-    /// When something last happened in it.
+    /// When the chat was last active.
     pub timestamp: Millis,
 }
 
 impl Chat {
-    /// The chat as it is at this moment: what was silenced until an earlier one is not silenced any more.
+    /// The chat at `now`: clears an expired mute.
     #[must_use]
     pub fn as_of(mut self, now: Millis) -> Self {
         if self.muted_until.is_some_and(|until| until <= now) {
@@ -73,19 +73,19 @@ impl Chat {
     }
 }
 
-/// Which chats a list shows.
+/// Restricts a list of chats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChatFilter {
-    /// All of them.
+    /// All chats.
     #[default]
     All,
-    /// With unread messages.
+    /// Chats with unread messages.
     Unread,
-    /// Groups.
+    /// Only groups.
     Groups,
-    /// Not groups.
+    /// Only chats that are not groups.
     Private,
-    /// Put away.
+    /// Only archived chats.
     Archived,
 }

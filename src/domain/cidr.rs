@@ -1,4 +1,4 @@
-//! Blocks of IP addresses, as in `10.0.0.0/8`.
+//! Blocks of IP addresses, such as `10.0.0.0/8`. Parsing rejects blocks with address bits beyond the prefix.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,29 +6,29 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An address block; a bare address is a block of one.
+/// An address block; an address without a prefix length is a block of one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cidr {
     network: IpAddr,
     prefix: u8,
 }
 
-/// Why a text is no address block.
+/// The reason why a text is not an address block.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidCidr {
-    /// The part before the slash is no IP address.
+    /// The part before the slash is not an IP address.
     #[error("not an IP address or CIDR block such as 10.0.0.0/8")]
     Address,
-    /// The part after the slash is no length that the address has.
+    /// The part after the slash is not a valid prefix length for the address family.
     #[error("the prefix length must be 0 to {0}")]
     Prefix(u8),
-    /// The address has bits beyond the prefix: probably a slip.
+    /// The address has bits set beyond the prefix, which is probably a typing error.
     #[error("the address has bits set beyond the prefix; the block is {0}")]
     HostBits(Cidr),
 }
 
 impl Cidr {
-    /// Whether the block holds `address`. An IPv4-mapped IPv6 address counts as its IPv4 one.
+    /// Whether the block contains `address`. An IPv4-mapped IPv6 address is compared as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(address.to_canonical(), self.prefix) == Some(self.network)
     }
@@ -59,7 +59,7 @@ fn parse_prefix(text: &str, bits: u8) -> Result<u8, InvalidCidr> {
     prefix.ok_or(InvalidCidr::Prefix(bits))
 }
 
-/// The address with all bits after `prefix` cleared; `None` where the address is shorter.
+/// The address with all bits after `prefix` cleared; `None` when the address has fewer bits than `prefix`.
 fn masked(address: IpAddr, prefix: u8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {

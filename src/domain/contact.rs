@@ -1,47 +1,47 @@
-//! People, each with all the identifiers that are known of them.
+//! Contacts with their identifiers. One contact has one chat id, even if the network uses two for the person.
 
 use serde::{Deserialize, Serialize};
 
 use super::jid::Jid;
 
-/// A person. `id` and `contactId` are the same on the wire.
+/// A person. `id` and `contactId` have the same value on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contact {
-    /// The chat id by which the API speaks of this person.
+    /// The chat id of this person in the API.
     pub id: Jid,
-    /// The same, under its older name.
+    /// The same id under its older field name.
     pub contact_id: Jid,
-    /// The best name known: from the address book, else what they call themselves, else the number.
+    /// The name from the address book, otherwise the pushname, otherwise the number.
     pub name: String,
-    /// What they call themselves.
+    /// The name that the person chose for their own account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushname: Option<String>,
-    /// The phone number in digits, where it is known.
+    /// The phone number in digits; absent when only the hidden id is available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
-    /// The hidden id, where it is known.
+    /// The hidden id; absent when the network has not sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lid: Option<Jid>,
-    /// Whether the account's address book has them.
+    /// Whether the account's address book contains the person.
     pub is_my_contact: bool,
 }
 
-/// What a network told of a person. What is `None` was not told and changes nothing.
+/// A network's update of a contact. A field that is `None` stays unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactUpdate {
-    /// Who.
+    /// The person's chat id.
     pub id: Jid,
     /// The name in the account's address book.
     pub address_book_name: Option<String>,
-    /// What they call themselves.
+    /// The name that the person chose for their own account.
     pub pushname: Option<String>,
-    /// Their hidden id.
+    /// The person's hidden id.
     pub lid: Option<Jid>,
 }
 
 impl ContactUpdate {
-    /// Only that this person exists.
+    /// An update with the id only.
     #[must_use]
     pub fn seen(id: Jid) -> Self {
         Self { id, address_book_name: None, pushname: None, lid: None }

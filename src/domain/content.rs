@@ -1,4 +1,4 @@
-//! What a message consists of besides its text.
+//! The content of a message besides its text. A message has at most one kind of content.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +7,14 @@ use super::jid::Jid;
 use super::media::{Media, MediaHash, MediaKind, StoredMedia};
 use super::message::MessageType;
 
-/// A place.
+/// A geographic location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Location {
-    /// Degrees, -90 to 90.
+    /// In degrees, -90 to 90.
     pub latitude: f64,
-    /// Degrees, -180 to 180.
+    /// In degrees, -180 to 180.
     pub longitude: f64,
-    /// What people call it.
+    /// The name of the location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -23,90 +23,90 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactCard {
-    /// What people call them.
+    /// The contact's display name.
     pub display_name: String,
-    /// The card itself, as RFC 2426 (vCard 3.0) has it.
+    /// The card in vCard 3.0 format (RFC 2426).
     pub vcard: String,
 }
 
-/// A question with answers to choose from.
+/// A poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Poll {
     /// The question.
     pub name: String,
-    /// The answers, in order; no two are the same.
+    /// The distinct answers, in display order.
     pub options: Vec<String>,
-    /// Whether one person may choose several.
+    /// Whether a voter may select several answers.
     pub allow_multiple_answers: bool,
-    /// What people chose so far.
+    /// The current votes, one entry for each voter.
     #[serde(default)]
     pub votes: Vec<PollVote>,
 }
 
-/// What one person chose.
+/// The vote of one person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PollVote {
-    /// Who.
+    /// The person who voted.
     pub voter: Jid,
-    /// Which answers; none when they took their choice back.
+    /// The selected answers; empty after the voter removed the vote.
     pub options: Vec<String>,
-    /// When.
+    /// When the person last voted.
     pub timestamp: Millis,
 }
 
-/// A text that the network approved beforehand, with what fills its gaps.
+/// A message template that the network approved, with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
-    /// What it is called there.
+    /// The name of the template at the network.
     pub name: String,
-    /// Its language there, such as `en_US`.
+    /// The language of the template at the network, such as `en_US`.
     pub language: String,
-    /// What fills its gaps, in the network's own form.
+    /// The parameters, in the network's own format.
     #[serde(default)]
     pub components: Vec<serde_json::Value>,
 }
 
-/// What a message consists of. The text itself, or a file's caption, is the message's body.
+/// The content of a message. The body of the message holds its text or the caption of its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// Nothing but the text.
+    /// Only text.
     Text,
     /// A file.
     Media(Attachment),
-    /// A place.
+    /// A geographic location.
     Location(Location),
     /// Contact cards, at least one.
     Contacts(Vec<ContactCard>),
     /// A poll.
     Poll(Poll),
-    /// A template; the body says what the person reads, as far as it is known.
+    /// A template; the body has the rendered text if it is available.
     Template(Template),
-    /// Something this version does not know; the type says as much as is known.
+    /// Content that this version does not support, with its message type.
     Other(MessageType),
 }
 
-/// A file that is in the store, as what it is sent, and its name.
+/// A file in the media store, with the kind and name under which it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// As what.
+    /// How the recipient's app shows the file.
     pub kind: MediaKind,
     /// The file.
     pub file: StoredMedia,
-    /// What the sender calls it.
+    /// The file name that the sender gave.
     pub filename: Option<String>,
 }
 
 impl Content {
-    /// The file, where it has one.
+    /// The hash of the file, if the content has one.
     #[must_use]
     pub fn file(&self) -> Option<&MediaHash> {
         if let Self::Media(attachment) = self { Some(&attachment.file.hash) } else { None }
     }
 
-    /// The type of a message that consists of this.
+    /// The type of a message with this content.
     #[must_use]
     pub fn message_type(&self) -> MessageType {
         match self {
@@ -128,7 +128,7 @@ impl From<Attachment> for Media {
 }
 
 impl ContactCard {
-    /// From a card that somebody else wrote; its `FN` is the name where none is given.
+    /// Builds a card from a received vCard. Without a given name, the `FN` property is the display name.
     #[must_use]
     pub fn of_vcard(vcard: String, name: Option<String>) -> Self {
         let formatted = vcard.lines().find_map(|line| {
@@ -139,7 +139,7 @@ impl ContactCard {
         Self { display_name: name.or(formatted).unwrap_or_default(), vcard }
     }
 
-    /// A card for a person by phone number, with the parameter by which phones find their account.
+    /// A card for a phone number. The `waid` parameter lets phones find the WhatsApp account.
     #[must_use]
     pub fn of_person(person: &Jid, name: Option<String>, organization: Option<&str>) -> Self {
         let display_name = name.unwrap_or_else(|| person.as_name());
@@ -154,7 +154,7 @@ impl ContactCard {
     }
 }
 
-/// A text value of a card (RFC 2426, section 4): no text can end its line.
+/// Escapes a text value of a vCard (RFC 2426, section 4), so that it cannot add a property line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! A linked account that this daemon runs.
+//! Devices: linked accounts that this daemon runs. PATCH cannot change a field that a device file sets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::ids::DeviceId;
 use super::jid::Jid;
 use super::state::State;
 
-/// Who a device is on its network.
+/// The network account of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -19,33 +19,33 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account's own chat id, where its number is one.
+    /// The account's own chat id; `None` when its number is not a valid phone number.
     #[must_use]
     pub fn jid(&self) -> Option<Jid> {
         Jid::person(&self.phone_number).ok()
     }
 }
 
-/// A device as it is stored.
+/// A stored device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Device {
-    /// Its id.
+    /// The permanent id.
     pub id: DeviceId,
-    /// What people call it.
+    /// The display name.
     pub name: String,
     /// The engine that connects it.
     pub engine: String,
-    /// Free settings: `simulator`, `outbox` and later ones.
+    /// Settings by section, such as `simulator` and `outbox`; secrets are masked.
     pub settings: Map<String, Value>,
     /// The fields that a file in the devices directory sets; PATCH cannot change them.
     pub declared: Vec<String>,
-    /// Where it is.
+    /// The current state.
     pub state: State,
-    /// The account, once linked.
+    /// The account; absent until the device is linked.
     pub account: Option<Account>,
-    /// When it was last online.
+    /// When the device was last online.
     pub last_seen: Option<Millis>,
-    /// When it was created.
+    /// When the device was created.
     pub created_at: Millis,
 }
 
@@ -54,12 +54,14 @@ pub struct Device {
 pub struct DeviceChange {
     /// The new name.
     pub name: Option<String>,
-    /// Settings to be set by key; `null` removes one. A nested secret that is absent or masked keeps its value.
+    /// New values by settings key; `null` removes a key. A nested secret that is absent or masked stays
+    /// unchanged.
     pub settings: Option<Map<String, Value>>,
 }
 
 impl Device {
-    /// The first field (`name`, or `settings.<key>`) that this change would alter although the device's file sets it.
+    /// The first field (`name` or `settings.<key>`) that the change would alter although the device's file
+    /// sets it.
     #[must_use]
     pub fn declared_conflict(&self, change: &DeviceChange) -> Option<String> {
         let is_declared = |field: &str| self.declared.iter().any(|declared| declared == field);
@@ -72,16 +74,16 @@ impl Device {
     }
 }
 
-/// Counts that REST shows with a device.
+/// Message and contact counts of a device, as REST returns them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStats {
-    /// Messages that came in.
+    /// Received messages.
     pub messages_received: i64,
-    /// Messages that went out.
+    /// Sent messages.
     pub messages_sent: i64,
-    /// Known contacts.
+    /// Stored contacts.
     pub contacts: i64,
-    /// Known groups.
+    /// Stored groups.
     pub groups: i64,
 }

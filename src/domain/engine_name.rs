@@ -1,6 +1,6 @@
-//! The former name `wwebjs` of the engine `remote`, which stays accepted on input.
+//! Accepts the former name `wwebjs` of the engine `remote` on input.
 //!
-//! Stored rows, answers and sessions use the current name only; every input passes through here first.
+//! Stored rows, responses and sessions use the current name only; every input is converted here first.
 
 use serde_json::{Map, Value};
 
@@ -11,21 +11,21 @@ pub const REMOTE: &str = "remote";
 /// Its former name.
 const FORMER: &str = "wwebjs";
 
-/// The current name of an engine that a request, a file or a setting names.
+/// The current name of the engine in a request, file or setting.
 #[must_use]
 pub fn current_engine(name: &str) -> &str {
     if name == FORMER { REMOTE } else { name }
 }
 
-/// The current form of a configuration key: `engines.wwebjs` and keys below it are `engines.remote`.
+/// The current form of a configuration key: `engines.wwebjs` and its subkeys become `engines.remote`.
 #[must_use]
 pub fn current_key(key: &str) -> String {
     let rest = key.strip_prefix("engines.wwebjs").filter(|rest| rest.is_empty() || rest.starts_with('.'));
     rest.map_or_else(|| key.to_owned(), |rest| format!("engines.{REMOTE}{rest}"))
 }
 
-/// Moves `settings.wwebjs` of a device of this engine to `settings.remote`. `false` when both are present, which is
-/// ambiguous; the settings are unchanged then.
+/// Moves `settings.wwebjs` of a device of this engine to `settings.remote`. Returns `false` and changes
+/// nothing when both are present, because the result would be ambiguous.
 #[must_use]
 pub fn rename_settings(engine: &str, settings: &mut Map<String, Value>) -> bool {
     if engine != REMOTE || !settings.contains_key(FORMER) {
@@ -39,8 +39,8 @@ pub fn rename_settings(engine: &str, settings: &mut Map<String, Value>) -> bool 
     true
 }
 
-/// The secrets of a device of this engine, with their places below `settings.remote`. Sealed rows of older versions have
-/// them below `settings.wwebjs`, and a migration cannot open a sealed row.
+/// Moves the paths of a device's secrets from `settings.wwebjs` to `settings.remote`. Sealed rows of older
+/// versions use the former name, and a migration cannot open sealed rows.
 #[must_use]
 pub fn rename_secrets(engine: &str, secrets: Secrets) -> Secrets {
     if engine != REMOTE {

@@ -1,7 +1,7 @@
-//! Events: what a device's log holds, and what dashboards see besides.
+//! Events of a device's log, and ephemeral events that are only emitted live.
 //!
-//! Names, casing and shapes are the device-namespace contract's. Every payload gets `deviceId` and
-//! `timestamp`, and those of the log `seq`, from [`Stamped`].
+//! Names, casing and shapes follow the device-namespace contract. [`Stamped`] adds `deviceId` and `timestamp`
+//! to every payload, and `seq` to events of the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,59 +22,59 @@ use super::webhook::{DisabledReason, EndpointId};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// A code to scan.
+    /// A QR code is ready for a phone to scan.
     Qr(QrEvent),
     /// A phone accepted the link.
     Authenticated(AuthenticatedEvent),
     /// The device can send and receive.
     Ready(ReadyEvent),
-    /// A transition.
+    /// The device's state changed.
     State(DeviceStateEvent),
     /// The device went offline.
     Disconnected(DisconnectedEvent),
-    /// A message came in, or was sent from another linked device.
+    /// A message was received, or was sent from another linked device.
     Message(MessageReceivedEvent),
     /// A message was accepted for sending.
     MessageCreated(MessageCreatedEvent),
-    /// A step of an outgoing message.
+    /// The status of an outgoing message changed.
     MessageStatus(MessageStatusEvent),
-    /// An acknowledgement from the network.
+    /// The network acknowledged a message.
     MessageAck(MessageAckEvent),
     /// Messages were read.
     MessageRead(MessagesReadEvent),
-    /// Somebody reacted, or took it back.
+    /// A person added or removed a reaction.
     MessageReaction(MessageReactionEvent),
-    /// A message's text was changed.
+    /// A message's text was edited.
     MessageEdited(MessageChangedEvent),
-    /// A message was taken back for everyone.
+    /// A message was revoked for everyone.
     MessageRevoked(MessageChangedEvent),
     /// A message was removed from this account only.
     MessageDeleted(MessageDeletedEvent),
-    /// A message was starred, or not any more.
+    /// A message was starred or unstarred.
     MessageStarred(MessageStarredEvent),
     /// A chat's messages were removed.
     ChatCleared(ChatRemovedEvent),
-    /// A chat was removed with its messages; the next message brings it back.
+    /// A chat was removed with its messages; the next message creates it again.
     ChatDeleted(ChatRemovedEvent),
-    /// Two chats turned out to be one person's, and are one.
+    /// Two chats of one person were merged.
     ChatMerged(ChatMergedEvent),
-    /// Somebody voted in a poll.
+    /// A person changed a vote in a poll.
     PollVote(PollVoteEvent),
     /// A contact changed.
     ContactUpdate(ContactUpdateEvent),
     /// A group changed.
     GroupUpdate(GroupUpdateEvent),
-    /// Somebody calls, or it ended.
+    /// A call started or changed its status.
     Call(CallEvent),
-    /// How far the first synchronisation is.
+    /// Progress of the history sync.
     HistoryProgress(HistoryProgressEvent),
     /// The device is being deleted.
     DeviceDeleted(DeviceDeletedEvent),
-    /// An event did not reach a webhook, after all tries.
+    /// A webhook delivery became a dead letter.
     WebhookDead(WebhookDeadEvent),
-    /// A webhook gets nothing any more.
+    /// A webhook was disabled.
     WebhookDisabled(WebhookDisabledEvent),
-    /// A rule says that people should hear of something.
+    /// A notification rule matched.
     Notification(NotificationEvent),
 }
 
@@ -86,7 +86,7 @@ pub struct QrEvent {
     pub qr: String,
     /// When a phone no longer accepts it.
     pub expires_at: Millis,
-    /// Which code this is, from 1.
+    /// The number of this code, from 1.
     pub attempt: u32,
 }
 
@@ -94,7 +94,7 @@ pub struct QrEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticatedEvent {
-    /// In digits.
+    /// The phone number in digits.
     pub phone_number: String,
     /// The account's display name.
     pub client_name: String,
@@ -104,7 +104,7 @@ pub struct AuthenticatedEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadyEvent {
-    /// In digits.
+    /// The phone number in digits.
     pub phone_number: String,
 }
 
@@ -112,19 +112,19 @@ pub struct ReadyEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStateEvent {
-    /// One of the four words that dashboards compare.
+    /// One of the four status values that dashboards compare.
     pub status: String,
-    /// The fine-grained name.
+    /// The name of the exact state.
     pub state: String,
-    /// Why.
+    /// The reason for the state, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// Failed tries so far; absent when there were none.
+    /// Failed attempts so far; absent when zero.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -132,7 +132,7 @@ fn is_zero(n: &u32) -> bool {
 /// Payload of `disconnected`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisconnectedEvent {
-    /// Why.
+    /// Why the device went offline.
     pub reason: Reason,
 }
 
@@ -149,7 +149,7 @@ pub struct MessageReceivedEvent {
 pub struct MessageCreatedEvent {
     /// The message.
     pub message: Message,
-    /// The sender's own name for it.
+    /// The client's own id for the message, from its send request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temp_id: Option<String>,
 }
@@ -158,19 +158,19 @@ pub struct MessageCreatedEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageStatusEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// The step.
+    /// The new status.
     pub status: Status,
-    /// Why it failed, in a sentence.
+    /// The failure as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why it failed, as a stable code.
+    /// The failure as a stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The sender's own name for it.
+    /// The client's own id for the message, from its send request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temp_id: Option<String>,
 }
@@ -179,11 +179,11 @@ pub struct MessageStatusEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageAckEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// How far it has come.
+    /// The acknowledgement level.
     pub ack: Ack,
     /// The level's name.
     pub ack_name: String,
@@ -195,9 +195,9 @@ pub struct MessageAckEvent {
 pub struct MessagesReadEvent {
     /// The chat.
     pub chat_id: Jid,
-    /// Which messages.
+    /// The messages.
     pub message_ids: Vec<MessageId>,
-    /// Who read them; absent when it was our own account.
+    /// The reader; absent when the device's own account read the messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_by: Option<Jid>,
 }
@@ -206,13 +206,13 @@ pub struct MessagesReadEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageReactionEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// Who reacted.
+    /// The person who reacted.
     pub from: Jid,
-    /// With what; empty when they took it back.
+    /// The reaction; empty when it was removed.
     pub emoji: String,
 }
 
@@ -220,11 +220,11 @@ pub struct MessageReactionEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageChangedEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// The message as it now is.
+    /// The message after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
 }
@@ -233,9 +233,9 @@ pub struct MessageChangedEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageDeletedEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
 }
 
@@ -243,11 +243,11 @@ pub struct MessageDeletedEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageStarredEvent {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// Whether it is starred now.
+    /// Whether the message is starred now.
     pub is_starred: bool,
 }
 
@@ -262,9 +262,9 @@ pub struct ChatRemovedEvent {
 /// Payload of `chat:merged`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMergedEvent {
-    /// The chat that is no more: its messages stand in the other, under the ids they have.
+    /// The removed chat. Its messages moved to the other chat and kept their ids.
     pub from: Jid,
-    /// The chat that both are now.
+    /// The remaining chat.
     pub to: Jid,
 }
 
@@ -274,11 +274,11 @@ pub struct ChatMergedEvent {
 pub struct PollVoteEvent {
     /// The poll's message.
     pub message_id: MessageId,
-    /// Its chat.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// Who voted.
+    /// The person who voted.
     pub voter: Jid,
-    /// For which answers; none when they took their vote back.
+    /// The selected answers; empty when the vote was removed.
     pub options: Vec<String>,
 }
 
@@ -286,37 +286,37 @@ pub struct PollVoteEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupUpdateEvent {
-    /// Which group.
+    /// The group.
     pub group_id: Jid,
     /// What changed.
     pub change: GroupChange,
-    /// Whom it is about.
+    /// The affected participants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Participant>,
-    /// The name, where it changed.
+    /// The new name, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The description, where it changed.
+    /// The new description, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Who changed it, where that is known.
+    /// The person who made the change; absent when the network does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<Jid>,
 }
 
-/// Where a call is.
+/// The status of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallStatus {
-    /// It rings.
+    /// The call is ringing.
     Ringing,
-    /// Somebody took it, on another device.
+    /// The call was accepted on another device.
     Accepted,
-    /// Somebody declined it, on another device.
+    /// The call was declined on another device.
     Rejected,
-    /// Nobody took it.
+    /// The call was not answered.
     Missed,
-    /// It is over.
+    /// The call ended.
     Ended,
 }
 
@@ -324,46 +324,46 @@ pub enum CallStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallEvent {
-    /// Names the call.
+    /// The id of the call.
     pub call_id: String,
-    /// Who calls.
+    /// The caller.
     pub from: Jid,
     /// Whether it is a video call.
     pub video: bool,
-    /// Where it is.
+    /// The status of the call.
     pub status: CallStatus,
 }
 
 /// Payload of `history:progress`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryProgressEvent {
-    /// Messages so far.
+    /// Messages synchronised so far.
     pub done: u64,
-    /// Messages in all, where that is known.
+    /// Total number of messages; absent when the network does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// What is being synchronised: `contacts`, `groups`, `messages` or `complete`.
+    /// The current phase: `contacts`, `groups`, `messages` or `complete`.
     pub phase: HistoryPhase,
 }
 
-/// What is being synchronised.
+/// A phase of the history sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryPhase {
-    /// The address book.
+    /// Contacts of the address book are synchronised.
     Contacts,
-    /// Groups.
+    /// Groups are synchronised.
     Groups,
-    /// Messages.
+    /// Messages are synchronised.
     Messages,
-    /// Nothing any more.
+    /// The history sync is complete.
     Complete,
 }
 
 /// Payload of `contact:update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactUpdateEvent {
-    /// The contact as it now is.
+    /// The contact after the change.
     pub contact: Contact,
 }
 
@@ -371,17 +371,17 @@ pub struct ContactUpdateEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDeadEvent {
-    /// Which webhook.
+    /// The webhook.
     pub webhook_id: EndpointId,
-    /// The name of the event that did not reach it.
+    /// The name of the undelivered event.
     pub event: String,
-    /// Its position in this log.
+    /// The `seq` of the undelivered event in this log.
     pub event_seq: i64,
-    /// How often it was tried.
+    /// Number of delivery attempts.
     pub attempts: u32,
-    /// What the last try came to, as a stable word; `too_many_waiting` when too much waited for the webhook.
+    /// The stable code of the last attempt's outcome; `too_many_waiting` when the webhook's queue was full.
     pub error: String,
-    /// How many events of this log were given up together, of which this is the oldest.
+    /// Number of events of this log that were given up together; this event is the oldest of them.
     #[serde(default = "one")]
     pub count: u32,
 }
@@ -394,9 +394,9 @@ fn one() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDisabledEvent {
-    /// Which webhook.
+    /// The webhook.
     pub webhook_id: EndpointId,
-    /// Why.
+    /// Why the webhook was disabled.
     pub reason: DisabledReason,
 }
 
@@ -404,24 +404,24 @@ pub struct WebhookDisabledEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationEvent {
-    /// Names it. One of the same id is the same one, grown.
+    /// The id. A later event with the same id updates the notification and its count.
     pub id: String,
-    /// What happened: a word of [`super::notify::Kind`].
+    /// The trigger, as a name of [`super::notify::Kind`].
     pub kind: String,
-    /// How much it matters.
+    /// The priority that the rule sets.
     pub priority: Priority,
-    /// The first line: inert and bounded.
+    /// The first line, sanitized and limited in length.
     pub title: String,
-    /// The rest: inert and bounded.
+    /// The remaining text, sanitized and limited in length.
     pub body: String,
-    /// The name of the sound that goes with it.
+    /// The name of the sound to play; `None` for silence.
     pub sound: Option<String>,
-    /// Where that sound is.
+    /// The URL of the sound.
     pub sound_url: Option<String>,
-    /// The chat that it is about.
+    /// The chat that the notification refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_id: Option<Jid>,
-    /// How many it stands for.
+    /// Number of coalesced events.
     pub count: u32,
 }
 
@@ -516,45 +516,45 @@ impl Event {
     }
 }
 
-/// What dashboards see live and the log does not keep.
+/// An event that is emitted live and is not stored in the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum EphemeralEvent {
-    /// Somebody types, or stopped.
+    /// A person started or stopped typing.
     #[serde(rename_all = "camelCase")]
     Typing {
-        /// Where.
+        /// The chat in which the person types.
         chat_id: Jid,
-        /// Who.
+        /// The person who types.
         from: Jid,
-        /// Text or voice.
+        /// Whether the person types text or records a voice note.
         kind: TypingKind,
-        /// Which of the two events this is.
+        /// Whether typing started; selects the event name.
         #[serde(skip)]
         on: bool,
     },
-    /// Somebody is online, or was.
+    /// A person went online or offline.
     #[serde(rename_all = "camelCase")]
     Presence {
-        /// Who.
+        /// The person's chat id.
         contact_id: Jid,
-        /// Whether they are online.
+        /// Whether the person is online.
         online: bool,
-        /// When they were last.
+        /// When the person was last online.
         #[serde(skip_serializing_if = "Option::is_none")]
         last_seen: Option<Millis>,
     },
-    /// A chat's line changed.
+    /// A chat's entry in the chat list changed.
     ChatUpdate {
-        /// The chat as it now is.
+        /// The chat after the change.
         chat: Box<Chat>,
     },
-    /// The link between the device and its network.
+    /// The state of the connection between the device and its network.
     #[serde(rename_all = "camelCase")]
     ConnectionStatus {
         /// `connected`, `connecting` or `disconnected`.
         status: &'static str,
-        /// The last measured round trip.
+        /// The last measured round-trip time, in milliseconds.
         #[serde(skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
     },
@@ -574,26 +574,26 @@ impl EphemeralEvent {
     }
 }
 
-/// What is being typed.
+/// The kind of a typing indicator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TypingKind {
-    /// Text.
+    /// The person types text.
     #[default]
     Text,
-    /// A voice note.
+    /// The person records a voice note.
     Audio,
 }
 
-/// A payload with what every payload has.
+/// A payload with the fields that every payload has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamped<'a, T: Serialize> {
-    /// Whose event this is.
+    /// The device of the event.
     pub device_id: &'a DeviceId,
-    /// The server's clock.
+    /// When the event occurred, by the server's clock.
     pub timestamp: Millis,
-    /// The position in the device's log; absent for what is not in the log.
+    /// The position in the device's log; absent for ephemeral events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
     /// The event's own fields.

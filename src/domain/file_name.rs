@@ -1,11 +1,12 @@
-//! Names of files, as strangers give them.
+//! Sanitizes untrusted file names. A safe name has at most 150 characters and no path separators.
 
-/// Longest name that is kept, in characters.
+/// Maximum length of a safe name, in characters.
 const MAX_CHARS: usize = 150;
 
-/// What is left of a name once nothing in it can leave a folder, end a header or turn the text around:
-/// no separators, control or direction characters, no quotes, and no dots at its beginning or in a row.
-/// `None` when nothing is left.
+/// Sanitizes a file name against path traversal, header injection and reversed text direction.
+///
+/// Removes separators, control and direction characters, quotes, leading dots and repeated dots. `None` when
+/// no character remains.
 #[must_use]
 pub fn safe_filename(name: &str) -> Option<String> {
     let mut safe = String::new();
@@ -28,7 +29,7 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '/' | '\\' | '"' | '\'' | '`' | '<' | '>' | '|' | '?' | '*' | ':')
 }
 
-/// Cut in the middle, so that the extension stays.
+/// Cuts a name to [`MAX_CHARS`] before its extension, so that the extension stays.
 fn shortened(name: &str) -> String {
     let count = name.chars().count();
     if count <= MAX_CHARS {

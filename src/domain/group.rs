@@ -1,76 +1,76 @@
-//! Groups and who is in them.
+//! Groups, their participants and their changes. Participants include the device's own account.
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
 use super::jid::Jid;
 
-/// What a member may do.
+/// The role of a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Read and write.
+    /// Can read and send messages.
     #[default]
     Member,
-    /// Also change the group.
+    /// Can also change the group.
     Admin,
-    /// The one who made it.
+    /// The creator of the group, with the rights of an admin.
     Superadmin,
 }
 
-/// Somebody in a group.
+/// A participant of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
-    /// Who.
+    /// The participant's chat id.
     pub id: Jid,
-    /// What they may do.
+    /// The participant's role.
     #[serde(default)]
     pub role: Role,
 }
 
-/// A group as the network knows it.
+/// A group, as the network reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// Its id, which is also its chat's.
+    /// The group id, which is also the id of the group's chat.
     pub id: Jid,
-    /// Its name.
+    /// The name of the group.
     pub subject: String,
-    /// What it is about.
+    /// The description of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Who made it.
+    /// The creator of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Jid>,
-    /// When it was made.
+    /// When the group was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Millis>,
-    /// Who is in it, our account included.
+    /// All participants, including the device's own account.
     pub participants: Vec<Participant>,
 }
 
-/// What changed in a group.
+/// The kind of a group change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupChange {
-    /// It was made, or our account came into it.
+    /// The group was created, or the device's own account joined it.
     Created,
-    /// People came.
+    /// Participants joined or were added.
     Add,
-    /// People were removed.
+    /// Participants were removed.
     Remove,
-    /// People left by themselves.
+    /// Participants left the group.
     Leave,
-    /// Members became admins.
+    /// Members were promoted to admins.
     Promote,
-    /// Admins became members.
+    /// Admins were demoted to members.
     Demote,
-    /// Its name.
+    /// The name changed.
     Subject,
-    /// Its description.
+    /// The description changed.
     Description,
-    /// Its picture.
+    /// The picture changed.
     Picture,
-    /// Its invite link.
+    /// The invite link changed.
     InviteLink,
 }

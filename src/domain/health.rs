@@ -1,6 +1,7 @@
-//! A device's health as a score with reasons.
+//! Computes a device's health score and its warnings.
 //!
-//! The score starts at 100 and loses points for each thing that is wrong; `status` follows from it.
+//! The score starts at 100 and loses points for each problem. `status` follows from the score, and a failed
+//! device is always `blocked`.
 
 use serde::Serialize;
 
@@ -8,97 +9,97 @@ use super::clock::Millis;
 use super::outbox::Phase;
 use super::state::State;
 
-/// What the score is made from, over the last hour.
+/// The measurements of the last hour from which the score is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct HealthInput {
-    /// Messages of either direction.
+    /// Number of messages of both directions.
     pub messages_last_hour: i64,
-    /// Messages that reached the network.
+    /// Number of messages that the network accepted.
     pub sent_last_hour: i64,
-    /// Messages that failed.
+    /// Number of messages that failed.
     pub failed_last_hour: i64,
-    /// Mean time from accepted to at-the-network, in milliseconds.
+    /// Mean time from accepting a message here to its acceptance by the network, in milliseconds.
     pub avg_response_ms: i64,
-    /// Times the device went offline.
+    /// How often the device went offline.
     pub disconnections_last_hour: i64,
-    /// The newest message of either direction.
+    /// When the newest message of either direction was sent or received.
     pub last_activity: Option<Millis>,
-    /// How its network behaves.
+    /// The state of the network connection.
     pub network: Network,
-    /// Where it is in its warm-up.
+    /// The warm-up phase, if the device has one.
     pub warmup: Option<Phase>,
 }
 
-/// What is known of a device's network beyond counts.
+/// Measurements of a device's network connection.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Network {
-    /// For so many milliseconds a connected device's network showed no sign of life, and that is too long.
+    /// Time since the network last responded, in milliseconds; set only when it exceeds the limit.
     pub silent_ms: Option<i64>,
-    /// Sends that the network left without an answer for [`UNANSWERED_AFTER_MS`].
+    /// Sends without a response from the network for [`UNANSWERED_AFTER_MS`].
     pub unanswered: i64,
-    /// Chats that were sent to between [`UNDELIVERED_AFTER_MS`] and an hour before that.
+    /// Chats to which messages were sent at least [`UNDELIVERED_AFTER_MS`] ago, within one hour before that.
     pub chats_sent_to: i64,
-    /// Those of them that show no receipt of a device.
+    /// The chats among `chats_sent_to` without a delivery receipt from a device.
     pub chats_without_receipt: i64,
-    /// The mean time that the network takes to answer a send, where there were enough.
+    /// Mean time until the network accepts a send, in milliseconds; `None` with too few sends.
     pub send_ms: Option<i64>,
-    /// Nothing comes in at an hour at which something always did.
+    /// Whether no message arrived in an hour of the day in which messages arrived on previous days.
     pub receives_nothing: bool,
 }
 
-/// A send without an answer for so long is stalled.
+/// Time without a response after which a send counts as stalled, in milliseconds.
 pub const UNANSWERED_AFTER_MS: i64 = 120_000;
-/// A message without a device's receipt for so long counts as undelivered.
+/// Time without a device's receipt after which a message counts as undelivered, in milliseconds.
 pub const UNDELIVERED_AFTER_MS: i64 = 600_000;
-/// Fewer chats say nothing: one person may be away.
-const LEAST_CHATS: i64 = 3;
-/// Sends that take longer than this are slow.
+/// Minimum number of chats for the delivery check: one recipient may simply be offline.
+const MIN_CHATS: i64 = 3;
+/// Mean duration above which sends count as slow, in milliseconds.
 const SLOW_SEND_MS: i64 = 10_000;
 
-/// Numbers behind the score.
+/// The metrics that REST returns with the score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthMetrics {
     /// Messages in the last hour.
     pub messages_per_hour: i64,
-    /// Share of outgoing messages that reached the network, 0–100.
+    /// Percentage of outgoing messages that the network accepted, 0 to 100.
     pub success_rate: f64,
-    /// Milliseconds from accepted to at-the-network.
+    /// Mean time until the network accepts a message, in milliseconds.
     pub avg_response_time: i64,
-    /// Times the device went offline in the last hour.
+    /// How often the device went offline in the last hour.
     pub disconnection_count: i64,
-    /// The newest message of either direction.
+    /// When the newest message of either direction was sent or received.
     pub last_activity: Option<Millis>,
-    /// Such as `day 3 of 14`; `None` without a warm-up, or after it.
+    /// The warm-up phase, such as `day 3 of 14`; `None` without a warm-up or after its end.
     pub warmup_phase: Option<String>,
 }
 
-/// The verdict.
+/// The health of a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `healthy`, `warning`, `critical` or `blocked`.
     pub status: &'static str,
-    /// 0–100.
+    /// The score, 0 to 100.
     pub score: u8,
-    /// The numbers behind it.
+    /// The metrics behind the score.
     pub metrics: HealthMetrics,
-    /// What is wrong, each with its code and what to do.
+    /// The problems found, each with a code and advice.
     pub warnings: Vec<Warning>,
 }
 
-/// One thing that is wrong.
+/// A health problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// Stable, snake_case.
+    /// A stable code in snake_case.
     pub code: String,
-    /// What is wrong and what to do, in a sentence.
+    /// The problem and the advice, as a sentence.
     pub message: String,
 }
 
-/// Judges a device.
+/// Computes the health of a device.
 #[must_use]
-pub fn judge(state: &State, seen: &HealthInput) -> Health {
+pub fn judge(state: &State, input: &HealthInput) -> Health {
     let mut score: i64 = 100;
     let mut warnings = Vec::new();
     if !state.is_ready() {
@@ -106,18 +107,17 @@ pub fn judge(state: &State, seen: &HealthInput) -> Health {
         score -= cost;
         warnings.push(Warning { code, message: text });
     }
-    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
-    let success_rate = success_rate(seen);
+    let outgoing = input.sent_last_hour + input.failed_last_hour;
+    let success_rate = success_rate(input);
     if outgoing >= 5 && success_rate < 90.0 {
         score -= 25;
-        warnings
-            .push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
+        warnings.push(warning("send_failures", "Many messages fail: check their codes before sending more."));
     }
-    if seen.disconnections_last_hour >= 3 {
-        score -= (seen.disconnections_last_hour * 7).min(40);
-        warnings.push(warning("flapping_link", "The link breaks often: check the network."));
+    if input.disconnections_last_hour >= 3 {
+        score -= (input.disconnections_last_hour * 7).min(40);
+        warnings.push(warning("flapping_link", "The connection is lost often: check the network."));
     }
-    for (cost, warning) in seen.network.wrongs() {
+    for (cost, warning) in input.network.problems() {
         score -= cost;
         warnings.push(warning);
     }
@@ -128,64 +128,65 @@ pub fn judge(state: &State, seen: &HealthInput) -> Health {
         _ => "critical",
     };
     let metrics = HealthMetrics {
-        messages_per_hour: seen.messages_last_hour,
+        messages_per_hour: input.messages_last_hour,
         success_rate,
-        avg_response_time: seen.avg_response_ms,
-        disconnection_count: seen.disconnections_last_hour,
-        last_activity: seen.last_activity,
-        warmup_phase: seen.warmup.map(|phase| phase.to_string()),
+        avg_response_time: input.avg_response_ms,
+        disconnection_count: input.disconnections_last_hour,
+        last_activity: input.last_activity,
+        warmup_phase: input.warmup.map(|phase| phase.to_string()),
     };
     Health { status, score: u8::try_from(score.clamp(0, 100)).unwrap_or(0), metrics, warnings }
 }
 
 impl Network {
-    fn wrongs(&self) -> Vec<(i64, Warning)> {
-        let mut wrongs = Vec::new();
+    /// The problems of the connection, each with the points that it costs.
+    fn problems(&self) -> Vec<(i64, Warning)> {
+        let mut problems = Vec::new();
         if let Some(ms) = self.silent_ms {
             let text = format!(
-                "The device is connected, but its network has shown no sign of life for {} s: restart the device, \
-                 and look at its network if that does not help.",
+                "The device is connected, but its network has not responded for {} s: restart the device, \
+                 and check its network if that does not help.",
                 ms / 1_000
             );
-            wrongs.push((55, warning("degraded", &text)));
+            problems.push((55, warning("degraded", &text)));
         }
         if self.receives_nothing {
-            let text = "Nothing has come in for an hour in which messages came in on other days: restart the \
-                        device, and check on the phone that it is still linked.";
-            wrongs.push((25, warning("receive_stall", text)));
+            let text = "No message has arrived for an hour in which messages arrived on other days: restart \
+                        the device, and check on the phone that it is still linked.";
+            problems.push((25, warning("receive_stall", text)));
         }
         if self.unanswered > 0 {
             let text = format!(
-                "The network has not answered to {} messages handed to it: restart the device.",
+                "The network has not acknowledged {} messages sent to it: restart the device.",
                 self.unanswered
             );
-            wrongs.push((25, warning("ack_stall", &text)));
-        } else if self.chats_sent_to >= LEAST_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
+            problems.push((25, warning("ack_stall", &text)));
+        } else if self.chats_sent_to >= MIN_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
             let text = format!(
-                "The network took messages to {} chats and delivered none of those to {}: stop sending, and check \
-                 on the phone whether the account is restricted.",
+                "The network accepted messages to {} chats and delivered none to {} of them: stop sending, and \
+                 check on the phone whether the account is restricted.",
                 self.chats_sent_to, self.chats_without_receipt
             );
-            wrongs.push((25, warning("ack_stall", &text)));
+            problems.push((25, warning("ack_stall", &text)));
         }
         if let Some(ms) = self.send_ms.filter(|ms| *ms > SLOW_SEND_MS) {
             let text = format!(
                 "The network takes {} s to accept a message: check the connection, and send less at a time.",
                 ms / 1_000
             );
-            wrongs.push((25, warning("slow_sends", &text)));
+            problems.push((25, warning("slow_sends", &text)));
         }
-        wrongs
+        problems
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "message counts of an hour are far below 2^52")]
-fn success_rate(seen: &HealthInput) -> f64 {
-    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
+fn success_rate(input: &HealthInput) -> f64 {
+    let outgoing = input.sent_last_hour + input.failed_last_hour;
     if outgoing == 0 {
         return 100.0;
     }
-    (seen.sent_last_hour as f64 * 1_000.0 / outgoing as f64).round() / 10.0
+    (input.sent_last_hour as f64 * 1_000.0 / outgoing as f64).round() / 10.0
 }
 
 fn warning(code: &str, message: &str) -> Warning {
@@ -220,8 +221,8 @@ mod tests {
 
     #[test]
     fn failures_lower_score_with_reason() {
-        let seen = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
-        let health = judge(&READY, &seen);
+        let input = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
+        let health = judge(&READY, &input);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
     }
 

@@ -1,9 +1,8 @@
-//! One person, two ids: the phone number (`@c.us`) and the hidden id (`@lid`).
+//! Resolves the two ids of one person, the phone number (`@c.us`) and the hidden id (`@lid`), to one.
 //!
-//! Whoever is first seen by the one and later by the other is one person, with one chat. Everything that a
-//! network tells is *settled* before it is stored: hidden ids whose number is known are replaced by it. What
-//! was stored before the number was known is settled when it is learnt. Only ids of messages stay as they
-//! are: they are permanent, and a message is found by either spelling of its id.
+//! A person has one chat, even if the network uses both ids. Received data is *canonicalized* before it is
+//! stored: each hidden id with a stored number is replaced by the number. When a number arrives later, the
+//! stored rows are rewritten. Message ids never change; a lookup accepts either form of a message id.
 
 use super::chat::Chat;
 use super::clock::Millis;
@@ -13,9 +12,9 @@ use super::ids::MessageId;
 use super::jid::{Jid, JidKind};
 use super::message::Message;
 
-/// Says which people it is about, so that their ids can be read and replaced.
+/// A value that contains ids of people, which can be read and replaced.
 pub trait ReferencesPeople {
-    /// Shows each id that may be a person's.
+    /// Calls `visit` with each id that can refer to a person.
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid));
 }
 
@@ -57,14 +56,14 @@ impl ReferencesPeople for Group {
     }
 }
 
-/// Its hidden id is what is told of the person, and stays.
+/// Visits only `id`: `lid` is the information that the update carries and must stay.
 impl ReferencesPeople for ContactUpdate {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         visit(&mut self.id);
     }
 }
 
-/// All but its permanent id.
+/// Visits every id except the permanent message id.
 impl ReferencesPeople for Message {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         for id in [&mut self.chat_id, &mut self.from, &mut self.to] {
@@ -80,7 +79,7 @@ impl ReferencesPeople for Message {
     }
 }
 
-/// The hidden ids in it, each once.
+/// The hidden ids in a value, sorted and without duplicates.
 #[must_use]
 pub fn hidden_ids(of: &mut impl ReferencesPeople) -> Vec<Jid> {
     let mut found = Vec::new();
@@ -94,17 +93,17 @@ pub fn hidden_ids(of: &mut impl ReferencesPeople) -> Vec<Jid> {
     found
 }
 
-/// That a hidden id and a number are one person's.
+/// A hidden id and a phone number of the same person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPair {
     /// The hidden id.
     pub lid: Jid,
-    /// The number.
+    /// The chat id with the phone number.
     pub number: Jid,
 }
 
 impl IdentityPair {
-    /// What is told of a person, where that is their number with their hidden id.
+    /// The pair in a contact update; `None` unless the update has both a number and a hidden id.
     #[must_use]
     pub fn pair_of(update: &ContactUpdate) -> Option<Self> {
         let lid = update.lid.clone().filter(|lid| lid.kind() == JidKind::Lid && !lid.is_placeholder())?;
@@ -112,10 +111,10 @@ impl IdentityPair {
         Some(Self { lid, number: update.id.clone() })
     }
 
-    /// Puts the number where the hidden id stands. `false` when it does not.
-    pub fn canonicalize(&self, what: &mut impl ReferencesPeople) -> bool {
+    /// Replaces the hidden id by the number. Returns `false` when the value does not contain the hidden id.
+    pub fn canonicalize(&self, value: &mut impl ReferencesPeople) -> bool {
         let mut changed = false;
-        what.each_person(&mut |id| {
+        value.each_person(&mut |id| {
             if *id == self.lid {
                 *id = self.number.clone();
                 changed = true;
@@ -124,27 +123,29 @@ impl IdentityPair {
         changed
     }
 
-    /// A name that is nothing but the hidden id becomes the number.
+    /// Replaces a name that is only the hidden id by the number.
     #[must_use]
     pub fn canonical_name(&self, name: String) -> String {
         if name == self.lid.as_name() { self.number.as_name() } else { name }
     }
 }
 
-/// Settles by all that is known; `known` is in the order of [`hidden_ids`].
-pub fn canonicalize(what: &mut impl ReferencesPeople, known: &[IdentityPair]) {
-    if known.is_empty() {
+/// Replaces every hidden id that `pairs` resolves; `pairs` must be sorted by hidden id.
+pub fn canonicalize(value: &mut impl ReferencesPeople, pairs: &[IdentityPair]) {
+    if pairs.is_empty() {
         return;
     }
-    what.each_person(&mut |id| {
-        if let Ok(place) = known.binary_search_by(|same| same.lid.cmp(id)) {
-            *id = known[place].number.clone();
+    value.each_person(&mut |id| {
+        if let Ok(index) = pairs.binary_search_by(|pair| pair.lid.cmp(id)) {
+            *id = pairs[index].number.clone();
         }
     });
 }
 
-/// The line of the chat that two chats of one person become: `kept` with what `folded` adds. What is in view
-/// or silent in one of them is so in the one; messages and counts follow from the messages themselves.
+/// Merges the list entries of two chats of one person into `kept`.
+///
+/// The merged chat is pinned or muted when either chat is, and archived only when both are. The store derives
+/// the last message and the counts from the messages.
 #[must_use]
 pub fn merged(kept: Option<Chat>, folded: Chat) -> Chat {
     let Some(kept) = kept else { return folded };
@@ -164,7 +165,7 @@ pub fn merged(kept: Option<Chat>, folded: Chat) -> Chat {
     }
 }
 
-/// Of two ends of silence, of which `None` is never.
+/// The later end of two mutes; `None` is a mute without an end.
 fn later(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
     one.zip(other).map(|(one, other)| one.max(other))
 }
@@ -201,15 +202,15 @@ mod tests {
 
     #[test]
     fn update_with_number_and_lid_identifies_one_person() {
-        let told = |id: &str, lid: Option<&str>| {
+        let pair_of = |id: &str, lid: Option<&str>| {
             let update = ContactUpdate { lid: lid.map(jid), ..ContactUpdate::seen(jid(id)) };
             IdentityPair::pair_of(&update)
         };
-        assert_eq!(told("15550100001", Some("4411@lid")), Some(same()));
-        assert_eq!(told("15550100001", None), None);
-        assert_eq!(told("4411@lid", Some("4411@lid")), None);
-        assert_eq!(told("15550100001", Some("15550100002@c.us")), None);
-        assert_eq!(told("15550100001", Some(&Jid::placeholder(7).to_string())), None);
+        assert_eq!(pair_of("15550100001", Some("4411@lid")), Some(same()));
+        assert_eq!(pair_of("15550100001", None), None);
+        assert_eq!(pair_of("4411@lid", Some("4411@lid")), None);
+        assert_eq!(pair_of("15550100001", Some("15550100002@c.us")), None);
+        assert_eq!(pair_of("15550100001", Some(&Jid::placeholder(7).to_string())), None);
     }
 
     #[test]

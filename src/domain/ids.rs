@@ -1,4 +1,4 @@
-//! Identifiers of devices and messages.
+//! Identifiers of devices and messages. Parsing checks length and alphabet, so that every value is valid.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +9,12 @@ use thiserror::Error;
 use super::clock::Random;
 use super::jid::{Jid, JidError};
 
-/// Names one device for ever: 1–64 characters of `A-Za-z0-9_-`.
+/// The permanent id of a device: 1–64 characters of `A-Za-z0-9_-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId(String);
 
-/// Why a text is no device id.
+/// The text is not a device id.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a device id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -")]
 pub struct DeviceIdError;
@@ -67,18 +67,18 @@ impl fmt::Display for DeviceId {
     }
 }
 
-/// The id that the network itself gives a message: 1–256 visible ASCII characters without `@`.
+/// The network's id of a message: 1–256 visible ASCII characters without `@`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NetworkId(String);
 
-/// Why a text is no network id.
+/// The text is not a network id.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a network id has 1 to 256 visible ASCII characters without @")]
 pub struct NetworkIdError;
 
 impl NetworkId {
-    /// A new id for a message of ours, in the shape WhatsApp Web clients choose (`3EB0` and 18 hex digits).
+    /// A new id for an outgoing message, in the format of WhatsApp Web clients (`3EB0` and 18 hex digits).
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
         use fmt::Write as _;
@@ -132,31 +132,31 @@ impl fmt::Display for NetworkId {
 
 /// A message's permanent id on the wire: `<fromMe>_<chatId>_<networkId>[_<participant>]`.
 ///
-/// It holds all that deduplication looks at (network id, chat, author, direction), so two copies of one
-/// message have one id.
+/// The id contains every field that deduplication compares (network id, chat, author, direction), so that two
+/// copies of one message have the same id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageId {
     /// Whether the message was sent by the device's own account.
     pub from_me: bool,
-    /// The chat it stands in.
+    /// The chat of the message.
     pub chat: Jid,
-    /// The network's id.
+    /// The network's id of the message.
     pub network: NetworkId,
     /// The sender within a group.
     pub participant: Option<Jid>,
 }
 
-/// Why a text is no message id.
+/// The reason why a text is not a message id.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MessageIdError {
-    /// The parts are not there.
-    #[error("a message id looks like true_15550100001@c.us_3EB0A1B2C3")]
+    /// A part of the id is missing.
+    #[error("a message id has the form true_15550100001@c.us_3EB0A1B2C3")]
     Shape,
-    /// The chat or participant is no chat id.
+    /// The chat or participant is not a chat id.
     #[error("the chat in the message id is not valid: {0}")]
     Chat(#[from] JidError),
-    /// The network's part is not valid.
+    /// The network id is not valid.
     #[error(transparent)]
     Network(#[from] NetworkIdError),
 }

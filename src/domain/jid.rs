@@ -1,4 +1,4 @@
-//! Chat and person ids. The API speaks `@c.us`, and understands what phones and people write.
+//! Ids of chats and people. The API emits the `@c.us` form and accepts other spellings of phone numbers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What a [`Jid`] names.
+/// The kind of chat that a [`Jid`] identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JidKind {
     /// A person, by phone number: `@c.us` (the network itself writes `@s.whatsapp.net`).
@@ -29,25 +29,25 @@ pub struct Jid {
     user: Box<str>,
 }
 
-/// What the id of somebody begins with of whom none is known.
-const STAND_IN: &str = "000";
+/// The prefix of placeholder ids. No network uses ids that begin with zeros.
+const PLACEHOLDER_PREFIX: &str = "000";
 
-/// The longest id of digits: of those that Meta gives, each character is two of them.
-const MOST_DIGITS: usize = 256;
+/// Maximum length of an id of digits. An id of Meta is encoded as two digits for each character.
+const MAX_DIGITS: usize = 256;
 
-/// Why a text is no chat id.
+/// The reason why a text is not a chat id.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum JidError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("a chat id is required")]
     Empty,
-    /// No phone number.
+    /// The text is not a phone number.
     #[error("a phone number has 5 to 15 digits with its country code, such as +15550100001")]
     Number,
-    /// Not an id of that kind.
+    /// The part before the `@` is not valid for this server.
     #[error("the part before @{0} is not valid")]
     User(&'static str),
-    /// Unknown server.
+    /// The part after the `@` is an unknown server.
     #[error("a chat id ends in @c.us, @g.us, @lid, @newsletter or is a phone number")]
     Server,
 }
@@ -56,7 +56,7 @@ impl Jid {
     /// A person by phone number, in digits.
     ///
     /// # Errors
-    /// When it has not 5 to 15 digits.
+    /// When `digits` does not have 5 to 15 digits.
     pub fn person(digits: &str) -> Result<Self, JidError> {
         if !(5..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(JidError::Number);
@@ -64,25 +64,25 @@ impl Jid {
         Ok(Self { kind: JidKind::Person, user: digits.into() })
     }
 
-    /// Stands for a person of whom no id is known. It is nobody's: no network's ids begin with zeros.
+    /// A placeholder for a person without a network id. It cannot collide with an id of a network.
     #[must_use]
     pub fn placeholder(number: u64) -> Self {
-        Self { kind: JidKind::Lid, user: format!("{STAND_IN}{number:020}").into() }
+        Self { kind: JidKind::Lid, user: format!("{PLACEHOLDER_PREFIX}{number:020}").into() }
     }
 
-    /// Whether it is such a stand-in.
+    /// Whether this is a placeholder id.
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
-        self.kind == JidKind::Lid && self.user.starts_with(STAND_IN)
+        self.kind == JidKind::Lid && self.user.starts_with(PLACEHOLDER_PREFIX)
     }
 
-    /// What it names.
+    /// The kind of chat that this id identifies.
     #[must_use]
     pub fn kind(&self) -> JidKind {
         self.kind
     }
 
-    /// Whether it names a group.
+    /// Whether this is the id of a group.
     #[must_use]
     pub fn is_group(&self) -> bool {
         self.kind == JidKind::Group
@@ -94,13 +94,13 @@ impl Jid {
         &self.user
     }
 
-    /// The phone number in digits, where this names a person by it.
+    /// The phone number in digits; `None` unless the id is a phone number.
     #[must_use]
     pub fn phone(&self) -> Option<&str> {
         (self.kind == JidKind::Person).then_some(&*self.user)
     }
 
-    /// What stands for a name where none is known: the phone number, or the id.
+    /// The display name of a chat without a stored name: the phone number or the id.
     #[must_use]
     pub fn as_name(&self) -> String {
         self.phone().map_or_else(|| self.to_string(), |digits| format!("+{digits}"))
@@ -117,7 +117,7 @@ impl Jid {
     }
 }
 
-/// `+1 (555) 010-0001` and the like, to digits.
+/// Parses a phone number with separators, such as `+1 (555) 010-0001`.
 fn bare_number(text: &str) -> Result<Jid, JidError> {
     let separator = |c: char| matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{a0}');
     let text = text.strip_prefix('+').unwrap_or(text);
@@ -125,7 +125,7 @@ fn bare_number(text: &str) -> Result<Jid, JidError> {
     Jid::person(&digits)
 }
 
-/// `user:device@server` and `user.agent:device@server` name one device of a person; the person is meant.
+/// Removes the device part of `user:device@server`, so that the id identifies the person.
 fn without_device(user: &str) -> &str {
     user.split_once(':').map_or(user, |(user, _)| user)
 }
@@ -133,7 +133,7 @@ fn without_device(user: &str) -> &str {
 fn digits_user(kind: JidKind, user: &str, server: &'static str, extra: &str) -> Result<Jid, JidError> {
     let allowed = |c: char| c.is_ascii_digit() || extra.contains(c);
     if user.is_empty()
-        || user.len() > MOST_DIGITS
+        || user.len() > MAX_DIGITS
         || !user.chars().all(allowed)
         || !user.starts_with(|c: char| c.is_ascii_digit())
     {

@@ -1,4 +1,5 @@
-//! What would be said again and again is said seldom, with how often it was not.
+//! Rate-limits repeated log messages and counts how many were suppressed. The number of tracked messages is
+//! bounded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,19 +8,19 @@ use parking_lot::Mutex;
 
 use super::clock::Millis;
 
-/// Between two times that the same is said.
-const PAUSE_MS: i64 = 60_000;
-/// Different things that are remembered; beyond, nothing new is said until one of them may be said again.
-const MOST: usize = 1_000;
+/// Minimum time between two equal log messages, in milliseconds.
+const MIN_PAUSE_MS: i64 = 60_000;
+/// Maximum number of tracked messages. At the limit, new messages are suppressed until an entry expires.
+const MAX_MESSAGES: usize = 1_000;
 
-/// Remembers when what was said last.
+/// Tracks when each message was last logged.
 #[derive(Debug)]
 pub struct LogThrottle<K>(Mutex<HashMap<K, ThrottleState>>);
 
 #[derive(Debug)]
 struct ThrottleState {
     at: Millis,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl<K> Default for LogThrottle<K> {
@@ -29,31 +30,32 @@ impl<K> Default for LogThrottle<K> {
 }
 
 impl<K: Eq + Hash> LogThrottle<K> {
-    /// Whether this is to be said now: then how often it was left out since it was said last.
-    pub fn now(&self, what: K, now: Millis) -> Option<u64> {
+    /// Whether to log the message now. `Some` has the number of messages suppressed since the last one.
+    pub fn now(&self, message: K, now: Millis) -> Option<u64> {
         let mut all = self.0.lock();
-        if let Some(said) = all.get_mut(&what) {
-            if is_recent(said.at, now) {
-                said.left_out = said.left_out.saturating_add(1);
+        if let Some(entry) = all.get_mut(&message) {
+            if is_recent(entry.at, now) {
+                entry.suppressed = entry.suppressed.saturating_add(1);
                 return None;
             }
-            said.at = now;
-            return Some(std::mem::take(&mut said.left_out));
+            entry.at = now;
+            return Some(std::mem::take(&mut entry.suppressed));
         }
-        if all.len() >= MOST {
-            all.retain(|_, said| is_recent(said.at, now));
+        if all.len() >= MAX_MESSAGES {
+            all.retain(|_, entry| is_recent(entry.at, now));
         }
-        if all.len() >= MOST {
+        if all.len() >= MAX_MESSAGES {
             return None;
         }
-        all.insert(what, ThrottleState { at: now, left_out: 0 });
+        all.insert(message, ThrottleState { at: now, suppressed: 0 });
         Some(0)
     }
 }
 
-/// A time that lies ahead is of a clock that was set back since.
-fn is_recent(said: Millis, now: Millis) -> bool {
-    (0..PAUSE_MS).contains(&now.since(said))
+/// Whether the pause since the last message has not ended. A time in the future means that the clock was set
+/// back, so it does not count as recent.
+fn is_recent(logged_at: Millis, now: Millis) -> bool {
+    (0..MIN_PAUSE_MS).contains(&now.since(logged_at))
 }
 
 #[cfg(test)]
@@ -62,19 +64,19 @@ mod tests {
 
     #[test]
     fn repeated_message_is_limited_and_counted() {
-        let seldom = LogThrottle::default();
-        assert_eq!((seldom.now("a", Millis(0)), seldom.now("b", Millis(0))), (Some(0), Some(0)));
-        assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
-        assert_eq!(seldom.now("a", Millis(PAUSE_MS)), Some(2));
-        assert_eq!(seldom.now("a", Millis(2 * PAUSE_MS)), Some(0));
-        assert_eq!(seldom.now("a", Millis(5)), Some(0), "the clock was set back");
+        let throttle = LogThrottle::default();
+        assert_eq!((throttle.now("a", Millis(0)), throttle.now("b", Millis(0))), (Some(0), Some(0)));
+        assert_eq!((throttle.now("a", Millis(1)), throttle.now("a", Millis(2))), (None, None));
+        assert_eq!(throttle.now("a", Millis(MIN_PAUSE_MS)), Some(2));
+        assert_eq!(throttle.now("a", Millis(2 * MIN_PAUSE_MS)), Some(0));
+        assert_eq!(throttle.now("a", Millis(5)), Some(0), "the clock was set back");
     }
 
     #[test]
     fn entries_are_bounded() {
-        let seldom = LogThrottle::default();
-        assert!((0..MOST).all(|n| seldom.now(n, Millis(0)).is_some()));
-        assert_eq!(seldom.now(MOST, Millis(1)), None);
-        assert_eq!(seldom.now(MOST, Millis(PAUSE_MS)), Some(0));
+        let throttle = LogThrottle::default();
+        assert!((0..MAX_MESSAGES).all(|n| throttle.now(n, Millis(0)).is_some()));
+        assert_eq!(throttle.now(MAX_MESSAGES, Millis(1)), None);
+        assert_eq!(throttle.now(MAX_MESSAGES, Millis(MIN_PAUSE_MS)), Some(0));
     }
 }

@@ -1,4 +1,5 @@
-//! Files that belong to messages: what is known of them, and how the wire shows them.
+//! Files of messages: their metadata and their fields on the wire. Metadata from clients never grants access
+//! to a stored file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,24 +9,24 @@ use thiserror::Error;
 
 use super::message::MessageType;
 
-/// A file's content, by its SHA-256, as 64 lower-case hexadecimal digits.
+/// The SHA-256 of a file's content, as 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MediaHash(String);
 
-/// Why a text is no hash.
+/// The text is not a media hash.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a media hash has 64 lower-case hexadecimal digits")]
 pub struct MediaHashError;
 
 impl MediaHash {
-    /// From a digest.
+    /// The hash with this digest.
     #[must_use]
     pub fn of_digest(digest: &[u8; 32]) -> Self {
         Self(hex::encode(digest))
     }
 
-    /// As text.
+    /// The hash as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -64,7 +65,7 @@ impl fmt::Display for MediaHash {
     }
 }
 
-/// As what a file is sent.
+/// How the recipient's app shows a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaKind {
@@ -83,8 +84,8 @@ pub enum MediaKind {
 }
 
 impl MediaKind {
-    /// What a file of this type is, where nothing else was asked for. Only types that phones show; SVG
-    /// and the like are documents.
+    /// The default kind of a file of this MIME type. Types that phones do not display, such as SVG, are
+    /// documents.
     #[must_use]
     pub fn of_mimetype(mimetype: &str) -> Self {
         match mimetype {
@@ -95,7 +96,7 @@ impl MediaKind {
         }
     }
 
-    /// What a file of this type is, where it was told to be this: that, if it can be.
+    /// The requested kind if the MIME type allows it, otherwise the default kind of the MIME type.
     #[must_use]
     pub fn of_told(self, mimetype: &str) -> Self {
         let can_be = match self {
@@ -107,7 +108,7 @@ impl MediaKind {
         if can_be { self } else { Self::of_mimetype(mimetype) }
     }
 
-    /// The type of a message that carries it.
+    /// The type of a message with a file of this kind.
     #[must_use]
     pub fn message_type(self) -> MessageType {
         match self {
@@ -121,71 +122,70 @@ impl MediaKind {
     }
 }
 
-/// Width and height in pixels.
+/// The dimensions of an image or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dimensions {
-    /// In pixels.
+    /// The width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u32,
 }
 
-/// A file in the store, as its content tells.
+/// Metadata of a file in the media store, derived from its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredMedia {
-    /// Its content.
+    /// The hash of the content.
     pub hash: MediaHash,
-    /// By its content, never by a claim.
+    /// The MIME type, detected from the content; a declared type is ignored.
     pub mimetype: String,
-    /// In bytes.
+    /// The size in bytes.
     pub filesize: u64,
-    /// In seconds, where it is cheap to know.
+    /// The duration in seconds, if it can be determined cheaply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// Where it is cheap to know.
+    /// The dimensions, if they can be determined cheaply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Dimensions>,
-    /// Whether there is a smaller picture of it.
+    /// Whether a thumbnail is available.
     #[serde(default)]
     pub has_thumbnail: bool,
 }
 
-/// The file of a message. What is read from the wire only describes a file: whether it is here, and where it can
-/// be had, is never taken from whoever wrote that.
+/// The file of a message. Deserializing ignores availability and links, because a client must not set them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WireMedia", into = "WireMedia")]
 pub struct Media {
-    /// As what it is sent.
+    /// How the recipient's app shows the file.
     pub kind: MediaKind,
     /// The file.
     pub file: StoredMedia,
-    /// What the sender calls it.
+    /// The file name that the sender gave.
     pub filename: Option<String>,
-    /// Whether the file is still there.
+    /// Whether the media store still has the file.
     pub available: bool,
-    /// Where it can be had; `None` when it is gone, or not told here.
+    /// The download links; `None` when the file was removed or the caller gets no links.
     pub links: Option<MediaLinks>,
 }
 
 impl Media {
-    /// All that is known of it, for the wire.
+    /// The metadata in its wire form.
     #[must_use]
     pub fn into_info(self) -> WireMediaInfo {
         WireMedia::from(self).media_info
     }
 }
 
-/// Where a file can be had. Each address carries its own permission.
+/// Download links of a file. Each link contains its own access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaLinks {
-    /// The file.
+    /// The URL of the file.
     pub download: String,
-    /// A smaller picture of it, where there is one.
+    /// The URL of the thumbnail, if there is one.
     pub thumbnail: Option<String>,
 }
 
-/// The fields that a message with a file has on the wire.
+/// The wire fields of a message with a file.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireMedia {
@@ -197,7 +197,7 @@ struct WireMedia {
     media_info: WireMediaInfo,
 }
 
-/// All that is known of a file, as the wire shows it.
+/// The metadata of a file on the wire.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WireMediaInfo {
@@ -276,14 +276,14 @@ mod tests {
 
     #[test]
     fn media_kind_must_fit_mimetype() {
-        for (told, mimetype, is) in [
+        for (requested, mimetype, expected) in [
             (MediaKind::Image, "text/html", MediaKind::Document),
             (MediaKind::Ptt, "audio/ogg", MediaKind::Ptt),
             (MediaKind::Ptt, "image/png", MediaKind::Image),
             (MediaKind::Sticker, "image/webp", MediaKind::Sticker),
             (MediaKind::Document, "image/png", MediaKind::Document),
         ] {
-            assert_eq!(told.of_told(mimetype), is, "{told:?} {mimetype}");
+            assert_eq!(requested.of_told(mimetype), expected, "{requested:?} {mimetype}");
         }
     }
 

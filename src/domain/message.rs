@@ -1,4 +1,4 @@
-//! Messages, as they stand in the store and on the wire.
+//! Messages, in the form that the store and the wire use. Message ids are permanent.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use super::ids::MessageId;
 use super::jid::Jid;
 use super::media::Media;
 
-/// What a message is. The words are whatsapp-web.js's.
+/// The type of a message, with the names of whatsapp-web.js.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageType {
-    /// Text.
+    /// A text message.
     Chat,
     /// A picture.
     Image,
@@ -27,17 +27,17 @@ pub enum MessageType {
     Document,
     /// A sticker.
     Sticker,
-    /// A place.
+    /// A location.
     Location,
     /// A contact card.
     Vcard,
     /// A poll.
     PollCreation,
-    /// A call that took place.
+    /// A past call.
     CallLog,
-    /// Taken back for everyone.
+    /// A message that was revoked for everyone.
     Revoked,
-    /// Something this version does not know.
+    /// A type that this version does not support.
     Unknown,
 }
 
@@ -45,13 +45,13 @@ pub enum MessageType {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// Permanent id.
+    /// The permanent id.
     pub id: MessageId,
-    /// The chat it stands in.
+    /// The chat of the message.
     pub chat_id: Jid,
-    /// Who wrote it; in a group, the group.
+    /// The sender; in a group, the group's id.
     pub from: Jid,
-    /// Whom it went to.
+    /// The recipient.
     pub to: Jid,
     /// The sender, in a group.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,45 +60,45 @@ pub struct Message {
     pub from_me: bool,
     /// The text.
     pub body: String,
-    /// What it is.
+    /// The message type.
     #[serde(rename = "type")]
     pub kind: MessageType,
     /// When it was written, by the network's clock.
     pub timestamp: Millis,
-    /// How far it has come.
+    /// The acknowledgement level.
     pub ack: Ack,
-    /// Whether a file belongs to it.
+    /// Whether the message has a file.
     pub has_media: bool,
     /// The file.
     #[serde(flatten, default)]
     pub media: Option<Media>,
-    /// The place.
+    /// The location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
     /// The contact cards.
     #[serde(default, rename = "vCards", skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<ContactCard>,
-    /// The poll, with what people chose.
+    /// The poll with its votes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
-    /// The template that it was made of.
+    /// The template from which the message was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
-    /// The message that this one answers, as it was then; without what that one answered.
+    /// The quoted message at the time of the reply, without its own quoted message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quoted_message: Option<Box<Self>>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
-    /// Whether somebody here starred it.
+    /// Whether the message is starred in this account.
     pub is_starred: bool,
-    /// Whether its text was changed after it was sent.
+    /// Whether the text was edited after sending.
     pub is_edited: bool,
-    /// The sender's display name; the number where none is known.
+    /// The sender's display name, or the phone number without one.
     pub notify_name: String,
-    /// Who is mentioned. Dashboards go through the list without looking whether it is there.
+    /// The mentioned people. Always present, because dashboards iterate over the list without a check.
     #[serde(default)]
     pub mentioned_ids: Vec<Jid>,
-    /// How people reacted. As above.
+    /// The reactions. Always present, because dashboards iterate over the list without a check.
     #[serde(default)]
     pub reactions: Vec<Reaction>,
 }
@@ -107,16 +107,16 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reaction {
-    /// What.
+    /// The reaction.
     pub emoji: String,
-    /// Whose.
+    /// The person who reacted.
     pub from: Jid,
-    /// Whether it is our account's.
+    /// Whether the device's own account reacted.
     pub from_me: bool,
 }
 
 impl Message {
-    /// Puts in what the message consists of; its type and `has_media` follow.
+    /// Sets the content, the type and `has_media`.
     #[must_use]
     pub fn with_content(mut self, content: Content) -> Self {
         self.kind = content.message_type();
@@ -132,7 +132,7 @@ impl Message {
         self
     }
 
-    /// What the message consists of besides its text.
+    /// The content of the message besides its text.
     #[must_use]
     pub fn content(&self) -> Content {
         if let Some(media) = self.media.clone() {
@@ -149,13 +149,13 @@ impl Message {
         }
     }
 
-    /// The message as another one quotes it: as it now is, without what it answers itself.
+    /// The current message in its quoted form, without its own quoted message and reactions.
     #[must_use]
     pub fn as_quote(self) -> Self {
         Self { quoted_message: None, reactions: Vec::new(), ..self }
     }
 
-    /// What is left of a message that was taken back for everyone.
+    /// The message after it was revoked for everyone: without text, content and reactions.
     #[must_use]
     pub fn revoked(self) -> Self {
         Self {
@@ -176,35 +176,35 @@ impl Message {
     }
 }
 
-/// How far one recipient is.
+/// The acknowledgement of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
-    /// Who.
+    /// The recipient.
     pub participant: Jid,
-    /// How far.
+    /// The acknowledgement level of the recipient.
     pub ack: Ack,
-    /// Since when.
+    /// When the recipient reached this level.
     pub timestamp: Millis,
 }
 
 /// Why a message failed: a stable code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendFailure {
-    /// Stable, snake_case.
+    /// A stable code in snake_case.
     pub code: String,
-    /// For people.
+    /// The failure as a sentence.
     pub message: String,
 }
 
-/// A message with all that is known of its delivery.
+/// A message with its delivery state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrackedMessage {
     /// The message.
     pub message: Message,
-    /// Its step, for messages sent through this daemon.
+    /// The status of a message that was sent through this daemon.
     pub status: Status,
-    /// Why it failed.
+    /// Why the message failed; absent unless it failed.
     pub failure: Option<SendFailure>,
     /// Per-recipient receipts.
     pub receipts: Vec<Receipt>,

@@ -1,7 +1,7 @@
-//! The pure heart: types and rules without IO, without tokio and without a clock of their own.
+//! Domain types and rules, without IO, without tokio and without a clock.
 //!
-//! Invariants: nothing here blocks, logs, reads the time or draws a random number; all of that is passed
-//! in. Whatever is illegal on the wire or in the state machine is an `Err`, never a panic.
+//! Invariants: no function here blocks, logs, reads the clock or generates random numbers; callers pass time
+//! and randomness as parameters. Invalid input and invalid transitions are an `Err`, never a panic.
 
 pub mod access;
 pub mod ack;

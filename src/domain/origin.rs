@@ -1,4 +1,4 @@
-//! Patterns of browser origins, one list for CORS and for Socket.IO's Origin check.
+//! Patterns of browser origins, shared by CORS and the Origin check of Socket.IO. Only `*` allows `null`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use url::Url;
 /// `*`, `scheme://host`, `scheme://host:port` or `scheme://host:*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OriginPattern {
-    /// As it was written.
+    /// The pattern as configured.
     text: String,
     rule: Rule,
 }
@@ -17,21 +17,21 @@ pub struct OriginPattern {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Rule {
     Any,
-    /// `base` is `scheme://host` as browsers write it.
+    /// `base` is `scheme://host` in the form that browsers send.
     AnyPort {
         base: String,
     },
-    /// A whole origin as browsers write it: lower case, no default port.
+    /// A complete origin in the form that browsers send: lower case, without a default port.
     Exact(String),
 }
 
-/// The text is no origin pattern.
+/// The text is not an origin pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not an origin such as https://app.example.com, http://localhost:* or *")]
 pub struct InvalidOriginPattern;
 
 impl OriginPattern {
-    /// Whether it is `*`.
+    /// Whether the pattern is `*`.
     pub fn is_any(&self) -> bool {
         self.rule == Rule::Any
     }
@@ -45,7 +45,7 @@ impl OriginPattern {
         }
     }
 
-    /// As it was written.
+    /// The pattern as configured.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -71,7 +71,7 @@ impl FromStr for OriginPattern {
     fn from_str(text: &str) -> Result<Self, InvalidOriginPattern> {
         let rule = match (text, text.strip_suffix(":*")) {
             ("*", _) => Rule::Any,
-            // A scheme alone (`http:*`) has no host to compare.
+            // `any_port_base` rejects a scheme without a host (`http:*`).
             (_, Some(base)) => Rule::AnyPort { base: any_port_base(base)? },
             (_, None) => Rule::Exact(origin_of(text)?),
         };
@@ -79,7 +79,7 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// `scheme://host` of a pattern whose port is open.
+/// `scheme://host` of a pattern that allows any port.
 fn any_port_base(text: &str) -> Result<String, InvalidOriginPattern> {
     let with_port = Url::parse(&format!("{text}:1")).map_err(|_| InvalidOriginPattern)?;
     if with_port.port() != Some(1) {
@@ -88,7 +88,7 @@ fn any_port_base(text: &str) -> Result<String, InvalidOriginPattern> {
     origin_of(text)
 }
 
-/// The text's origin, if the text is nothing but an origin.
+/// Normalizes a text that is exactly an origin, without path, query or credentials.
 fn origin_of(text: &str) -> Result<String, InvalidOriginPattern> {
     let url = Url::parse(text).map_err(|_| InvalidOriginPattern)?;
     let only_origin = url.username().is_empty()

@@ -1,5 +1,5 @@
-//! Queries that surfaces send to the store, and the list entries and ranges that answer them.
-//! Limits are checked at the edges; the store returns at most `limit` results.
+//! Queries of the store's lists, and the entries and ranges in their results. The API checks limits; the
+//! store returns at most `limit` results.
 
 use super::chat::ChatFilter;
 use super::clock::Millis;

@@ -1,22 +1,22 @@
-//! Secrets within a device's settings: which they are, and how they are kept apart.
+//! Separates secrets from a device's settings, and restores them.
 //!
-//! What is stored and shown as a device's settings has [`MASK`] in their places; the secrets themselves are
-//! stored sealed, by their places. Only what is asked to connect gets both together.
+//! Stored and displayed settings have [`MASK`] in the place of each secret. The secrets are stored sealed, by
+//! their paths. Only an engine that connects the device gets settings with secrets.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// What is shown in a secret's place.
+/// The text that replaces a secret in stored and displayed settings.
 pub const MASK: &str = "********";
 
-/// Ends of key names (lower case, no `_` or `-`) whose values are secrets.
+/// Endings of key names (lower case, without `_` and `-`) whose values are secrets.
 const ENDINGS: [&str; 7] = ["token", "secret", "password", "apikey", "privatekey", "authorization", "cookie"];
 
-/// Secrets by their places: JSON pointers (RFC 6901).
+/// Secrets by their paths, which are JSON pointers (RFC 6901).
 pub type Secrets = BTreeMap<String, String>;
 
-/// Whether what stands under this key is a secret.
+/// Whether the value of this key is a secret.
 #[must_use]
 pub fn is_secret_name(key: &str) -> bool {
     let plain: String = key.chars().filter(|c| !matches!(c, '_' | '-')).collect();
@@ -24,7 +24,7 @@ pub fn is_secret_name(key: &str) -> bool {
     ENDINGS.iter().any(|ending| plain.ends_with(ending))
 }
 
-/// Takes the secrets out of settings and leaves masks.
+/// Extracts the secrets from settings and replaces each with [`MASK`].
 #[must_use]
 pub fn split(mut settings: Map<String, Value>) -> (Map<String, Value>, Secrets) {
     let mut secrets = Secrets::new();
@@ -34,7 +34,7 @@ pub fn split(mut settings: Map<String, Value>) -> (Map<String, Value>, Secrets) 
     (settings, secrets)
 }
 
-/// Puts the secrets back where their masks are.
+/// Replaces each mask with its secret.
 #[must_use]
 pub fn join(mut settings: Map<String, Value>, secrets: &Secrets) -> Map<String, Value> {
     visit(&mut settings, "", &mut |place, text| {
@@ -47,8 +47,8 @@ pub fn join(mut settings: Map<String, Value>, secrets: &Secrets) -> Map<String, 
     settings
 }
 
-/// Settings that are to take the place of others (`before`, with their secrets): a secret that is left out, or
-/// is given as its mask, stays what it was. `null` takes one away.
+/// Prepares settings that replace `before`, which contains its secrets. A secret that is absent or masked
+/// stays unchanged; `null` removes it.
 #[must_use]
 pub fn keep(mut settings: Map<String, Value>, before: &Map<String, Value>) -> Map<String, Value> {
     for (key, value) in &mut settings {
@@ -86,8 +86,9 @@ fn keep_in(key: &str, value: &mut Value, before: &Value) {
     }
 }
 
-/// The place of a secret that would be kept while the address beside it, to which it goes, is to change: whoever may
-/// change settings could have it sent to themselves.
+/// The path of a secret that would stay unchanged while the address beside it changes.
+///
+/// Callers refuse such a change: otherwise a client could redirect a stored secret to a server of its own.
 #[must_use]
 pub fn sent_elsewhere(settings: &Map<String, Value>, before: &Map<String, Value>) -> Option<String> {
     settings.iter().find_map(|(key, value)| elsewhere(key, value, before.get(key)?))
@@ -96,24 +97,24 @@ pub fn sent_elsewhere(settings: &Map<String, Value>, before: &Map<String, Value>
 fn elsewhere(path: &str, value: &Value, before: &Value) -> Option<String> {
     let (Value::Object(fields), Value::Object(before)) = (value, before) else { return None };
     let keys = || fields.keys().chain(before.keys());
-    let moves = keys().any(|key| is_address(key) && fields.get(key) != before.get(key));
+    let address_changes = keys().any(|key| is_address(key) && fields.get(key) != before.get(key));
     let is_kept = |key: &&String| {
         let given = fields.get(*key);
         is_secret_name(key) && before[*key].is_string() && given.is_none_or(|given| *given == MASK)
     };
-    if let Some(kept) = before.keys().find(is_kept).filter(|_| moves) {
+    if let Some(kept) = before.keys().find(is_kept).filter(|_| address_changes) {
         return Some(format!("{path}.{kept}"));
     }
     fields.iter().find_map(|(key, value)| elsewhere(&format!("{path}.{key}"), value, before.get(key)?))
 }
 
-/// Whether a host stands under this key.
+/// Whether the value of this key contains a host.
 fn is_address(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["url", "urls", "host", "hosts"].iter().any(|ending| key.ends_with(ending))
 }
 
-/// The place of a mask that stands for no secret, if there is one.
+/// The path of a mask without a stored secret, if there is one.
 #[must_use]
 pub fn bare_mask(settings: &Map<String, Value>) -> Option<String> {
     let mut found = None;
@@ -125,23 +126,23 @@ pub fn bare_mask(settings: &Map<String, Value>) -> Option<String> {
     found
 }
 
-/// Every secret that is a text and not empty.
-fn visit(fields: &mut Map<String, Value>, path: &str, see: &mut dyn FnMut(&str, &mut String)) {
+/// Calls `visitor` with the path and value of every secret that is a non-empty string.
+fn visit(fields: &mut Map<String, Value>, path: &str, visitor: &mut dyn FnMut(&str, &mut String)) {
     for (key, value) in fields {
         let place = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
-        visit_value(is_secret_name(key), value, &place, see);
+        visit_value(is_secret_name(key), value, &place, visitor);
     }
 }
 
-fn visit_value(secret: bool, value: &mut Value, place: &str, see: &mut dyn FnMut(&str, &mut String)) {
+fn visit_value(secret: bool, value: &mut Value, place: &str, visitor: &mut dyn FnMut(&str, &mut String)) {
     match value {
-        Value::Object(fields) => visit(fields, place, see),
+        Value::Object(fields) => visit(fields, place, visitor),
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                visit_value(secret, item, &format!("{place}/{index}"), see);
+                visit_value(secret, item, &format!("{place}/{index}"), visitor);
             }
         }
-        Value::String(text) if secret && !text.is_empty() => see(place, text),
+        Value::String(text) if secret && !text.is_empty() => visitor(place, text),
         _ => {}
     }
 }
@@ -152,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     fn map(value: Value) -> Map<String, Value> {
-        let Value::Object(map) = value else { panic!("no object") };
+        let Value::Object(map) = value else { panic!("the value is not an object") };
         map
     }
 

@@ -1,16 +1,16 @@
-//! Ids that we make, or that people choose of the same letters: 1–64 characters of `A-Za-z0-9_-`.
+//! Ids that the daemon generates or clients choose: 1–64 characters of `A-Za-z0-9_-`.
 
-/// Longest id.
+/// Maximum length of an id, in characters.
 const MAX: usize = 64;
 
-/// Whether a text can be such an id.
+/// Whether a text is a valid id.
 #[must_use]
 pub fn is_valid(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     (1..=MAX).contains(&text.len()) && text.chars().all(allowed)
 }
 
-/// A type of such ids, with a prefix and 80 random bits where we make one, and the error of a text that is none.
+/// Defines an id type and its parse error. A generated id is a prefix followed by 80 random bits.
 macro_rules! made_id {
     ($(#[$docs:meta])* $name:ident = $prefix:literal; $(#[$error_docs:meta])* $error:ident = $message:literal;) => {
         $(#[$docs])*
@@ -24,7 +24,7 @@ macro_rules! made_id {
         pub struct $error;
 
         impl $name {
-            /// Its prefix and 80 random bits.
+            /// A new id: the prefix and 80 random bits in hexadecimal.
             #[must_use]
             pub fn random(random: &dyn $crate::domain::clock::Random) -> Self {
                 let mut bytes = [0_u8; 10];

@@ -1,8 +1,9 @@
 //! The device state machine: a pure function from a state and an input to a state and effects.
 //!
-//! Invariants: an input that makes no sense in a state is an [`InvalidTransition`]; each change of state
-//! emits exactly one `state` event, and a device that was online emits `disconnected` when it no longer
-//! is; folding the emitted events over [`State::Created`] gives the stored state again.
+//! Invariants:
+//! - An input that is not valid in a state is an [`InvalidTransition`].
+//! - Each change of state emits one `state` event; leaving [`State::Ready`] also emits `disconnected`.
+//! - Replaying the emitted events over [`State::Created`] yields the stored state.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,113 +13,113 @@ use super::device::Account;
 use super::event::{DeviceStateEvent, Event};
 use super::reason::Reason;
 
-/// A link that held this long counts as good: backoff starts over after it.
+/// Time online after which a connection counts as stable and the backoff restarts, in milliseconds.
 pub const STABLE_AFTER_MS: i64 = 60_000;
 
-/// Where a device is. Each variant carries what only it needs.
+/// The state of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// Never started.
+    /// The device was never started.
     Created,
-    /// Opening a session with the network.
+    /// The engine opens a session with the network.
     Connecting {
-        /// Failed tries so far.
+        /// Failed attempts so far.
         attempt: u32,
         /// When this state was entered.
         since: Millis,
-        /// Why it has to connect again, after a failure.
+        /// Why the device connects again; absent for a first connection.
         reason: Option<Reason>,
     },
-    /// Waiting for a phone to scan.
+    /// A QR code waits to be scanned by a phone.
     Qr {
         /// The raw string a phone scans.
         code: String,
-        /// Which code this is, from 1.
+        /// The number of this code, from 1.
         attempt: u32,
         /// When a phone no longer accepts it.
         expires_at: Millis,
         /// When this state was entered.
         since: Millis,
     },
-    /// A phone accepted; the link is being set up.
+    /// A phone accepted the link, and the engine completes it.
     Pairing {
         /// When this state was entered.
         since: Millis,
     },
-    /// Can send and receive.
+    /// The device can send and receive.
     Ready {
         /// When this state was entered.
         since: Millis,
-        /// Failed tries that came before, so that a link that flaps keeps slowing down.
+        /// Failed attempts before this connection; the backoff of a flapping connection continues from it.
         attempt: u32,
     },
-    /// Linked, offline, coming back.
+    /// The device is linked and offline, and connects again.
     Reconnecting {
-        /// Failed tries so far, from 1.
+        /// Failed attempts so far, from 1.
         attempt: u32,
         /// Why the link was lost.
         reason: Reason,
         /// When this state was entered.
         since: Millis,
     },
-    /// At rest until somebody starts it.
+    /// The device stays offline until an operator or its declaration starts it.
     Stopped {
-        /// Why.
+        /// Why the device stopped.
         reason: Reason,
         /// When this state was entered.
         since: Millis,
     },
-    /// No longer linked.
+    /// The device is no longer linked.
     LoggedOut {
-        /// Why.
+        /// Why the device was unlinked.
         reason: Reason,
         /// When this state was entered.
         since: Millis,
     },
-    /// Cannot go on without help.
+    /// The device cannot continue until an operator acts.
     Failed {
-        /// Why.
+        /// Why the device failed.
         reason: Reason,
         /// When this state was entered.
         since: Millis,
     },
 }
 
-/// What happens to a device.
+/// An input of the state machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// An operator starts it.
+    /// An operator, or the declaration, starts the device.
     Start,
-    /// An operator, or the declaration, stops it.
+    /// An operator, or the declaration, stops the device.
     Stop(Reason),
-    /// An operator unlinks it.
+    /// An operator unlinks the device.
     LogOut,
-    /// The daemon came back and finds the device running.
+    /// The daemon starts and the stored state of the device is active.
     Resume,
-    /// The network offers a code to scan.
+    /// The network sent a QR code.
     Code {
-        /// The raw string.
+        /// The raw string of the code.
         code: String,
-        /// How long a phone accepts it, in milliseconds.
+        /// How long a phone accepts the code, in milliseconds.
         valid_ms: i64,
     },
-    /// No code was scanned, and the network offers no more.
+    /// No code was scanned, and the network sends no more codes.
     CodesExhausted,
     /// A phone accepted the link.
     Scanned(Account),
     /// The session is open: the device can send and receive.
     Opened(Account),
-    /// The session ended and may be tried again.
+    /// The session ended; the device reconnects.
     LinkLost(Reason),
-    /// The engine panicked; after `limit` in a row the device is failed.
+    /// The engine panicked.
     Panicked {
-        /// Consecutive failures after which the device is failed.
+        /// Number of consecutive failures after which the device becomes failed.
         limit: u32,
     },
-    /// The network says the device is no longer linked.
+    /// The network reports that the device is no longer linked.
     LoggedOut(Reason),
-    /// The session ended and must not be tried again by itself.
+    /// The session ended; the device must not reconnect automatically.
     Fatal(Reason),
 }
 
@@ -141,29 +142,29 @@ impl Input {
     }
 }
 
-/// What is to be done because of a transition, in order.
+/// An action that follows a transition. The caller performs the effects in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Append this to the device's log.
+    /// Append an event to the device's log.
     Emit(Box<Event>),
     /// Open a session.
     Open,
     /// Open a session after the backoff of this attempt (from 1).
     OpenLater {
-        /// Failed tries so far.
+        /// Failed attempts so far.
         attempt: u32,
     },
-    /// Close the session, keeping the credentials.
+    /// Close the session and keep the credentials.
     Close,
-    /// Unlink at the network if a session is open, and forget the credentials.
+    /// Unlink the device at the network if a session is open, and delete the credentials.
     Unlink,
-    /// Remember which account this is.
+    /// Store the account of the device.
     Link(Account),
 }
 
-/// An input that makes no sense in the current state.
+/// An input that is not valid in the current state.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
-#[error("a device that is {state} takes no '{input}'")]
+#[error("the input '{input}' is not valid for a device in state '{state}'")]
 pub struct InvalidTransition {
     /// The state's name.
     pub state: &'static str,
@@ -172,7 +173,7 @@ pub struct InvalidTransition {
 }
 
 impl State {
-    /// The fine-grained name on the wire.
+    /// The name of the exact state on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -188,7 +189,7 @@ impl State {
         }
     }
 
-    /// `status` in `state` events: one of four words that dashboards compare.
+    /// `status` in `state` events: one of four values that dashboards compare.
     #[must_use]
     pub fn event_status(&self) -> &'static str {
         match self {
@@ -215,7 +216,7 @@ impl State {
         }
     }
 
-    /// Whether somebody wants this device online.
+    /// Whether the device is online or tries to get online.
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(
@@ -228,13 +229,13 @@ impl State {
         )
     }
 
-    /// Whether messages can go out now.
+    /// Whether the device can send messages now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
     }
 
-    /// Why the device is in this state, where there is a reason.
+    /// The reason for this state, if it has one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -247,7 +248,7 @@ impl State {
         }
     }
 
-    /// The tries behind this state, where it counts them.
+    /// Failed attempts before this state; 0 for states that do not count attempts.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         match self {
@@ -258,7 +259,7 @@ impl State {
         }
     }
 
-    /// This state as the payload of a `state` event.
+    /// The payload of a `state` event for this state.
     #[must_use]
     pub fn as_event(&self) -> DeviceStateEvent {
         DeviceStateEvent {
@@ -269,7 +270,7 @@ impl State {
         }
     }
 
-    /// The state after an event of the log that happened at `at`.
+    /// The state after an event of the log with the timestamp `at`.
     #[must_use]
     pub fn replay(self, event: &Event, at: Millis) -> Self {
         match event {
@@ -292,16 +293,16 @@ impl State {
             ("stopped", Some(reason)) => Self::Stopped { reason, since },
             ("logged_out", Some(reason)) => Self::LoggedOut { reason, since },
             ("failed", Some(reason)) => Self::Failed { reason, since },
-            // `qr` is followed by the event that carries the code.
+            // The `qr` event that follows in the log has the code.
             _ => self,
         }
     }
 }
 
-/// The next state and what to do, or why the input is impossible. Nothing else is read or changed.
+/// Applies an input to a state. Returns the next state and the effects, without side effects of its own.
 ///
 /// # Errors
-/// [`InvalidTransition`] when `input` makes no sense in `state`.
+/// [`InvalidTransition`] when `input` is not valid in `state`.
 pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effect>), InvalidTransition> {
     let invalid = InvalidTransition { state: state.name(), input: input.name() };
     let next = match (state, &input) {

@@ -1,42 +1,42 @@
-//! What an engine wants changed in its vault: all of it, or nothing.
+//! Batches of changes to an engine's vault. The store applies a batch completely or not at all.
 
 use super::clock::Millis;
 
-/// Changes that are made together, in their order.
+/// Changes that are applied in order in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VaultBatch(Vec<VaultChange>);
 
-/// One change.
+/// A change to the vault.
 #[derive(Clone, PartialEq, Eq)]
 pub enum VaultChange {
-    /// Writes a value over whatever was there.
+    /// Writes a value and overwrites an earlier one.
     Put {
-        /// Where.
+        /// The space of the key.
         space: String,
-        /// Under which key.
+        /// The key of the value.
         key: String,
-        /// The bytes.
+        /// The value.
         value: Vec<u8>,
-        /// From when on pruning may take it; `None` is never.
+        /// When pruning may remove the value; `None` keeps it until it is removed.
         deadline: Option<Millis>,
     },
-    /// Removes one value, if it is there.
+    /// Removes one value; a missing value is not an error.
     Remove {
-        /// Where.
+        /// The space of the key.
         space: String,
-        /// Which.
+        /// The key of the value.
         key: String,
     },
-    /// Removes all whose key begins so; with an empty prefix the whole space.
+    /// Removes all values whose key begins with `prefix`; an empty prefix removes the whole space.
     RemovePrefix {
-        /// Where.
+        /// The space of the keys.
         space: String,
-        /// How the keys begin.
+        /// The prefix of the keys.
         prefix: String,
     },
 }
 
-/// Shows neither keys, which may name people, nor values.
+/// Prints only the space: keys can identify people, and values can be secret.
 impl std::fmt::Debug for VaultChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -59,7 +59,7 @@ impl VaultBatch {
         self.put_until(space, key, value, None);
     }
 
-    /// Adds a value that pruning may take after `deadline`.
+    /// Adds a value that pruning may remove after `deadline`.
     pub fn put_until(
         &mut self,
         space: &str,
@@ -76,7 +76,7 @@ impl VaultBatch {
         self.0.push(VaultChange::Remove { space: space.to_owned(), key: key.into() });
     }
 
-    /// Adds the removal of all whose key begins with `prefix`.
+    /// Adds the removal of all values whose key begins with `prefix`.
     pub fn remove_prefix(&mut self, space: &str, prefix: impl Into<String>) {
         self.0.push(VaultChange::RemovePrefix { space: space.to_owned(), prefix: prefix.into() });
     }
@@ -86,13 +86,13 @@ impl VaultBatch {
         self.remove_prefix(space, "");
     }
 
-    /// Whether there is nothing to change.
+    /// Whether the batch has no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The changes, in their order.
+    /// The changes in order.
     #[must_use]
     pub fn into_changes(self) -> Vec<VaultChange> {
         self.0

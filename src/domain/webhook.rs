@@ -1,8 +1,10 @@
-//! Webhooks: where events are pushed to, which of them, in whose words, and when again after a failure.
+//! Webhook endpoints: their configuration, their secrets and their delivery order. Secrets never appear in
+//! debug output.
 //!
-//! - This file says what an endpoint is.
-//! - [`facts`] is what matters of an event, [`names`] what each format calls it, [`subscription`] which events an
-//!   endpoint wants, [`retry`] when a delivery is tried again.
+//! - [`filter_input`] has the fields of an event that filters use.
+//! - [`event_names`] has the event names of each format.
+//! - [`subscription`] selects the events of an endpoint.
+//! - [`retry_schedule`] has the delays between attempts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,36 +27,36 @@ pub use retry_schedule::{InvalidSpan, RetryDelay, RetrySchedule};
 pub use subscription::{Subscription, SubscriptionError};
 
 made_id! {
-    /// Names one endpoint for ever: 1–64 characters of `A-Za-z0-9_-`.
+    /// The permanent id of an endpoint: 1–64 characters of `A-Za-z0-9_-`.
     EndpointId = "wh_";
-    /// Why a text is no endpoint id.
+    /// The text is not an endpoint id.
     EndpointIdError = "a webhook id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -";
 }
 
-/// For how long a secret that was replaced signs too, where nothing is said: a day.
+/// Default time for which a replaced secret still signs, in milliseconds: one day.
 pub const SECRET_OVERLAP_MS: i64 = 86_400_000;
-/// How many secrets that were replaced may still sign.
+/// Maximum number of replaced secrets that still sign.
 const MAX_PREVIOUS: usize = 2;
 
-/// In whose words events are pushed, and with which headers.
+/// The event names, payload format and headers of an endpoint's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Our own.
+    /// Wharf's own format.
     #[default]
     Wharf,
-    /// As a WAHA server does.
+    /// The format of a WAHA server.
     Waha,
-    /// As REST back ends on whatsapp-web.js do.
+    /// The format of REST back ends on whatsapp-web.js.
     Wwebjs,
 }
 
 impl Format {
-    /// All formats, with their words on the wire.
+    /// All formats with their names on the wire.
     pub const ALL: [(&str, Self); 3] =
         [("wharf", Self::Wharf), ("waha", Self::Waha), ("wwebjs", Self::Wwebjs)];
 
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,24 +67,24 @@ impl Format {
     }
 }
 
-/// What a delivery waits for.
+/// Which earlier deliveries a delivery waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ordering {
-    /// For all earlier ones of its device.
+    /// All earlier deliveries of the same device.
     #[default]
     Device,
-    /// For the earlier ones of its chat.
+    /// Earlier deliveries of the same chat.
     Chat,
-    /// For nothing.
+    /// No other delivery.
     None,
 }
 
 impl Ordering {
-    /// All orderings, with their words on the wire.
+    /// All orderings with their names on the wire.
     pub const ALL: [(&str, Self); 3] = [("device", Self::Device), ("chat", Self::Chat), ("none", Self::None)];
 
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +94,7 @@ impl Ordering {
         }
     }
 
-    /// What is delivered one after the other; `None`: this one waits for nothing.
+    /// The key of deliveries that are sent one after the other; `None` when the order does not matter.
     #[must_use]
     pub fn lane(self, device: &DeviceId, facts: &FilterInput<'_>) -> Option<String> {
         match self {
@@ -103,90 +105,90 @@ impl Ordering {
     }
 }
 
-/// Why an endpoint gets nothing.
+/// Why an endpoint is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledReason {
-    /// Somebody switched it off.
+    /// An operator disabled the endpoint.
     Operator,
-    /// It answered 410.
+    /// The endpoint responded with status 410.
     Gone,
-    /// Nothing reached it for days.
+    /// Deliveries failed for days.
     Failing,
 }
 
-/// Where events are pushed to, without what is secret of it.
+/// A webhook endpoint, without its secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
-    /// Its id.
+    /// The endpoint's id.
     pub id: EndpointId,
-    /// Whose events it gets; those of all devices, when absent.
+    /// The device whose events are delivered; all devices when absent.
     pub device: Option<DeviceId>,
     /// The name under which the device's file declares it.
     pub declared: Option<String>,
-    /// What people call it; may be empty.
+    /// The display name; may be empty.
     pub name: String,
-    /// Where to, with the values of its query masked.
+    /// The target URL, with masked query values.
     pub url: String,
-    /// Which events.
+    /// The subscribed events.
     pub subscription: Subscription,
-    /// In whose words.
+    /// The format of deliveries.
     pub format: Format,
-    /// In which order.
+    /// The ordering of deliveries.
     pub ordering: Ordering,
-    /// The headers that it gets besides.
+    /// The names of additional request headers; their values are secret.
     pub header_names: Vec<String>,
-    /// How long a try may take, where it is not as the settings say.
+    /// The timeout of an attempt in milliseconds; absent for the configured default.
     pub timeout_ms: Option<u32>,
-    /// The only certificates that its server may stand on, as PEM; the system's, when absent.
+    /// The only trusted certificate authorities, as PEM; absent for the authorities of the system.
     pub custom_ca: Option<String>,
-    /// Why it gets nothing, and since when; absent while it does.
+    /// Why and since when the endpoint is disabled; absent while it is enabled.
     pub disabled: Option<(DisabledReason, Millis)>,
-    /// Since when nothing has reached it, although something should have.
+    /// When the current series of failed deliveries began; absent after a success.
     pub failing_since: Option<Millis>,
-    /// When something last did not reach it.
+    /// When a delivery last failed.
     pub failed_at: Option<Millis>,
-    /// When something last reached it, to within a minute.
+    /// When a delivery last succeeded, accurate to one minute.
     pub delivered_at: Option<Millis>,
-    /// When it was made.
+    /// When the endpoint was created.
     pub created_at: Millis,
 }
 
 impl Endpoint {
-    /// Whether it gets events.
+    /// Whether the endpoint is enabled.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.disabled.is_none()
     }
 }
 
-/// What nobody is shown of an endpoint.
+/// The parts of an endpoint that no response or log contains.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSecrets {
-    /// Where to, with what its query may hold.
+    /// The complete target URL.
     pub url: String,
-    /// Headers that it gets besides.
+    /// Additional request headers with their values.
     pub headers: BTreeMap<String, String>,
-    /// What signs.
+    /// The current signing secret.
     pub secret: String,
-    /// What signed before, while it still does; newest first.
+    /// Replaced secrets that still sign, newest first.
     #[serde(default)]
     pub previous: Vec<OldSecret>,
-    /// What tells the file's declaration from another one; absent where no file declares it.
+    /// Fingerprint of the declaration in the device's file; absent for an endpoint without a declaration.
     #[serde(default)]
     pub declaration: Option<String>,
 }
 
-/// A secret that was replaced.
+/// A replaced signing secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OldSecret {
-    /// It.
+    /// The secret.
     pub secret: String,
-    /// Until when it signs too.
+    /// When the secret stops signing.
     pub until: Millis,
 }
 
-/// Shows nothing of it.
+/// Prints no field, because every field can be secret.
 impl fmt::Debug for EndpointSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EndpointSecrets(…)")
@@ -200,18 +202,18 @@ impl fmt::Debug for OldSecret {
 }
 
 impl EndpointSecrets {
-    /// Puts another secret in place of the one there is, which signs too until then.
+    /// Replaces the signing secret. The old secret also signs until `until`.
     pub fn replace_secret(&mut self, secret: String, now: Millis, until: Millis) {
         let old = std::mem::replace(&mut self.secret, secret);
         let current = &self.secret;
-        self.previous.retain(|known| known.until > now && known.secret != *current && known.secret != old);
+        self.previous.retain(|entry| entry.until > now && entry.secret != *current && entry.secret != old);
         if old != *current {
             self.previous.insert(0, OldSecret { secret: old, until });
         }
         self.previous.truncate(MAX_PREVIOUS);
     }
 
-    /// The secrets that sign at this moment, the newest first.
+    /// The secrets that sign at `now`, newest first.
     pub fn signing(&self, now: Millis) -> impl Iterator<Item = &str> {
         let old = self.previous.iter().filter(move |old| old.until > now);
         std::iter::once(self.secret.as_str()).chain(old.map(|old| old.secret.as_str()))

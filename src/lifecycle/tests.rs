@@ -8,7 +8,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Returns a second after the soft token.
+/// Returns one second after the soft token is cancelled.
 async fn polite(soft: CancellationToken) {
     soft.cancelled().await;
     sleep(SECOND).await;
@@ -26,12 +26,12 @@ async fn drain_waits_for_tasks_to_finish() {
 #[tokio::test(start_paused = true)]
 async fn drain_aborts_tasks_after_deadline() {
     let (tasks, begun) = (Tasks::new(), Instant::now());
-    let deaf = tasks.spawn("deaf", std::future::pending());
+    let never_ends = tasks.spawn("never ends", std::future::pending());
     tasks.spawn("polite", polite(tasks.soft().clone()));
     assert_eq!(tasks.clone().drain(8 * SECOND).await, Drained::Cut(1));
     assert_eq!(begun.elapsed(), 8 * SECOND);
     assert!(tasks.hard().is_cancelled());
-    deaf.await.unwrap();
+    never_ends.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +63,7 @@ async fn unexpected_end_of_essential_task_is_reported() {
     tasks.spawn_essential("returns", sleep(SECOND));
     let expected = Failure { task: "returns", how: Ending::Returned };
     assert_eq!(tasks.failed().await, expected);
-    assert_eq!(tasks.failed().await, expected, "also for those who ask later");
+    assert_eq!(tasks.failed().await, expected, "a later call returns the same failure");
     assert_eq!(expected.to_string(), "the task returns ended unexpectedly");
 
     let tasks = Tasks::new();
@@ -100,7 +100,7 @@ async fn essential_task_may_return_but_not_panic_in_drain() {
 #[tokio::test(start_paused = true)]
 async fn aborted_task_is_not_failure() {
     let tasks = Tasks::new();
-    tasks.spawn_essential("deaf", std::future::pending());
+    tasks.spawn_essential("never ends", std::future::pending());
     assert_eq!(tasks.clone().drain(SECOND).await, Drained::Cut(1));
     assert_eq!(tasks.failure(), None);
 }

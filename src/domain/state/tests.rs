@@ -1,4 +1,4 @@
-//! What holds of the state machine whatever happens to a device.
+//! Tests that the invariants of the state machine hold for any sequence of inputs.
 
 use super::*;
 use proptest::prelude::*;
@@ -69,7 +69,7 @@ fn consecutive_panics_end_as_failed() {
 #[test]
 fn invalid_input_error_names_state_and_input() {
     let error = step(&State::Created, Input::Opened(account()), Millis(0)).unwrap_err();
-    assert_eq!(error.to_string(), "a device that is created takes no 'opened'");
+    assert_eq!(error.to_string(), "the input 'opened' is not valid for a device in state 'created'");
 }
 
 proptest! {

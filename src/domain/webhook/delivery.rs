@@ -1,15 +1,15 @@
-//! Deliveries of webhook events, as surfaces see them: recorded attempts and dead letters.
-//! The delivery rows themselves are the store's.
+//! Recorded webhook attempts and dead letters, as REST and the CLI return them. The delivery rows are private
+//! to the store.
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 
-/// Names a delivery within the store.
+/// The key of a delivery in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryKey(pub i64);
 
 impl DeliveryKey {
-    /// As a number that clients see.
+    /// The key as a number, as clients see it.
     #[must_use]
     pub fn number(self) -> i64 {
         self.0
@@ -22,12 +22,12 @@ impl From<i64> for DeliveryKey {
     }
 }
 
-/// One POST of a delivery, as it was recorded.
+/// A recorded HTTP request of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookAttempt {
-    /// Grows with each; 0 before it is stored.
+    /// An increasing id; 0 before the attempt is stored.
     pub id: i64,
-    /// When it began.
+    /// When the attempt began.
     pub at: Millis,
     /// The event's device and `seq`; absent for a test.
     pub event: Option<(DeviceId, i64)>,
@@ -39,7 +39,7 @@ pub struct WebhookAttempt {
     pub attempt: u32,
     /// The stable code of the outcome.
     pub outcome: String,
-    /// The HTTP status of the answer; absent without an answer.
+    /// The HTTP status of the response; absent without a response.
     pub status: Option<u16>,
     /// The duration in milliseconds.
     pub duration_ms: i64,
@@ -50,7 +50,7 @@ pub struct WebhookAttempt {
 /// A delivery that was given up.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
-    /// Its key.
+    /// The key of the delivery.
     pub key: DeliveryKey,
     /// The event's device.
     pub device: DeviceId,

@@ -1,11 +1,11 @@
-//! What each format calls an event. An event that a format has no word for is not pushed in it; one that it tells
-//! in several ways is pushed once for each way that is wanted.
+//! The names of events in each format. An event without a name in a format is not delivered; an event with
+//! several names is delivered once for each subscribed name.
 //!
-//! Source: the upstream contract; WAHA's list of events, and the client events of whatsapp-web.js.
+//! Sources: the upstream contract, WAHA's list of events and the client events of whatsapp-web.js.
 
 use super::{FilterInput, Format};
 
-/// Our own names: the events of the log.
+/// Wharf's own names, which are the events of the log.
 pub const WHARF: [&str; 27] = [
     "authenticated",
     "call",
@@ -36,7 +36,7 @@ pub const WHARF: [&str; 27] = [
     "webhook:test",
 ];
 
-/// WAHA's names, as far as there are events of ours behind them.
+/// WAHA's names that correspond to an event of the log.
 pub const WAHA: [&str; 15] = [
     "call.accepted",
     "call.received",
@@ -55,7 +55,7 @@ pub const WAHA: [&str; 15] = [
     "session.status",
 ];
 
-/// The names of whatsapp-web.js, as far as there are events of ours behind them.
+/// The names of whatsapp-web.js that correspond to an event of the log.
 pub const WWEBJS: [&str; 19] = [
     "authenticated",
     "call",
@@ -77,13 +77,13 @@ pub const WWEBJS: [&str; 19] = [
     "message_revoke_me",
     "vote_update",
 ];
-/// Those of them that say how the link is.
+/// Further names of whatsapp-web.js, for the state of the link.
 pub const WWEBJS_LINK: [&str; 2] = ["qr", "ready"];
 
 impl Format {
-    /// Whether it has an event of this name.
+    /// Whether the format has an event with this name.
     #[must_use]
-    pub fn knows(self, name: &str) -> bool {
+    pub fn has_event(self, name: &str) -> bool {
         match self {
             Self::Wharf => WHARF.contains(&name),
             Self::Waha => WAHA.contains(&name),
@@ -91,7 +91,7 @@ impl Format {
         }
     }
 
-    /// What it calls the event of these facts.
+    /// The names of an event in this format.
     #[must_use]
     pub fn names<'a>(self, facts: &FilterInput<'a>) -> Vec<&'a str> {
         match self {
@@ -175,7 +175,7 @@ mod tests {
         for (_, format) in Format::ALL {
             for (kind, payload) in WHARF.iter().flat_map(|kind| PAYLOADS.map(|payload| (kind, payload))) {
                 for name in format.names(&FilterInput::of(kind, payload)) {
-                    assert!(format.knows(name), "{format:?}: {name}");
+                    assert!(format.has_event(name), "{format:?}: {name}");
                 }
             }
         }

@@ -1,21 +1,22 @@
-//! What matters of an event to whoever decides about its delivery.
+//! The fields of an event that delivery filters use. They are read from the stored payload only.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Taken from the payload as it stands in the log, so that an event of long ago has the same facts as a new one.
+/// The filter fields of an event. They come from the payload in the log, so that old and new events are
+/// filtered equally.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FilterInput<'a> {
     /// The event's name.
     pub kind: &'a str,
-    /// The chat that it is about, if any; of a call, who calls.
+    /// The chat of the event, if any; for a call, the caller.
     pub chat: Option<Cow<'a, str>>,
-    /// Whether it is about a message of our own account.
+    /// Whether the event refers to a message of the device's own account.
     pub from_me: bool,
-    /// What changed, of `group:update`.
+    /// The kind of change in a `group:update` event.
     pub change: Option<Cow<'a, str>>,
-    /// The step, of `call` and `message:status`; the state, of `state`.
+    /// The status in `call` and `message:status` events; the state in `state` events.
     pub step: Option<Cow<'a, str>>,
 }
 
@@ -48,7 +49,7 @@ struct MessagePart<'a> {
 }
 
 impl<'a> FilterInput<'a> {
-    /// Of an event with this name and payload.
+    /// Reads the filter fields of an event with this name and payload.
     #[must_use]
     pub fn of(kind: &'a str, payload: &'a str) -> Self {
         let Ok(payload) = serde_json::from_str::<Payload<'a>>(payload) else {

@@ -1,6 +1,6 @@
-//! When a delivery that failed is tried again.
+//! Delays before the retries of a failed delivery.
 //!
-//! Source of the defaults: Standard Webhooks 1.0 and Svix, which space some eight tries over more than a day.
+//! The defaults follow Standard Webhooks 1.0 and Svix: about eight attempts over more than a day.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The longest that a `Retry-After` is heeded: a receiver that asks for more is asked again all the same.
-const LONGEST_ASKED_MS: u64 = 24 * 3_600_000;
-/// The longest span.
-const LONGEST_MS: u64 = 30 * 24 * 3_600_000;
+/// Maximum `Retry-After` in milliseconds; longer requests of a receiver are cut to it.
+const MAX_RETRY_AFTER_MS: u64 = 24 * 3_600_000;
+/// Maximum retry delay, in milliseconds.
+const MAX_DELAY_MS: u64 = 30 * 24 * 3_600_000;
 
-/// A duration as people write it: `500ms`, `5s`, `30m`, `2h`, `1d`.
+/// A duration with a unit, such as `500ms`, `5s`, `30m`, `2h` or `1d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RetryDelay(u64);
 
-/// The text is no span.
+/// The text is not a valid delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a duration such as 500ms, 5s, 30m, 2h or 1d, at most 30d")]
 pub struct InvalidSpan;
@@ -42,7 +42,7 @@ impl FromStr for RetryDelay {
             return Err(InvalidSpan);
         }
         let ms = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-        ms.filter(|ms| *ms <= LONGEST_MS).map(Self).ok_or(InvalidSpan)
+        ms.filter(|ms| *ms <= MAX_DELAY_MS).map(Self).ok_or(InvalidSpan)
     }
 }
 
@@ -71,16 +71,18 @@ impl fmt::Display for RetryDelay {
     }
 }
 
-/// The waits between the tries of one delivery.
+/// The delays between the attempts of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrySchedule(pub Vec<RetryDelay>);
 
 impl RetrySchedule {
-    /// How long to wait after the failure with this number (the first is 1), in milliseconds; `None` when it was
-    /// the last. `unit` is a random number in `0.0 ..= 1.0`: waits differ by up to a fifth in both directions, so
-    /// that what failed together is not tried together. A receiver may ask for longer, not for shorter.
+    /// The delay after this number of failures, from 1, in milliseconds; `None` after the last retry.
+    ///
+    /// `unit` is a random number in `0.0 ..= 1.0`. It varies the delay by up to a fifth in both directions,
+    /// so that deliveries that failed together are not retried together. A receiver can request a longer
+    /// delay, but not a shorter one.
     #[must_use]
-    pub fn wait_ms(&self, failures: u32, unit: f64, asked_ms: Option<u64>) -> Option<u64> {
+    pub fn wait_ms(&self, failures: u32, unit: f64, requested_ms: Option<u64>) -> Option<u64> {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
         let wait = self.0.get(index)?.ms();
         let fifth = wait / 5;
@@ -88,14 +90,14 @@ impl RetrySchedule {
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "waits are far below 2^52 ms, and unit is within 0..=1"
+            reason = "delays are far below 2^52 ms, and unit is within 0..=1"
         )]
         let jitter = (2.0 * fifth as f64 * unit.clamp(0.0, 1.0)) as u64;
-        let asked = asked_ms.unwrap_or(0).min(LONGEST_ASKED_MS);
-        Some((wait - fifth + jitter).max(asked))
+        let requested = requested_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
+        Some((wait - fifth + jitter).max(requested))
     }
 
-    /// The longest wait without being asked, in milliseconds.
+    /// The longest delay without a request of the receiver, in milliseconds.
     #[must_use]
     pub fn longest_ms(&self) -> u64 {
         self.0.iter().map(|span| span.ms() + span.ms() / 5).max().unwrap_or(0)

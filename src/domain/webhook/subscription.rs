@@ -1,33 +1,33 @@
-//! Which events an endpoint wants.
+//! Selects the events of an endpoint, by event name and by kind of chat. Each list has at most 100 entries.
 
 use thiserror::Error;
 
 use super::{FilterInput, Format};
 
-/// Most entries of each list.
+/// Maximum number of entries in each list.
 const MAX_ENTRIES: usize = 100;
 
-/// Kinds of chats that can be left out.
+/// Kinds of chats that can be excluded.
 pub const CHAT_KINDS: [&str; 3] = ["groups", "status", "newsletters"];
 
-/// Names to be pushed, and what of them is left out. A name that ends with `*` stands for all that begin so.
+/// Subscribed and excluded event names. A name that ends with `*` matches every name with that prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Names, in the words of the endpoint's format.
+    /// Subscribed event names of the endpoint's format.
     pub events: Vec<String>,
-    /// Names that are not pushed all the same, and kinds of chats ([`CHAT_KINDS`]).
+    /// Excluded event names and kinds of chats ([`CHAT_KINDS`]).
     pub exclude: Vec<String>,
 }
 
-/// An entry that cannot be.
+/// An invalid entry of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct SubscriptionError {
     /// `events` or `exclude`.
     pub list: &'static str,
-    /// Which entry of it.
+    /// The index of the invalid entry, from 0.
     pub index: usize,
-    /// What is wrong.
+    /// The problem with the entry.
     pub message: String,
 }
 
@@ -38,10 +38,10 @@ impl Default for Subscription {
 }
 
 impl Subscription {
-    /// Whether its entries are names that the format has.
+    /// Checks that every entry is a valid name of the format.
     ///
     /// # Errors
-    /// The first that is not.
+    /// The first invalid entry.
     pub fn check(&self, format: Format) -> Result<(), SubscriptionError> {
         if self.events.is_empty() {
             let message = "must hold at least one name, or * for all".to_owned();
@@ -50,8 +50,8 @@ impl Subscription {
         let lists = [("events", &self.events, false), ("exclude", &self.exclude, true)];
         for (list, entries, with_kinds) in lists {
             for (index, entry) in entries.iter().enumerate() {
-                let known = is_known(entry, format) || (with_kinds && CHAT_KINDS.contains(&entry.as_str()));
-                if index >= MAX_ENTRIES || !known {
+                let valid = is_event(entry, format) || (with_kinds && CHAT_KINDS.contains(&entry.as_str()));
+                if index >= MAX_ENTRIES || !valid {
                     let message = wrong(entry, format, index, with_kinds);
                     return Err(SubscriptionError { list, index, message });
                 }
@@ -60,7 +60,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// Whether an event of these facts is wanted under this name.
+    /// Whether an event with these filter fields is delivered under this name.
     #[must_use]
     pub fn wants(&self, name: &str, facts: &FilterInput<'_>) -> bool {
         let named = |entry: &String| matches(entry, name);
@@ -69,10 +69,10 @@ impl Subscription {
     }
 }
 
-fn is_known(entry: &str, format: Format) -> bool {
+fn is_event(entry: &str, format: Format) -> bool {
     match entry.strip_suffix('*') {
         Some(start) => !start.contains('*') && start.chars().all(|c| c.is_ascii_graphic()),
-        None => format.knows(entry),
+        None => format.has_event(entry),
     }
 }
 
