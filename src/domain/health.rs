@@ -99,7 +99,7 @@ pub struct Warning {
 
 /// Computes the health of a device.
 #[must_use]
-pub fn judge(state: &State, input: &HealthInput) -> Health {
+pub fn compute_health(state: &State, input: &HealthInput) -> Health {
     let mut score: i64 = 100;
     let mut warnings = Vec::new();
     if !state.is_ready() {
@@ -215,14 +215,14 @@ mod tests {
 
     #[test]
     fn idle_ready_device_is_healthy() {
-        let health = judge(&READY, &HealthInput::default());
+        let health = compute_health(&READY, &HealthInput::default());
         assert_eq!((health.status, health.score), ("healthy", 100));
     }
 
     #[test]
     fn failures_lower_score_with_reason() {
         let input = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
-        let health = judge(&READY, &input);
+        let health = compute_health(&READY, &input);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
     }
 
@@ -235,20 +235,20 @@ mod tests {
             ("ack_stall", Network { chats_sent_to: 3, chats_without_receipt: 2, ..Network::default() }),
             ("slow_sends", Network { send_ms: Some(11_000), ..Network::default() }),
         ] {
-            let health = judge(&READY, &HealthInput { network, ..HealthInput::default() });
+            let health = compute_health(&READY, &HealthInput { network, ..HealthInput::default() });
             let codes: Vec<&str> = health.warnings.iter().map(|warning| warning.code.as_str()).collect();
             assert_eq!(codes, [code]);
             assert_ne!(health.status, "healthy", "{code}");
         }
         let usual =
             Network { chats_sent_to: 4, chats_without_receipt: 2, send_ms: Some(900), ..Network::default() };
-        assert_eq!(judge(&READY, &HealthInput { network: usual, ..HealthInput::default() }).warnings, []);
+        assert_eq!(compute_health(&READY, &HealthInput { network: usual, ..HealthInput::default() }).warnings, []);
     }
 
     #[test]
     fn failed_device_is_blocked_with_reason() {
         let state = State::Failed { reason: Reason::Banned, since: Millis(0) };
-        let health = judge(&state, &HealthInput::default());
+        let health = compute_health(&state, &HealthInput::default());
         assert_eq!((health.status, health.score), ("blocked", 0));
         assert_eq!(health.warnings[0].code, "banned");
     }

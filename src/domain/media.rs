@@ -98,7 +98,7 @@ impl MediaKind {
 
     /// The requested kind if the MIME type allows it, otherwise the default kind of the MIME type.
     #[must_use]
-    pub fn of_told(self, mimetype: &str) -> Self {
+    pub fn of_requested(self, mimetype: &str) -> Self {
         let can_be = match self {
             Self::Document => true,
             Self::Sticker => mimetype == "image/webp",
@@ -283,7 +283,7 @@ mod tests {
             (MediaKind::Sticker, "image/webp", MediaKind::Sticker),
             (MediaKind::Document, "image/png", MediaKind::Document),
         ] {
-            assert_eq!(requested.of_told(mimetype), expected, "{requested:?} {mimetype}");
+            assert_eq!(requested.of_requested(mimetype), expected, "{requested:?} {mimetype}");
         }
     }
 

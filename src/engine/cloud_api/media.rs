@@ -75,7 +75,7 @@ async fn download(
     if expected.is_some_and(|expected| expected != stored.hash) {
         return Err(MediaFetchError::Temporary("the file does not match Meta's digest"));
     }
-    let kind = file.kind.of_told(&stored.mimetype);
+    let kind = file.kind.of_requested(&stored.mimetype);
     Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
 }
 

@@ -143,7 +143,7 @@ impl RemoteSession {
         };
         match self.relay.save_media(answer.body).await {
             Ok(file) => {
-                let (kind, filename) = (kind.of_told(&file.mimetype), message.filename.clone());
+                let (kind, filename) = (kind.of_requested(&file.mimetype), message.filename.clone());
                 Ok(Content::Media(Attachment { kind, file, filename }))
             }
             Err(MediaFetchError::Permanent(why)) => without(why),

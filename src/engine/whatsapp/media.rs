@@ -98,7 +98,7 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
             return Err(FetchError::Permanent("it is empty"));
         }
     };
-    let kind = file.kind.of_told(&stored.mimetype);
+    let kind = file.kind.of_requested(&stored.mimetype);
     Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
 }
 

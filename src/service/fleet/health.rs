@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::clock::Millis;
 use crate::domain::device::Device;
-use crate::domain::health::{Health, Network, UNANSWERED_AFTER_MS, UNDELIVERED_AFTER_MS, judge};
+use crate::domain::health::{Health, Network, UNANSWERED_AFTER_MS, UNDELIVERED_AFTER_MS, compute_health};
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State;
 use crate::service::messaging::outbox::settings::limits_of;
@@ -63,7 +63,7 @@ impl Fleet {
             .store
             .read(move |store| {
                 let found = store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-                fleet.judge(store, &found, now)
+                fleet.compute_health(store, &found, now)
             })
             .await?;
         Ok((health, now))
@@ -82,7 +82,7 @@ impl Fleet {
         self.store
             .read(move |store| {
                 let judged = views.into_iter().map(|view| {
-                    let health = fleet.judge(store, &view.device, now)?;
+                    let health = fleet.compute_health(store, &view.device, now)?;
                     Ok((view, health))
                 });
                 judged.collect()
@@ -99,7 +99,7 @@ impl Fleet {
         self.store
             .read(move |store| {
                 let found = store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-                let health = fleet.judge(store, &found, now)?;
+                let health = fleet.compute_health(store, &found, now)?;
                 let pace = limits_of(&fleet.limits.outbox, &found).rules.pace_at(now);
                 let by_minute = 60_000_u32.checked_div(pace.messages_per_minute).unwrap_or(0);
                 let queued_messages = store.outbox_len(&device)?;
@@ -124,13 +124,13 @@ impl Fleet {
     }
 
     /// Judges a device by what the store counted and by what is known of it from moment to moment.
-    fn judge(&self, store: &Reader<'_>, device: &Device, now: Millis) -> Result<Health, ServiceError> {
+    fn compute_health(&self, store: &Reader<'_>, device: &Device, now: Millis) -> Result<Health, ServiceError> {
         let mut seen = store.observed(&device.id, now)?;
         seen.warmup = limits_of(&self.limits.outbox, device).rules.phase(now);
         if let State::Ready { since, .. } = &device.state {
             seen.network = self.network(store, device, *since, now)?;
         }
-        Ok(judge(&device.state, &seen))
+        Ok(compute_health(&device.state, &seen))
     }
 
     fn network(

@@ -15,7 +15,7 @@ use crate::domain::contact::Contact;
 use crate::domain::content::{ContactCard, Location, Poll, PollVote, Template};
 use crate::domain::device::DeviceStats;
 use crate::domain::group::{Participant, Role};
-use crate::domain::health::{HealthInput, judge};
+use crate::domain::health::{HealthInput, compute_health};
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
 use crate::domain::message::{Message, MessageType, Receipt};
 use crate::domain::outbox::{QuietHours, Warmup};
@@ -199,7 +199,7 @@ fn queues() {
 #[test]
 fn devices_and_health() {
     check("DeviceStats", &DeviceStats::default(), &[]);
-    let health = judge(&State::Created, &HealthInput::default());
+    let health = compute_health(&State::Created, &HealthInput::default());
     check("Health", &health, &[]);
     check("HealthMetrics", &health.metrics, &["lastActivity", "warmupPhase"]);
     check("HealthWarning", &health.warnings[0], &[]);

@@ -277,7 +277,7 @@ fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> Arch
         None => {
             let (kind_by_name, filename) = detect_by_name(name);
             let by_content = || MediaKind::of_mimetype(&file.mimetype);
-            let kind = kind_by_name.map_or_else(by_content, |kind| kind.of_told(&file.mimetype));
+            let kind = kind_by_name.map_or_else(by_content, |kind| kind.of_requested(&file.mimetype));
             let named = filename.filter(|_| kind == MediaKind::Document);
             let filename = named.as_deref().and_then(safe_filename);
             let content = Content::Media(Attachment { kind, file, filename });
@@ -290,7 +290,7 @@ fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> Arch
 /// Attaches the file that a message describes. The type comes from the content, not from the export.
 fn give(message: &mut Message, file: StoredMedia) {
     let Some(media) = &mut message.media else { return };
-    media.kind = media.kind.of_told(&file.mimetype);
+    media.kind = media.kind.of_requested(&file.mimetype);
     media.filename = media.filename.as_deref().and_then(safe_filename);
     media.file = file;
     media.available = true;
