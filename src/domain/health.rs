@@ -242,7 +242,10 @@ mod tests {
         }
         let usual =
             Network { chats_sent_to: 4, chats_without_receipt: 2, send_ms: Some(900), ..Network::default() };
-        assert_eq!(compute_health(&READY, &HealthInput { network: usual, ..HealthInput::default() }).warnings, []);
+        assert_eq!(
+            compute_health(&READY, &HealthInput { network: usual, ..HealthInput::default() }).warnings,
+            []
+        );
     }
 
     #[test]

@@ -93,7 +93,11 @@ fn address_of(session: &WahaSession, file: &File) -> Option<(Url, bool)> {
 }
 
 fn attachment(file: &File, stored: StoredMedia) -> Attachment {
-    Attachment { kind: file.kind.of_requested(&stored.mimetype), file: stored, filename: file.filename.clone() }
+    Attachment {
+        kind: file.kind.of_requested(&stored.mimetype),
+        file: stored,
+        filename: file.filename.clone(),
+    }
 }
 
 /// The address to download a file from, and whether that is the server itself. A file of the server

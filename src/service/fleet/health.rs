@@ -124,7 +124,12 @@ impl Fleet {
     }
 
     /// Judges a device by what the store counted and by what is known of it from moment to moment.
-    fn compute_health(&self, store: &Reader<'_>, device: &Device, now: Millis) -> Result<Health, ServiceError> {
+    fn compute_health(
+        &self,
+        store: &Reader<'_>,
+        device: &Device,
+        now: Millis,
+    ) -> Result<Health, ServiceError> {
         let mut seen = store.observed(&device.id, now)?;
         seen.warmup = limits_of(&self.limits.outbox, device).rules.phase(now);
         if let State::Ready { since, .. } = &device.state {

@@ -225,7 +225,7 @@ async fn create(State(shared): Shared, body: Bytes) -> Answered {
 }
 
 fn account(world: &World, name: &str) -> Result<Arc<crate::upstream::world::Account>, Refusal> {
-    world.existing_session(name).ok_or_else(|| unprocessable("no account of the test has this name"))
+    world.existing_account(name).ok_or_else(|| unprocessable("no account of the test has this name"))
 }
 
 fn configure(session: &Session, body: &Value) -> Result<(), Refusal> {

@@ -23,7 +23,7 @@ impl SessionControl {
 impl NetworkControl for SessionControl {
     fn account(&self, device: &str) -> Option<String> {
         let server = self.0.upgrade()?;
-        server.world.known(device).map(|account| account.name().to_owned())
+        server.world.existing_account(device).map(|account| account.name().to_owned())
     }
 
     /// `unheard`, for groups: the network makes the change, and the server sends no event.

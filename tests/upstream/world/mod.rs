@@ -56,14 +56,14 @@ impl World {
     }
 
     /// The account with this name, if it exists.
-    pub fn known(&self, id: &str) -> Option<Arc<Account>> {
+    pub fn existing_account(&self, id: &str) -> Option<Arc<Account>> {
         self.accounts.lock().unwrap().get(&id.parse().ok()?).cloned()
     }
 
     /// A call of the simulator's control API for the account with this name.
     pub async fn control(&self, id: &str, verb: ControlVerb<'_>, body: Value) -> Result<Value, ControlError> {
         id.parse::<DeviceId>().map_err(|_| ControlError::NotFound)?;
-        let account = self.known(id).unwrap_or_else(|| self.account(id, &json!({})));
+        let account = self.existing_account(id).unwrap_or_else(|| self.account(id, &json!({})));
         self.driver.control(account.control_context(), verb, body).await
     }
 }
