@@ -67,7 +67,7 @@ async fn each_action_can_be_tested() {
     assert!(read(dir.path(), "env").unwrap().starts_with("test|test|Wharf|"));
     let none = tried(json!({ "action": "push" })).await;
     assert_eq!(
-        (&none["done"], none["said"].as_str().unwrap().starts_with("No browser")),
+        (&none["done"], none["said"].as_str().unwrap().starts_with("There is no push subscription")),
         (&json!(false), true)
     );
     let logged = tried(json!({ "action": "dashboard", "deviceId": "shop" })).await;
