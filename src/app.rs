@@ -26,11 +26,13 @@ use crate::telemetry::Metrics;
 
 mod api_config;
 mod bootstrap_key;
+mod client_stream;
 mod declared_devices;
 mod effects;
 mod listener;
 mod media_store;
 mod notify;
+pub mod process_limits;
 mod store_metrics;
 mod system;
 mod upstreams;
@@ -139,7 +141,7 @@ impl App {
     pub async fn start(settings: Settings, surroundings: Environment) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let store = open_store(&settings, &metrics, &surroundings.random)?;
-        let bound = listener::bind(settings.server.listen, settings.server.tcp_user_timeout_ms).await?;
+        let bound = listener::bind(settings.server.listen).await?;
         let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
         if keys.is_empty() {
             let first = keys.make_first(&store, &*surroundings.clock, &*surroundings.random).await?;
@@ -170,7 +172,7 @@ impl App {
         app.services.start().await?;
         app.reconcile().await?;
         let router = crate::api::router(app.services.clone(), api_config::api(&app.settings));
-        bound.serve(router, &app.tasks);
+        bound.serve(router, &app.settings, &app.tasks);
         tracing::info!(address = %app.address, data_dir = %app.settings.store.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "wharf is listening");
         Ok(app)
     }

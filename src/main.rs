@@ -29,6 +29,7 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
     if let Err(error) = wharf::telemetry::init_logs(&settings.log) {
         return fail(globals, error.to_string());
     }
+    wharf::app::process_limits::raise_open_files();
     let surroundings = Environment {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),

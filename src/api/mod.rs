@@ -12,8 +12,11 @@ use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
 pub mod auth;
+mod connections;
 pub mod http;
 pub mod socket;
+
+pub use connections::{ConnectionHandle, ConnectionLimits, ConnectionPermit, Connections};
 
 /// The configuration of the surfaces; the composition root fills it from the settings.
 #[derive(Debug, Clone)]

@@ -98,6 +98,14 @@ pub struct ServerSettings {
     pub shutdown_timeout_ms: u64,
     /// Milliseconds of `TCP_USER_TIMEOUT` on accepted sockets; 0 leaves the system's default.
     pub tcp_user_timeout_ms: u64,
+    /// Milliseconds until the head of a request is complete.
+    pub header_timeout_ms: u64,
+    /// Milliseconds that a connection may be idle between two requests.
+    pub keep_alive_ms: u64,
+    /// Most client connections; 0 derives the limit from that of open files.
+    pub max_connections: usize,
+    /// Most connections of one address without a valid key.
+    pub max_unauthenticated_per_address: usize,
 }
 
 /// `[webhooks]`

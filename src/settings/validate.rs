@@ -21,12 +21,16 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 67] = [
+pub(super) const RANGES: [(&str, i64, i64); 71] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
     // The kernel takes it as an unsigned int of milliseconds.
     ("server.tcp_user_timeout_ms", 0, 24 * 3_600_000),
+    ("server.header_timeout_ms", 1, YEAR_MS),
+    ("server.keep_alive_ms", 1, YEAR_MS),
+    ("server.max_connections", 0, MANY),
+    ("server.max_unauthenticated_per_address", 1, MANY),
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),

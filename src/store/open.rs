@@ -86,6 +86,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|source| at_open(path, source))?;
     let tune = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -2_000)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))
     };
@@ -113,6 +114,8 @@ fn configure(connection: &Connection, synchronous: Synchronous) -> rusqlite::Res
     };
     connection.pragma_update(None, "synchronous", level)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Journals of statements need no file descriptor then.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(128);

@@ -15,6 +15,7 @@ mod calls;
 mod chat_changes;
 mod chats;
 mod cloud_api;
+mod connections;
 mod contacts;
 mod declared;
 mod devices;

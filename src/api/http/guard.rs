@@ -18,6 +18,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::openapi;
 use crate::api::auth::{Failed, client_address, presented_key};
+use crate::api::connections::mark_authenticated;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::Principal;
@@ -131,7 +132,10 @@ async fn check_or_signed(
         None => Ok(false),
     };
     match valid {
-        Ok(true) => next.run(request).await,
+        Ok(true) => {
+            mark_authenticated(request.extensions());
+            next.run(request).await
+        }
         Ok(false) => count_failed(&state, &request, ApiError::SignatureInvalid).into_response(),
         Err(error) => ApiError::from(error).into_response(),
     }
@@ -146,7 +150,10 @@ fn signature(query: &str) -> Option<String> {
 fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
     let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
     let authenticated = state.services.access.authenticate(&key);
-    authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))
+    let principal =
+        authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))?;
+    mark_authenticated(request.extensions());
+    Ok(principal)
 }
 
 /// Counts a failed login, and returns the error to answer.

@@ -9,7 +9,7 @@ use std::any::Any;
 use axum::Router;
 use axum::extract::{Extension, MatchedPath, Request};
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, RETRY_AFTER,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
@@ -111,7 +111,12 @@ async fn limit_time(Extension(state): Extension<ApiState>, request: Request, nex
     }
     match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::Timeout.into_response(),
+        Err(_) => {
+            let mut response = ApiError::Timeout.into_response();
+            // The client may never send the rest of its body.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use super::forward::Forwarder;
 use super::request_queue::RequestQueue;
 use super::session::{LogStart, OnDisconnect, Session};
 use crate::api::auth::{Failed, client_address, presented_key};
+use crate::api::connections::mark_authenticated;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::{AccessTokenError, Operator, Principal};
@@ -94,6 +95,7 @@ impl NamespaceGuard {
                 return Err(refusal);
             }
         };
+        mark_authenticated(&request.extensions);
         let start = match credentials.since {
             Some(since) => LogStart::Resume(since),
             None => LogStart::Live(self.end_of_log().await),
