@@ -30,6 +30,8 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
         return fail(globals, error.to_string());
     }
     wharf::app::process_limits::raise_open_files();
+    wharf::app::process_limits::hide_memory();
+    wharf::app::process_limits::create_private_files();
     let surroundings = Environment {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),

@@ -198,8 +198,11 @@ impl Store {
         self.inner.writer.depth()
     }
 
-    /// Commits queued writes and closes the database. Later writes return [`StoreError::Closed`].
+    /// Commits queued writes and closes the database, whose file is complete then. Later reads and writes
+    /// return [`StoreError::Closed`].
     pub async fn close(&self) {
+        // A reader would keep the write-ahead log.
+        self.inner.readers.close().await;
         self.inner.writer.close().await;
     }
 }

@@ -44,9 +44,9 @@ pub fn database_file(data_dir: &Path) -> PathBuf {
 pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
     create_private(data_dir).map_err(directory)?;
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    let file = options.open(data_dir.join("wharf.lock")).map_err(directory)?;
+    warn_if_open_to_others(data_dir);
+    // Another user who can open the file can lock it.
+    let file = open_private(&data_dir.join("wharf.lock")).map_err(directory)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(data_dir.to_owned())),
@@ -60,20 +60,34 @@ fn create_private(directory: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// Restricts the database file, because the directory may be open to other users. SQLite creates its other
-/// files with the same mode.
-fn keep_private(database: &Path) -> std::io::Result<()> {
+fn warn_if_open_to_others(directory: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(directory).map(|found| found.permissions().mode() & 0o777);
+    if let Ok(mode) = mode
+        && mode & 0o077 != 0
+    {
+        let mode = format!("{mode:04o}");
+        tracing::warn!(path = %directory.display(), mode, "other users may open the data directory; chmod 700 it");
+    }
+}
+
+/// Opens or creates a file for its owner only, because the directory may be open to other users.
+fn open_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).mode(0o600).open(database)?;
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(0o600)) }
+    if mode & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }
 
 /// Opens the write connection and migrates the schema to this version.
 pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection, OpenError> {
     let directory = |source| OpenError::Directory { path: path.to_owned(), source };
-    keep_private(path).map_err(directory)?;
+    // SQLite creates its other files with the same mode.
+    drop(open_private(path).map_err(directory)?);
     let mut connection = Connection::open(path).map_err(|source| at_open(path, source))?;
     configure(&connection, synchronous).map_err(|source| at_open(path, source))?;
     migrate(&mut connection, path)?;
@@ -158,6 +172,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _held = lock(dir.path()).unwrap();
         assert!(matches!(lock(dir.path()), Err(OpenError::Locked(_))));
+    }
+
+    #[test]
+    fn lock_and_database_are_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wharf.lock");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let _held = lock(dir.path()).unwrap();
+        let _database = open(dir.path()).unwrap();
+        for name in ["wharf.lock", "wharf.db", "wharf.db-wal", "wharf.db-shm"] {
+            let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
     }
 
     #[test]

@@ -152,6 +152,24 @@ async fn close_commits_queued_writes_and_refuses_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn database_file_is_complete_after_close() {
+    let (store, _, dir) = open(64);
+    for n in 0..50 {
+        let _: Result<i64, StoreError> = store.write(move |tx| tx.append(&shop(), &event(), Millis(n))).await;
+    }
+    assert_eq!(seqs(&store).await.len(), 50);
+    store.close().await;
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(super::database_file(dir.path()), super::database_file(copy.path())).unwrap();
+    let late: Result<Vec<_>, StoreError> = store.read(|store| store.events_after(&shop(), 0, 1)).await;
+    assert!(matches!(late, Err(StoreError::Closed)));
+    let options =
+        StoreOptions { synchronous: Synchronous::Full, write_queue: 8, readers: 1, vault_key: None };
+    let again = Store::open(copy.path(), options, Arc::new(Counting::default())).unwrap();
+    assert_eq!(seqs(&again).await.len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wakeup_follows_commit() {
     let (store, _, _dir) = open(64);
     let mut head = store.follow(&shop());

@@ -185,9 +185,22 @@ impl Group {
                 waiting.close();
             }
         }
+        match self.checkpoint() {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                "another program reads the database: wharf.db is incomplete without wharf.db-wal"
+            ),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be moved into wharf.db"),
+        }
         if let Err(error) = self.connection.close() {
             tracing::warn!(error = %error.1, "the database did not close cleanly; it recovers at the next start");
         }
+    }
+
+    /// Moves all commits from the write-ahead log into the database file; `false` if a reader prevents it.
+    fn checkpoint(&self) -> rusqlite::Result<bool> {
+        let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(busy == 0)
     }
 
     fn group_commit(&self, writes: Vec<Work>) {
