@@ -26,6 +26,10 @@ pub struct ApiConfig {
     pub trusted_proxies: Vec<Cidr>,
     /// A request that takes longer is answered 503. Event streams and sockets are exempt.
     pub request_timeout: Duration,
+    /// Whether all requests are logged at `info`, instead of failed and slow ones.
+    pub logs_all_requests: bool,
+    /// A request that takes longer is slow.
+    pub slow_request: Duration,
     /// Largest accepted request body, in bytes.
     pub body_limit: usize,
     /// Longest text of a message, in characters.

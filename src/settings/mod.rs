@@ -232,6 +232,20 @@ pub struct LogSettings {
     pub level: String,
     /// Shape of a line.
     pub format: LogFormat,
+    /// The API requests that are logged at `info`.
+    pub requests: RequestLog,
+    /// Milliseconds after which a request is slow.
+    pub slow_request_ms: u64,
+}
+
+/// The API requests that are logged at `info`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestLog {
+    /// Failed and slow ones.
+    Problems,
+    /// All.
+    All,
 }
 
 /// Shape of a log line.
