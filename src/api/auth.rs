@@ -12,8 +12,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use url::form_urlencoded;
 
-use crate::domain::cidr::Cidr;
 use crate::domain::clock::Millis;
+use crate::domain::ip_block::IpBlock;
 
 /// Addresses that are counted in one window.
 const MAX_ADDRESSES: usize = 10_000;
@@ -48,7 +48,7 @@ fn bearer(value: &str) -> Option<String> {
 /// The client's address: the peer, or behind trusted proxies the right-most address of `X-Forwarded-For` that
 /// is not a trusted proxy's. Addresses further left are ignored: clients can forge them.
 #[must_use]
-pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
+pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpBlock]) -> IpAddr {
     let mut address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
     let lines: Vec<&str> =
         headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();

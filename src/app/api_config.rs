@@ -6,7 +6,7 @@ use url::Url;
 
 use super::StartError;
 use crate::api::{ApiConfig, SocketConfig};
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::settings::{AccessTokenMode, RequestLog, Settings};
@@ -56,7 +56,7 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
 }
 
 /// A client for requests to addresses that other people choose, and to these private ones.
-pub(super) fn guarded_client(settings: &Settings, private: &[Cidr]) -> GuardedClient {
+pub(super) fn guarded_client(settings: &Settings, private: &[IpBlock]) -> GuardedClient {
     let guard = Guard::new(&[&settings.net.allow_private, private].concat());
     GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms))
 }

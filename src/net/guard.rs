@@ -6,12 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 
 /// The address rules. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    allowed: Arc<[Cidr]>,
+    allowed: Arc<[IpBlock]>,
 }
 
 /// An address that no request may reach. It does not say which: the text may go to whoever chose it.
@@ -21,7 +21,7 @@ pub struct Refused;
 
 impl Guard {
     /// Rules that also let through the blocks of `allowed`.
-    pub fn new(allowed: &[Cidr]) -> Self {
+    pub fn new(allowed: &[IpBlock]) -> Self {
         Self { allowed: allowed.into() }
     }
 

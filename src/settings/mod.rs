@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::domain::cidr::{Cidr, InvalidCidr};
+pub use crate::domain::ip_block::{InvalidIpBlock, IpBlock};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
@@ -87,7 +87,7 @@ pub struct ServerSettings {
     /// Origins allowed by CORS and by Socket.IO's Origin check.
     pub allowed_origins: Vec<OriginPattern>,
     /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpBlock>,
     /// External base URL, or empty.
     pub public_url: String,
     /// Milliseconds until a request is answered 408.
@@ -453,7 +453,7 @@ impl<'de> Deserialize<'de> for Switch {
 #[serde(deny_unknown_fields)]
 pub struct NetSettings {
     /// Private networks that outgoing requests may reach.
-    pub allow_private: Vec<Cidr>,
+    pub allow_private: Vec<IpBlock>,
     /// Milliseconds that an outgoing request may take.
     pub timeout_ms: u64,
     /// An HTTP proxy for webhooks, or empty.

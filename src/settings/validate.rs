@@ -13,7 +13,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::notify;
 use super::tree::{Entry, SWITCH_KEYS};
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
+use super::{AccessTokenMode, IpBlock, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -108,7 +108,7 @@ const FORMS: [(&str, Rule); 25] = [
     ("server.listen", address),
     ("server.socket_path", socket_path),
     ("server.allowed_origins", origin),
-    ("server.trusted_proxies", cidr),
+    ("server.trusted_proxies", ip_block),
     ("server.public_url", empty_or_url),
     ("auth.jwks_url", empty_or_url),
     ("store.data_dir", filled),
@@ -124,7 +124,7 @@ const FORMS: [(&str, Rule); 25] = [
     ("effects.sound.device", no_zero_byte),
     ("effects.command.pass_env", passed_variable),
     ("effects.push.contact", empty_or_contact),
-    ("net.allow_private", cidr),
+    ("net.allow_private", ip_block),
     ("net.proxy", empty_or_url),
     ("notify.quiet_from", empty_or_time),
     ("notify.quiet_to", empty_or_time),
@@ -262,8 +262,8 @@ fn origin(text: &str) -> Result<(), String> {
     text.parse::<OriginPattern>().map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn cidr(text: &str) -> Result<(), String> {
-    text.parse::<Cidr>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
+fn ip_block(text: &str) -> Result<(), String> {
+    text.parse::<IpBlock>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
 }
 
 fn empty_or_url(text: &str) -> Result<(), String> {

@@ -190,8 +190,12 @@ async fn outbox_length_follows_enqueued_and_removed_messages() {
             let mut lengths = vec![tx.outbox_len(&shop())?];
             for number in 0..3 {
                 let pk = insert(tx, number, number, "Hello")?;
-                let row =
-                    NewOutboxRow { message_pk: pk, chat: &anna(), priority: Priority::Normal, due: Millis(0) };
+                let row = NewOutboxRow {
+                    message_pk: pk,
+                    chat: &anna(),
+                    priority: Priority::Normal,
+                    due: Millis(0),
+                };
                 tx.enqueue(&shop(), &row)?;
             }
             lengths.push(tx.outbox_len(&shop())?);
