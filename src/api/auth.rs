@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use parking_lot::Mutex;
 use url::form_urlencoded;
 
 use crate::domain::clock::Millis;
@@ -104,7 +104,7 @@ impl FailedLogins {
     /// Counts a failed login. When more addresses fail in one minute than are counted, the others are
     /// answered as if they had failed too often.
     pub fn count(&self, address: IpAddr, now: Millis) -> Failed {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window.lock();
         let age = now.since(window.since);
         if !(0..WINDOW_MS).contains(&age) {
             *window = Window { since: now, counts: HashMap::new() };
@@ -195,7 +195,7 @@ mod tests {
         }
         assert!(matches!(tries.count("203.0.113.1".parse().unwrap(), now), Failed::TooMany { .. }));
         assert_eq!(tries.count(IpAddr::V4(7.into()), now), Failed::Counted);
-        assert_eq!(tries.window.lock().unwrap().counts.len(), MAX_ADDRESSES);
+        assert_eq!(tries.window.lock().counts.len(), MAX_ADDRESSES);
     }
 
     #[test]
