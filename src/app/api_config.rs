@@ -1,4 +1,4 @@
-//! The settings, as the surfaces and the access tokens want them.
+//! Converts the settings for the surfaces and the access tokens.
 
 use std::time::Duration;
 

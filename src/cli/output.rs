@@ -30,7 +30,7 @@ impl Output {
         self.json
     }
 
-    /// Whether a person looks at standard output.
+    /// Whether standard output is a terminal.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         io::stdout().is_terminal()
@@ -98,12 +98,12 @@ impl Output {
     /// A remark for people, on standard error; programs get none.
     pub fn note(self, text: &str) {
         if !self.json {
-            // There is nobody left to tell when standard error is gone.
+            // A failure cannot be reported when standard error is closed.
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
-    /// Asks a yes-or-no question; only "y" and "yes" are yes. `None` when nobody can answer.
+    /// Asks a yes-or-no question; only "y" and "yes" are yes. `None` without a terminal.
     ///
     /// # Errors
     /// [`CliError::Terminal`] when the answer cannot be read.

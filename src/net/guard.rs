@@ -14,7 +14,7 @@ pub struct Guard {
     allowed: Arc<[IpBlock]>,
 }
 
-/// An address that no request may reach. It does not say which: the text may go to whoever chose it.
+/// An address that no request may reach. The text does not contain it: the client that chose it may see the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the address is private, local or reserved; net.allow_private can allow it")]
 pub struct Refused;

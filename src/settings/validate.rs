@@ -1,7 +1,7 @@
-//! Values that have the right type and still cannot work.
+//! Validates values that have the right type.
 //!
-//! [`values`] looks at each key by itself and runs before the typed settings are made, so that making
-//! them cannot fail; [`relations`] looks at keys that must fit together.
+//! [`values`] checks each key by itself before the typed settings are built, so that building them cannot fail;
+//! [`relations`] checks keys that depend on each other.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::notify;
-use super::tree::{Entry, SWITCH_KEYS};
+use super::tree::{SWITCH_KEYS, SettingEntry};
 use super::{AccessTokenMode, IpBlock, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
@@ -21,11 +21,12 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 67] = [
+pub(super) const RANGES: [(&str, i64, i64); 68] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
-    // The kernel takes it as an unsigned int of milliseconds.
+    // The kernel's type is an unsigned int of milliseconds.
+    ("log.slow_request_ms", 1, 3_600_000),
     ("server.tcp_user_timeout_ms", 0, 24 * 3_600_000),
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
@@ -92,17 +93,18 @@ pub(super) const RANGES: [(&str, i64, i64); 67] = [
     ("notify.fresh_ms", 1, YEAR_MS),
 ];
 
-/// Keys that take one of a few words.
-const WORDS: [(&str, &[&str]); 4] = [
+/// Keys with a fixed set of values.
+const WORDS: [(&str, &[&str]); 5] = [
     ("media.backend", &["files", "s3"]),
     ("auth.access_token", &["label", "jwt"]),
     ("store.synchronous", &["full", "normal"]),
     ("log.format", &["text", "json"]),
+    ("log.requests", &["problems", "all"]),
 ];
 
 type Rule = fn(&str) -> Result<(), String>;
 
-/// Keys whose text has a form of its own; a list has it in each item.
+/// Keys with a textual format; in a list it applies to each item.
 const FORMS: [(&str, Rule); 25] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
@@ -131,16 +133,16 @@ const FORMS: [(&str, Rule); 25] = [
     ("notify.time_zone", zone),
 ];
 
-/// For each key the entry that counts.
+/// The effective entry of each key.
 #[derive(Debug)]
-pub(super) struct Effective(BTreeMap<String, Entry>);
+pub(super) struct Effective(BTreeMap<String, SettingEntry>);
 
 impl Effective {
-    pub(super) fn new(entries: BTreeMap<String, Entry>) -> Self {
+    pub(super) fn new(entries: BTreeMap<String, SettingEntry>) -> Self {
         Self(entries)
     }
 
-    /// An error about keys that do not fit together, blamed on the first one that somebody set.
+    /// An error about keys that contradict each other, reported for the first one that is not a default.
     fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
         let entries = || keys.iter().filter_map(|key| self.0.get(*key));
         let blamed = entries().find(|entry| entry.origin != "default").or_else(|| entries().next());
@@ -148,15 +150,15 @@ impl Effective {
     }
 }
 
-/// Each key by itself.
+/// Checks each key by itself.
 ///
 /// # Errors
-/// [`SettingsError::Impossible`] for the first value that cannot work.
+/// [`SettingsError::Impossible`] for the first invalid value.
 pub(super) fn values(effective: &Effective) -> Result<(), SettingsError> {
     effective.0.values().try_for_each(value)
 }
 
-fn value(entry: &Entry) -> Result<(), SettingsError> {
+fn value(entry: &SettingEntry) -> Result<(), SettingsError> {
     let key = entry.key.as_str();
     let range = RANGES.iter().find(|(ranged, ..)| *ranged == key);
     let words = WORDS.iter().find(|(worded, _)| *worded == key);
@@ -174,10 +176,10 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
     .map_err(|reason| entry.impossible(reason))
 }
 
-/// Keys that must fit together.
+/// Checks keys that depend on each other.
 ///
 /// # Errors
-/// [`SettingsError::Impossible`] for the first pair that does not.
+/// [`SettingsError::Impossible`] for the first contradiction.
 pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<(), SettingsError> {
     let auth = &settings.auth;
     if auth.access_token == AccessTokenMode::Jwt && auth.jwt_secret.is_empty() && auth.jwks_url.is_empty() {
@@ -287,7 +289,7 @@ fn no_zero_byte(text: &str) -> Result<(), String> {
     if text.contains('\0') { Err("must not hold a zero byte".to_owned()) } else { Ok(()) }
 }
 
-/// The daemon's own variables hold its keys.
+/// Rejects the daemon's own variables, which hold its keys.
 fn passed_variable(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(plain) {
@@ -341,7 +343,7 @@ fn engine_name(text: &str) -> Result<(), String> {
     Err("must be an engine's name: lower case letters, digits and \"-\"".to_owned())
 }
 
-/// A bare word would be taken as a module to trace entirely, so a misspelt level is refused here.
+/// `tracing` reads a bare word as a module at level trace, so a misspelled level is rejected here.
 fn directives(text: &str) -> Result<(), String> {
     filled(text)?;
     for part in text.split(',').map(str::trim) {

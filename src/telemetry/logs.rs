@@ -174,7 +174,7 @@ mod tests {
             LogSettings { level, format: LogFormat::Text, requests: RequestLog::All, slow_request_ms: 0 };
         init_logs_to(&settings, false, move || writer.clone()).unwrap();
         assert_eq!(log::max_level(), log::LevelFilter::Off, "no record is even made");
-        // Were they asked for all the same: nobody was there to take them but this one.
+        // They may be requested in spite of that: only this subscriber is installed.
         log::set_boxed_logger(Box::new(Theirs(records.clone()))).expect("no logger was installed");
         log::set_max_level(log::LevelFilter::Trace);
         log::error!(target: "whatsapp_rust", "a number of somebody's");
