@@ -144,6 +144,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "net.proxy" => text("http://proxy.example.com:3128"),
         "webhooks.retry_delays" => ("1s, 2m".to_owned(), vec!["1s", "2m"].into()),
         "auth.jwks_url" => text("https://k.example/jwks"),
+        "log.requests" => text("all"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),
         "outbox.quiet_from" | "outbox.quiet_to" | "notify.quiet_from" | "notify.quiet_to" => text("23:30"),
