@@ -1,7 +1,7 @@
-//! The composition root: makes the parts from the settings, wires them, runs them, and ends them.
+//! The composition root: builds the services from the settings, connects, runs and stops them.
 //!
-//! Nothing imports this module but `main` and the tests. A start that cannot succeed fails before
-//! anything listens; an end loses nothing that was acknowledged.
+//! Only `main` and the tests import this module. A start that cannot succeed fails before the daemon listens; a
+//! shutdown loses nothing that was acknowledged.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ mod whatsapp;
 
 pub use system::{OsRandom, SystemClock};
 
-/// Why the daemon could not start. One sentence each, with what to do.
+/// Why the daemon could not start: one sentence each, with the remedy.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The store could not be opened.
@@ -50,31 +50,31 @@ pub enum StartError {
     /// The store could not be read.
     #[error("the database could not be read")]
     Read(#[from] StoreError),
-    /// The environment's key cannot be used.
+    /// `WHARF_API_KEY` is invalid.
     #[error(transparent)]
     Key(#[from] EnvironmentKeyError),
     /// The first key could not be written.
     #[error("the first key could not be written to {path}: {source}")]
     FirstKey {
-        /// Where.
+        /// The path.
         path: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The simulator's network could not be opened.
     #[error("the simulator's directory {path} cannot be used: {source}")]
     Simulator {
-        /// Where.
+        /// The path.
         path: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The folder of files cannot be used.
+    /// The media directory cannot be used.
     #[error("the media directory {path} cannot be used: {source}")]
     Media {
-        /// Where.
+        /// The path.
         path: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The address cannot be listened on.
@@ -82,37 +82,37 @@ pub enum StartError {
         "cannot listen on {address}: {source}; is another program using it? choose another with --listen"
     )]
     Listen {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file in the devices directory is wrong.
     #[error(transparent)]
     Declared(#[from] DeclaredError),
-    /// A setting that only shows when it is used.
+    /// An invalid setting that is only detected when it is used.
     #[error("{0}")]
     Setting(String),
-    /// The devices could not be brought back.
+    /// The stored devices could not be started.
     #[error("the devices could not be started")]
     Devices(#[from] ServiceError),
 }
 
-/// What comes from outside the settings.
+/// Inputs besides the settings.
 pub struct Environment {
-    /// The time.
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The source of randomness.
     pub random: Arc<dyn Random>,
     /// `WHARF_API_KEY`.
     pub api_key: Option<String>,
-    /// Whether somebody reads standard error as it is written.
+    /// Whether standard error is a terminal.
     pub terminal: bool,
 }
 
-/// A daemon that serves.
+/// A running daemon.
 pub struct App {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     /// Its use cases.
     pub services: Services,
@@ -125,19 +125,19 @@ pub struct App {
 /// How a daemon ended.
 #[derive(Debug)]
 pub enum AppExit {
-    /// As asked, with nothing left undone.
+    /// On request, and all tasks ended.
     Cleanly,
-    /// As asked, but tasks had to be dropped.
+    /// On request, but tasks were aborted.
     Hastily,
-    /// A task without which it is of no use failed.
+    /// A required task failed.
     Failed(Failure),
 }
 
 impl App {
-    /// Opens the store, binds the address, brings the devices back and serves.
+    /// Opens the store, binds the address, starts the stored devices and serves.
     ///
     /// # Errors
-    /// [`StartError`] says what is wrong and what to do.
+    /// [`StartError`] with the cause and the remedy.
     pub async fn start(settings: Settings, surroundings: Environment) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let store = open_store(&settings, &metrics, &surroundings.random)?;
@@ -177,10 +177,10 @@ impl App {
         Ok(app)
     }
 
-    /// Makes the devices as the files in the devices directory say.
+    /// Applies the files of the devices directory.
     ///
     /// # Errors
-    /// When a file is wrong: nothing is changed then.
+    /// When a file is invalid. Then nothing is changed.
     pub async fn reconcile(&self) -> Result<(), StartError> {
         declared_devices::reconcile(&self.services, &self.settings).await
     }
@@ -192,7 +192,7 @@ impl App {
             tokio::select! {
                 () = signals.shutdown() => return self.stop().await,
                 failure = self.tasks.failed() => {
-                    tracing::error!(%failure, "the daemon cannot go on");
+                    tracing::error!(%failure, "a required task failed; the daemon stops");
                     self.stop().await;
                     return AppExit::Failed(failure);
                 }
@@ -209,7 +209,7 @@ impl App {
         }
     }
 
-    /// Says goodbye to sockets, closes sessions, stores everything, and ends.
+    /// Disconnects sockets, closes sessions, stores everything and stops.
     pub async fn stop(self) -> AppExit {
         tracing::info!("shutting down");
         let drained = self.tasks.drain(Duration::from_millis(self.settings.server.shutdown_timeout_ms)).await;
@@ -316,7 +316,7 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// Checked with the settings: both ends are given, or neither.
+/// The settings were validated: both ends are set, or neither.
 fn quiet_hours(outbox: &crate::settings::OutboxSettings) -> Option<QuietHours> {
     let (from, to) = (outbox.quiet_from.parse().ok()?, outbox.quiet_to.parse().ok()?);
     QuietHours::new(from, to, outbox.time_zone.clone()).ok()

@@ -37,7 +37,7 @@ pub struct Tasks {
     failure: watch::Sender<Option<Failure>>,
 }
 
-/// An essential task ended although nobody asked it to.
+/// An essential task ended without a request to stop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the task {task} {how}")]
 pub struct Failure {
@@ -271,7 +271,7 @@ struct Requests {
 }
 
 impl Requests {
-    /// Notes a request to stop; `true` if it is not the first.
+    /// Records a request to stop; `true` if it is not the first.
     fn stop(&self) -> bool {
         let again = self.shutdown.is_cancelled();
         self.shutdown.cancel();

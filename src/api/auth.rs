@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use parking_lot::Mutex;
 use url::form_urlencoded;
 
-use crate::domain::cidr::Cidr;
 use crate::domain::clock::Millis;
+use crate::domain::ip_block::IpBlock;
 
 /// Addresses that are counted in one window.
 const MAX_ADDRESSES: usize = 10_000;
@@ -48,7 +48,7 @@ fn bearer(value: &str) -> Option<String> {
 /// The client's address: the peer, or behind trusted proxies the right-most address of `X-Forwarded-For` that
 /// is not a trusted proxy's. Addresses further left are ignored: clients can forge them.
 #[must_use]
-pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
+pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpBlock]) -> IpAddr {
     let mut address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
     let lines: Vec<&str> =
         headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();
@@ -104,7 +104,7 @@ impl FailedLogins {
     /// Counts a failed login. When more addresses fail in one minute than are counted, the others are
     /// answered as if they had failed too often.
     pub fn count(&self, address: IpAddr, now: Millis) -> Failed {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window.lock();
         let age = now.since(window.since);
         if !(0..WINDOW_MS).contains(&age) {
             *window = Window { since: now, counts: HashMap::new() };
@@ -195,7 +195,7 @@ mod tests {
         }
         assert!(matches!(tries.count("203.0.113.1".parse().unwrap(), now), Failed::TooMany { .. }));
         assert_eq!(tries.count(IpAddr::V4(7.into()), now), Failed::Counted);
-        assert_eq!(tries.window.lock().unwrap().counts.len(), MAX_ADDRESSES);
+        assert_eq!(tries.window.lock().counts.len(), MAX_ADDRESSES);
     }
 
     #[test]

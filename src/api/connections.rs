@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::network_of;
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 
 /// Limits of client connections.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub struct ConnectionLimits {
     /// Most unauthenticated connections of one address.
     pub max_unauthenticated_per_address: usize,
     /// Proxies, whose own addresses have no limit.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpBlock>,
     /// Socket.IO closes a `WebSocket` without a namespace after this time, and each namespace requires a key.
     /// An older `WebSocket` is thus authenticated, even if its handshake was on another connection.
     pub websocket_authenticated_after: Duration,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
@@ -26,9 +26,13 @@ pub struct ApiConfig {
     /// Browser origins that may use REST (CORS) and open sockets.
     pub allowed_origins: Vec<OriginPattern>,
     /// Reverse proxies whose `X-Forwarded-For` is trusted.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpBlock>,
     /// A request that takes longer is answered 503. Event streams and sockets are exempt.
     pub request_timeout: Duration,
+    /// Whether all requests are logged at `info`, instead of failed and slow ones.
+    pub logs_all_requests: bool,
+    /// A request that takes longer is slow.
+    pub slow_request: Duration,
     /// Largest accepted request body, in bytes.
     pub body_limit: usize,
     /// Longest text of a message, in characters.

@@ -1,4 +1,4 @@
-//! The settings, as the surfaces and the access tokens want them.
+//! Converts the settings for the surfaces and the access tokens.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use url::Url;
 
 use super::StartError;
 use crate::api::{ApiConfig, SocketConfig};
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
-use crate::settings::{AccessTokenMode, Settings};
+use crate::settings::{AccessTokenMode, RequestLog, Settings};
 
 pub(super) fn api(settings: &Settings) -> ApiConfig {
     let (server, socket) = (&settings.server, &settings.socket);
@@ -18,6 +18,8 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         allowed_origins: server.allowed_origins.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
         request_timeout: Duration::from_millis(server.request_timeout_ms),
+        logs_all_requests: settings.log.requests == RequestLog::All,
+        slow_request: Duration::from_millis(settings.log.slow_request_ms),
         body_limit: server.body_limit_bytes,
         text_max_chars: settings.messages.text_max_chars,
         failed_tries_per_minute: settings.auth.failed_tries_per_minute,
@@ -54,7 +56,7 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
 }
 
 /// A client for requests to addresses that other people choose, and to these private ones.
-pub(super) fn guarded_client(settings: &Settings, private: &[Cidr]) -> GuardedClient {
+pub(super) fn guarded_client(settings: &Settings, private: &[IpBlock]) -> GuardedClient {
     let guard = Guard::new(&[&settings.net.allow_private, private].concat());
     GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms))
 }

@@ -1,4 +1,4 @@
-//! The first key: without it nobody could sign in to a new daemon.
+//! The first key: without it no client could authenticate at a new daemon.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::StartError;
 use crate::service::access::keys::CreatedKey;
 
-/// Where it is written when nobody reads standard error.
+/// Its file, if standard error is no terminal.
 fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.key")
 }

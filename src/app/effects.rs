@@ -9,7 +9,7 @@ use crate::settings::Settings;
 pub(super) fn desktop(settings: &Settings) -> (Desktop, DesktopActions) {
     let desktop = &settings.effects.desktop;
     let data_dir = &settings.store.data_dir;
-    // Notification servers do not know where we are.
+    // Notification servers have another working directory.
     let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
     Desktop::new(DesktopConfig {
         enabled: desktop.enabled.may(),
@@ -40,7 +40,7 @@ fn percent(volume: u32) -> f32 {
     volume as f32 / 100.0
 }
 
-/// Commands.
+/// Builds the commands of notification rules.
 pub(super) fn commands(settings: &Settings) -> Commands {
     let command = &settings.effects.command;
     Commands::new(CommandConfig {

@@ -1,4 +1,4 @@
-//! What people are told with, from the settings.
+//! Builds the effects of notifications from the settings.
 
 use super::{api_config, effects};
 use crate::domain::outbox::QuietHours;

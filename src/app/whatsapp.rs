@@ -29,7 +29,7 @@ pub(super) fn driver(settings: &Settings) -> Result<Option<Arc<dyn Driver>>, Sta
 
 /// Where files lie besides public addresses: on the testbed.
 #[cfg(feature = "testbed")]
-fn own_files(testbed: Option<&url::Url>) -> Vec<crate::domain::cidr::Cidr> {
+fn own_files(testbed: Option<&url::Url>) -> Vec<crate::domain::ip_block::IpBlock> {
     let host = testbed.and_then(url::Url::host_str);
     host.and_then(|host| host.trim_matches(['[', ']']).parse().ok()).into_iter().collect()
 }

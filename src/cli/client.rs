@@ -164,7 +164,7 @@ impl Client {
         self.call(self.request(Method::DELETE, path).query(query)).await
     }
 
-    /// A server-sent event stream, from after `last_event_id` where that is known.
+    /// A server-sent event stream, from after `last_event_id` if there is one.
     ///
     /// # Errors
     /// As [`Client::get`], also when the answer is no event stream.

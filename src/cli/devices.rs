@@ -33,7 +33,7 @@ pub enum DevicesCommand {
     Restart(DeviceArg),
     /// Unlink a device from its account; its messages stay here
     Logout(DeviceArg),
-    /// Log out and remove a device, with its messages unless told otherwise
+    /// Log out and remove a device, with its messages unless --keep-data is given
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
 }

@@ -1,6 +1,6 @@
 //! An event in one short line for people.
 //!
-//! Invariants: never shows a QR string (whoever copies a terminal must not copy a login); always one line,
+//! Invariants: never shows a QR string (a copied terminal must not contain a login); always one line,
 //! without control characters.
 
 use serde_json::Value;

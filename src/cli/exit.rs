@@ -12,13 +12,13 @@ use crate::settings::SettingsError;
 /// Exit codes. They are documented in `wharf --help` and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Ok,
     /// The daemon answered with an error, or something failed here.
     Error,
     /// Wrong usage, or a configuration that cannot be used. Clap uses the same number.
     Usage,
-    /// Nobody answers at the URL.
+    /// No server answers at the URL.
     Unreachable,
     /// No key, a wrong key, or a key without the scope or the device (401, 403).
     Unauthorized,
@@ -124,7 +124,7 @@ impl CliError {
         }
     }
 
-    /// What the user can do about it, where that is known.
+    /// The remedy, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

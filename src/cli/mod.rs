@@ -202,7 +202,7 @@ Examples:
 
 Ctrl-C or SIGTERM stops it cleanly, a second one at once. SIGHUP reads the declared devices again.";
 
-/// Commands that talk to a running daemon, or to nobody.
+/// Commands that use a running daemon, or none.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Make, link, start, stop and delete devices
@@ -218,7 +218,7 @@ pub enum ClientCommand {
     /// Push events to other programs: webhooks, what came of them, and once more
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
-    /// Tell people: try it out, list rules and what was told, mute
+    /// Notifications: test actions, list rules and notifications, mute
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
     /// Steer simulated devices: scan, write to them, break things
@@ -227,7 +227,7 @@ pub enum ClientCommand {
     /// Check the configuration, or show what it comes to
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Look for what is wrong, and say what to do about it
+    /// Check for problems, and name their remedies
     #[command(after_help = doctor::HELP)]
     Doctor,
 }

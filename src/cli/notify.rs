@@ -18,7 +18,7 @@ pub enum NotifyCommand {
     Test(TestArgs),
     /// List the rules, in the order in which they are asked
     Rules(OfDevice),
-    /// List what was told
+    /// List notifications
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Mute a device's notifications in this key's dashboards and browsers, or with --everybody all of them
@@ -109,7 +109,7 @@ pub struct Muted {
     #[arg(long, value_name = "CHAT")]
     pub chat: Option<String>,
 
-    /// For everybody, not for this key alone: nothing is told at all
+    /// For all operators, not for this key alone: no notification is created
     #[arg(long)]
     pub everybody: bool,
 }
@@ -183,7 +183,7 @@ fn muted_text(args: &MuteArgs) -> String {
         None => "until they are unmuted",
     };
     if args.what.everybody {
-        return format!("{of} are muted for everybody, {how_long}: nothing is told of them at all");
+        return format!("{of} are muted for everybody, {how_long}: no notification is created");
     }
     format!(
         "{of} are muted {how_long} in the dashboards and browsers of this key alone; desktop, sounds, commands and \

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::exit::{CliError, Exit};
 
@@ -29,7 +30,7 @@ impl Output {
         self.json
     }
 
-    /// Whether a person looks at standard output.
+    /// Whether standard output is a terminal.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         io::stdout().is_terminal()
@@ -97,12 +98,12 @@ impl Output {
     /// A remark for people, on standard error; programs get none.
     pub fn note(self, text: &str) {
         if !self.json {
-            // There is nobody left to tell when standard error is gone.
+            // A failure cannot be reported when standard error is closed.
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
-    /// Asks a yes-or-no question; only "y" and "yes" are yes. `None` when nobody can answer.
+    /// Asks a yes-or-no question; only "y" and "yes" are yes. `None` without a terminal.
     ///
     /// # Errors
     /// [`CliError::Terminal`] when the answer cannot be read.
@@ -193,10 +194,10 @@ pub fn moment_of(object: &Value, field: &str) -> String {
 /// Rows in aligned columns, two spaces apart; nothing trails the last column.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.width()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.width());
         }
     }
     let mut text = aligned(&widths, head.iter().copied());
@@ -210,7 +211,7 @@ fn aligned<'a>(widths: &[usize], cells: impl Iterator<Item = &'a str>) -> String
     let mut line = String::new();
     for (width, cell) in widths.iter().zip(cells) {
         line.push_str(cell);
-        let padding = width.saturating_sub(cell.chars().count()) + 2;
+        let padding = width.saturating_sub(cell.width()) + 2;
         line.extend(std::iter::repeat_n(' ', padding));
     }
     line.truncate(line.trim_end().len());
@@ -221,7 +222,7 @@ fn aligned<'a>(widths: &[usize], cells: impl Iterator<Item = &'a str>) -> String
 /// Names and values below each other, the values aligned; empty values are left out.
 #[must_use]
 pub fn key_values(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
     rows.iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name:<width$}  {value}\n"))
@@ -233,12 +234,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_columns_align_by_characters() {
+    fn table_columns_align_by_width() {
         let rows = vec![
             vec!["a".to_owned(), "ü".to_owned(), "x".to_owned()],
             vec!["long".to_owned(), "éé".to_owned(), String::new()],
         ];
         assert_eq!(table(&["ID", "NAME", "Z"], &rows), "ID    NAME  Z\na     ü     x\nlong  éé\n");
+        let wide = vec![vec!["店铺".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&["ID", "Z"], &wide), "ID    Z\n店铺  x\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `wharf devices qr`: the code in the terminal, and the wait until somebody has scanned it.
+//! `wharf devices qr`: the code in the terminal, and the wait until it is scanned.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ const WAIT_PAUSE: Duration = Duration::from_millis(200);
 /// Failures in a row that watching survives, such as a restart of the daemon.
 const MAX_FAILURES: u32 = 10;
 
-/// Where a device stands, seen from somebody who wants to scan.
+/// The state of a device, as far as a scan needs it.
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// There is a code.
@@ -52,7 +52,7 @@ enum Phase {
     Soon,
     /// The account is linked.
     Linked,
-    /// There will be no code until somebody starts the device.
+    /// There is no code until the device is started.
     Ended,
 }
 
@@ -132,7 +132,7 @@ async fn watch(device: &DeviceId, client: &Client, clock: &dyn Clock, out: &Outp
     }
 }
 
-/// One look at the device; true when it is linked.
+/// Reads the device once; true when it is linked.
 async fn step(
     device: &DeviceId,
     client: &Client,

@@ -50,7 +50,7 @@ Ctrl-C ends it. With --json each event is one line: its payload, with its name i
 
 /// Streams at a time: each is a connection.
 const MAX_DEVICES: usize = 256;
-const LOOK_FOR_NEW: Duration = Duration::from_secs(3);
+const CHECK_NEW_DEVICES: Duration = Duration::from_secs(3);
 /// The daemon sends a comment at least every half minute; a stream that says nothing for this long is dead.
 const SILENCE: Duration = Duration::from_secs(90);
 const BACKOFF: Backoff = Backoff { initial_ms: 500, max_ms: 10_000 };
@@ -58,7 +58,7 @@ const BACKOFF: Backoff = Backoff { initial_ms: 500, max_ms: 10_000 };
 /// Prints events until something ends it.
 ///
 /// # Errors
-/// What the daemon says when it refuses, or [`CliError::Terminal`] when nobody reads any more.
+/// The daemon's refusal, or [`CliError::Terminal`] when standard output is closed.
 pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     if args.devices.is_empty() {
         return follow_all(&args, client, out).await;
@@ -72,13 +72,13 @@ pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), Cl
         devices.into_iter().map(|device| follow(device.clone(), args.since, &args, client, out)).collect();
     let mut first = None;
     while let Some(ended) = streams.next().await {
-        let exit = ended.tell(out)?;
+        let exit = ended.report(out)?;
         first.get_or_insert(exit);
     }
     Err(CliError::Told(first.unwrap_or(Exit::Ok)))
 }
 
-/// Follows what is there, and looks for new devices now and then.
+/// Follows the existing devices, and checks for new ones regularly.
 async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let mut known = BTreeSet::new();
     let mut streams = FuturesUnordered::new();
@@ -90,7 +90,7 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
     if known.is_empty() {
         out.note("No devices yet; waiting for the first one.");
     }
-    let mut ticks = interval(LOOK_FOR_NEW);
+    let mut ticks = interval(CHECK_NEW_DEVICES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -142,8 +142,8 @@ struct TailEnd {
 }
 
 impl TailEnd {
-    /// Prints why, and gives its exit code; when nobody reads any more, that is the error.
-    fn tell(self, out: &Output) -> Result<Exit, CliError> {
+    /// Prints the reason and returns its exit code; a closed standard output is the error.
+    fn report(self, out: &Output) -> Result<Exit, CliError> {
         if matches!(self.error, CliError::Terminal(_)) {
             return Err(self.error);
         }
@@ -172,8 +172,8 @@ async fn follow(
                 was_connected = true;
                 match read(stream, &device, &mut position, out).await {
                     // A stream that only opens and closes must not be asked for in a tight loop.
-                    Ok(Heard::Nothing) => {}
-                    Ok(Heard::Something) => attempt = 0,
+                    Ok(StreamItem::Nothing) => {}
+                    Ok(StreamItem::Something) => attempt = 0,
                     Err(error) => return TailEnd { device, error },
                 }
             }
@@ -189,7 +189,7 @@ async fn follow(
 }
 
 /// Whether a stream brought anything before it ended.
-enum Heard {
+enum StreamItem {
     Nothing,
     Something,
 }
@@ -218,12 +218,12 @@ async fn read(
     device: &DeviceId,
     position: &mut Option<String>,
     out: &Output,
-) -> Result<Heard, CliError> {
+) -> Result<StreamItem, CliError> {
     let mut parser = SseParser::default();
-    let mut heard = Heard::Nothing;
+    let mut heard = StreamItem::Nothing;
     // Silence and a broken connection are the same: the stream is taken up again.
     while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
-        heard = Heard::Something;
+        heard = StreamItem::Something;
         let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;
         for event in events {
             print(&event, device, out)?;

@@ -7,7 +7,7 @@ pub mod access;
 pub mod ack;
 pub mod backoff;
 pub mod chat;
-pub mod cidr;
+
 pub mod clock;
 pub mod contact;
 pub mod content;
@@ -21,6 +21,7 @@ pub mod group;
 pub mod health;
 pub mod identity;
 pub mod ids;
+pub mod ip_block;
 pub mod jid;
 pub mod log_throttle;
 pub mod media;

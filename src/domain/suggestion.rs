@@ -3,7 +3,7 @@
 /// The candidate that `key` probably stands for; `None` without a close candidate.
 #[must_use]
 pub fn suggest<'a>(key: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
-    let closest = candidates.clone().map(|candidate| (distance(key, candidate), candidate)).min();
+    let closest = candidates.clone().map(|candidate| (strsim::levenshtein(key, candidate), candidate)).min();
     if let Some((edits, candidate)) = closest
         && edits <= (key.chars().count() / 4).max(2)
     {
@@ -20,20 +20,4 @@ pub fn suggest<'a>(key: &str, candidates: impl Iterator<Item = &'a str> + Clone)
 
 fn last_segment(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

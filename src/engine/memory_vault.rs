@@ -1,9 +1,9 @@
 //! A vault in memory for engines' tests; it ignores deadlines.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::{Vault, VaultError, VaultUpdate, VaultView};
 use crate::domain::clock::Millis;
@@ -33,20 +33,20 @@ impl VaultView for BTreeMap<String, Vec<u8>> {
 #[async_trait]
 impl Vault for MemoryVault {
     async fn get_many(&self, space: &str, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, VaultError> {
-        let values = self.0.lock().unwrap();
+        let values = self.0.lock();
         Ok(keys.iter().map(|key| BTreeMap::get(&values, &format!("{space}/{key}")).cloned()).collect())
     }
 
     async fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
-        Ok(listed(&self.0.lock().unwrap(), space, prefix))
+        Ok(listed(&self.0.lock(), space, prefix))
     }
 
     async fn last_key(&self, space: &str, prefix: &str) -> Result<Option<String>, VaultError> {
-        Ok(listed(&self.0.lock().unwrap(), space, prefix).pop().map(|(key, _)| key))
+        Ok(listed(&self.0.lock(), space, prefix).pop().map(|(key, _)| key))
     }
 
     async fn update(&self, change: VaultUpdate) -> Result<(), VaultError> {
-        let mut values = self.0.lock().unwrap();
+        let mut values = self.0.lock();
         for change in change(&*values)?.into_changes() {
             match change {
                 VaultChange::Put { space, key, value, .. } => {

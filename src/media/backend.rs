@@ -38,16 +38,16 @@ pub(super) fn hash_of(name: &str) -> Option<MediaHash> {
     name.strip_suffix(THUMBNAIL).unwrap_or(name).parse().ok()
 }
 
-/// Something that lies in the store.
+/// A stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The file, or whose thumbnail it is.
+pub struct BackendEntry {
+    /// The file, or the file of the thumbnail.
     pub hash: MediaHash,
-    /// When it was put there.
+    /// When it was stored.
     pub at: Millis,
 }
 
-/// Keeps files under their keys. What [`Backend::put`] has answered survives a crash.
+/// Stores files under their keys. A file survives a crash once [`Backend::put`] has returned.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Takes over a file that lies on the local disk; it is gone from there afterwards, or may be removed.
@@ -61,5 +61,5 @@ pub trait Backend: Send + Sync {
     async fn remove(&self, key: Key<'_>) -> Result<(), MediaError>;
 
     /// What lies in the folder `shard`, 0 to 255; all of them together are the store.
-    async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError>;
+    async fn list(&self, shard: u8) -> Result<Vec<BackendEntry>, MediaError>;
 }

@@ -1,5 +1,5 @@
-//! Whose turn it is to have a picture decoded: few at once, and of one owner one at a time, so that nobody's
-//! pictures hold up another's. Nothing waits long for its turn: a picture can do without a smaller one.
+//! Limits the decoding of pictures: few at once, and one at a time of each owner, so that no owner delays another.
+//! A picture that waits too long for its turn gets no thumbnail.
 
 use std::collections::HashMap;
 use std::sync::Arc;

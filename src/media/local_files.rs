@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::backend::{Backend, Entry, Key, hash_of};
+use super::backend::{Backend, BackendEntry, Key, hash_of};
 use super::{ByteStream, MediaError, PIECE_BYTES, off_the_async_threads};
 use crate::domain::clock::Millis;
 
@@ -55,7 +55,7 @@ impl Backend for LocalFiles {
         }
     }
 
-    async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
+    async fn list(&self, shard: u8) -> Result<Vec<BackendEntry>, MediaError> {
         let folder = self.root.join(format!("{shard:02x}"));
         off_the_async_threads(move || entries(&folder)).await
     }
@@ -78,14 +78,17 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+fn entries(folder: &Path) -> io::Result<Vec<BackendEntry>> {
     let mut found = Vec::new();
     for inner in read_dir(folder)? {
         for file in read_dir(&inner?.path())? {
             let file = file?;
             let Some(hash) = file.file_name().to_str().and_then(hash_of) else { continue };
             let since = file.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            found.push(Entry { hash, at: Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)) });
+            found.push(BackendEntry {
+                hash,
+                at: Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            });
         }
     }
     Ok(found)

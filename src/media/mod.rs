@@ -1,13 +1,11 @@
 //! The store of files: each lies under the SHA-256 of its content, once, however often it is sent.
 //!
-//! A file comes in through [`staging`], which streams it to a temporary file while it is hashed and counted;
-//! [`sniff`] tells its type by its content, [`probe`] what its headers say, [`thumbnail`] makes a smaller
-//! picture. [`Backend`] is where it finally lies: on the local disk ([`files`]), or, in a
-//! build with the feature `s3`, in a bucket.
+//! [`staging`] streams a file to a temporary file while it is hashed and counted; [`sniff`] detects its type from its
+//! content, [`probe`] reads its headers, [`thumbnail`] makes a smaller picture. [`Backend`] stores it: on the local
+//! disk or, in a build with the feature `s3`, in a bucket.
 //!
-//! Invariants: no file is ever whole in memory; nothing is unpacked, and nothing but a picture is decoded,
-//! within limits; no name and no type that a stranger gives reaches a path or a decision; whoever keeps and
-//! removes the same file at once has to be kept apart by the caller.
+//! Invariants: no file is ever whole in memory; nothing is unpacked, and only pictures are decoded, within limits; no
+//! name or type from outside reaches a path or a decision. The caller must not save and remove the same file at once.
 
 use std::io;
 use std::ops::Range;
@@ -32,7 +30,7 @@ mod staging;
 mod tests;
 mod thumbnail;
 
-pub use backend::{Backend, Entry, Key};
+pub use backend::{Backend, BackendEntry, Key};
 
 /// A file's bytes, piece by piece.
 pub type ByteStream = BoxStream<'static, io::Result<bytes::Bytes>>;
@@ -44,7 +42,7 @@ const SLOWEST: u32 = 4_096;
 /// A thumbnail is some tens of thousands of bytes; this is more than it can be.
 const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
 
-/// Why a file could not be taken in or given out.
+/// Why a file could not be stored or read.
 #[derive(Debug, Error)]
 pub enum MediaError {
     /// Larger than may be.
@@ -109,7 +107,7 @@ impl Files {
         Ok(Self { staging, backend, turns: decode_limiter::DecodeLimiter::new() })
     }
 
-    /// Takes in a file of at most `limit` bytes, and finds out what it is. A picture has no smaller one when too
+    /// Stores a file of at most `limit` bytes and detects its type. A picture has no smaller one when too
     /// many are decoded at this moment; `owner` has one decoded at a time.
     ///
     /// # Errors
@@ -182,11 +180,11 @@ impl Files {
         self.backend.remove(Key::Thumbnail(hash)).await
     }
 
-    /// A 256th of what lies in the store, known or not; `shard` counts through them.
+    /// A 256th of the stored files, whether the database has them or not; `shard` counts through them.
     ///
     /// # Errors
     /// When the backend fails.
-    pub async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
+    pub async fn list(&self, shard: u8) -> Result<Vec<BackendEntry>, MediaError> {
         self.backend.list(shard).await
     }
 
@@ -195,7 +193,7 @@ impl Files {
         let path = path.to_owned();
         let decode = move || {
             let picture = thumbnail::thumbnail(&path);
-            // Not before: whoever waited for it may be gone already.
+            // Not earlier: a caller that waited for it may have gone.
             drop(turn);
             picture
         };
@@ -210,7 +208,7 @@ pub fn whole(bytes: Vec<u8>) -> ByteStream {
     futures_util::stream::once(async { Ok(bytes.into()) }).boxed()
 }
 
-/// Files of messages are nobody else's business.
+/// Files of messages are private.
 fn create_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)

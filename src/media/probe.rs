@@ -1,4 +1,4 @@
-//! Dimensions and durations, from headers alone. Everything read is bounded; whatever does not fit is not known.
+//! Dimensions and durations, from headers alone. All reads are bounded; a header beyond the bounds gives no value.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use crate::domain::media::Dimensions;
 
 mod mp4;
 
-/// What a file's headers tell.
+/// The values in a file's headers.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Probed {
     /// In seconds.
@@ -21,7 +21,7 @@ const MAX_SECONDS: f64 = 7.0 * 86_400.0;
 /// Bytes at the end of an Ogg file that hold the start of its last page.
 const OGG_TAIL: u64 = 65_536;
 
-/// Reads what is cheap to know. Blocks.
+/// Reads the values that need no decoding. It blocks.
 pub(super) fn probe(path: &Path, mimetype: &str) -> Probed {
     let Ok(mut file) = File::open(path) else { return Probed::default() };
     let mut found = match mimetype {

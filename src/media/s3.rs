@@ -16,7 +16,7 @@ use object_store::{
 };
 use tokio::io::AsyncReadExt as _;
 
-use super::backend::{Backend, Entry, Key, hash_of};
+use super::backend::{Backend, BackendEntry, Key, hash_of};
 use super::{ByteStream, MediaError};
 use crate::domain::clock::Millis;
 
@@ -121,11 +121,11 @@ impl Backend for S3 {
         }
     }
 
-    async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
+    async fn list(&self, shard: u8) -> Result<Vec<BackendEntry>, MediaError> {
         let folder = Place::from(format!("files/{shard:02x}"));
         let found = self.store.list(Some(&folder)).try_filter_map(async |object| {
             let hash = object.location.filename().and_then(hash_of);
-            Ok(hash.map(|hash| Entry { hash, at: Millis(object.last_modified.timestamp_millis()) }))
+            Ok(hash.map(|hash| BackendEntry { hash, at: Millis(object.last_modified.timestamp_millis()) }))
         });
         found.try_collect().await.map_err(failed)
     }

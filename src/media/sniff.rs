@@ -1,6 +1,6 @@
 //! What a file is, by its content alone: neither its name nor its sender is asked.
 
-/// Bytes from a file's beginning that tell its type.
+/// Bytes at a file's start that determine its type.
 pub(super) const HEAD_BYTES: usize = 8_192;
 const BINARY: &str = "application/octet-stream";
 const TEXT: &str = "text/plain";
@@ -14,7 +14,7 @@ pub(super) fn mimetype(head: &[u8], text: bool) -> &'static str {
         return brand;
     }
     match infer::get(head).map(|found| found.mime_type()) {
-        // What text is about is told by nothing but text, and no two programs agree on it.
+        // Kinds of text have no signature, and programs disagree about their types.
         Some(guess) if guess.starts_with("text/") => if_text(text),
         Some(guess) => common_name(guess),
         None => if_text(text),

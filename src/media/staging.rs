@@ -1,4 +1,4 @@
-//! Files on their way in: written to a temporary file while they are hashed, counted and looked at.
+//! Writes incoming files to a temporary file while they are hashed, counted and typed.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ use crate::domain::media::MediaHash;
 const BATCH_BYTES: usize = 256 * 1024;
 /// A sender that says nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Before this, nobody is too slow.
+/// The minimum rate is enforced after this time.
 const START: Duration = Duration::from_secs(30);
 
 /// The folder of files that are on their way in; emptied when it is opened.
@@ -29,7 +29,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Blocks.
+    /// Opens the temporary file. It blocks.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
         super::create_private(&folder)?;
         for entry in std::fs::read_dir(&folder)? {
@@ -41,7 +41,7 @@ impl Staging {
         Ok(Self { folder, next: AtomicU64::new(0) })
     }
 
-    /// A name that nobody uses.
+    /// An unused name.
     pub(super) fn path(&self) -> StagedPath {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         StagedPath(self.folder.join(format!("{number}.part")))
@@ -51,7 +51,7 @@ impl Staging {
     pub(super) async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Received, MediaError> {
         let path = self.path();
         let file = path.0.clone();
-        let mut sink = off_the_async_threads(move || Sink::create(&file)).await?;
+        let mut sink = off_the_async_threads(move || StagingWriter::create(&file)).await?;
         let (mut batch, mut waiting, mut size) = (Vec::new(), 0, 0_u64);
         let mut pace = Pace::begin();
         while let Some(piece) = pace.next(bytes, size).await? {
@@ -124,15 +124,15 @@ pub(super) struct Received {
     pub(super) size: u64,
 }
 
-/// The temporary file and what is gathered about it.
-struct Sink {
+/// The temporary file, and the properties of the bytes so far.
+struct StagingWriter {
     file: File,
     hash: Sha256,
     text: TextCheck,
     head: Vec<u8>,
 }
 
-impl Sink {
+impl StagingWriter {
     fn create(path: &Path) -> io::Result<Self> {
         let file = File::options().create_new(true).write(true).open(path)?;
         Ok(Self { file, hash: Sha256::new(), text: TextCheck::default(), head: Vec::new() })

@@ -1,4 +1,4 @@
-//! Small pictures of pictures. What comes in may be made to exhaust whoever decodes it, so size, pixels and
+//! Small pictures of pictures. Input may be crafted to exhaust its decoder, so size, pixels and
 //! memory are limited before anything is decoded; a picture beyond the limits, or a broken one, has none.
 
 use std::fs::File;
@@ -60,7 +60,7 @@ fn decode(file: File) -> image::ImageResult<Option<(DynamicImage, Orientation)>>
     Ok(Some((DynamicImage::from_decoder(decoder)?, orientation)))
 }
 
-/// JPEG knows no transparency.
+/// JPEG has no transparency.
 fn on_white(picture: &RgbaImage) -> RgbImage {
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [red, green, blue, alpha] = picture.get_pixel(x, y).0;

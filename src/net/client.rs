@@ -11,7 +11,7 @@ use url::{Host, Url};
 use super::guard::{Guard, Refused};
 use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 
-/// How long a connection may take: a server that is away is told from one that is slow to answer.
+/// Time limit of a connection attempt: it distinguishes an absent server from a slow one.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// What identifies us to servers.
@@ -55,7 +55,7 @@ pub enum NetError {
     /// It took too long, from connecting to the last byte.
     #[error("no answer in time")]
     Timeout,
-    /// Nobody took the connection in time: nothing of the request left.
+    /// No server accepted the connection in time: no byte of the request was sent.
     #[error("the server could not be reached in time")]
     NotReached,
     /// The server answered with another status than 200.

@@ -41,14 +41,14 @@ impl GuardedClient {
         let pieces = response.bytes_stream().map(move |piece| {
             let piece = piece.map_err(|error| io::Error::other(failed(error)))?;
             size = size.saturating_add(piece.len() as u64);
-            // One more than the limit goes through, so that whoever counts too sees that it is too large.
+            // One byte more than the limit is passed on, so that a caller that counts sees that it is too large.
             if size.saturating_sub(piece.len() as u64) > limit {
                 Err(io::Error::other(too_large()))
             } else {
                 Ok(piece)
             }
         });
-        // Nobody reads on behind an error.
+        // No caller reads on after an error.
         let pieces = stream::unfold(Some(pieces.boxed()), async |pieces| {
             let mut pieces = pieces?;
             let piece = pieces.next().await?;

@@ -32,9 +32,9 @@ pub struct Exchange {
 
 /// What a request sends.
 pub enum ExchangeBody {
-    /// Nothing.
+    /// No body.
     Empty,
-    /// This.
+    /// These bytes.
     Bytes(Bytes),
     /// So many bytes, as they come. They are announced, never chunked.
     Stream {

@@ -6,22 +6,22 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 
 /// The address rules. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    allowed: Arc<[Cidr]>,
+    allowed: Arc<[IpBlock]>,
 }
 
-/// An address that no request may reach. It does not say which: the text may go to whoever chose it.
+/// An address that no request may reach. The text does not contain it: the client that chose it may see the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the address is private, local or reserved; net.allow_private can allow it")]
 pub struct Refused;
 
 impl Guard {
     /// Rules that also let through the blocks of `allowed`.
-    pub fn new(allowed: &[Cidr]) -> Self {
+    pub fn new(allowed: &[IpBlock]) -> Self {
         Self { allowed: allowed.into() }
     }
 

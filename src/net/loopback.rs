@@ -40,7 +40,7 @@ pub struct LoopbackClient(());
 impl LoopbackClient {
     /// Connects nothing yet.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "nothing wants a default one")]
+    #[expect(clippy::new_without_default, reason = "it is never a default value")]
     pub fn new() -> Self {
         Self(())
     }

@@ -1,4 +1,4 @@
-//! Handing something to a server, and hearing how it took it.
+//! Sends a body to a server and classifies the answer.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ pub struct SseParser {
 }
 
 impl SseParser {
-    /// The id to resume after: that of the last event, or of a block that only told a position.
+    /// The id to resume after: that of the last event, or of a block with a position only.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()

@@ -35,7 +35,7 @@ pub struct WebSocket {
 /// What comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// Text.
+    /// A text message.
     Text(String),
     /// A sign of life.
     Alive,
@@ -116,7 +116,7 @@ impl GuardedClient {
             Host::Ipv4(v4) => IpAddr::V4(v4),
             Host::Ipv6(v6) => IpAddr::V6(v6),
             Host::Domain(name) => {
-                // The URL's parser reads addresses in all their spellings only where the scheme is one it knows, as
+                // The URL's parser reads addresses in all their spellings only for schemes that it supports, as
                 // ws is; nothing else may take an address for a name.
                 let server = ServerName::try_from(name.to_owned()).map_err(|_| NetError::Url)?;
                 let found = self.lookup().look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
@@ -151,7 +151,7 @@ impl GuardedClient {
     }
 }
 
-/// Whose certificates are taken: the system's, or these alone.
+/// The trusted certificates: the system's, or only these.
 fn trust(pem: Option<&str>) -> Result<rustls::ClientConfig, NetError> {
     let Some(pem) = pem else {
         return rustls::ClientConfig::with_platform_verifier().map_err(|_| NetError::SetUp);
@@ -216,7 +216,7 @@ mod tests {
 
     const WAIT: Duration = Duration::from_millis(800);
 
-    /// A server that says this to whoever connects, and closes.
+    /// A server that sends this to each client and closes.
     async fn serve(say: &'static str) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/ws", listener.local_addr().unwrap());

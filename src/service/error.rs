@@ -46,7 +46,7 @@ pub enum ServiceError {
     /// As many files of this device come in as may at once.
     #[error("{0} files of this device are coming in already; try again when one of them is there")]
     TooManyUploadsOfDevice(usize),
-    /// A file could not be taken in or given out.
+    /// A file could not be stored or read.
     #[error(transparent)]
     Media(#[from] MediaError),
     /// No such key.
@@ -151,7 +151,7 @@ pub enum ServiceError {
     /// A callback is signed, and still not what its upstream sends.
     #[error("{0}")]
     BadCallback(String),
-    /// A callback could not be taken in now.
+    /// A callback could not be ingested now.
     #[error("{0}")]
     CallbackNotNow(String),
     /// The device's outbox is full.

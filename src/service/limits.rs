@@ -21,7 +21,7 @@ pub struct Limits {
     pub max_connecting: usize,
     /// Consecutive panics after which a device is failed.
     pub panics_before_failed: u32,
-    /// A connected device of which nothing was heard for so long is degraded. Zero: never.
+    /// A connected device without traffic for this time is degraded. Zero: never.
     pub degraded_after_ms: i64,
     /// What an outbox keeps to where the device says nothing else.
     pub outbox: OutboxLimits,
@@ -33,7 +33,7 @@ pub struct Limits {
     pub media: MediaLimits,
     /// Events read from a log at once.
     pub replay_page: usize,
-    /// Chats that are taken in.
+    /// Imported chats.
     pub import: ImportLimits,
 }
 
@@ -61,9 +61,9 @@ pub struct OutboxLimits {
 /// How much of the past is kept. Zero means for ever.
 #[derive(Debug, Clone, Copy)]
 pub struct RetentionLimits {
-    /// Events.
+    /// Age of the oldest event.
     pub events_ms: i64,
-    /// Messages.
+    /// Age of the oldest message.
     pub messages_ms: i64,
     /// Between two sweeps.
     pub sweep_interval_ms: u64,
@@ -78,7 +78,7 @@ pub struct MediaLimits {
     pub max_total_bytes: u64,
     /// How long a file is kept after it last came in; zero: for ever.
     pub keep_ms: i64,
-    /// How long fetching a file may take, in milliseconds.
+    /// Time limit for fetching a file, in milliseconds.
     pub fetch_timeout_ms: u64,
 }
 

@@ -1,8 +1,8 @@
 //! Declared devices: `devices/*.toml`, one device in each file.
 //!
-//! This only reads; reconciling them with the stored devices is the supervisor's work. Secrets stand
-//! in such a file as references to environment variables (`token = "${SHOP_TOKEN}"`) and in no other
-//! way: a value under a key that sounds like a secret must be a reference.
+//! This module only reads files; the supervisor reconciles them with the stored devices. A secret in a file is a
+//! reference to an environment variable (`token = "${SHOP_TOKEN}"`): any other value under the key of a secret is
+//! rejected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,9 +33,9 @@ pub struct DeclaredDevice {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Whether the device is started with the daemon.
     pub autostart: bool,
-    /// Where its events are pushed to. May hold secrets.
+    /// The webhooks of its events. May hold secrets.
     pub webhooks: Vec<DeclaredWebhook>,
-    /// Its rules of notifications.
+    /// Its notification rules.
     pub notify: Vec<RuleSpec>,
     /// The file that declares it.
     pub file: PathBuf,
@@ -62,7 +62,7 @@ pub enum DeclaredError {
     Read {
         /// Directory or file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file is not TOML.
@@ -72,7 +72,7 @@ pub enum DeclaredError {
         file: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// No such key.
@@ -82,20 +82,20 @@ pub enum DeclaredError {
         file: PathBuf,
         /// The key.
         key: String,
-        /// The known key that was probably meant.
+        /// The key that was probably meant.
         nearest: Option<String>,
     },
-    /// A rule that cannot be.
+    /// An invalid rule.
     #[error("{}: {key} {reason}", file.display())]
     Rule {
         /// The file.
         file: PathBuf,
         /// The key.
         key: String,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The key must be there.
+    /// A required key is missing.
     #[error("{}: {key} is missing", file.display())]
     Missing {
         /// The file.
@@ -110,7 +110,7 @@ pub enum DeclaredError {
         file: PathBuf,
         /// The key.
         key: String,
-        /// Why.
+        /// What is wrong with it.
         reason: &'static str,
     },
     /// A referenced environment variable is not set.
@@ -176,7 +176,7 @@ fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, DeclaredError> {
     Ok(files)
 }
 
-/// Editors leave hidden files beside the one they write.
+/// Editors create hidden files beside the file that they write.
 fn is_declaration(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir()
@@ -267,7 +267,7 @@ fn take_settings(
     }
 }
 
-/// Turns TOML into JSON and references into their variables' values.
+/// Converts TOML to JSON and replaces references by the values of their variables.
 struct Resolver<'a> {
     file: &'a Path,
     env: &'a dyn Fn(&str) -> Option<String>,
@@ -322,7 +322,7 @@ impl Resolver<'_> {
     }
 }
 
-/// `NAME` of a text that is `${NAME}` and nothing else.
+/// `NAME` if the text is exactly `${NAME}`.
 fn referenced_variable(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -333,7 +333,7 @@ fn invalid(file: &Path, key: &str, reason: &'static str) -> DeclaredError {
     DeclaredError::Invalid { file: file.to_owned(), key: key.to_owned(), reason }
 }
 
-/// A key on one line: TOML allows anything between quotes.
+/// A key on one line: a quoted TOML key may contain any character.
 fn printable(key: &str) -> String {
     key.escape_debug().to_string()
 }

@@ -1,4 +1,4 @@
-//! `[effects.*]`: what reaches people outside of a dashboard.
+//! `[effects.*]`: notifications outside of a dashboard. All of them are optional.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use super::Switch;
 pub struct EffectSettings {
     /// Desktop notifications.
     pub desktop: DesktopSettings,
-    /// Sounds.
+    /// Sounds of notifications.
     pub sound: SoundSettings,
-    /// Commands.
+    /// Commands of notification rules.
     pub command: CommandSettings,
     /// Web Push.
     pub push: PushSettings,
@@ -24,11 +24,11 @@ pub struct EffectSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DesktopSettings {
-    /// Whether any are shown; `auto` is where there is a desktop.
+    /// Whether they are shown; `auto` shows them if there is a desktop.
     pub enabled: Switch,
-    /// Notifications that can be replaced and answered.
+    /// Most notifications that can still be replaced and answered.
     pub max_kept: usize,
-    /// Notifications that may wait to be shown.
+    /// Most notifications that wait to be shown.
     pub max_waiting: usize,
 }
 
@@ -36,19 +36,19 @@ pub struct DesktopSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoundSettings {
-    /// Whether any are played; `auto` is where there is a sound server.
+    /// Whether they are played; `auto` plays them if there is a sound server.
     pub enabled: Switch,
     /// The sound server's name of an output, or empty.
     pub device: String,
-    /// Percent of the loudness in the file.
+    /// Volume in percent of the file's.
     pub volume: u32,
     /// Directory of the user's sounds, or empty.
     pub dir: PathBuf,
-    /// Sounds at once.
+    /// Most sounds at once.
     pub max_at_once: usize,
     /// Milliseconds until the same sound is played again.
     pub pause_ms: u64,
-    /// Milliseconds after which a sound is cut.
+    /// Milliseconds after which a sound is stopped.
     pub max_ms: u64,
 }
 
@@ -56,17 +56,17 @@ pub struct SoundSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSettings {
-    /// Whether any are run.
+    /// Whether they are run.
     pub enabled: bool,
-    /// Commands at once.
+    /// Most commands at once.
     pub max_running: usize,
-    /// Commands that may wait for one of them to end.
+    /// Most commands that wait for a running one to end.
     pub max_waiting: usize,
-    /// Milliseconds that a command may take.
+    /// Time limit of a command, in milliseconds.
     pub timeout_ms: u64,
     /// Bytes of output that are kept.
     pub output_bytes: usize,
-    /// Variables of the daemon's that commands get besides the usual ones.
+    /// Additional environment variables that commands inherit from the daemon.
     pub pass_env: Vec<String>,
 }
 
@@ -74,14 +74,14 @@ pub struct CommandSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushSettings {
-    /// Whether any are sent.
+    /// Whether they are sent.
     pub enabled: bool,
-    /// Whom push services write to: `mailto:…`, `https://…`, or empty.
+    /// Contact for push services: `mailto:…`, `https://…`, or empty.
     pub contact: String,
 }
 
 impl Switch {
-    /// Whether something is to be tried that circumstances may still forbid.
+    /// Whether the feature is tried; the environment may still not support it.
     #[must_use]
     pub fn may(self) -> bool {
         self != Self::Off

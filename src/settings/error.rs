@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, each as one line that names key, value and origin.
+//! Errors of a configuration. Each is one line with the key, its value and its origin.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub enum SettingsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file is not TOML.
@@ -21,7 +21,7 @@ pub enum SettingsError {
         origin: String,
         /// Line, from 1.
         line: usize,
-        /// What the parser says, without the text itself.
+        /// The parser's message, without the text itself.
         message: String,
     },
     /// No such key.
@@ -33,7 +33,7 @@ pub enum SettingsError {
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
-        /// The known key that was probably meant.
+        /// The key that was probably meant.
         nearest: Option<String>,
     },
     /// The value has another type than the key.
@@ -45,10 +45,10 @@ pub enum SettingsError {
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
-        /// What it must be.
+        /// The required type.
         expected: &'static str,
     },
-    /// The value has the right type and cannot work.
+    /// The value has the right type and is invalid.
     #[error("{key} = {value} ({origin}): {reason}")]
     Impossible {
         /// The key.
@@ -57,19 +57,19 @@ pub enum SettingsError {
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// The layers do not make up settings: the defaults and the types disagree.
     #[error("the configuration cannot be put together: {source}")]
     Build {
-        /// Why.
+        /// The cause.
         source: config::ConfigError,
     },
     /// The settings cannot be written as TOML.
     #[error("the configuration cannot be shown: {source}")]
     Render {
-        /// Why.
+        /// The cause.
         source: toml::ser::Error,
     },
 }
@@ -78,13 +78,13 @@ fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |key| format!("; did you mean {key}?"))
 }
 
-/// The line, from 1, where a TOML text breaks.
+/// The line of the first error in a TOML text, from 1.
 pub(super) fn line_of(text: &str, error: &toml::de::Error) -> usize {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// What the parser says, on one line and without the text, which may hold secrets.
+/// The parser's message on one line, without the text, which may hold secrets.
 pub(super) fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::Settings;
 use super::error::{SettingsError, line_of, one_line};
-use super::tree::{DefaultKeys, Entry, refuse_second};
+use super::tree::{DefaultKeys, SettingEntry, refuse_second};
 use super::validate;
 use super::validate::Effective;
 
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-fn file_layer(known: &DefaultKeys, path: &Path) -> Result<Vec<Entry>, SettingsError> {
+fn file_layer(known: &DefaultKeys, path: &Path) -> Result<Vec<SettingEntry>, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
     let origin = path.display().to_string();
@@ -64,7 +64,7 @@ fn file_layer(known: &DefaultKeys, path: &Path) -> Result<Vec<Entry>, SettingsEr
 fn env_layer(
     known: &DefaultKeys,
     env: impl IntoIterator<Item = (String, String)>,
-) -> Result<Vec<Entry>, SettingsError> {
+) -> Result<Vec<SettingEntry>, SettingsError> {
     let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
     let mut layer = Vec::new();
@@ -76,7 +76,7 @@ fn env_layer(
     Ok(layer)
 }
 
-fn env_entry(known: &DefaultKeys, name: &str, text: &str) -> Result<Entry, SettingsError> {
+fn env_entry(known: &DefaultKeys, name: &str, text: &str) -> Result<SettingEntry, SettingsError> {
     let key = name[PREFIX.len()..].split(SEPARATOR).collect::<Vec<_>>().join(".").to_lowercase();
     known.entry_of_text(&key, text, &format!("environment variable {}", name.escape_debug()))
 }
@@ -90,12 +90,12 @@ fn parse_toml(text: &str, origin: &str) -> Result<Table, SettingsError> {
 }
 
 /// For each key the entry of the topmost layer that has it.
-fn effective_entries(layers: &[Vec<Entry>]) -> Effective {
+fn effective_entries(layers: &[Vec<SettingEntry>]) -> Effective {
     let all = layers.iter().flatten().map(|entry| (entry.key.clone(), entry.clone()));
     Effective::new(all.collect::<BTreeMap<_, _>>())
 }
 
-fn merge(layers: Vec<Vec<Entry>>) -> Result<Settings, SettingsError> {
+fn merge(layers: Vec<Vec<SettingEntry>>) -> Result<Settings, SettingsError> {
     let builder =
         layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(Layer(layer)));
     let built = builder.build().and_then(Config::try_deserialize);
@@ -104,7 +104,7 @@ fn merge(layers: Vec<Vec<Entry>>) -> Result<Settings, SettingsError> {
 
 /// One layer as the `config` crate takes it.
 #[derive(Clone, Debug)]
-struct Layer(Vec<Entry>);
+struct Layer(Vec<SettingEntry>);
 
 impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -116,7 +116,7 @@ impl Source for Layer {
     }
 }
 
-fn config_value(entry: &Entry) -> config::Value {
+fn config_value(entry: &SettingEntry) -> config::Value {
     config::Value::new(Some(&entry.origin), config_kind(&entry.value))
 }
 

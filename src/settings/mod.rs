@@ -1,12 +1,12 @@
-//! Typed configuration: what the daemon can be told, and how it is told.
+//! The typed configuration and its sources.
 //!
 //! - `config/default.toml` documents every key and is compiled in as the lowest layer.
-//! - [`load`] puts a file and the environment on top and refuses what it does not know.
-//! - [`check`] refuses values that have the right type and still cannot work.
+//! - [`load`] adds a file and the environment, and rejects unknown keys.
+//! - [`check`] rejects values that have the right type and are invalid.
 //! - [`declared`] reads declared devices (`devices/*.toml`), which are not settings of the daemon.
 //!
 //! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
-//! ever shows a secret; nothing here reads the process's environment by itself.
+//! ever shows a secret; this module does not read the process's environment.
 
 pub mod declared;
 mod effects;
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::domain::cidr::{Cidr, InvalidCidr};
+pub use crate::domain::ip_block::{InvalidIpBlock, IpBlock};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
@@ -42,37 +42,37 @@ pub use secret::Secret;
 pub struct Settings {
     /// Listening, HTTP limits, shutdown.
     pub server: ServerSettings,
-    /// Access tokens and failed tries.
+    /// Access tokens and failed logins.
     pub auth: AuthSettings,
     /// The database.
     pub store: StoreSettings,
-    /// Pruning.
+    /// Pruning of old data.
     pub retention: RetentionSettings,
     /// Files of messages.
     pub media: MediaSettings,
-    /// Logs.
+    /// Log lines.
     pub log: LogSettings,
-    /// Devices in general.
+    /// All devices.
     pub devices: DeviceSettings,
     /// Starting and retrying devices.
     pub supervisor: SupervisorSettings,
     /// Sending and its pace.
     pub outbox: OutboxSettings,
-    /// Messages as clients hand them over.
+    /// Limits of messages from clients.
     pub messages: MessageSettings,
-    /// Exports that are taken in.
+    /// Imports of chats.
     pub import: ImportSettings,
     /// Socket.IO.
     pub socket: SocketSettings,
     /// Each engine's own section.
     pub engines: EngineSettings,
-    /// Pushing events.
+    /// Delivery of events.
     pub webhooks: WebhookSettings,
     /// The desktop, sounds, commands and Web Push.
     pub effects: EffectSettings,
     /// Outgoing requests.
     pub net: NetSettings,
-    /// Telling people.
+    /// Notifications and their rules.
     pub notify: NotifySettings,
 }
 
@@ -86,11 +86,11 @@ pub struct ServerSettings {
     pub socket_path: String,
     /// Origins allowed by CORS and by Socket.IO's Origin check.
     pub allowed_origins: Vec<OriginPattern>,
-    /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
+    /// Peers with a trusted `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpBlock>,
     /// External base URL, or empty.
     pub public_url: String,
-    /// Milliseconds until a request is answered 408.
+    /// Milliseconds until a request is answered 503.
     pub request_timeout_ms: u64,
     /// Bytes of the largest accepted request body.
     pub body_limit_bytes: usize,
@@ -114,13 +114,13 @@ pub struct ServerSettings {
 pub struct WebhookSettings {
     /// Most webhooks.
     pub max_endpoints: usize,
-    /// Milliseconds that a receiver may take.
+    /// Time limit of an attempt, in milliseconds.
     pub timeout_ms: u64,
-    /// Waits between tries.
+    /// Delays between attempts.
     pub retry_delays: Vec<RetryDelay>,
-    /// Deliveries under way at once.
+    /// Most concurrent deliveries.
     pub max_in_flight: usize,
-    /// The same, to one webhook.
+    /// Most concurrent deliveries to one webhook.
     pub max_in_flight_per_endpoint: usize,
     /// Milliseconds of failure after which a webhook is disabled.
     pub disable_after_ms: u64,
@@ -128,7 +128,7 @@ pub struct WebhookSettings {
     pub max_waiting: usize,
     /// Days that dead letters are kept; 0 is for ever.
     pub dead_letters_days: u32,
-    /// Days that tries are kept; 0 is for ever.
+    /// Days that attempts are kept; 0 is for ever.
     pub attempts_days: u32,
 }
 
@@ -136,7 +136,7 @@ pub struct WebhookSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
-    /// What a socket's access token is.
+    /// The meaning of a socket's access token.
     pub access_token: AccessTokenMode,
     /// HS256 key, or empty.
     pub jwt_secret: Secret,
@@ -144,11 +144,11 @@ pub struct AuthSettings {
     pub jwks_url: String,
     /// Required `aud`, or empty.
     pub jwt_audience: String,
-    /// Failed tries for each address and minute.
+    /// Failed logins of one address in a minute.
     pub failed_tries_per_minute: u32,
 }
 
-/// How a socket's `access-token` is understood.
+/// The meaning of a socket's `access-token`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessTokenMode {
@@ -170,7 +170,7 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
-    /// Base64 of the 32 bytes that seal what engines keep, or empty.
+    /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
 }
 
@@ -192,7 +192,7 @@ pub struct RetentionSettings {
     pub events_days: u32,
     /// Days that messages are kept; 0 is for ever.
     pub messages_days: u32,
-    /// Days that files are kept after they last came in; 0 is for ever.
+    /// Days that files are kept after they last arrived; 0 is for ever.
     pub media_days: u32,
     /// Milliseconds between two prunings.
     pub sweep_interval_ms: u64,
@@ -208,7 +208,7 @@ pub struct MediaSettings {
     pub max_total_bytes: u64,
     /// Milliseconds that fetching a file may take.
     pub fetch_timeout_ms: u64,
-    /// Where files lie.
+    /// The location of files.
     pub backend: MediaBackend,
     /// Name of the bucket, with [`MediaBackend::S3`].
     pub s3_bucket: String,
@@ -222,7 +222,7 @@ pub struct MediaSettings {
     pub s3_secret_access_key: Secret,
 }
 
-/// Where files lie.
+/// The location of files.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaBackend {
@@ -240,6 +240,20 @@ pub struct LogSettings {
     pub level: String,
     /// Shape of a line.
     pub format: LogFormat,
+    /// The API requests that are logged at `info`.
+    pub requests: RequestLog,
+    /// Milliseconds after which a request is slow.
+    pub slow_request_ms: u64,
+}
+
+/// The API requests that are logged at `info`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestLog {
+    /// Failed and slow ones.
+    Problems,
+    /// All requests.
+    All,
 }
 
 /// Shape of a log line.
@@ -290,9 +304,9 @@ pub struct OutboxSettings {
     pub max_queued: usize,
     /// Chats of one device sent to at the same time.
     pub in_flight: usize,
-    /// Tries for one message.
+    /// Attempts for one message.
     pub max_attempts: u32,
-    /// Milliseconds between two tries.
+    /// Milliseconds between two attempts.
     pub retry_delay_ms: u64,
     /// Milliseconds until an unknown outcome counts as failed.
     pub unknown_after_ms: u64,
@@ -308,11 +322,11 @@ pub struct OutboxSettings {
     pub messages_per_day: u32,
     /// New chats in any 24 hours; 0 is no limit.
     pub new_chats_per_day: u32,
-    /// Beginning of the quiet hours, or empty.
+    /// Start of the quiet hours, or empty.
     pub quiet_from: String,
     /// Their end, or empty.
     pub quiet_to: String,
-    /// Where quiet hours are.
+    /// The time zone of the quiet hours.
     pub time_zone: Zone,
     /// Milliseconds of typing before each message; 0 is none.
     pub typing_delay_ms: u64,
@@ -324,7 +338,7 @@ pub struct OutboxSettings {
 pub struct MessageSettings {
     /// Characters of the longest text.
     pub text_max_chars: usize,
-    /// Milliseconds that an `Idempotency-Key` is remembered.
+    /// Milliseconds that an `Idempotency-Key` is stored.
     pub idempotency_ttl_ms: u64,
 }
 
@@ -334,7 +348,7 @@ pub struct MessageSettings {
 pub struct ImportSettings {
     /// Bytes of the largest export, as it is sent.
     pub max_bytes: u64,
-    /// Bytes that an archive may come to when unpacked.
+    /// Most bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
 }
 
@@ -344,7 +358,7 @@ pub struct ImportSettings {
 pub struct SocketSettings {
     /// Milliseconds between heartbeats.
     pub ping_interval_ms: u64,
-    /// Milliseconds that a heartbeat's answer may take.
+    /// Time limit of a heartbeat's answer, in milliseconds.
     pub ping_timeout_ms: u64,
     /// Milliseconds until a connection must have joined a namespace.
     pub connect_timeout_ms: u64,
@@ -354,7 +368,7 @@ pub struct SocketSettings {
     pub inbound_queue: usize,
     /// Bytes of the largest packet from a client.
     pub max_payload_bytes: usize,
-    /// Milliseconds after which a client that takes nothing is cut.
+    /// Milliseconds after which a client that reads nothing is disconnected.
     pub stall_timeout_ms: u64,
     /// Events read from the log at a time during replay.
     pub replay_page: usize,
@@ -390,7 +404,7 @@ pub struct UpstreamSettings {
 pub struct WhatsAppSettings {
     /// Whether it may be used.
     pub enabled: bool,
-    /// Where the testbed is that takes the network's place, or empty.
+    /// URL of the testbed that replaces the network, or empty.
     pub testbed_url: String,
 }
 
@@ -398,20 +412,20 @@ pub struct WhatsAppSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatorSettings {
-    /// Whether it may be used; see [`Settings::simulator_enabled`] for what `auto` comes to.
+    /// Whether it may be used; see [`Settings::simulator_enabled`] for the meaning of `auto`.
     pub enabled: Switch,
-    /// Bytes at which a simulated network's journal is compacted.
+    /// Bytes at which the ledger of a simulated network is compacted.
     pub journal_max_bytes: u64,
 }
 
-/// On, off, or decided by circumstances. Written `true`, `false` or `"auto"`.
+/// On, off, or decided by the environment. Written `true`, `false` or `"auto"`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Switch {
-    /// Decided by circumstances.
+    /// Decided by the environment.
     Auto,
-    /// On.
+    /// Always on.
     On,
-    /// Off.
+    /// Always off.
     Off,
 }
 
@@ -447,8 +461,8 @@ impl<'de> Deserialize<'de> for Switch {
 #[serde(deny_unknown_fields)]
 pub struct NetSettings {
     /// Private networks that outgoing requests may reach.
-    pub allow_private: Vec<Cidr>,
-    /// Milliseconds that an outgoing request may take.
+    pub allow_private: Vec<IpBlock>,
+    /// Time limit of an outgoing request, in milliseconds.
     pub timeout_ms: u64,
     /// An HTTP proxy for webhooks, or empty.
     pub proxy: String,
@@ -467,7 +481,7 @@ impl Settings {
     /// The effective configuration as TOML, secrets masked.
     ///
     /// # Errors
-    /// [`SettingsError::Render`] if a value has no TOML form, which no checked value lacks.
+    /// [`SettingsError::Render`] if a value has no TOML form; every validated value has one.
     pub fn effective_toml_masked(&self) -> Result<String, SettingsError> {
         toml::to_string(self).map_err(|source| SettingsError::Render { source })
     }

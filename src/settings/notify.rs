@@ -1,4 +1,4 @@
-//! `[notify]`, and what rules and commands of it must be.
+//! `[notify]`, and the validation of its rules and commands.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,23 +19,23 @@ const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotifySettings {
-    /// Whether anybody is told of anything.
+    /// Whether there are notifications.
     pub enabled: bool,
-    /// Whether the rules of the binary count.
+    /// Whether the compiled-in rules apply.
     pub defaults: bool,
     /// Rules; checked to be [`RuleSpec`]s.
     pub rules: Vec<Json>,
     /// Commands that rules may name.
     pub commands: Vec<NamedCommandSettings>,
-    /// Beginning of the quiet hours, or empty.
+    /// Start of the quiet hours, or empty.
     pub quiet_from: String,
     /// Their end, or empty.
     pub quiet_to: String,
-    /// Where they are.
+    /// The time zone of the quiet hours.
     pub time_zone: super::Zone,
     /// Notifications of one device in a minute.
     pub per_minute: u32,
-    /// Milliseconds after which news disturb nobody.
+    /// Milliseconds after which an event causes no alert.
     pub fresh_ms: u64,
 }
 
@@ -43,20 +43,20 @@ pub struct NotifySettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedCommandSettings {
-    /// What rules call it.
+    /// The name that rules use.
     pub name: String,
     /// The program and its arguments.
     pub run: Vec<String>,
-    /// Milliseconds that it may take.
+    /// Time limit in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether what it writes goes to the log.
+    /// Whether its output is logged.
     #[serde(default)]
     pub log_output: bool,
 }
 
 impl NotifySettings {
-    /// The rules as they count. All of them were checked.
+    /// The effective rules. All of them were validated.
     #[must_use]
     pub fn rule_specs(&self) -> Vec<RuleSpec> {
         self.rules.iter().filter_map(|rule| RuleSpec::read(rule).ok()).collect()
@@ -78,7 +78,7 @@ impl NotifySettings {
     }
 }
 
-/// Rules as tables: what is wrong with the first that cannot be.
+/// Validates rules as tables; returns what is wrong with the first invalid one.
 pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
     if items.len() > MAX_RULES {
         return Err(format!("must have at most {MAX_RULES} rules"));
@@ -89,7 +89,7 @@ pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-/// A rule as TOML has it; the field that cannot be, and what is wrong with it.
+/// Parses a rule; an error is the invalid field and what is wrong with it.
 pub(super) fn rule(item: &Value) -> Result<RuleSpec, (String, String)> {
     if !item.is_table() {
         return Err(("rule".to_owned(), "must be a table".to_owned()));

@@ -33,7 +33,7 @@ fn refused_env(name: &str, value: &str) -> String {
     with_env(&[(name, value)]).unwrap_err().to_string()
 }
 
-fn known() -> DefaultKeys {
+fn keys_with_defaults() -> DefaultKeys {
     DefaultKeys::from_defaults(&DEFAULT_TOML.parse().unwrap())
 }
 
@@ -75,13 +75,13 @@ fn every_key_has_comment_above() {
         let above = number.checked_sub(1).map_or("", |above| lines[above]);
         assert!(above.starts_with("# "), "line {}: {line}", number + 1);
     }
-    assert_eq!(keys, known().iter().count());
+    assert_eq!(keys, keys_with_defaults().iter().count());
 }
 
 #[test]
 fn every_number_has_range_including_default() {
     let ranged: BTreeSet<_> = RANGES.iter().map(|(key, ..)| *key).collect();
-    let known = known();
+    let known = keys_with_defaults();
     let numbers: BTreeSet<_> =
         known.iter().filter(|(_, value)| value.is_integer()).map(|(key, _)| key).collect();
     assert_eq!(ranged, numbers);
@@ -89,7 +89,7 @@ fn every_number_has_range_including_default() {
 
 #[test]
 fn environment_sets_every_key() {
-    for (key, default) in known().iter() {
+    for (key, default) in keys_with_defaults().iter() {
         let (text, expected) = another_value(key, default);
         let mut pairs = vec![(variable(key), text)];
         pairs.extend(companion(key).map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -144,6 +144,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "net.proxy" => text("http://proxy.example.com:3128"),
         "webhooks.retry_delays" => ("1s, 2m".to_owned(), vec!["1s", "2m"].into()),
         "auth.jwks_url" => text("https://k.example/jwks"),
+        "log.requests" => text("all"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),
         "outbox.quiet_from" | "outbox.quiet_to" | "notify.quiet_from" | "notify.quiet_to" => text("23:30"),
@@ -410,11 +411,11 @@ fn address_blocks_contain_expected_addresses() {
         ("::1", "::1", true),
     ] {
         let address: IpAddr = address.parse().unwrap();
-        assert_eq!(block.parse::<Cidr>().unwrap().contains(address), held, "{block} {address}");
+        assert_eq!(block.parse::<IpBlock>().unwrap().contains(address), held, "{block} {address}");
     }
     for wrong in ["", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "::ffff:10.0.0.0/104", "::/129", "10.0.0.0/8/8"]
     {
-        assert!(wrong.parse::<Cidr>().is_err(), "{wrong}");
+        assert!(wrong.parse::<IpBlock>().is_err(), "{wrong}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The configuration as a flat tree: known keys, values with their origin, and how both are shown.
+//! The configuration as a flat tree: the valid keys, and values with their origin. Displayed values never show secrets.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ pub(super) const SWITCH_KEYS: [&str; 3] =
 /// Longest value shown in an error, in characters.
 const SHOWN_CHARS: usize = 120;
 
-/// A value and where it came from.
+/// A value with its origin.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct SettingEntry {
     pub(super) key: String,
     pub(super) value: Value,
     /// `default`, a file's path, or `environment variable NAME`.
     pub(super) origin: String,
 }
 
-impl Entry {
+impl SettingEntry {
     pub(super) fn impossible(&self, reason: impl Into<String>) -> SettingsError {
         SettingsError::Impossible {
             key: self.key.clone(),
@@ -47,7 +47,7 @@ impl Entry {
     }
 }
 
-/// Every known key with its default, which also tells its type.
+/// Every valid key with its default, which defines the type.
 #[derive(Debug)]
 pub(super) struct DefaultKeys(BTreeMap<String, Value>);
 
@@ -69,7 +69,7 @@ impl DefaultKeys {
     ///
     /// # Errors
     /// The first unknown key or wrong type.
-    pub(super) fn entries_of(&self, table: &Table, origin: &str) -> Result<Vec<Entry>, SettingsError> {
+    pub(super) fn entries_of(&self, table: &Table, origin: &str) -> Result<Vec<SettingEntry>, SettingsError> {
         let mut entries = Vec::new();
         self.walk("", table, origin, &mut entries)?;
         Ok(entries)
@@ -80,11 +80,11 @@ impl DefaultKeys {
         prefix: &str,
         table: &Table,
         origin: &str,
-        into: &mut Vec<Entry>,
+        into: &mut Vec<SettingEntry>,
     ) -> Result<(), SettingsError> {
         for (name, value) in table {
             let key = current_key(&join(prefix, name));
-            let entry = Entry { key, value: value.clone(), origin: origin.to_owned() };
+            let entry = SettingEntry { key, value: value.clone(), origin: origin.to_owned() };
             if let Some(expected) = self.0.get(&entry.key) {
                 check_type(expected, &entry)?;
                 refuse_second(into, &entry)?;
@@ -104,10 +104,18 @@ impl DefaultKeys {
     ///
     /// # Errors
     /// An unknown key, or a text that is not of the key's type.
-    pub(super) fn entry_of_text(&self, key: &str, text: &str, origin: &str) -> Result<Entry, SettingsError> {
+    pub(super) fn entry_of_text(
+        &self,
+        key: &str,
+        text: &str,
+        origin: &str,
+    ) -> Result<SettingEntry, SettingsError> {
         let key = &*current_key(key);
-        let raw =
-            Entry { key: key.to_owned(), value: Value::String(text.to_owned()), origin: origin.to_owned() };
+        let raw = SettingEntry {
+            key: key.to_owned(),
+            value: Value::String(text.to_owned()),
+            origin: origin.to_owned(),
+        };
         let Some(default) = self.0.get(key) else {
             let section = self.is_section(key);
             return Err(if section {
@@ -126,7 +134,7 @@ impl DefaultKeys {
             Value::String(_) if SWITCH_KEYS.contains(&key) => switch_of(text),
             _ => raw.value.clone(),
         };
-        let entry = Entry { value, ..raw };
+        let entry = SettingEntry { value, ..raw };
         check_type(default, &entry)?;
         Ok(entry)
     }
@@ -135,7 +143,7 @@ impl DefaultKeys {
         self.0.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    fn unknown(&self, entry: &Entry) -> SettingsError {
+    fn unknown(&self, entry: &SettingEntry) -> SettingsError {
         let (key, value) = first_leaf(&entry.key, &entry.value);
         let nearest = crate::domain::suggestion::suggest(&key, self.0.keys().map(String::as_str));
         // A misspelt secret is still a secret.
@@ -150,8 +158,8 @@ impl DefaultKeys {
     }
 }
 
-/// Refuses a key that one layer sets by its current and by its former name.
-pub(super) fn refuse_second(layer: &[Entry], entry: &Entry) -> Result<(), SettingsError> {
+/// Rejects a key that one layer sets by its current and by its former name.
+pub(super) fn refuse_second(layer: &[SettingEntry], entry: &SettingEntry) -> Result<(), SettingsError> {
     let was_renamed = entry.key.starts_with("engines.remote.");
     if was_renamed && layer.iter().any(|other| other.key == entry.key) {
         return Err(entry.impossible("is set twice: engines.wwebjs is the former name of engines.remote"));
@@ -164,7 +172,7 @@ const BOOLEAN: &str = "true or false";
 const TABLES: &str = "a list of tables";
 const TABLES_AS_JSON: &str = "a list of objects in JSON";
 
-fn check_type(expected: &Value, entry: &Entry) -> Result<(), SettingsError> {
+fn check_type(expected: &Value, entry: &SettingEntry) -> Result<(), SettingsError> {
     let switch = SWITCH_KEYS.contains(&entry.key.as_str());
     let tables = TABLES_KEYS.contains(&entry.key.as_str());
     match (expected, &entry.value) {

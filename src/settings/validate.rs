@@ -1,7 +1,7 @@
-//! Values that have the right type and still cannot work.
+//! Validates values that have the right type.
 //!
-//! [`values`] looks at each key by itself and runs before the typed settings are made, so that making
-//! them cannot fail; [`relations`] looks at keys that must fit together.
+//! [`values`] checks each key by itself before the typed settings are built, so that building them cannot fail;
+//! [`relations`] checks keys that depend on each other.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::notify;
-use super::tree::{Entry, SWITCH_KEYS};
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
+use super::tree::{SWITCH_KEYS, SettingEntry};
+use super::{AccessTokenMode, IpBlock, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -21,11 +21,12 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 71] = [
+pub(super) const RANGES: [(&str, i64, i64); 72] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
-    // The kernel takes it as an unsigned int of milliseconds.
+    ("log.slow_request_ms", 1, 3_600_000),
+    // The kernel's type is an unsigned int of milliseconds.
     ("server.tcp_user_timeout_ms", 0, 24 * 3_600_000),
     ("server.header_timeout_ms", 1, YEAR_MS),
     ("server.keep_alive_ms", 1, YEAR_MS),
@@ -96,23 +97,24 @@ pub(super) const RANGES: [(&str, i64, i64); 71] = [
     ("notify.fresh_ms", 1, YEAR_MS),
 ];
 
-/// Keys that take one of a few words.
-const WORDS: [(&str, &[&str]); 4] = [
+/// Keys with a fixed set of values.
+const WORDS: [(&str, &[&str]); 5] = [
     ("media.backend", &["files", "s3"]),
     ("auth.access_token", &["label", "jwt"]),
     ("store.synchronous", &["full", "normal"]),
     ("log.format", &["text", "json"]),
+    ("log.requests", &["problems", "all"]),
 ];
 
 type Rule = fn(&str) -> Result<(), String>;
 
-/// Keys whose text has a form of its own; a list has it in each item.
+/// Keys with a textual format; in a list it applies to each item.
 const FORMS: [(&str, Rule); 25] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
     ("server.allowed_origins", origin),
-    ("server.trusted_proxies", cidr),
+    ("server.trusted_proxies", ip_block),
     ("server.public_url", empty_or_url),
     ("auth.jwks_url", empty_or_url),
     ("store.data_dir", filled),
@@ -128,23 +130,23 @@ const FORMS: [(&str, Rule); 25] = [
     ("effects.sound.device", no_zero_byte),
     ("effects.command.pass_env", passed_variable),
     ("effects.push.contact", empty_or_contact),
-    ("net.allow_private", cidr),
+    ("net.allow_private", ip_block),
     ("net.proxy", empty_or_url),
     ("notify.quiet_from", empty_or_time),
     ("notify.quiet_to", empty_or_time),
     ("notify.time_zone", zone),
 ];
 
-/// For each key the entry that counts.
+/// The effective entry of each key.
 #[derive(Debug)]
-pub(super) struct Effective(BTreeMap<String, Entry>);
+pub(super) struct Effective(BTreeMap<String, SettingEntry>);
 
 impl Effective {
-    pub(super) fn new(entries: BTreeMap<String, Entry>) -> Self {
+    pub(super) fn new(entries: BTreeMap<String, SettingEntry>) -> Self {
         Self(entries)
     }
 
-    /// An error about keys that do not fit together, blamed on the first one that somebody set.
+    /// An error about keys that contradict each other, reported for the first one that is not a default.
     fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
         let entries = || keys.iter().filter_map(|key| self.0.get(*key));
         let blamed = entries().find(|entry| entry.origin != "default").or_else(|| entries().next());
@@ -152,15 +154,15 @@ impl Effective {
     }
 }
 
-/// Each key by itself.
+/// Checks each key by itself.
 ///
 /// # Errors
-/// [`SettingsError::Impossible`] for the first value that cannot work.
+/// [`SettingsError::Impossible`] for the first invalid value.
 pub(super) fn values(effective: &Effective) -> Result<(), SettingsError> {
     effective.0.values().try_for_each(value)
 }
 
-fn value(entry: &Entry) -> Result<(), SettingsError> {
+fn value(entry: &SettingEntry) -> Result<(), SettingsError> {
     let key = entry.key.as_str();
     let range = RANGES.iter().find(|(ranged, ..)| *ranged == key);
     let words = WORDS.iter().find(|(worded, _)| *worded == key);
@@ -178,10 +180,10 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
     .map_err(|reason| entry.impossible(reason))
 }
 
-/// Keys that must fit together.
+/// Checks keys that depend on each other.
 ///
 /// # Errors
-/// [`SettingsError::Impossible`] for the first pair that does not.
+/// [`SettingsError::Impossible`] for the first contradiction.
 pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<(), SettingsError> {
     let auth = &settings.auth;
     if auth.access_token == AccessTokenMode::Jwt && auth.jwt_secret.is_empty() && auth.jwks_url.is_empty() {
@@ -266,8 +268,8 @@ fn origin(text: &str) -> Result<(), String> {
     text.parse::<OriginPattern>().map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn cidr(text: &str) -> Result<(), String> {
-    text.parse::<Cidr>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
+fn ip_block(text: &str) -> Result<(), String> {
+    text.parse::<IpBlock>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
 }
 
 fn empty_or_url(text: &str) -> Result<(), String> {
@@ -291,7 +293,7 @@ fn no_zero_byte(text: &str) -> Result<(), String> {
     if text.contains('\0') { Err("must not hold a zero byte".to_owned()) } else { Ok(()) }
 }
 
-/// The daemon's own variables hold its keys.
+/// Rejects the daemon's own variables, which hold its keys.
 fn passed_variable(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(plain) {
@@ -345,7 +347,7 @@ fn engine_name(text: &str) -> Result<(), String> {
     Err("must be an engine's name: lower case letters, digits and \"-\"".to_owned())
 }
 
-/// A bare word would be taken as a module to trace entirely, so a misspelt level is refused here.
+/// `tracing` reads a bare word as a module at level trace, so a misspelled level is rejected here.
 fn directives(text: &str) -> Result<(), String> {
     filled(text)?;
     for part in text.split(',').map(str::trim) {

@@ -218,6 +218,7 @@ impl Tx<'_> {
             return Ok(true);
         }
         self.run("DELETE FROM totals WHERE device_id = ?1", [id.as_str()])?;
+        self.run("DELETE FROM outbox_sizes WHERE device_id = ?1 AND messages = 0", [id.as_str()])?;
         self.run("DELETE FROM clearings WHERE device_id = ?1", [id.as_str()])?;
         self.run("DELETE FROM purges WHERE device_id = ?1", [id.as_str()])?;
         Ok(false)

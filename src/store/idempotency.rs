@@ -22,7 +22,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remembered(
+    pub fn stored_answer(
         &self,
         device: &DeviceId,
         key: &str,
@@ -46,7 +46,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remember(
+    pub fn store_answer(
         &self,
         device: &DeviceId,
         key: &str,

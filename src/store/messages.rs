@@ -47,7 +47,7 @@ pub enum PageFrom {
 pub struct PagePosition {
     /// The network's time.
     pub at: Millis,
-    /// Arrival.
+    /// The order of arrival.
     pub pk: Pk,
 }
 
@@ -259,7 +259,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The incoming messages of a chat that the network calls so; in a group, whoever wrote them.
+    /// The incoming messages of a chat with these network ids; in a group, of any author.
     ///
     /// # Errors
     /// When the store fails.

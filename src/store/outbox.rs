@@ -95,7 +95,7 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn outbox_len(&self, device: &DeviceId) -> Result<i64, StoreError> {
-        self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device.as_str()])
+        self.number("SELECT messages FROM outbox_sizes WHERE device_id = ?1", [device.as_str()])
     }
 
     /// Counts messages of a device that reached the network since `from`, among its last 2,000 events.
@@ -116,7 +116,7 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn outbox_lengths(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {
-        self.all("SELECT device_id, count(*) FROM outbox GROUP BY device_id", [], |row| {
+        self.all("SELECT device_id, messages FROM outbox_sizes WHERE messages > 0", [], |row| {
             Ok((parsed(row, "device_id", "device id")?, row.get(1)?))
         })
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::messages::{NewMessage, PageFrom, PagePosition, Pk};
+use super::outbox::NewOutboxRow;
 use super::tx::steps;
 use super::{Reader, Store, StoreError, StoreOptions, Synchronous, Tx, WriterObserver};
 use crate::domain::ack::Status;
@@ -11,6 +12,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
+use crate::domain::outbox::Priority;
 use crate::domain::queries::{ChatQuery, SearchQuery};
 
 struct NoObserver;
@@ -178,6 +180,35 @@ async fn cost_of_reads_is_independent_of_stored_messages() {
             "{name}: {before} steps, then {after}"
         );
     }
+}
+
+#[tokio::test]
+async fn outbox_length_follows_enqueued_and_removed_messages() {
+    let (store, _dir) = open();
+    let lengths = store
+        .write(|tx| {
+            let mut lengths = vec![tx.outbox_len(&shop())?];
+            for number in 0..3 {
+                let pk = insert(tx, number, number, "Hello")?;
+                let row = NewOutboxRow {
+                    message_pk: pk,
+                    chat: &anna(),
+                    priority: Priority::Normal,
+                    due: Millis(0),
+                };
+                tx.enqueue(&shop(), &row)?;
+            }
+            lengths.push(tx.outbox_len(&shop())?);
+            tx.run("DELETE FROM messages WHERE pk = 1", [])?;
+            lengths.push(tx.outbox_len(&shop())?);
+            assert_eq!(tx.outbox_lengths()?, [(shop(), 2)]);
+            tx.run("DELETE FROM outbox", [])?;
+            lengths.push(tx.outbox_len(&shop())?);
+            Ok::<_, StoreError>(lengths)
+        })
+        .await
+        .unwrap();
+    assert_eq!(lengths, [0, 3, 2, 0]);
 }
 
 /// The steps of each read; the pages lie around this message.

@@ -177,7 +177,7 @@ impl Tx<'_> {
         for endpoint in endpoints.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
             let lane = endpoint.ordering.lane(device, &facts);
             for name in endpoint.format.names(&facts) {
-                if endpoint.subscription.wants(name, &facts) {
+                if endpoint.subscription.selects(name, &facts) {
                     self.insert_delivery(endpoint.key, (device, seq), (kind, name), lane.as_deref(), now)?;
                 }
             }

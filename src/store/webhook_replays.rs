@@ -124,7 +124,7 @@ impl Tx<'_> {
         let lane = endpoint.ordering.lane(device, &facts).map(|lane| replay_lane(&lane));
         let mut count = 0;
         for name in endpoint.format.names(&facts) {
-            if !endpoint.subscription.wants(name, &facts) {
+            if !endpoint.subscription.selects(name, &facts) {
                 continue;
             }
             count += 1;

@@ -88,6 +88,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::settings::RequestLog;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -104,7 +105,8 @@ mod tests {
     fn logged(level: &str, format: LogFormat, act: impl FnOnce()) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
-        let settings = LogSettings { level: level.to_owned(), format };
+        let settings =
+            LogSettings { level: level.to_owned(), format, requests: RequestLog::All, slow_request_ms: 0 };
         let subscriber = subscriber(&settings, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, act);
         let bytes = captured.0.lock().unwrap().clone();
@@ -168,10 +170,11 @@ mod tests {
         let (shown, records) = (Captured::default(), Captured::default());
         let writer = shown.clone();
         let level = "trace,whatsapp_rust=trace,wacore=trace,log=trace".to_owned();
-        let settings = LogSettings { level, format: LogFormat::Text };
+        let settings =
+            LogSettings { level, format: LogFormat::Text, requests: RequestLog::All, slow_request_ms: 0 };
         init_logs_to(&settings, false, move || writer.clone()).unwrap();
         assert_eq!(log::max_level(), log::LevelFilter::Off, "no record is even made");
-        // Were they asked for all the same: nobody was there to take them but this one.
+        // They may be requested in spite of that: only this subscriber is installed.
         log::set_boxed_logger(Box::new(Theirs(records.clone()))).expect("no logger was installed");
         log::set_max_level(log::LevelFilter::Trace);
         log::error!(target: "whatsapp_rust", "a number of somebody's");

@@ -73,13 +73,13 @@ pub struct Handles {
     pub webhook_dead: Counter,
     /// `webhook_disabled_total`: webhooks that were disabled for their failures.
     pub webhook_disabled: Counter,
-    /// `notifications_total`: notifications that were told, by kind.
+    /// `notifications_total`: emitted notifications, by kind.
     pub notifications: Family<KindLabels, Counter>,
     /// `notify_effects_total`: what came of showing, playing, running and pushing, by action and outcome.
     pub notify_effects: Family<EffectLabels, Counter>,
     /// `notify_command_exits_total`: ends of commands, by exit code.
     pub notify_command_exits: Family<ExitLabels, Counter>,
-    /// `bus_lagged_total`: hints that a slow reader missed; the log has what they told of.
+    /// `bus_lagged_total`: wake-ups that a slow reader missed; the log has their events.
     pub bus_lagged: Counter,
 }
 
@@ -173,7 +173,7 @@ impl Metrics {
     /// Counts an answered request. `route` must be the route's pattern (a fixed word where none
     /// matched), never the path.
     pub fn http_request(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let method = known_method(method);
+        let method = method_label(method);
         let labels = HttpStatusLabels { method, route: route.to_owned(), status };
         self.http_requests.get_or_create(&labels).inc();
         let labels = HttpLabels { method, route: route.to_owned() };
@@ -196,7 +196,7 @@ impl Metrics {
         self.webhook_attempt_seconds.observe(seconds);
     }
 
-    /// Counts a notification that was told.
+    /// Counts an emitted notification.
     pub fn notified(&self, kind: &'static str) {
         self.notifications.get_or_create(&KindLabels { kind }).inc();
     }
@@ -273,7 +273,7 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("http_request_seconds", help, h.http_request_seconds.clone());
     registry.register("sockets", "Socket.IO sockets connected now", h.sockets.clone());
     registry.register("socket_cuts", "Sockets cut by the daemon, by reason", h.socket_cuts.clone());
-    registry.register("notifications", "Notifications that were told, by kind", h.notifications.clone());
+    registry.register("notifications", "Emitted notifications, by kind", h.notifications.clone());
     let help = "What came of the actions of notifications";
     registry.register("notify_effects", help, h.notify_effects.clone());
     registry.register(
@@ -310,7 +310,7 @@ fn request_seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 16))
 }
 
-fn known_method(method: &str) -> &'static str {
+fn method_label(method: &str) -> &'static str {
     const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
     METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
 }

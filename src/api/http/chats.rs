@@ -111,7 +111,7 @@ struct FoundChats {
     success: bool,
     /// The text of the request.
     query: String,
-    /// Chats.
+    /// The matching chats.
     results: Vec<FoundChat>,
 }
 

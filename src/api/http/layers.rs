@@ -131,8 +131,10 @@ async fn observe(Extension(state): Extension<ApiState>, request: Request, next: 
     state.services.metrics().http_request(method.as_str(), &route, status, took);
     let key = response.extensions().get::<Asked>().map_or("-", |asked| asked.key_id.as_str());
     let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
+    let config = &state.config;
+    let is_problem = status >= 400 || took > config.slow_request;
     // Probes and scrapes come every few seconds.
-    if is_api {
+    if is_api && (is_problem || config.logs_all_requests) {
         tracing::info!(%method, route, status, took_ms, key, request_id, "request");
     } else {
         tracing::debug!(%method, route, status, took_ms, key, request_id, "request");

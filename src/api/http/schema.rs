@@ -73,7 +73,7 @@ pub fn device_ids() -> Array {
     ids(device_id(), Some(1), 100)
 }
 
-/// Messages.
+/// Ids of messages.
 pub fn message_ids() -> Array {
     ids(message_id(), None, 1_000)
 }
@@ -102,7 +102,7 @@ pub fn template_components() -> Array {
     ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Object)).max_items(Some(16)).build()
 }
 
-/// People.
+/// Ids of people.
 pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)
 }
@@ -478,9 +478,9 @@ pub struct DeviceStatsObject {
     pub messages_received: i64,
     /// Sent messages.
     pub messages_sent: i64,
-    /// Contacts.
+    /// Number of contacts.
     pub contacts: i64,
-    /// Groups.
+    /// Number of groups.
     pub groups: i64,
 }
 

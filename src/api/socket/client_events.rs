@@ -22,7 +22,7 @@ type Body = Map<String, Json>;
 type Answer = Result<Json, RequestError>;
 
 /// Whether there is such an event.
-pub(super) fn is_known(event: &str) -> bool {
+pub(super) fn is_client_event(event: &str) -> bool {
     matches!(
         event,
         "subscribe"

@@ -36,7 +36,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::api::auth::FailedLogins;
 use crate::api::{ApiConfig, SocketConfig};
-use crate::domain::cidr::Cidr;
+use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
@@ -53,7 +53,7 @@ struct Shared {
     services: Services,
     socket: SocketConfig,
     text_max_chars: usize,
-    trusted_proxies: Vec<Cidr>,
+    trusted_proxies: Vec<IpBlock>,
     failed_tries: Arc<FailedLogins>,
 }
 

@@ -5,9 +5,10 @@
 //! ([`super::forward`]); the namespace is deleted when they have left, or after five seconds.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
 use socketioxide::operators::BroadcastOperators;
@@ -140,8 +141,8 @@ impl Namespaces {
         self.io.of(path_of(id)).map(BroadcastOperators::sockets).unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, OpenNamespaces> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, OpenNamespaces> {
+        self.book.lock()
     }
 }
 

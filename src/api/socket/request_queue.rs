@@ -119,7 +119,7 @@ impl Worker {
         let (event, body) = payload::read(&incoming.payload);
         let answer = match body {
             Err(problem) if event.is_empty() => Err(problem),
-            _ if !client_events::is_known(&event) => Err(RequestError::unknown_event(&event)),
+            _ if !client_events::is_client_event(&event) => Err(RequestError::unknown_event(&event)),
             Ok(body) => Box::pin(client_events::serve(&self.shared, &self.session, &event, body)).await,
             Err(problem) => Err(problem),
         };

@@ -21,7 +21,7 @@ pub enum ClientError {
     /// The HTTP client could not be set up.
     #[error("cannot set up the HTTP client: {}", root_cause(.0))]
     Setup(#[source] reqwest::Error),
-    /// Nobody answers, or the answer broke off.
+    /// There is no answer, or it is incomplete.
     #[error("cannot reach a daemon at {url}: {}", root_cause(source))]
     Unreachable {
         /// Without path.
@@ -47,7 +47,7 @@ pub enum ClientError {
         with_key: bool,
     },
     /// Something answers that does not speak as a daemon does.
-    #[error("what answers at {url} does not look like Wharf: {problem}")]
+    #[error("the server at {url} does not look like Wharf: {problem}")]
     Stranger {
         /// Without path.
         url: String,
@@ -86,7 +86,7 @@ impl ClientError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreachable { .. } => {
-                "Is it running? `wharf serve` starts it; `wharf doctor` looks closer. Another address: --url or WHARF_URL."
+                "Is it running? `wharf serve` starts it; `wharf doctor` checks more. Another address: --url or WHARF_URL."
             }
             Self::Refused { status: 401, with_key: false, .. } => {
                 "Give a key with --key or WHARF_API_KEY. The first start of the daemon prints one, or writes it to admin.key in its data directory."
@@ -105,7 +105,7 @@ impl ClientError {
         Some(hint.to_owned())
     }
 
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without any change.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {

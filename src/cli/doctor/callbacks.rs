@@ -1,4 +1,4 @@
-//! What `wharf doctor` looks at for devices that hear by callbacks: whether their upstreams can be told where to.
+//! The check of `wharf doctor` for devices with callbacks: whether their upstreams can reach the daemon.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::settings::{DeclaredDevice, Settings};
 
 const NAME: &str = "callbacks";
 
-/// Looks at the declared devices.
+/// Checks the declared devices.
 pub(in crate::cli) fn probe(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
     let default = settings.devices.default_engine.as_str();
     let called: Vec<&str> =
@@ -18,13 +18,10 @@ pub(in crate::cli) fn probe(settings: &Settings, devices: &[DeclaredDevice]) -> 
 
 fn judged(called: &[&str], public_url: &str) -> Check {
     match (called, public_url) {
-        ([], _) => Check::skip(NAME, "no declared device hears by callbacks"),
+        ([], _) => Check::skip(NAME, "no declared device uses callbacks"),
         (called, "") => Check::warn(
             NAME,
-            format!(
-                "server.public_url is not set, and these devices hear by callbacks: {}",
-                called.join(", ")
-            ),
+            format!("server.public_url is not set, and these devices use callbacks: {}", called.join(", ")),
             "Set server.public_url to where their upstreams reach this daemon; they call <public_url>/hooks/<device id>.",
         ),
         (_, url) => {

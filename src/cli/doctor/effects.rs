@@ -1,4 +1,4 @@
-//! What `wharf doctor` looks at for notifications: whether this session has a desktop and a loudspeaker.
+//! The checks of `wharf doctor` for notifications: whether this session has a desktop and a loudspeaker.
 //!
 //! The daemon may run in another session, as another user; then it finds others, or none.
 
@@ -6,7 +6,7 @@ use super::host::Check;
 use crate::effects::{Availability, desktop, sound};
 use crate::settings::{Settings, Switch};
 
-/// Looks at both. Shows and plays nothing.
+/// Checks both. It shows and plays nothing.
 pub(in crate::cli) async fn probe(settings: &Settings) -> Vec<Check> {
     let (desktop, sound) = (&settings.effects.desktop, &settings.effects.sound);
     let device = Some(sound.device.as_str()).filter(|device| !device.is_empty());

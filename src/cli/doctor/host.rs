@@ -1,4 +1,4 @@
-//! What `wharf doctor` looks at on this machine. Looks only: creates and changes nothing.
+//! The checks of `wharf doctor` on this machine. They create and change nothing.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -13,7 +13,7 @@ use crate::cli::api_key::ADMIN_KEY_FILE;
 use crate::cli::time_format::rough;
 
 const MIB: u64 = 1024 * 1024;
-/// Clocks may differ by so much: servers tell whole seconds, and answers take time.
+/// Largest accepted difference of clocks: servers report whole seconds, and answers take time.
 const SKEW_WARN_MS: i64 = 5_000;
 const SKEW_FAIL_MS: i64 = 60_000;
 
@@ -27,14 +27,14 @@ pub(in crate::cli) enum Verdict {
     Warn,
     /// It does not work.
     Fail,
-    /// Could not be looked at.
+    /// The check was not possible.
     Skip,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::cli) struct Check {
-    /// What.
+    /// The name of the check.
     pub name: &'static str,
     /// How it came out.
     pub verdict: Verdict,
@@ -133,7 +133,7 @@ fn is_writable(path: &Path) -> bool {
     access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Whether a daemon uses the data directory. `None` when nobody can tell.
+/// Whether a daemon uses the data directory. `None` if that cannot be determined.
 pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
     let file = match File::open(dir.join("wharf.lock")) {
         Ok(file) => file,
@@ -168,7 +168,7 @@ pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
     }
 }
 
-/// Whether nobody else can read the admin key.
+/// Whether only this user can read the admin key.
 pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
     const NAME: &str = "admin key file";
     let path = dir.join(ADMIN_KEY_FILE);
@@ -193,7 +193,7 @@ pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
 pub(in crate::cli) fn disk(dir: &Path) -> Check {
     const NAME: &str = "free disk";
     let Some(existing) = dir.ancestors().map(or_here).find(|path| path.exists()) else {
-        return Check::skip(NAME, "no directory to look at");
+        return Check::skip(NAME, "there is no directory");
     };
     let Ok(found) = statvfs(existing) else {
         return Check::skip(NAME, "the file system does not say");

@@ -1,4 +1,4 @@
-//! `wharf doctor`: looks at everything that usually goes wrong, and says what to do about each.
+//! `wharf doctor`: checks the usual causes of failures, and names the remedy of each.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
 whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
 for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time;
-whether declared devices that hear by callbacks can be called; and whether this session has a desktop for
+whether upstreams can call declared devices with callbacks; and whether this session has a desktop for
 notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
@@ -165,7 +165,7 @@ fn version(health: &RawAnswer) -> Check {
     let theirs =
         body.and_then(|body| body.get("version").or_else(|| body.get("data")?.get("version"))?.as_str());
     match theirs {
-        None => Check::skip(NAME, format!("this is {ours}; the daemon does not tell its own")),
+        None => Check::skip(NAME, format!("this is {ours}; the daemon does not report its own")),
         Some(theirs) if theirs == ours => Check::ok(NAME, format!("{ours} on both sides")),
         Some(theirs) => Check::warn(
             NAME,
@@ -196,7 +196,7 @@ async fn key(client: &Client) -> Check {
 fn skew(theirs: Option<i64>, ours: i64) -> Check {
     const NAME: &str = "clock";
     match theirs {
-        None => Check::skip(NAME, "the daemon does not tell its time"),
+        None => Check::skip(NAME, "the daemon does not report its time"),
         Some(theirs) => host::clocks(NAME, "the daemon's", theirs - ours),
     }
 }

@@ -1,8 +1,8 @@
-//! What `wharf doctor` looks at for the native engine: whether this build has it, and whether its network can be
+//! The checks of `wharf doctor` for the native engine: whether this build has it, and whether its network can be
 //! reached from here, over TLS, with a clock that agrees, and says which version of the protocol it speaks.
 //!
-//! One request to the address at which the engine learns that version. Its answer is read up to a limit, and all
-//! of it takes [`TIMEOUT`] at most, so that a machine that is offline is told so quickly. Nothing of the user's
+//! One request to the address at which the engine reads that version. Its answer is read up to a limit, and all
+//! of it takes [`TIMEOUT`] at most, so that an offline machine gets its result quickly. Nothing of the user's
 //! is sent.
 
 use std::error::Error as _;
@@ -31,15 +31,15 @@ struct Answer {
     body: String,
 }
 
-/// Looks at the engine and its network; `now` in milliseconds since the epoch.
+/// Checks the engine and its network; `now` in milliseconds since the epoch.
 pub(in crate::cli) async fn probe(settings: Option<&Settings>, now: i64) -> Vec<Check> {
     let mut checks = vec![engine(cfg!(feature = "whatsapp"), cfg!(feature = "testbed"))];
     let in_use =
         cfg!(feature = "whatsapp") && settings.is_none_or(|settings| settings.engines.whatsapp.enabled);
     if !in_use {
-        checks.push(Check::skip(REACH, "not looked at: the native engine is not in use"));
+        checks.push(Check::skip(REACH, "not checked: the native engine is not in use"));
     } else if cfg!(feature = "testbed") {
-        checks.push(Check::skip(REACH, "not looked at: this build speaks to this machine only"));
+        checks.push(Check::skip(REACH, "not checked: this build connects to this machine only"));
     } else {
         checks.extend(network(ADDRESS, now).await);
     }
@@ -65,7 +65,7 @@ async fn network(address: &str, now: i64) -> Vec<Check> {
         Ok(answer) => answer,
         Err(why) => {
             let advice = "Check the machine's network, DNS and firewall: the native engine needs outgoing TCP to port 443 of \
-                          web.whatsapp.com, without a proxy that looks into TLS. Other engines work without it.";
+                          web.whatsapp.com, without a proxy that intercepts TLS. Other engines work without it.";
             return vec![Check::warn(REACH, why, advice)];
         }
     };

@@ -180,7 +180,7 @@ pub struct FaultArgs {
     #[arg(long, value_name = "MS")]
     pub duration_ms: Option<u64>,
 
-    /// What the kind needs to know, as JSON or as plain text
+    /// The details that the kind requires, as JSON or as plain text
     #[arg(long, value_parser = loose_json)]
     pub value: Option<Value>,
 }
@@ -221,7 +221,7 @@ Kinds:
   ban                 the network suspends the account
   send_transient      sends fail, and may be tried again
   send_permanent      sends fail for good
-  send_unknown        nobody knows whether a send arrived
+  send_unknown        the outcome of a send is unknown
   slow_send           sends take long
   duplicate_incoming  messages come in twice
   reorder_receipts    receipts come in the wrong order

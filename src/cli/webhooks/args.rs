@@ -1,4 +1,4 @@
-//! What `wharf webhooks …` is told.
+//! The arguments of `wharf webhooks …`.
 
 use clap::{Args, Subcommand};
 
@@ -94,7 +94,7 @@ pub struct CreateArgs {
     #[arg(id = "receiver", value_name = "URL")]
     pub url: String,
 
-    /// Whose events; those of all devices if left out
+    /// The device of the events; all devices if left out
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceId>,
 
@@ -183,7 +183,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "SEQ", requires = "from")]
     pub to: Option<i64>,
 
-    /// Whose log, where the webhook is of all devices
+    /// The device of the log, for a webhook of all devices
     #[arg(long, value_name = "DEVICE", requires = "from")]
     pub device: Option<DeviceId>,
 }

@@ -13,7 +13,6 @@ mod coalescer;
 pub mod default_rules;
 mod evaluate;
 mod kind;
-mod marks;
 mod operator;
 mod pattern;
 mod priority;

@@ -1,6 +1,7 @@
 //! Titles and bodies of notifications. Each is sanitized, on one line and bounded.
 
-use super::marks::is_mark;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+
 use super::{About, Kind, Trigger};
 use crate::domain::jid::Jid;
 
@@ -118,6 +119,11 @@ fn or(text: String, other: impl FnOnce() -> String) -> String {
 /// The sender's number, for an empty display name.
 fn number(happening: &Trigger) -> String {
     happening.person.as_ref().map_or_else(|| "Somebody".to_owned(), Jid::as_name)
+}
+
+/// Whether a character is a combining mark.
+fn is_mark(c: char) -> bool {
+    c.general_category_group() == GeneralCategoryGroup::Mark
 }
 
 #[cfg(test)]

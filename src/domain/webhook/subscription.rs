@@ -62,7 +62,7 @@ impl Subscription {
 
     /// Whether an event with these filter fields is delivered under this name.
     #[must_use]
-    pub fn wants(&self, name: &str, facts: &FilterInput<'_>) -> bool {
+    pub fn selects(&self, name: &str, facts: &FilterInput<'_>) -> bool {
         let named = |entry: &String| matches(entry, name);
         self.events.iter().any(named)
             && !self.exclude.iter().any(|entry| named(entry) || is_of_kind(entry, facts))
@@ -111,8 +111,8 @@ mod tests {
         Subscription { events: owned(events), exclude: owned(exclude) }
     }
 
-    fn wants(subscription: &Subscription, kind: &str, payload: &str) -> bool {
-        subscription.wants(kind, &FilterInput::of(kind, payload))
+    fn selects(subscription: &Subscription, kind: &str, payload: &str) -> bool {
+        subscription.selects(kind, &FilterInput::of(kind, payload))
     }
 
     const IN_GROUP: &str = r#"{"chatId":"1@g.us"}"#;
@@ -120,21 +120,21 @@ mod tests {
 
     #[test]
     fn subscription_matches_names_prefixes_and_all() {
-        assert!(wants(&Subscription::default(), "state", "{}"));
+        assert!(selects(&Subscription::default(), "state", "{}"));
         let some = subscription(&["message:*", "state"], &["message:ack"]);
-        assert!(wants(&some, "message:edited", PRIVATE));
-        assert!(wants(&some, "state", "{}"));
-        assert!(!wants(&some, "message:ack", PRIVATE));
-        assert!(!wants(&some, "message", PRIVATE));
+        assert!(selects(&some, "message:edited", PRIVATE));
+        assert!(selects(&some, "state", "{}"));
+        assert!(!selects(&some, "message:ack", PRIVATE));
+        assert!(!selects(&some, "message", PRIVATE));
     }
 
     #[test]
     fn subscription_excludes_chat_kinds() {
         let quiet = subscription(&["*"], &["groups", "status"]);
-        assert!(!wants(&quiet, "message:ack", IN_GROUP));
-        assert!(!wants(&quiet, "message:ack", r#"{"chatId":"status@broadcast"}"#));
-        assert!(wants(&quiet, "message:ack", PRIVATE));
-        assert!(wants(&quiet, "state", "{}"));
+        assert!(!selects(&quiet, "message:ack", IN_GROUP));
+        assert!(!selects(&quiet, "message:ack", r#"{"chatId":"status@broadcast"}"#));
+        assert!(selects(&quiet, "message:ack", PRIVATE));
+        assert!(selects(&quiet, "state", "{}"));
     }
 
     #[test]

@@ -8,9 +8,10 @@
 //! stopped there is started only by an operator here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use self::session::RemoteSession;
@@ -52,11 +53,11 @@ struct Shared {
 
 impl Shared {
     fn record_end(&self, device: &DeviceId, ended: SessionEnd) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(device.clone(), ended);
+        self.ends.lock().insert(device.clone(), ended);
     }
 
     fn lost_its_link(&self, device: &DeviceId) -> bool {
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = self.ends.lock();
         matches!(ends.get(device), Some(SessionEnd::LinkLost(_)))
     }
 }
@@ -146,7 +147,7 @@ impl Driver for RemoteDriver {
     }
 
     async fn forget(&self, device: &DeviceId) {
-        self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.shared.ends.lock().remove(device);
         self.sessions.forget(device);
     }
 }

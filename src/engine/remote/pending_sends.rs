@@ -1,8 +1,8 @@
 //! Tracks sends until their result arrives, and own changes until their event arrives.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::convert::event_in::{RemoteUpdate, SendStep};
@@ -50,7 +50,7 @@ impl PendingSends {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<NetworkId, oneshot::Sender<SendStep>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -98,7 +98,7 @@ impl OwnChangeTracker {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Millis, OwnChange)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

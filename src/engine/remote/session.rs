@@ -3,10 +3,11 @@
 //! All work happens inside [`RemoteSession::run`] and the calls to the session; no task is spawned.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Notify, RwLock, watch};
@@ -118,11 +119,11 @@ impl RemoteSession {
     }
 
     pub(super) fn stage(&self) -> LinkStage {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stage.lock().clone()
     }
 
     pub(super) fn set_stage(&self, stage: LinkStage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        *self.stage.lock() = stage;
     }
 
     /// The upstream's answer.

@@ -3,7 +3,7 @@
 //! The network stores no messages; whether a change suits its message is the daemon's concern.
 
 use super::content::{MAX_BODY, MAX_EMOJI};
-use super::network_view::{Entry, SimulatedChange};
+use super::network_view::{LedgerEntry, SimulatedChange};
 use super::session::{SimulatorSession, refused};
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
@@ -36,7 +36,7 @@ impl SimulatorSession {
                 (SimulatedChange::Vote { message_id: id, options }, at)
             }
         };
-        self.record(Entry::Change { change: &change, at }).await
+        self.record(LedgerEntry::Change { change: &change, at }).await
     }
 
     /// See [`crate::engine::Session::change_chat`].
@@ -55,7 +55,7 @@ impl SimulatorSession {
             ChatChange::Clear => SimulatedChange::Clear { chat },
             ChatChange::Delete => SimulatedChange::Delete { chat },
         };
-        self.record(Entry::Change { change: &change, at: self.clock.now() }).await
+        self.record(LedgerEntry::Change { change: &change, at: self.clock.now() }).await
     }
 }
 

@@ -116,7 +116,7 @@ impl Due {
 /// Identifies an entry by its time and its position among those of the same time.
 pub(super) type DueKey = (Instant, u64);
 
-struct Entry {
+struct LedgerEntry {
     due: Due,
     waiter: Option<oneshot::Sender<()>>,
 }
@@ -124,7 +124,7 @@ struct Entry {
 /// Entries in the order of their times.
 #[derive(Default)]
 pub(super) struct DueQueue {
-    entries: BTreeMap<DueKey, Entry>,
+    entries: BTreeMap<DueKey, LedgerEntry>,
     bytes: usize,
     next: u64,
 }
@@ -138,7 +138,7 @@ impl DueQueue {
         }
         self.bytes += cost;
         self.next += 1;
-        self.entries.insert((at, self.next), Entry { due, waiter });
+        self.entries.insert((at, self.next), LedgerEntry { due, waiter });
         true
     }
 

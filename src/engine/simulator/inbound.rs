@@ -6,7 +6,7 @@
 use super::attachment;
 use super::faults::FaultKind;
 use super::network_message::NetworkMessage;
-use super::network_view::Entry;
+use super::network_view::LedgerEntry;
 use super::session::SimulatorSession;
 use crate::domain::content::Content;
 use crate::engine::{EngineEvent, Incoming, SessionEnd};
@@ -31,7 +31,7 @@ impl SimulatorSession {
     /// that the vault has, waits for the disk.
     async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), SessionEnd> {
         let Some((is_stored, has_waiter)) = self.device.mark_ingested(number) else { return Ok(()) };
-        let recorded = self.network.ledger.append(&self.device.id, &Entry::acknowledged(message)).await;
+        let recorded = self.network.ledger.append(&self.device.id, &LedgerEntry::acknowledged(message)).await;
         let recorded = recorded.map_err(|error| self.storage_failed(&error))?;
         if is_stored || has_waiter {
             recorded.synced().await.map_err(|error| self.storage_failed(&error))?;

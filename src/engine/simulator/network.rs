@@ -14,7 +14,7 @@ use super::device::Device;
 use super::journal_import;
 use super::ledger::{Ledger, LedgerError};
 use super::network_message::Quote;
-use super::network_view::{self, Entry, NetworkView};
+use super::network_view::{self, LedgerEntry, NetworkView};
 use super::storage::{Storage, StoredDevice};
 use crate::domain::ids::DeviceId;
 use crate::engine::{MediaStore, Quoted, Vault, VaultError};
@@ -68,7 +68,7 @@ impl Network {
 
     /// Clears the record of a device.
     pub(super) async fn clear_record(&self, id: &DeviceId) -> Result<(), LedgerError> {
-        self.ledger.record(id, &Entry::Forgotten { everything: false }).await
+        self.ledger.record(id, &LedgerEntry::Forgotten { everything: false }).await
     }
 
     /// Removes a deleted device; the daemon has cleared its vault.
@@ -80,7 +80,7 @@ impl Network {
         if self.has_imports {
             journal_import::discard(&self.dir, id).await;
         }
-        self.ledger.record(id, &Entry::Forgotten { everything: true }).await
+        self.ledger.record(id, &LedgerEntry::Forgotten { everything: true }).await
     }
 
     /// The newest message that matches a quotation; `None` when the network no longer has it.

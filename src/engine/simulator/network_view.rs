@@ -19,7 +19,7 @@ use crate::engine::{Incoming, Quoted};
 /// An entry of the ledger.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub(super) enum Entry<'a> {
+pub(super) enum LedgerEntry<'a> {
     /// The daemon acknowledged a message of a contact. The text is for messages that quote it.
     Acknowledged { network_id: &'a NetworkId, chat: &'a Jid, from: &'a Jid, from_me: bool, body: &'a str },
     /// A copy of a message from the device arrived.
@@ -96,7 +96,7 @@ pub(super) enum SimulatedChange {
     },
 }
 
-impl<'a> Entry<'a> {
+impl<'a> LedgerEntry<'a> {
     /// The acknowledgement of this message.
     pub(super) fn acknowledged(message: &'a Incoming) -> Self {
         Self::Acknowledged {

@@ -11,7 +11,7 @@ use super::content::{self, MAX_BODY, MessageParts};
 use super::delivery_queue::Due;
 use super::faults::{FaultKind, FaultMode};
 use super::generator;
-use super::network_view::Entry;
+use super::network_view::LedgerEntry;
 use super::session::SimulatorSession;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -115,7 +115,7 @@ impl SimulatorSession {
         at: Millis,
     ) -> Result<(), SendOutcome> {
         let (network_id, to, body) = (&message.id.network, &message.chat, message.body.as_str());
-        let recorded = self.record(Entry::Sent { network_id, to, body, at, parts }).await;
+        let recorded = self.record(LedgerEntry::Sent { network_id, to, body, at, parts }).await;
         recorded.map_err(|error| {
             tracing::warn!(device = %self.device.id, %error, "sent message not recorded");
             transient("network_storage", "the simulated network could not store the message")

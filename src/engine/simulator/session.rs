@@ -16,7 +16,7 @@ use super::faults::FaultKind;
 use super::generator;
 use super::history::HistorySync;
 use super::network::Network;
-use super::network_view::Entry;
+use super::network_view::LedgerEntry;
 use super::settings::Settings;
 use super::storage::Credentials;
 use crate::domain::clock::{Clock, Random};
@@ -110,7 +110,7 @@ impl SimulatorSession {
     }
 
     /// Records an action of the device in the ledger.
-    pub(super) async fn record(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+    pub(super) async fn record(&self, entry: LedgerEntry<'_>) -> Result<(), SessionError> {
         let recorded = self.network.ledger.record(&self.device.id, &entry).await;
         recorded.map_err(|error| SessionError::Refused(error.to_string()))
     }
@@ -194,14 +194,14 @@ impl Session for SimulatorSession {
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
         self.ensure_online()?;
         for message_ids in messages.chunks(READ_CHUNK) {
-            self.record(Entry::Read { chat, message_ids, at: self.clock.now() }).await?;
+            self.record(LedgerEntry::Read { chat, message_ids, at: self.clock.now() }).await?;
         }
         Ok(())
     }
 
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
         self.ensure_online()?;
-        self.record(Entry::Typing { chat, typing: kind, on, at: self.clock.now() }).await
+        self.record(LedgerEntry::Typing { chat, typing: kind, on, at: self.clock.now() }).await
     }
 
     /// The simulated network reports every presence, subscribed or not.

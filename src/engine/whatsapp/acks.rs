@@ -2,8 +2,9 @@
 //! messages wait as the outbox has in flight.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// The network's answer to a message.
@@ -47,7 +48,7 @@ impl Acks {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<AckAnswer>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The state of one connection, shared by the engine's files.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
@@ -53,7 +54,7 @@ pub(super) struct ConnectionContext {
 impl ConnectionContext {
     /// Whether the group was delivered when the connection opened.
     pub(super) fn is_group_delivered(&self, group: &Jid) -> bool {
-        self.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+        self.delivered_groups.lock().contains(group)
     }
 
     /// Delivers an event; returns once it is durable.

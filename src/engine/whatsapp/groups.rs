@@ -1,7 +1,6 @@
 //! Groups: requests, changes, and events of the network.
 
 use super::boxed::boxed;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use whatsapp_rust::types::events::{Event, GroupUpdate};
@@ -164,7 +163,7 @@ pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), Inbou
         all.extend(group_in::group_of(metadata, &context.identities));
     }
     let delivered = all.iter().map(|group| group.id.clone()).collect();
-    *context.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner) = delivered;
+    *context.delivered_groups.lock() = delivered;
     context.deliver(EngineEvent::Groups { groups: all, complete: true }).await
 }
 

@@ -2,9 +2,9 @@
 //! are recorded; when the limit is reached, all are dropped and their messages time out.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Recorded announcements; more wait with the next connection.
@@ -47,7 +47,7 @@ impl HistoryQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.lock()
     }
 }
 

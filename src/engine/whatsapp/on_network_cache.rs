@@ -1,9 +1,9 @@
 //! Caches whether people are on the network. Answers expire; a full cache is cleared.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::domain::jid::Jid;
@@ -35,7 +35,7 @@ impl OnNetworkCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Jid, (bool, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Schedules collections of the app state that must be read again. A collection is scheduled at most once.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 
@@ -20,7 +19,7 @@ pub(super) struct PendingSyncs {
 impl PendingSyncs {
     /// Schedules a collection.
     pub(super) fn record(&self, name: WAPatchName) {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.changed.lock();
         if !changed.contains(&name) {
             changed.push(name);
         }
@@ -29,6 +28,6 @@ impl PendingSyncs {
 
     /// Removes and returns a scheduled collection.
     pub(super) fn next(&self) -> Option<WAPatchName> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.changed.lock().pop()
     }
 }

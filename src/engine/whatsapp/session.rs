@@ -4,7 +4,8 @@
 //! The client's tasks are in a set ([`Tasks`]) that always ends with the connection.
 
 use crate::engine::whatsapp::boxed::boxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -84,25 +85,25 @@ impl WhatsAppSession {
     }
 
     fn context(&self) -> Result<Arc<ConnectionContext>, SessionError> {
-        self.online.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(SessionError::Offline)
+        self.online.lock().clone().ok_or(SessionError::Offline)
     }
 
     fn set_online(&self, context: Option<Arc<ConnectionContext>>) {
-        *self.online.lock().unwrap_or_else(PoisonError::into_inner) = context;
+        *self.online.lock() = context;
     }
 
     fn awaiting_link(&self) -> Option<(Arc<Client>, Instant)> {
-        self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.awaiting_link.lock().clone()
     }
 
     /// Starts the linking period with the first code; later codes do not extend it.
     fn await_link(&self, client: &Arc<Client>) {
-        let mut awaiting_link = self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaiting_link = self.awaiting_link.lock();
         awaiting_link.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
     }
 
     fn end_link_wait(&self) {
-        self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.awaiting_link.lock().take();
     }
 
     /// Logs an ingest error; how it ends the session.

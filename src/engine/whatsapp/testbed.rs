@@ -3,9 +3,10 @@
 //! and the number of its account.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 use whatsapp_rust::Client;
@@ -237,7 +238,7 @@ impl TestbedDevices {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, TestbedDevice>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

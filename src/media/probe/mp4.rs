@@ -1,4 +1,4 @@
-//! The boxes of an MP4 file that tell its duration and the size of its picture.
+//! The boxes of an MP4 file with its duration and the size of its picture.
 //!
 //! Source: ISO/IEC 14496-12, "mvhd" and "tkhd".
 
@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::{Probed, as_f64};
 use crate::domain::media::Dimensions;
 
-/// Boxes looked at in one file: a crafted one may have any number.
+/// Most boxes that are read in one file: a crafted file may have any number.
 const MAX_BOXES: usize = 512;
 
 /// A box's name and where its content begins and ends.
@@ -18,7 +18,7 @@ struct Found {
     to: u64,
 }
 
-/// What `moov` tells; `None` when there is none.
+/// The values in `moov`; `None` without one.
 pub(super) fn read(file: &mut File) -> Option<Probed> {
     let end = file.metadata().ok()?.len();
     let mut budget = MAX_BOXES;

@@ -1,7 +1,7 @@
 //! API keys: `whf_<id>_<secret>`, shown once, kept as a hash.
 //!
 //! Invariants: a secret is compared in constant time and is in no log, error or answer but the one that
-//! makes it; no key makes or removes a wider one; a revocation is known to everybody at once.
+//! makes it; no key makes or removes a wider one; a revocation takes effect at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub struct CreatedKey {
 )]
 pub struct EnvironmentKeyError;
 
-/// All keys, in memory: looking one up costs no IO.
+/// All keys, in memory: a lookup costs no IO.
 pub struct Keys {
     known: RwLock<HashMap<String, Arc<HashedKey>>>,
     environment_id: Option<String>,
@@ -129,10 +129,10 @@ impl Keys {
         }))
     }
 
-    /// Whether there is no key at all: nobody could ever sign in.
+    /// Whether there is no key at all: no client could ever authenticate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.known().is_empty()
+        self.hashed_keys().is_empty()
     }
 
     /// Makes the first key, which may do everything.
@@ -173,18 +173,18 @@ impl Keys {
         Ok(CreatedKey { key, secret: format!("whf_{id}_{secret}") })
     }
 
-    fn known(&self) -> parking_lot::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
+    fn hashed_keys(&self) -> parking_lot::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
         self.known.read()
     }
 
     fn find(&self, id: &str) -> Option<Arc<HashedKey>> {
-        self.known().get(id).cloned()
+        self.hashed_keys().get(id).cloned()
     }
 
     fn verify(&self, presented: &str, now: Millis) -> Result<Principal, AuthError> {
         let (id, secret) = split(presented).unwrap_or((ENVIRONMENT_ID, presented));
         let found = self.find(id);
-        // An unknown id costs the same comparison as a known one.
+        // An unknown id costs the same comparison as an existing one.
         let expected = found.as_ref().map_or([0_u8; 32].as_slice(), |hashed| hashed.hash.as_slice());
         let same = bool::from(hash(secret).as_slice().ct_eq(expected));
         let hashed = found.filter(|_| same).ok_or(AuthError::Invalid)?;
@@ -255,7 +255,7 @@ impl Access {
                 "its scopes and devices must be among those of the key that makes it".into(),
             ));
         }
-        if self.keys.known().len() >= MAX_KEYS {
+        if self.keys.hashed_keys().len() >= MAX_KEYS {
             return Err(ServiceError::Impossible {
                 code: "too_many_keys",
                 message: format!("there are {MAX_KEYS} keys; revoke some first"),
@@ -272,7 +272,7 @@ impl Access {
         let used = self.keys.used.lock().clone();
         let mut keys: Vec<ApiKey> = self
             .keys
-            .known()
+            .hashed_keys()
             .values()
             .filter(|hashed| by.grant.covers(&hashed.key.grant))
             .map(|hashed| {

@@ -21,7 +21,7 @@ use crate::net::{GuardedClient, NetError};
 
 /// Longest label, in characters; longer ones are cut.
 const LABEL_MAX_CHARS: usize = 200;
-/// Longest token that is looked at, in bytes.
+/// The longest token that is parsed, in bytes.
 const TOKEN_MAX_BYTES: usize = 16 * 1024;
 /// How far clocks may differ, in seconds.
 const LEEWAY_S: f64 = 5.0;
@@ -128,7 +128,7 @@ impl AccessTokens {
         Self { config, published: Mutex::default() }
     }
 
-    /// Who `token` names; nobody, without a token.
+    /// The operator that `token` names; none without a token.
     ///
     /// # Errors
     /// [`AccessTokenError::Invalid`] where the token must prove something and does not; the others where
@@ -268,10 +268,7 @@ impl Claims {
         let names = [self.name, self.preferred_username, self.sub];
         let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
         let label = name.as_deref().map_or_else(|| "operator".to_owned(), label);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a conversion that saturates is what is wanted here"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the conversion must saturate")]
         let expires_at = Millis(((self.exp + LEEWAY_S) * 1000.0) as i64);
         Ok(Operator { label, verified: true, expires_at: Some(expires_at) })
     }

@@ -80,7 +80,7 @@ impl Fleet {
         self.create_device_with(new, None).await.map(|(view, _)| view)
     }
 
-    /// As [`Fleet::create_device`], with a webhook that hears of everything from its first connection on.
+    /// As [`Fleet::create_device`], with a webhook that receives all events from the first connection on.
     ///
     /// # Errors
     /// As [`Fleet::create_device`], and when something about the webhook cannot be: nothing is made then.
@@ -103,7 +103,7 @@ impl Fleet {
         Ok((self.device(&id).await?, created))
     }
 
-    /// Stores a new device and employs its actor, at rest.
+    /// Stores a new device and starts its actor, without a session.
     pub(in crate::service) async fn store_new_device(
         &self,
         new: NewDevice,

@@ -123,7 +123,7 @@ impl Fleet {
             .await
     }
 
-    /// Judges a device by what the store counted and by what is known of it from moment to moment.
+    /// Judges a device from stored counters and from its liveness.
     fn compute_health(
         &self,
         store: &Reader<'_>,

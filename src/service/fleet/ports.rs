@@ -74,7 +74,7 @@ impl From<StoreError> for VaultError {
     }
 }
 
-/// Where one session hands over what it hears.
+/// The inbound port of one session.
 pub(in crate::service) struct InboundPort {
     fleet: Fleet,
     device: DeviceId,
@@ -154,7 +154,7 @@ impl Inbound for InboundPort {
         let (fleet, device) = (&self.fleet, &self.device);
         fleet.registry.touch(device);
         let Ok(live) = fleet.registry.live(device) else { return Err(InboundError::Gone) };
-        // Learning who is who excludes all else: nothing is stored by an id that is outdated then.
+        // A merge of identities excludes all other ingestion: nothing is stored under an id that it replaces.
         let _who = match &event {
             EngineEvent::Contacts(_) => People::Learnt(live.identities.write().await),
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
@@ -232,14 +232,14 @@ impl Inbound for InboundPort {
     }
 }
 
-/// Held while news is taken in.
+/// Held during an ingestion.
 #[expect(dead_code, reason = "held for its lock")]
 enum People<'a> {
-    /// It tells which ids are one person's.
+    /// The event pairs ids of one person.
     Learnt(tokio::sync::RwLockWriteGuard<'a, ()>),
     /// It names people.
     Named(tokio::sync::RwLockReadGuard<'a, ()>),
-    /// It names nobody, and its answer waits for others.
+    /// The event names no person, and its answer waits for other events.
     NotNamed,
 }
 

@@ -28,9 +28,9 @@ pub struct Stats {
 /// Messages by direction.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Traffic {
-    /// In.
+    /// Messages received.
     pub received: i64,
-    /// Out.
+    /// Messages sent.
     pub sent: i64,
 }
 

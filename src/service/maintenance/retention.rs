@@ -1,4 +1,4 @@
-//! Housekeeping: letting go of what is old, and settling what stayed unknown too long.
+//! Prunes old data and fails messages whose outcome stayed unknown too long.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Maintenance {
     pub async fn sweep(&self) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let limits = self.limits.clone();
-        self.settle_unknown(now).await?;
+        self.fail_unknown(now).await?;
         if limits.retention.events_ms > 0 {
             let cutoff = now.plus(-limits.retention.events_ms);
             self.in_batches(move |tx| tx.prune_events(cutoff, BATCH)).await?;
@@ -81,7 +81,7 @@ impl Maintenance {
 
     /// Where the network keeps no second copy out, an unknown outcome is never tried again, and nowhere that
     /// of a message which was removed here: it fails when no status has come in time.
-    async fn settle_unknown(&self, now: Millis) -> Result<(), ServiceError> {
+    async fn fail_unknown(&self, now: Millis) -> Result<(), ServiceError> {
         let cutoff = now.plus(-self.limits.outbox.unknown_after_ms);
         for id in self.registry.device_ids() {
             let Ok(engine) = self.registry.engine_of(&id) else { continue };

@@ -18,7 +18,7 @@ const UPLOADS: usize = 64;
 const UPLOADS_OF_A_DEVICE: usize = 8;
 /// Locks that files share by their hash.
 const LOCKS: usize = 64;
-/// A file that was promised to somebody who never came back for it may go after this time.
+/// A reservation without a message expires after this time.
 const PROMISE_MS: i64 = 3_600_000;
 
 /// The store of files, as use cases hold it.
@@ -78,7 +78,7 @@ impl MediaFileStore {
         Ok(UploadPermit { shelf: self, device: device.clone(), _place: place })
     }
 
-    /// The part of the store whose turn it is to be looked through, round and round.
+    /// The part of the store that the next sweep checks; the parts take turns.
     pub(super) fn next_shard(&self) -> u8 {
         self.next_shard.fetch_add(1, Ordering::Relaxed)
     }

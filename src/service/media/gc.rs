@@ -8,9 +8,9 @@ use crate::service::{MediaService, ServiceError};
 use crate::store::StoreError;
 use crate::store::media::MediaUsage;
 
-/// Rows looked at or changed at once.
+/// Rows read or changed at once.
 const BATCH: i64 = 200;
-/// After so many entries of the store, looking for stray ones goes on with the next sweep.
+/// After this number of entries the search for unreferenced files continues with the next sweep.
 const ENTRIES: usize = 10_000;
 /// An upload that was not sent for so long is forgotten.
 const UPLOADS_MS: i64 = 86_400_000;
@@ -61,7 +61,7 @@ impl MediaService {
         }
     }
 
-    /// Removes what lies in the store and is not known to the database: a crash came in between. Looks at a part
+    /// Removes stored files that the database does not have, as after a crash between both. Checks a part
     /// of a large store, and goes on from there the next time.
     pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
         let cutoff = self.clock.now().plus(-GRACE_MS);
@@ -80,18 +80,18 @@ impl MediaService {
     }
 
     pub(super) async fn remove_if_stray(&self, hash: &MediaHash) -> Result<(), ServiceError> {
-        if self.is_known(hash).await? {
+        if self.is_referenced(hash).await? {
             return Ok(());
         }
         let _order = self.files.removing(hash).await;
-        if !self.is_known(hash).await? {
+        if !self.is_referenced(hash).await? {
             self.files.files.remove(hash).await?;
             tracing::info!("a file that belongs to nothing was removed");
         }
         Ok(())
     }
 
-    async fn is_known(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+    async fn is_referenced(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
         let hash = hash.clone();
         self.store.read(move |store| Ok(store.media(&hash)?.is_some())).await
     }
@@ -116,7 +116,7 @@ impl MediaService {
         Ok(false)
     }
 
-    /// Takes the oldest files from whoever has them, until so many bytes are free, as far as they came in
+    /// Removes the oldest files until so many bytes are free, as far as they arrived
     /// before `cutoff`.
     async fn evict_over_quota(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
         let mut after: Option<MediaUsage> = None;

@@ -11,7 +11,7 @@ use crate::service::{MediaService, ServiceError};
 use crate::store::{Reader, StoreError};
 
 impl MediaService {
-    /// The file of a message: what is known of it, and where it is while it is there.
+    /// The file of a message: its description, and its place while it is stored.
     ///
     /// # Errors
     /// When there is no such device or message, it has no file, or the store fails.

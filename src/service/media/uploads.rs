@@ -9,7 +9,7 @@ use crate::service::{MediaService, ServiceError};
 use crate::store::Tx;
 use crate::store::media::Upload;
 
-/// Random bytes of a `mediaId`: nobody guesses another's.
+/// Random bytes of a `mediaId`, so that it cannot be guessed.
 const ID_BYTES: usize = 16;
 
 /// A file that a client has uploaded.
@@ -24,13 +24,13 @@ pub struct Uploaded {
 }
 
 impl MediaService {
-    /// Bytes of the largest file that is taken in.
+    /// Bytes of the largest accepted file.
     #[must_use]
     pub fn max_media_bytes(&self) -> u64 {
         self.limits.media.max_bytes
     }
 
-    /// Takes in a file that this device may send. What is answered is durable.
+    /// Stores a file that this device may send. It is durable when this returns.
     ///
     /// # Errors
     /// When there is no such device, the file is empty, too large or broke off, or it cannot be stored.
@@ -57,7 +57,7 @@ impl MediaService {
         Ok(Uploaded { id, file, filename })
     }
 
-    /// Takes in a file for a message that is about to be stored: until [`super::Shelf::settle`] it stays.
+    /// Stores a file for a message that is about to be stored; it stays until its reservation ends.
     pub(in crate::service) async fn keep_media(
         &self,
         owner: &str,
@@ -87,7 +87,7 @@ impl MediaService {
     }
 
     /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
-    /// nothing of the file stays, unless it is somebody else's too.
+    /// nothing of the file stays, unless another message or upload refers to it.
     async fn persist(
         &self,
         staged: Staged,

@@ -239,7 +239,7 @@ impl Acceptance {
         request: &SendRequest,
     ) -> Result<Option<Accepted>, ServiceError> {
         let Some(idempotency) = &request.idempotency else { return Ok(None) };
-        let Some(earlier) = tx.remembered(&self.device, &idempotency.key, self.idempotency_from)? else {
+        let Some(earlier) = tx.stored_answer(&self.device, &idempotency.key, self.idempotency_from)? else {
             return Ok(None);
         };
         if earlier.fingerprint != idempotency.fingerprint {
@@ -344,7 +344,7 @@ impl Acceptance {
         if let Some(idempotency) = &request.idempotency {
             let answer =
                 StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
-            tx.remember(&self.device, &idempotency.key, &answer, self.now)?;
+            tx.store_answer(&self.device, &idempotency.key, &answer, self.now)?;
         }
         let mut message = message.clone();
         self.links.attach_all(tx, &self.device, [&mut message])?;

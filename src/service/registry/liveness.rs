@@ -1,4 +1,4 @@
-//! What is known of a device from moment to moment, and written nowhere: when its network last showed a sign
+//! The liveness of a device, in memory only: when its network last showed a sign
 //! of life, how fast it takes messages, and what holds its queue back.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -64,7 +64,7 @@ impl Liveness {
         self.to_strangers.store(waiting, Ordering::Relaxed);
     }
 
-    /// The outbox is to look which of its messages still wait.
+    /// The outbox must check which of its messages still wait.
     pub(in crate::service) fn set_rows_removed(&self) {
         self.taken.store(true, Ordering::Release);
     }
@@ -75,7 +75,7 @@ impl Liveness {
 }
 
 impl Registry {
-    /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
+    /// A contact wrote: a message that waited to open that chat now goes to an existing chat.
     pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
             && live.liveness.to_strangers.load(Ordering::Relaxed)

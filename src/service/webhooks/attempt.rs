@@ -53,7 +53,7 @@ pub struct TestReport {
     pub outcome: &'static str,
     /// The status of the answer, where there was one.
     pub status: Option<u16>,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration_ms: i64,
 }
 

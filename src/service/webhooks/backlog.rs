@@ -34,14 +34,14 @@ impl Webhooks {
         }
     }
 
-    /// Gives up the oldest of what waits for a webhook, until as much waits as may. Each write tells of what it gave
+    /// Dead-letters the oldest waiting deliveries of a webhook down to the limit. Each write reports what it gave
     /// up.
     pub(super) async fn shorten_queue(&self, key: EndpointKey) -> Result<(), ServiceError> {
         let most = self.state.limits.max_waiting;
         let mut buried = 0;
         loop {
             let now = self.clock.now();
-            let count = self.store.write_patiently(move |tx| bury_beyond(tx, key, most, now)).await?;
+            let count = self.store.write_patiently(move |tx| dead_letter_beyond(tx, key, most, now)).await?;
             buried += count;
             self.metrics.webhook_dead.inc_by(count as u64);
             if count == 0 || self.draining(PAUSE).await {
@@ -85,7 +85,12 @@ impl Webhooks {
 }
 
 /// How many.
-fn bury_beyond(tx: &Tx<'_>, key: EndpointKey, most: usize, now: Millis) -> Result<usize, ServiceError> {
+fn dead_letter_beyond(
+    tx: &Tx<'_>,
+    key: EndpointKey,
+    most: usize,
+    now: Millis,
+) -> Result<usize, ServiceError> {
     let overflown = tx.dead_letter_overflow(key, most, now, BATCH)?;
     let Some(webhook) = tx.webhook_id(key)? else { return Ok(overflown.count) };
     for (device, overflow) in overflown.told {

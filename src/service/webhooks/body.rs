@@ -20,7 +20,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) kind: &'a str,
     /// The format's name of it.
     pub(super) name: &'a str,
-    /// Whose event; empty where no device's is tested.
+    /// The device of the event; empty for a test without a device.
     pub(super) device: &'a str,
     /// When it happened.
     pub(super) at: Millis,

@@ -45,7 +45,7 @@ impl Outcome {
         self.word == "delivered"
     }
 
-    /// The receiver wants nothing any more.
+    /// The receiver unsubscribed.
     pub(super) fn is_gone(&self) -> bool {
         self.status == Some(410)
     }

@@ -61,7 +61,7 @@ impl Webhooks {
             headers: Some(new.headers),
             timeout_ms: Some(new.timeout_ms),
             custom_ca: Some(new.custom_ca),
-            // What somebody, or its failures, did to it stays until its declaration changes.
+            // A state set by an operator or by failures stays until its declaration changes.
             enabled: is_changed.then_some(!new.disabled),
         };
         let webhooks = self.clone();
@@ -72,7 +72,7 @@ impl Webhooks {
     }
 }
 
-/// Tells a declaration from another one of the same name. Kept among the secrets, of which it is made.
+/// A fingerprint of a declaration. It is stored with the secrets, because it is derived from them.
 pub(super) fn fingerprint(new: &NewWebhook) -> String {
     let said = json!({
         "url": new.url,

@@ -37,7 +37,7 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Makes sure that somebody cares for what waits.
+    /// Makes sure that a runner serves the waiting deliveries.
     pub(super) fn attend_webhook(&self, key: EndpointKey) {
         if !self.state.runners().contains_key(&key) {
             self.wake_webhook(key, EndpointWakeup::Waiting);

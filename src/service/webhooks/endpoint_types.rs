@@ -10,7 +10,7 @@ use crate::domain::webhook::{Endpoint, Format, Ordering, Subscription};
 /// A webhook to be made.
 #[derive(Debug, Clone, Default)]
 pub struct NewWebhook {
-    /// Whose events; those of all devices, when absent.
+    /// The device of its events; all devices if absent.
     pub device: Option<DeviceId>,
     /// What people call it.
     pub name: String,
@@ -72,7 +72,7 @@ impl WebhookChange {
 /// A webhook that was made, with the only copy of its secret.
 #[derive(Debug)]
 pub struct CreatedWebhook {
-    /// It.
+    /// The endpoint.
     pub status: WebhookStatus,
     /// What signs.
     pub secret: String,
@@ -90,7 +90,7 @@ pub struct RotatedWebhook {
 /// A webhook, and what waits for it.
 #[derive(Debug, Clone)]
 pub struct WebhookStatus {
-    /// It.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// Deliveries that wait.
     pub waiting: i64,

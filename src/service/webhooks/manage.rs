@@ -135,7 +135,7 @@ impl Webhooks {
         self.webhook(id).await
     }
 
-    /// Whose queue has more to be hurried than one write takes, if any.
+    /// The endpoint with more deliveries to reschedule than one write holds, if any.
     pub(super) fn configure(
         &self,
         tx: &Tx<'_>,

@@ -1,14 +1,13 @@
-//! Pushing events to those who asked for them.
+//! Delivers events to webhooks.
 //!
-//! - What is to be pushed is written with the event (`store::webhook_deliveries`); here it is sent.
-//! - [`manage`] is what people do with webhooks, [`check`] what they may not, [`declared`] what files say.
-//! - [`dispatcher`] wakes a [`runner`] for each webhook for which something waits; [`attempt`] is one try,
-//!   [`outcome`] what it came to, [`settling`] what follows; [`body`] and [`signing`] are what is sent. Those two and
-//!   [`outcome`] are pure.
-//! - [`queue`] is what happens to all that waits for one; [`replay`] delivers once more, [`housekeeping`] forgets.
+//! - The transaction of an event also writes its deliveries (`store::webhook_deliveries`); this module sends them.
+//! - [`manage`] has the use cases of endpoints, [`validate`] their rules, [`declared`] the endpoints of device files.
+//! - [`dispatcher`] starts a [`runner`] for each endpoint with waiting deliveries; [`attempt`] is one attempt,
+//!   [`classify`] its outcome, [`record_result`] the transaction after it; [`body`] and [`signing`] make the request.
+//! - [`backlog`] changes all waiting deliveries of an endpoint; [`replay`] delivers again, [`housekeeping`] prunes.
 //!
-//! Invariants: a delivery is gone from the store only after a 2xx; a receiver that fails or is slow has a room of its
-//! own and takes nobody else's place; secrets, headers, bodies and queries are in no log line, metric or answer.
+//! Invariants: a delivery is removed from the store only after a 2xx; a failing or slow receiver has capacity of its own
+//! and never uses that of another; no log line, metric or answer contains secrets, headers, bodies or queries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -56,7 +55,7 @@ const MAX_CLIENTS: usize = 64;
 /// Numbers that webhooks keep to. Durations in milliseconds.
 #[derive(Debug, Clone)]
 pub struct WebhookLimits {
-    /// Webhooks.
+    /// Most webhooks.
     pub max_endpoints: usize,
     /// How long a receiver may take, where its webhook says nothing else.
     pub timeout_ms: u64,

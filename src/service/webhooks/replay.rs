@@ -28,9 +28,9 @@ pub enum Replay {
     One(i64),
     /// All dead letters.
     AllDead,
-    /// What the webhook wants of this part of a device's log, whatever became of it before.
+    /// The webhook's events in this part of a device's log, delivered before or not.
     Range {
-        /// Whose log.
+        /// The device of the log.
         device: DeviceId,
         /// From this entry.
         from: i64,

@@ -1,7 +1,7 @@
 //! One webhook's deliveries, as long as some wait.
 //!
 //! Invariants: of each lane one delivery is under way at most; a result is in the store before the next of its lane
-//! leaves; a webhook that fails is tried with one delivery at a time. A runner ends when nothing waits; whoever has
+//! leaves; a webhook that fails is tried with one delivery at a time. A runner ends when nothing waits; a caller that has
 //! something new then finds no runner and makes one.
 
 use std::collections::{HashSet, VecDeque};
@@ -25,14 +25,14 @@ use crate::store::webhook_endpoints::EndpointKey;
 
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// The clock may be set: nobody waits for longer without a look at it.
+/// The clock may be set: no wait is longer than this without reading it.
 const LONGEST_WAIT_MS: i64 = 60_000;
 /// Rows read at once, for each place.
 const READ_AHEAD: usize = 4;
 /// How long tries under way may take when the daemon ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// Tells a runner that there may be something new.
+/// Notifies a runner of new deliveries.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
     called: AtomicBool,
@@ -100,7 +100,7 @@ impl Runner {
             if stale && self.ready.is_empty() && trying.len() < self.places() {
                 self.wake.called.store(false, Ordering::SeqCst);
                 stale = false;
-                if let Err(error) = self.look().await {
+                if let Err(error) = self.read_due().await {
                     tracing::warn!(%error, "what waits for a webhook could not be read; trying again");
                     let _ = tokio::time::timeout(STORE_PAUSE, soft.cancelled()).await;
                     stale = true;
@@ -117,7 +117,7 @@ impl Runner {
                 Some((done, delivered)) = trying.next(), if !trying.is_empty() => {
                     self.under_way.remove(&done);
                     if !delivered {
-                        // It may be failing now: what was read ahead waits for another look.
+                        // It may be failing now: deliveries that were read ahead wait for the next read.
                         self.ready.clear();
                     }
                     stale = true;
@@ -134,7 +134,7 @@ impl Runner {
         let _ = tokio::time::timeout(LAST_ANSWERS, rest).await;
     }
 
-    /// Nothing waits. `false` when somebody came in just now.
+    /// Ends the runner when nothing waits. `false` when a delivery arrived meanwhile.
     fn ends(&self) -> bool {
         let mut runners = self.webhooks.state.runners();
         if self.wake.called.load(Ordering::SeqCst) {
@@ -149,7 +149,7 @@ impl Runner {
         if failing { 1 } else { self.webhooks.state.limits.max_in_flight_per_endpoint }
     }
 
-    async fn look(&mut self) -> Result<(), ServiceError> {
+    async fn read_due(&mut self) -> Result<(), ServiceError> {
         self.revision = self.wake.revision();
         let now = self.webhooks.clock.now();
         if self.looked_at.is_some_and(|before| now < before) {
@@ -197,7 +197,7 @@ impl Runner {
     }
 }
 
-/// Also after a panic: whoever has something new must find no runner that is none.
+/// Also after a panic: a new delivery must not find a runner that has ended.
 impl Drop for Runner {
     fn drop(&mut self) {
         let mut runners = self.webhooks.state.runners();

@@ -5,14 +5,12 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
+use ulid::Ulid;
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{EndpointId, Format};
 use crate::net::standard_webhooks;
-
-/// Crockford's alphabet, in which ULIDs are written.
-const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Names what is pushed: the same in each try and in each replay, and nowhere else. `evt_` and a ULID of the event's
 /// time; what is random in others is made of endpoint, device, position and name here.
@@ -28,8 +26,7 @@ pub(super) fn message_id(
     for (index, byte) in digest.iter().take(10).enumerate() {
         bits |= u128::from(*byte) << (8 * (9 - index));
     }
-    let digit = |place: u32| char::from(CROCKFORD[usize::try_from(bits >> (5 * place) & 31).unwrap_or(0)]);
-    "evt_".chars().chain((0..26).rev().map(digit)).collect()
+    format!("evt_{}", Ulid(bits))
 }
 
 /// The headers that say who pushed this. `secrets`: the newest first.

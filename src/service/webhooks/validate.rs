@@ -23,7 +23,7 @@ const MAX_HEADER_BYTES: usize = 4_096;
 const MAX_NAME: usize = 128;
 const MAX_CA: usize = 65_536;
 const MAX_SECRET: usize = 256;
-/// Bytes of a secret that we make, and of one in our form: as Standard Webhooks wants it.
+/// Bytes of a secret that we make, and of one in our form: as Standard Webhooks requires it.
 const SECRET_BYTES: usize = 32;
 const SECRET_RANGE: std::ops::RangeInclusive<usize> = 24..=64;
 const TIMEOUT_RANGE: std::ops::RangeInclusive<u32> = 1_000..=60_000;

@@ -24,35 +24,35 @@ const KEYS: [&str; 11] = [
     "enabled",
 ];
 
-/// What the only webhook of a file is called where the file does not say it.
+/// The name of a file's only webhook if the file gives none.
 const ONLY: &str = "webhook-1";
-/// By its place in the file it would be another one as soon as one before it comes or goes.
+/// A position in the file would name another webhook after one before it is added or removed.
 const UNNAMED: &str = "is missing: of several webhooks each needs a name, by which it stays the same one; the one that stood here alone, without a name, was webhook-1";
 
-/// A webhook as a device's file declares it. Whether it can be is for the service to say.
+/// A webhook as a device's file declares it. The service validates it.
 #[derive(Clone, PartialEq)]
 pub struct DeclaredWebhook {
-    /// Tells it from the others of its file; `webhook-1` where it is the only one and has none.
+    /// Its name within the file; `webhook-1` for an only webhook without a name.
     pub name: String,
-    /// Where to.
+    /// The receiver's URL.
     pub url: String,
-    /// Which events; all where absent.
+    /// The events to deliver; all if absent.
     pub events: Option<Vec<String>>,
-    /// What of them is left out.
+    /// Events that are not delivered.
     pub exclude: Vec<String>,
-    /// In whose words.
+    /// The format of deliveries.
     pub format: Format,
-    /// In which order.
+    /// The order of deliveries.
     pub ordering: Ordering,
-    /// Headers that it gets besides.
+    /// Additional request headers.
     pub headers: BTreeMap<String, String>,
-    /// What signs.
+    /// The signing secret.
     pub secret: String,
-    /// How long a try may take, in milliseconds.
+    /// Time limit of an attempt, in milliseconds.
     pub timeout_ms: Option<u32>,
     /// Certificates as PEM.
     pub custom_ca: Option<String>,
-    /// Whether it gets anything.
+    /// Whether it receives events.
     pub enabled: bool,
 }
 
@@ -129,7 +129,7 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    /// The value itself is not told: it may be a secret.
+    /// The error does not contain the value, which may be a secret.
     fn take<T: DeserializeOwned>(
         &self,
         fields: &mut Map<String, Json>,

@@ -64,3 +64,17 @@ INSERT INTO messages_text (rowid, scope, body, extra_text)
         'd' || hex(device_id) || ' c' || hex(device_id || '/' || chat_id) || ' t' || hex(type),
         body, extra_text
     FROM messages ORDER BY 1;
+
+-- The number of queued messages of each device: a send checks it against the limit.
+CREATE TABLE outbox_sizes (
+    device_id TEXT PRIMARY KEY,
+    messages  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO outbox_sizes (device_id, messages) SELECT device_id, count(*) FROM outbox GROUP BY device_id;
+CREATE TRIGGER outbox_sizes_insert AFTER INSERT ON outbox BEGIN
+    INSERT INTO outbox_sizes (device_id, messages) VALUES (new.device_id, 1)
+        ON CONFLICT (device_id) DO UPDATE SET messages = messages + 1;
+END;
+CREATE TRIGGER outbox_sizes_delete AFTER DELETE ON outbox BEGIN
+    UPDATE outbox_sizes SET messages = messages - 1 WHERE device_id = old.device_id;
+END;

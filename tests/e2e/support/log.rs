@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use serde_json::Value;
-use wharf::settings::{LogFormat, LogSettings};
+use wharf::settings::{LogFormat, LogSettings, RequestLog};
 
 use super::secrets;
 
@@ -52,7 +52,12 @@ impl LogGuard {
     /// Captures the log from now on.
     pub fn start() -> Arc<Self> {
         SET_UP.call_once(|| {
-            let settings = LogSettings { level: LEVEL.to_owned(), format: LogFormat::Text };
+            let settings = LogSettings {
+                level: LEVEL.to_owned(),
+                format: LogFormat::Text,
+                requests: RequestLog::All,
+                slow_request_ms: 0,
+            };
             wharf::telemetry::init_logs_to(&settings, false, || CapturedLog).unwrap();
         });
         Arc::new(Self(()))

@@ -1,9 +1,10 @@
 //! Limits the memory of callbacks whose signature is not verified yet: 64 MiB in all, 24 MiB for one device.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::domain::ids::DeviceId;
+use parking_lot::Mutex;
 
 /// Bytes of all callbacks in progress.
 const IN_ALL: usize = 64 * 1024 * 1024;
@@ -25,7 +26,7 @@ pub struct BudgetPermit {
 impl CallbackBudget {
     /// Acquires bytes for a callback of this device; `None` when the budget is exhausted.
     pub fn acquire(&self, device: &DeviceId, bytes: usize) -> Option<BudgetPermit> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let own = taken.get(device).copied().unwrap_or_default();
         if own + bytes > OF_ONE || taken.values().sum::<usize>() + bytes > IN_ALL {
             return None;
@@ -37,7 +38,7 @@ impl CallbackBudget {
 
 impl Drop for BudgetPermit {
     fn drop(&mut self) {
-        let mut taken = self.budget.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.budget.0.lock();
         let left = taken.get(&self.device).map_or(0, |bytes| bytes.saturating_sub(self.bytes));
         if left == 0 {
             taken.remove(&self.device);
@@ -60,7 +61,7 @@ mod tests {
         let small = budget.acquire(&shop, 10).unwrap();
         assert!(budget.acquire(&till, OF_ONE).is_some());
         drop((first, small));
-        assert!(budget.0.lock().unwrap().is_empty());
+        assert!(budget.0.lock().is_empty());
         let _all = budget.acquire(&shop, OF_ONE).unwrap();
         let devices: Vec<DeviceId> = (0..3).map(|n| format!("d{n}").parse().unwrap()).collect();
         let taken: Vec<_> = devices.iter().filter_map(|device| budget.acquire(device, OF_ONE)).collect();

@@ -63,7 +63,7 @@ impl Request for ExportChat {}
 /// Export a chat
 ///
 /// A streamed file: JSON, the text that phones export (`31/01/2026, 14:05 - Anna: Hello`), or a zip archive of either
-/// (`chat.json`, `chat.txt`) with the chat's files. In a text, a line that looks like the beginning of another message
+/// (`chat.json`, `chat.txt`) with the chat's files. In a text, a line that resembles the start of another message
 /// starts with an invisible mark (U+2060), which an import removes. Messages that arrive during the export may be
 /// missing; none is duplicated. An aborted export has no proper end.
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}/export", operation_id = "exportChat", tag = "chats",

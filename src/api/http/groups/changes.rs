@@ -49,7 +49,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "participants": ["15550100002@c.us"] }))]
 struct ParticipantList {
-    /// People.
+    /// The people to add or remove.
     #[schema(schema_with = schema::participant_ids)]
     participants: Vec<Jid>,
 }

@@ -4,8 +4,9 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::{IntoParams, ToSchema};
@@ -76,11 +77,11 @@ pub fn rules_of_query<T: IntoParams + 'static>() -> Arc<Rules> {
 
 fn cached<T: 'static>(is_query: bool, compile: impl FnOnce() -> Vec<Field>) -> Arc<Rules> {
     let key = (TypeId::of::<T>(), is_query);
-    if let Some(rules) = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    if let Some(rules) = CACHE.read().get(&key) {
         return Arc::clone(rules);
     }
     let rules = Arc::new(Rules { fields: compile(), is_query });
-    CACHE.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&rules));
+    CACHE.write().insert(key, Arc::clone(&rules));
     rules
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use multer::{Constraints, Multipart, SizeLimit};
+use parking_lot::Mutex;
 
 use super::disposition::filename_in;
 use crate::api::http::error::ApiError;
@@ -129,7 +130,7 @@ impl Stream for SharedBody {
     type Item = io::Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut body = self.0.lock();
         body.poll_next_unpin(context).map_err(io::Error::other)
     }
 }

@@ -40,7 +40,7 @@ struct MuteNotifications {
     /// Only notifications of this chat.
     #[schema(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
-    /// Mutes for everybody: no notification is created. Needs the scope `devices:write` too.
+    /// Mutes for all operators: no notification is created. Needs the scope `devices:write` too.
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     everybody: bool,
@@ -61,7 +61,7 @@ impl Request for MuteNotifications {
 #[schema(as = NotificationMute)]
 #[serde(rename_all = "camelCase")]
 struct MuteObject {
-    /// Whether the mute is for everybody.
+    /// Whether the mute is for all operators.
     #[schema(example = false)]
     everybody: bool,
     /// The muted chat; all chats when `null`.
@@ -74,7 +74,7 @@ struct MuteObject {
 /// The mutes of a device.
 #[derive(Serialize, ToSchema)]
 struct MutedNow {
-    /// Mutes for everybody and for this operator: the newest 100 of each.
+    /// Mutes for all operators and for this operator: the newest 100 of each.
     mutes: Vec<MuteObject>,
 }
 

@@ -12,7 +12,7 @@ pub mod placeholders;
 mod writer;
 
 pub use date_order::{DateOrder, OrderVote};
-pub use parser::{Entry, Extra, Parser, TextError};
+pub use parser::{Extra, Parser, TextEntry, TextError};
 pub use writer::{Line, Writer, author_label};
 
 #[cfg(test)]

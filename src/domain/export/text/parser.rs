@@ -17,7 +17,7 @@ const MINUTE_MS: i64 = 60_000;
 
 /// A parsed message or system line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct TextEntry {
     /// Number of its first line, from 1.
     pub line: u64,
     /// The time; the start of the minute when the file has no seconds.
@@ -32,7 +32,7 @@ pub struct Entry {
     pub edited: bool,
 }
 
-impl Entry {
+impl TextEntry {
     /// The start of the minute.
     #[must_use]
     pub fn minute(&self) -> Millis {
@@ -94,7 +94,7 @@ impl Parser {
     ///
     /// # Errors
     /// A [`TextError`] with the line number and the rule.
-    pub fn line(&mut self, line: &str) -> Result<Option<Entry>, TextError> {
+    pub fn line(&mut self, line: &str) -> Result<Option<TextEntry>, TextError> {
         self.line += 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
         let line = if self.line == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
@@ -112,7 +112,7 @@ impl Parser {
 
     /// Returns the last message.
     #[must_use]
-    pub fn end(self) -> Option<Entry> {
+    pub fn end(self) -> Option<TextEntry> {
         self.current.map(Building::finish)
     }
 
@@ -183,8 +183,8 @@ impl Building {
         }
     }
 
-    fn finish(self) -> Entry {
+    fn finish(self) -> TextEntry {
         let Self { line, at, author, extra, body, edited } = self;
-        Entry { line, at, author, extra, body: body.unwrap_or_default(), edited }
+        TextEntry { line, at, author, extra, body: body.unwrap_or_default(), edited }
     }
 }

@@ -16,7 +16,7 @@ fn written(lines: &[Line<'_>]) -> String {
     text
 }
 
-fn read_in(text: &str, zone: Zone) -> Result<Vec<Entry>, TextError> {
+fn read_in(text: &str, zone: Zone) -> Result<Vec<TextEntry>, TextError> {
     let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
     let mut vote = OrderVote::default();
     lines.iter().for_each(|line| vote.see(line));
@@ -29,7 +29,7 @@ fn read_in(text: &str, zone: Zone) -> Result<Vec<Entry>, TextError> {
     Ok(entries)
 }
 
-fn read(text: &str) -> Vec<Entry> {
+fn read(text: &str) -> Vec<TextEntry> {
     read_in(text, Zone::utc()).unwrap()
 }
 

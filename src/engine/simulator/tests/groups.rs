@@ -271,9 +271,9 @@ async fn log_out_removes_changed_groups() {
     let running = daemon.connect_linked(street(true)).await;
     running.ask(GroupRequest::Subject { group: jid(GROUP), subject: "Road".into() }).await.unwrap();
     let key = format!("simulator/group/{GROUP}");
-    assert!(daemon.vault.0.lock().unwrap().contains_key(&key));
+    assert!(daemon.vault.0.lock().contains_key(&key));
     running.session.log_out().await.unwrap();
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
     running.ended().await;
 
     let running = daemon.connect_linked(street(true)).await;

@@ -165,7 +165,7 @@ async fn log_out_removes_undelivered_messages() {
     let _call = daemon.posting("incoming", json!({ "from": CONTACT, "media": { "data": "YQ==" } }));
     daemon.until_stored(1).await;
     running.session.log_out().await.unwrap();
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn all_parts_of_message_survive_kill() {
         calls.push(daemon.posting("incoming", body));
         daemon.until_stored(calls.len()).await;
     }
-    let undelivered = daemon.vault.0.lock().unwrap().clone();
+    let undelivered = daemon.vault.0.lock().clone();
     daemon.recorder.held.send_replace(false);
     for mut call in calls {
         call.join_next().await.unwrap().unwrap().unwrap();
@@ -213,7 +213,7 @@ async fn all_parts_of_message_survive_kill() {
 
     // As if the daemon was killed before the first acknowledgement.
     running.stop().await;
-    *daemon.vault.0.lock().unwrap() = undelivered;
+    *daemon.vault.0.lock() = undelivered;
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
     daemon.recorder.until("all again", |recorder| recorder.bodies().len() == bodies.len()).await;

@@ -66,7 +66,7 @@ async fn scanned_link_survives_restart() {
 
     running.session.log_out().await.unwrap();
     assert_eq!(running.ended().await, SessionEnd::Closed);
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
     assert_eq!(code_of(daemon.say("hello").await.unwrap_err()), "not_linked");
 }
 
@@ -125,7 +125,7 @@ async fn new_link_synchronises_history_once() {
     daemon.recorder.until("the last batch", |recorder| batch_sizes(recorder).len() == 5).await;
     assert_eq!(batch_sizes(&daemon.recorder), [2, 1, 200, 200, 50]);
     let is_synchronised = || {
-        let values = daemon.vault.0.lock().unwrap();
+        let values = daemon.vault.0.lock();
         let stored: Value = serde_json::from_slice(&values["simulator/session"]).unwrap();
         stored["synchronised"] == true
     };
@@ -158,7 +158,7 @@ async fn fault_ends_session_with_its_reason() {
         assert_eq!(running.ended().await, expected, "{fault}");
         running = daemon.connect(json!({})).await;
     }
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
     daemon.recorder.until("codes again", |recorder| recorder.codes().len() == 2).await;
     running.stop().await;
 }

@@ -215,7 +215,7 @@ impl Daemon {
 
     /// The number of undelivered messages in the vault.
     fn stored_messages(&self) -> usize {
-        let values = self.vault.0.lock().unwrap();
+        let values = self.vault.0.lock();
         values.keys().filter(|key| key.starts_with("simulator/message/")).count()
     }
 

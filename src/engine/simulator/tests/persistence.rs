@@ -112,7 +112,7 @@ async fn deleted_device_leaves_nothing() {
     tokio::time::sleep(SHORT_WAIT).await;
     running.stop().await;
     // The daemon clears the vault before it calls the driver.
-    daemon.vault.0.lock().unwrap().clear();
+    daemon.vault.0.lock().clear();
     daemon.driver.forget(&device()).await;
     drop(waiting);
     assert_eq!(daemon.network().await["sent"], json!([]));
@@ -120,7 +120,7 @@ async fn deleted_device_leaves_nothing() {
 
     let daemon = daemon.restart(dir.path()).await;
     assert_eq!(code_of(daemon.say("hello").await.unwrap_err()), "not_linked");
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
 }
 
 #[tokio::test]
@@ -158,13 +158,13 @@ async fn remains_of_ended_link_are_removed() {
     daemon.connect_linked(json!({})).await.stop().await;
     daemon.post("incoming", json!({ "from": CONTACT, "groupId": GROUP, "body": "hi" })).await.unwrap_err();
     // The daemon removed the credentials of a stopped device after a request for it.
-    daemon.vault.0.lock().unwrap().remove("simulator/session");
+    daemon.vault.0.lock().remove("simulator/session");
     let running = daemon.connect(json!({})).await;
     daemon.recorder.until("a code", |recorder| recorder.codes().len() == 2).await;
-    assert!(daemon.vault.0.lock().unwrap().is_empty());
+    assert!(daemon.vault.0.lock().is_empty());
     running.stop().await;
 
-    daemon.vault.0.lock().unwrap().insert("simulator/group/x@g.us".into(), b"remains".to_vec());
+    daemon.vault.0.lock().insert("simulator/group/x@g.us".into(), b"remains".to_vec());
     let daemon = daemon.restart(dir.path()).await;
     let network = daemon.say("hello").await;
     assert_eq!(code_of(network.unwrap_err()), "not_linked");
@@ -206,7 +206,7 @@ async fn files_of_earlier_version_are_imported_once() {
     write_earlier_version(dir.path());
     let daemon = Daemon::start(dir.path());
     let credentials = br#"{"phoneNumber":"15550100001","clientName":"Till","synchronised":true}"#;
-    daemon.vault.0.lock().unwrap().insert("simulator/session".into(), credentials.to_vec());
+    daemon.vault.0.lock().insert("simulator/session".into(), credentials.to_vec());
 
     let running = daemon.connect(json!({})).await;
 

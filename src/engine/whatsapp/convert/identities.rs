@@ -2,8 +2,8 @@
 //! network are resolved here, so that one person has one id.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use whatsapp_rust::Jid as NetworkJid;
 
 use super::jid::as_written;
@@ -53,7 +53,7 @@ impl Identities {
         if jid.kind() != JidKind::Lid {
             return jid;
         }
-        let numbers = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
+        let numbers = self.numbers.read();
         numbers.get(jid.user()).cloned().unwrap_or(jid)
     }
 
@@ -79,7 +79,7 @@ impl Identities {
     }
 
     fn insert(&self, lid: &Jid, number: &Jid) -> bool {
-        let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers = self.numbers.write();
         if numbers.get(lid.user()) == Some(number) {
             return false;
         }

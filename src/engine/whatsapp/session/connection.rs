@@ -1,8 +1,9 @@
 //! Runs one connection of a session, from its first byte to its last.
 
 use crate::engine::whatsapp::boxed::boxed;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;

@@ -2,8 +2,8 @@
 //! [`MAX_MISSING`] wait.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Queued missing messages; others arrive again with the next connection.
@@ -29,7 +29,7 @@ pub(super) struct MissingMessages {
 impl MissingMessages {
     /// Queues a message, unless it is queued or the queue is full.
     pub(super) fn push(&self, missing: MissingMessage) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if waiting.len() < MAX_MISSING && !waiting.contains(&missing) {
             waiting.push_back(missing);
             self.more.notify_one();
@@ -37,7 +37,7 @@ impl MissingMessages {
     }
 
     fn take(&self) -> Option<MissingMessage> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.waiting.lock().pop_front()
     }
 
     /// Waits for the next message. Only one task may wait at a time.

@@ -23,7 +23,7 @@ use crate::service::registry::{DeviceCommand, LiveDevice};
 use crate::service::{Fleet, ServiceError};
 use crate::store::StoreError;
 
-/// How long the network may take to hear of a log-out.
+/// Time limit for the network's answer to a log-out.
 const LOG_OUT_GRACE: Duration = Duration::from_secs(5);
 /// The pause before a transition that could not be stored is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(super) struct ActorParams {
     pub(super) fleet: Fleet,
     pub(super) device: Device,
     pub(super) live: Arc<LiveDevice>,
-    /// Weak: the actor ends when nobody can ask it any more.
+    /// Weak: the actor ends when no handle is left.
     pub(super) mailbox: mpsc::WeakSender<DeviceCommand>,
     pub(super) commands: mpsc::Receiver<DeviceCommand>,
     pub(super) opens: bool,
@@ -46,7 +46,7 @@ pub(super) struct Actor {
     mailbox: mpsc::WeakSender<DeviceCommand>,
     commands: mpsc::Receiver<DeviceCommand>,
     running: Option<Running>,
-    /// Counts sessions, so that late news of an earlier one is told from that of the present one.
+    /// Counts sessions, so that late events of an earlier session are recognized.
     generation: u64,
     open_at: Option<Instant>,
     /// That moment is this device's turn among all.
@@ -132,7 +132,7 @@ impl Actor {
         }
     }
 
-    /// An operator's wish. To wish for what is so already is no error.
+    /// An operator's command. A command that changes nothing is no error.
     async fn ask(&mut self, input: Input) -> Result<(), ServiceError> {
         let state = &self.device.state;
         match input {
@@ -175,7 +175,7 @@ impl Actor {
                 self.open_outbox_when_ready();
             }
             Err(Refusal::Invalid(invalid)) => {
-                tracing::warn!(device = %self.device.id, %invalid, "the engine told something that cannot be now");
+                tracing::warn!(device = %self.device.id, %invalid, "the engine reported an event that is invalid in this state");
                 let _ = reply.send(Ok(()));
             }
             Err(Refusal::Gone) => {}
@@ -211,7 +211,7 @@ impl Actor {
         self.apply_surely(input).await;
     }
 
-    /// For inputs that nobody can repeat: tries until the store takes it.
+    /// For inputs without a caller that could repeat them: retried until the store accepts it.
     async fn apply_surely(&mut self, input: Input) {
         loop {
             match self.apply(input.clone()).await {
@@ -374,7 +374,7 @@ impl Actor {
         }
     }
 
-    /// The session that can tell the network of a log-out: the one that runs, or one opened for nothing else.
+    /// The session for a log-out: the running one, or one that is opened for it.
     async fn able_to_log_out(&mut self) -> Option<Arc<dyn Session>> {
         if let Some(running) = &self.running {
             return Some(running.session.clone());
@@ -393,7 +393,7 @@ impl Actor {
             .ok()
     }
 
-    /// Tells the network if it can be told, and forgets the credentials in any case.
+    /// Logs out at the network if possible, and removes the credentials in any case.
     async fn unlink(&mut self) {
         let telling = async {
             match self.able_to_log_out().await {
@@ -402,7 +402,7 @@ impl Actor {
             }
         };
         if !tokio::time::timeout(LOG_OUT_GRACE, telling).await.unwrap_or(false) {
-            tracing::warn!(device = %self.device.id, "the network could not be told of the log-out");
+            tracing::warn!(device = %self.device.id, "the network did not receive the log-out");
         }
         self.close().await;
         let id = self.device.id.clone();

@@ -129,7 +129,7 @@ impl Fleet {
         }
     }
 
-    /// The device is deleted: nobody reaches it any more.
+    /// The device is deleted: no caller reaches it any more.
     fn stop_actor(&self, id: &DeviceId, retired: &DeviceHandle) {
         let mut devices = self.registry.devices();
         // A new device may have the id already.

@@ -68,7 +68,7 @@ impl Running {
     }
 
     /// Ends the outbox, then the session. What is under way gets its answer first, within the grace: where a
-    /// network cannot tell a second copy from the first, an unknown outcome could never be cleared up.
+    /// network does not recognize a second copy, an unknown outcome could never be resolved.
     pub(super) async fn close(mut self, device: &DeviceId) {
         let mut outbox = self.outbox.take();
         if let Some((stop, work)) = &mut outbox {

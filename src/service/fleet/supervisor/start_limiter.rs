@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// A device that is connecting for so long does not count any more.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
-/// When there is no room, it is looked for again after this, and up to as much again.
+/// The delay before the next attempt to get a place, plus up to the same delay as jitter.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What all devices share.
@@ -86,7 +86,7 @@ mod tests {
             let within = turns.iter().filter(|turn| **turn >= from && **turn < from + Duration::from_secs(1));
             assert_eq!(within.count(), 200, "in second {second}");
         }
-        // Whose turn came does not queue again.
+        // A start that has its place does not queue again.
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(matches!(ramp.acquire(turns.last().copied(), Instant::now(), 0.5), ConnectPermit::Now(_)));
     }

@@ -38,7 +38,7 @@ impl People {
     }
 
     /// The author list of the import report.
-    pub(super) fn told(&self) -> Vec<ImportedAuthor> {
+    pub(super) fn imported_authors(&self) -> Vec<ImportedAuthor> {
         let author = |name: &String| {
             let (id, is_me, known) = match self.who(name) {
                 AuthorId::Me => (self.me.clone(), true, !self.me.is_placeholder()),

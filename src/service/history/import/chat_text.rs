@@ -17,7 +17,7 @@ use crate::domain::device::Account;
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::file_names::kind_of_name;
 use crate::domain::export::limits::{AUTHOR_MAX, NAME_MAX, chars, past};
-use crate::domain::export::text::{DateOrder, Entry, Extra, OrderVote, Parser};
+use crate::domain::export::text::{DateOrder, Extra, OrderVote, Parser, TextEntry};
 use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
@@ -54,7 +54,7 @@ pub(super) async fn import(
         muted_until: None,
         timestamp: Millis::default(),
     };
-    let authors = people.told();
+    let authors = people.imported_authors();
     let (zone, order, id) = (request.zone.clone(), read.order, chat.clone());
     let stored = sink
         .store(head, names, move |out| {
@@ -172,7 +172,7 @@ fn each_entry(
     source: &Source,
     zone: Zone,
     order: DateOrder,
-    mut take: impl FnMut(Entry) -> Result<(), ServiceError>,
+    mut take: impl FnMut(TextEntry) -> Result<(), ServiceError>,
 ) -> Result<(), ServiceError> {
     let mut parser = Parser::new(zone, order);
     each_line(source, |line| {
@@ -219,7 +219,7 @@ struct MessageBuilder {
 
 impl MessageBuilder {
     /// Returns `None` for a system line.
-    fn message(&mut self, entry: Entry) -> Option<ExportedMessage> {
+    fn message(&mut self, entry: TextEntry) -> Option<ExportedMessage> {
         let name = entry.author.clone()?;
         let who = self.people.who(&name);
         let network = self.network_id(&entry, &who)?;
@@ -278,7 +278,7 @@ impl MessageBuilder {
 
     /// A stable id for a message, so that importing a text again adds nothing. It depends on chat, minute,
     /// author and text, and on the number of equal messages before it.
-    fn network_id(&mut self, entry: &Entry, who: &AuthorId) -> Option<NetworkId> {
+    fn network_id(&mut self, entry: &TextEntry, who: &AuthorId) -> Option<NetworkId> {
         let minute = entry.minute();
         if minute != self.minute {
             self.minute = minute;

@@ -178,7 +178,7 @@ impl History {
             .await?;
         let _turn = self.imports.begin()?;
         let limits = self.limits.import.clone();
-        let file = temp_file::take_in(&limits, bytes).await?;
+        let file = temp_file::store_upload(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
         let sink = ImportWriter::new(self, device, archive);

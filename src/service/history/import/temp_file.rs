@@ -27,7 +27,7 @@ pub(super) struct TempUpload {
 }
 
 /// Writes a request body to disk.
-pub(super) async fn take_in(
+pub(super) async fn store_upload(
     limits: &ImportLimits,
     mut bytes: ByteStream,
 ) -> Result<TempUpload, ServiceError> {

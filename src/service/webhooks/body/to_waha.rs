@@ -1,4 +1,4 @@
-//! Our events as a WAHA server tells them.
+//! Our events in the format of a WAHA server.
 //!
 //! Source: the upstream contract (webhook envelope, WAMessage, session states) and WAHA's documentation of its events.
 

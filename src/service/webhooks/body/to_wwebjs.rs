@@ -1,4 +1,4 @@
-//! Our events as REST back ends on whatsapp-web.js tell them: `{ dataType, data, sessionId }`.
+//! Our events in the format of REST back ends on whatsapp-web.js: `{ dataType, data, sessionId }`.
 //!
 //! Source: the upstream contract, and the events of a whatsapp-web.js client, whose arguments `data` holds by name.
 
@@ -83,7 +83,7 @@ fn web_message(message: Option<&Value>) -> Value {
     Value::Object(theirs)
 }
 
-/// A message of which only the id is told.
+/// A message with its id only.
 fn named(fields: &Map<String, Value>) -> Value {
     let id = message_key(fields.get("messageId"));
     let (chat, from_me) = (id["remote"].clone(), id["fromMe"].clone());
