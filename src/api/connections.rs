@@ -1,5 +1,5 @@
 //! The client connections: how many there are, and which of them never presented a valid key. At a limit the
-//! oldest of these is closed in favour of a new connection, so that nobody without a key can keep others out.
+//! oldest of these is closed in favour of a new connection, so that clients without a key cannot keep others out.
 //!
 //! Invariants: an authenticated connection is never closed here; the tables have one entry per connection.
 
@@ -60,7 +60,7 @@ pub struct ConnectionPermit {
     handle: ConnectionHandle,
 }
 
-/// A connection, as its requests know it.
+/// The connection of a request.
 #[derive(Clone, Debug)]
 pub struct ConnectionHandle {
     connections: Arc<Connections>,
