@@ -46,7 +46,7 @@ impl Waha {
 #[tokio::test]
 async fn failed_backfill_is_repeated_despite_live_messages() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     waha.keeps(message("missed", -3 * HOUR_MS));
@@ -65,7 +65,7 @@ async fn failed_backfill_is_repeated_despite_live_messages() {
 #[tokio::test]
 async fn future_message_counts_as_now_and_hides_no_missed_one() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     assert_eq!(waha.hook(&message("ahead", 365 * 24 * HOUR_MS)).await, 200);
     let event = waha.app.logged("shop", "message").await.remove(0);
     let at = event["message"]["timestamp"].as_i64().unwrap();
@@ -79,7 +79,7 @@ async fn future_message_counts_as_now_and_hides_no_missed_one() {
 #[tokio::test]
 async fn backfill_reads_pages_shorter_than_requested() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     for n in 0..5 {
@@ -97,7 +97,7 @@ async fn backfill_reads_pages_shorter_than_requested() {
 #[tokio::test]
 async fn unreadable_chat_is_deferred_and_read_later() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     waha.keeps(message_of(BEN, "berts", -3 * HOUR_MS));

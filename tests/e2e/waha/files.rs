@@ -11,11 +11,8 @@ use crate::support::ANNA;
 const FILES: &str = "/api/files/";
 
 impl Waha {
-    /// Delivers an inbound picture once the device reads no history: the history would download the picture as well.
+    /// Delivers an inbound picture.
     async fn picture(&self) {
-        let read =
-            || self.server.asked.lock().unwrap().iter().any(|asked| asked.ends_with("/chats/overview"));
-        self.app.wait_until("the history to be read", async || read().then_some(())).await;
         let media = json!({ "data": STANDARD.encode(png()), "caption": "picture" });
         self.app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
     }
@@ -52,7 +49,7 @@ fn without_file() -> (String, bool) {
 #[tokio::test]
 async fn webhook_with_failed_media_is_repeated() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.fails(FILES, 503, 0, 2);
     waha.picture().await;
     assert_eq!((waha.logged_media().await, waha.fetched()), (vec![with_file()], 3));
@@ -61,7 +58,7 @@ async fn webhook_with_failed_media_is_repeated() {
 #[tokio::test]
 async fn message_comes_without_media_after_the_last_attempt() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.fails(FILES, 500, 0, usize::MAX);
     waha.picture().await;
     assert_eq!((waha.logged_media().await, waha.fetched()), (vec![without_file()], 5));
@@ -71,7 +68,7 @@ async fn message_comes_without_media_after_the_last_attempt() {
 async fn message_with_deleted_media_comes_without_it_at_once() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
-        waha.app.device("shop").await;
+        waha.device().await;
         waha.fails(FILES, 404, 0, usize::MAX);
         waha.picture().await;
         // The named address, and the address after the message was requested again.
@@ -83,7 +80,7 @@ async fn message_with_deleted_media_comes_without_it_at_once() {
 async fn expired_media_is_requested_again_by_its_message() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
-        waha.app.device("shop").await;
+        waha.device().await;
         waha.fails(FILES, 410, 0, 1);
         waha.picture().await;
         assert_eq!((waha.logged_media().await, waha.fetched()), (vec![with_file()], 2), "{inbound}");
@@ -94,7 +91,7 @@ async fn expired_media_is_requested_again_by_its_message() {
 #[tokio::test]
 async fn failed_media_does_not_block_missed_messages() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.app.incoming("shop", ANNA, "before").await;
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     waha.picture().await;
@@ -114,7 +111,7 @@ async fn failed_media_does_not_block_missed_messages() {
 #[tokio::test]
 async fn websocket_message_waits_for_media_without_blocking() {
     let waha = Waha::start("websocket").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.fails(FILES, 429, 0, 1);
     waha.picture().await;
     waha.app.incoming("shop", ANNA, "behind").await;
@@ -130,7 +127,7 @@ async fn websocket_message_waits_for_media_without_blocking() {
 #[tokio::test]
 async fn missed_message_waits_for_its_media() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.app.incoming("shop", ANNA, "before").await;
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     waha.picture().await;

@@ -27,7 +27,7 @@ fn message(id: &str, body: &str) -> String {
 #[tokio::test]
 async fn webhook_needs_a_valid_signature() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     let body = message("A1", "signed");
     let right = event_sender::signature(SECRET, body.as_bytes());
     let wrong = event_sender::signature("another secret", body.as_bytes());
@@ -54,7 +54,7 @@ async fn webhook_needs_a_valid_signature() {
 #[tokio::test]
 async fn webhook_of_another_session_is_rejected() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     let body = message("A1", "elsewhere").replace("\"shop\"", "\"other\"");
     let signature = event_sender::signature(SECRET, body.as_bytes());
     assert_eq!(post_hook(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 400);
@@ -63,7 +63,7 @@ async fn webhook_of_another_session_is_rejected() {
 #[tokio::test]
 async fn webhook_to_a_stopped_device_answers_503() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     let body = message("A1", "later");
     let signature = event_sender::signature(SECRET, body.as_bytes());
@@ -75,7 +75,7 @@ async fn webhook_to_a_stopped_device_answers_503() {
 #[tokio::test]
 async fn websocket_device_accepts_no_webhooks() {
     let waha = Waha::start("websocket").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     let body = message("A1", "pushed");
     let signature = event_sender::signature(SECRET, body.as_bytes());
     assert_eq!(post_hook(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 404);
@@ -84,7 +84,7 @@ async fn websocket_device_accepts_no_webhooks() {
 #[tokio::test]
 async fn start_reads_messages_whose_webhooks_failed() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     waha.app.incoming("shop", ANNA, "before").await;
     let daemon = waha.server.daemon.close().unwrap();
     waha.app.incoming("shop", ANNA, "missed").await;
@@ -118,7 +118,7 @@ async fn reconnect_reads_messages_missed_by_the_websocket() {
 #[tokio::test]
 async fn own_message_is_recognized_by_its_assigned_id() {
     let waha = Waha::start("webhook").await;
-    waha.app.device("shop").await;
+    waha.device().await;
     let sent = waha.app.send("shop", ANNA, "only once").await;
     waha.app.wait_for_status("shop", &sent, "read").await;
     // The server sends an event of the own message, and lists it in the backfill.

@@ -46,6 +46,17 @@ impl Waha {
         self.server.asked.lock().unwrap().iter().filter(|asked| *asked == what).count()
     }
 
+    /// Links a device, and waits until it has read the history and checked its session: then its position is stored.
+    async fn device(&self) {
+        self.app.device("shop").await;
+        let is_read = || {
+            let asked = self.server.asked.lock().unwrap();
+            let overview = asked.iter().position(|asked| asked.ends_with("/chats/overview"));
+            overview.is_some_and(|at| asked[at..].iter().any(|asked| asked == "GET /api/sessions/shop"))
+        };
+        self.app.wait_until("the history to be read", async || is_read().then_some(())).await;
+    }
+
     async fn is_there(&self, body: &str) {
         let what = format!("the message {body:?}");
         let search = format!("/devices/shop/messages/search?query={body}");
