@@ -253,8 +253,8 @@ fn simulator(
         return Ok(None);
     }
     let path = settings.store.data_dir.join("simulator");
-    let most = settings.engines.simulator.journal_max_bytes;
-    SimulatorDriver::new(&path, most, surroundings.clock.clone(), surroundings.random.clone())
+    let max_bytes = settings.engines.simulator.journal_max_bytes;
+    SimulatorDriver::new(&path, max_bytes, surroundings.clock.clone(), surroundings.random.clone())
         .map(|driver| Some(Arc::new(driver)))
         .map_err(|source| StartError::Simulator { path, source })
 }

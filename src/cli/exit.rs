@@ -89,9 +89,9 @@ pub enum CliError {
     /// Standard output or input.
     #[error("cannot write or read the terminal: {0}")]
     Terminal(#[from] io::Error),
-    /// Everything that is to be said has been printed; only the code is left.
+    /// The failure has been printed; only its exit code is left.
     #[error("failed")]
-    Told(Exit),
+    Reported(Exit),
 }
 
 impl CliError {
@@ -106,7 +106,7 @@ impl CliError {
             // `wharf tail | head` is no failure.
             Self::Terminal(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Terminal(_) => Exit::Error,
-            Self::Told(exit) => *exit,
+            Self::Reported(exit) => *exit,
         }
     }
 
@@ -118,7 +118,7 @@ impl CliError {
             Self::Settings(_) => "invalid_configuration",
             Self::Usage(_) => "usage",
             Self::WrongState(_) => "wrong_state",
-            Self::Failed(_) | Self::Told(_) => "failed",
+            Self::Failed(_) | Self::Reported(_) => "failed",
             Self::Qr(_) => "qr_not_drawable",
             Self::Terminal(_) => "terminal",
         }
@@ -136,7 +136,7 @@ impl CliError {
     /// Whether there is something left to print.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Told(_)) || (matches!(self, Self::Terminal(_)) && self.exit() == Exit::Ok)
+        matches!(self, Self::Reported(_)) || (matches!(self, Self::Terminal(_)) && self.exit() == Exit::Ok)
     }
 }
 

@@ -49,7 +49,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "NAME")]
     pub command: Option<String>,
 
-    /// In whose log; needed for dashboard and webhook
+    /// The device whose log gets the entry; required for dashboard and webhook
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceId>,
 }
@@ -155,7 +155,7 @@ pub async fn run(
 async fn test(args: &TestArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let TestArgs { action, sound, command, device } = args;
     if device.is_none() && matches!(action.as_str(), "dashboard" | "webhook") {
-        return Err(CliError::Usage("give --device: in whose log it stands".to_owned()));
+        return Err(CliError::Usage("give --device: the test is written to its log".to_owned()));
     }
     let device = device.as_ref().map(DeviceId::as_str);
     let body = json!({ "action": action, "sound": sound, "command": command, "deviceId": device });

@@ -75,7 +75,7 @@ pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), Cl
         let exit = ended.report(out)?;
         first.get_or_insert(exit);
     }
-    Err(CliError::Told(first.unwrap_or(Exit::Ok)))
+    Err(CliError::Reported(first.unwrap_or(Exit::Ok)))
 }
 
 /// Follows the existing devices, and checks for new ones regularly.
@@ -172,8 +172,8 @@ async fn follow(
                 was_connected = true;
                 match read(stream, &device, &mut position, out).await {
                     // A stream that only opens and closes must not be asked for in a tight loop.
-                    Ok(StreamItem::Nothing) => {}
-                    Ok(StreamItem::Something) => attempt = 0,
+                    Ok(Received::Nothing) => {}
+                    Ok(Received::Something) => attempt = 0,
                     Err(error) => return TailEnd { device, error },
                 }
             }
@@ -189,7 +189,7 @@ async fn follow(
 }
 
 /// Whether a stream brought anything before it ended.
-enum StreamItem {
+enum Received {
     Nothing,
     Something,
 }
@@ -218,12 +218,12 @@ async fn read(
     device: &DeviceId,
     position: &mut Option<String>,
     out: &Output,
-) -> Result<StreamItem, CliError> {
+) -> Result<Received, CliError> {
     let mut parser = SseParser::default();
-    let mut heard = StreamItem::Nothing;
+    let mut received = Received::Nothing;
     // Silence and a broken connection are the same: the stream is taken up again.
     while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
-        heard = StreamItem::Something;
+        received = Received::Something;
         let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;
         for event in events {
             print(&event, device, out)?;
@@ -232,7 +232,7 @@ async fn read(
             *position = Some(id.to_owned());
         }
     }
-    Ok(heard)
+    Ok(received)
 }
 
 fn print(event: &SseEvent, device: &DeviceId, out: &Output) -> Result<(), CliError> {

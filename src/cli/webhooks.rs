@@ -44,7 +44,7 @@ pub async fn run(command: WebhooksCommand, client: &Client, out: &Output) -> Res
                 let status = text_of(&report, "status");
                 format!("{} {status} ({} ms)", text_of(&report, "outcome"), text_of(&report, "durationMs"))
             })?;
-            if report["outcome"] == "delivered" { Ok(()) } else { Err(CliError::Told(Exit::Error)) }
+            if report["outcome"] == "delivered" { Ok(()) } else { Err(CliError::Reported(Exit::Error)) }
         }
         WebhooksCommand::Attempts(AttemptsArgs { id, limit }) => {
             let query = [("limit", limit.to_string())];

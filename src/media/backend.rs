@@ -30,10 +30,10 @@ impl Key<'_> {
     }
 }
 
-/// How a thumbnail's name ends.
+/// The suffix of a thumbnail's name.
 const THUMBNAIL: &str = ".thumb.jpg";
 
-/// The file that a name stands for, or whose thumbnail it is.
+/// The file of a name, also of a thumbnail's name.
 pub(super) fn hash_of(name: &str) -> Option<MediaHash> {
     name.strip_suffix(THUMBNAIL).unwrap_or(name).parse().ok()
 }

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-/// What secrets begin with whose rest is base64.
+/// The prefix of a secret; the rest is base64.
 pub const SECRET_PREFIX: &str = "whsec_";
 /// Signatures that one request may carry.
 const MOST_SIGNATURES: usize = 16;

@@ -414,7 +414,7 @@ pub struct WhatsAppSettings {
 pub struct SimulatorSettings {
     /// Whether it may be used; see [`Settings::simulator_enabled`] for the meaning of `auto`.
     pub enabled: Switch,
-    /// Bytes at which the ledger of a simulated network is compacted.
+    /// Largest size in bytes of each of the two files of a simulated network's ledger; a full one replaces the older.
     pub journal_max_bytes: u64,
 }
 

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension as _, ParamsFromIter, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::column_codec::{from_json, from_word, parsed, parsed_if_any, text, text_if_any, to_json, to_word};
 use super::content_column::{StoredContent, extra_text};
 use super::error::StoreError;
+use super::message_responses::{chunk_params, chunks};
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
-use crate::domain::content::PollVote;
 use crate::domain::identity::hidden_ids;
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::message::{Message, Reaction, Receipt, SendFailure, TrackedMessage};
+use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
 
 /// Milliseconds of a second.
 const SECOND: i64 = 1_000;
@@ -25,8 +25,6 @@ pub(super) const COLUMNS: &str = "m.pk, m.id, m.chat_id, m.from_jid, m.to_jid, m
      m.media_hash IS NOT NULL";
 /// The number of [`COLUMNS`].
 const COLUMN_COUNT: usize = 18;
-/// Messages whose reactions or votes one statement reads.
-const CHUNK: usize = 64;
 
 /// A message's place in the store; later ones have higher numbers.
 pub type Pk = i64;
@@ -223,40 +221,6 @@ impl Reader<'_> {
             &mut ordered.iter_mut().map(|(pk, message)| (*pk, message)).collect::<Vec<_>>(),
         )?;
         Ok(ordered.into_iter().map(|(_, message)| message).collect())
-    }
-
-    /// Reads reactions, and the votes of polls, into their messages: a constant number of statements for a page.
-    fn attach_responses(&self, messages: &mut [(Pk, &mut Message)]) -> Result<(), StoreError> {
-        let places: HashMap<Pk, usize> = messages.iter().enumerate().map(|(at, (pk, _))| (*pk, at)).collect();
-        let all: Vec<Pk> = messages.iter().map(|(pk, _)| *pk).collect();
-        let polls: Vec<Pk> =
-            messages.iter().filter(|(_, message)| message.poll.is_some()).map(|(pk, _)| *pk).collect();
-        let sql = format!(
-            "SELECT message_pk, emoji, sender, from_me FROM reactions WHERE message_pk IN ({}) AND emoji <> ''
-             ORDER BY message_pk, at, sender",
-            chunk_params()
-        );
-        for chunk in chunks(&all) {
-            for (pk, reaction) in self.all(&sql, chunk, reaction)? {
-                if let Some((_, message)) = places.get(&pk).and_then(|at| messages.get_mut(*at)) {
-                    message.reactions.push(reaction);
-                }
-            }
-        }
-        let sql = format!(
-            "SELECT message_pk, voter, options, at FROM poll_votes WHERE message_pk IN ({}) AND options <> '[]'
-             ORDER BY message_pk, at, voter",
-            chunk_params()
-        );
-        for chunk in chunks(&polls) {
-            for (pk, vote) in self.all(&sql, chunk, vote)? {
-                let message = places.get(&pk).and_then(|at| messages.get_mut(*at));
-                if let Some(poll) = message.and_then(|(_, message)| message.poll.as_mut()) {
-                    poll.votes.push(vote);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The incoming messages of a chat with these network ids; in a group, of any author.
@@ -505,35 +469,6 @@ fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         StoredContent::read(Some(content))?.into_message(&mut message, row.get(17)?);
     }
     Ok(message)
-}
-
-fn reaction(row: &Row<'_>) -> Result<(Pk, Reaction), StoreError> {
-    Ok((
-        row.get(0)?,
-        Reaction { emoji: row.get(1)?, from: parsed(row, 2, "reaction")?, from_me: row.get(3)? },
-    ))
-}
-
-fn vote(row: &Row<'_>) -> Result<(Pk, PollVote), StoreError> {
-    let options = from_json(text(row, 2)?, "poll votes")?;
-    Ok((
-        row.get(0)?,
-        PollVote { voter: parsed(row, 1, "poll votes")?, options, timestamp: Millis(row.get(3)?) },
-    ))
-}
-
-/// The parameters of one chunk: a statement of one length is prepared once.
-fn chunk_params() -> String {
-    vec!["?"; CHUNK].join(", ")
-}
-
-/// Chunks of these places, filled with a place that no message has.
-fn chunks(pks: &[Pk]) -> impl Iterator<Item = ParamsFromIter<[Pk; CHUNK]>> {
-    pks.chunks(CHUNK).map(|chunk| {
-        let mut filled = [-1; CHUNK];
-        filled[..chunk.len()].copy_from_slice(chunk);
-        params_from_iter(filled)
-    })
 }
 
 fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {

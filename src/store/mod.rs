@@ -33,6 +33,7 @@ pub mod identity;
 pub mod media;
 mod merge_duplicates;
 pub mod message_changes;
+mod message_responses;
 pub mod messages;
 pub mod notifications;
 pub mod notify_mutes;

@@ -71,13 +71,13 @@ impl Check {
     }
 }
 
-/// How far somebody's clock is from this one, in milliseconds.
-pub(in crate::cli) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
+/// Compares the clock of `other` with this one; `skew_ms` is the difference in milliseconds.
+pub(in crate::cli) fn clocks(name: &'static str, other: &str, skew_ms: i64) -> Check {
     let direction = if skew_ms < 0 { "behind" } else { "ahead of" };
-    let found = format!("{whose} clock is {} {direction} this one", rough(skew_ms));
+    let found = format!("{other} clock is {} {direction} this one", rough(skew_ms));
     let advice = "Synchronise both clocks (timedatectl set-ntp true): codes, tokens and signatures depend on the time.";
     match skew_ms.abs() {
-        0..=SKEW_WARN_MS => Check::ok(name, format!("agrees with {whose}")),
+        0..=SKEW_WARN_MS => Check::ok(name, format!("agrees with {other}")),
         ms if ms <= SKEW_FAIL_MS => Check::warn(name, found, advice),
         _ => Check::fail(name, found, advice),
     }

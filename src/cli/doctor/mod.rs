@@ -52,7 +52,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
     let data = json!({ "ok": !failed, "checks": checks });
     out.show(&data, || report(&checks))?;
-    if failed { Err(CliError::Told(Exit::Error)) } else { Ok(()) }
+    if failed { Err(CliError::Reported(Exit::Error)) } else { Ok(()) }
 }
 
 fn report(checks: &[Check]) -> String {

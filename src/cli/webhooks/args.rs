@@ -62,11 +62,11 @@ pub struct WebhookOptions {
     #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
     pub events: Vec<String>,
 
-    /// What of them is left out, separated by commas: names, groups, status, newsletters
+    /// Events to leave out, separated by commas: names, groups, status, newsletters
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     pub exclude: Vec<String>,
 
-    /// In whose words events are pushed
+    /// The format of the events
     #[arg(long, value_parser = ["wharf", "waha", "wwebjs"])]
     pub format: Option<String>,
 

@@ -73,7 +73,7 @@ struct Burst {
     first_seq: i64,
     count: u32,
     /// How many of them were emitted.
-    told: u32,
+    reported: u32,
     until: Millis,
     group_ms: i64,
     priority: Priority,
@@ -125,13 +125,13 @@ impl Coalescer {
         }
         let first_seq = case.happening.seq;
         let tag = case.happening.tag();
-        let told = Coalesced { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
+        let coalesced = Coalesced { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
         let window = group_ms.max(throttle_ms);
         if window > 0 && room {
             let burst = Burst {
                 first_seq,
                 count: 1,
-                told: 1,
+                reported: 1,
                 until: now.plus(window),
                 group_ms,
                 priority,
@@ -141,7 +141,7 @@ impl Coalescer {
         } else {
             self.bursts.remove(&key);
         }
-        Some(told)
+        Some(coalesced)
     }
 
     /// Notifications whose waiting time has ended.
@@ -157,10 +157,10 @@ impl Coalescer {
         let mut burst = self.bursts.remove(key)?;
         let (oldest, case) = burst.waiting.take()?;
         if key != MORE && !self.pay(case.decision.priority) {
-            let unreported = burst.count.saturating_sub(burst.told).max(1);
+            let unreported = burst.count.saturating_sub(burst.reported).max(1);
             return self.count_into_summary(unreported, oldest, case, now);
         }
-        let told = Coalesced {
+        let coalesced = Coalesced {
             first_seq: burst.first_seq,
             last_seq: case.happening.seq,
             tag: case.happening.tag(),
@@ -168,15 +168,15 @@ impl Coalescer {
             count: burst.count,
             case,
         };
-        burst.priority = burst.priority.max(told.case.decision.priority);
+        burst.priority = burst.priority.max(coalesced.case.decision.priority);
         burst.until = now.plus(burst.group_ms);
-        burst.told = burst.count;
+        burst.reported = burst.count;
         if key == MORE {
             // The next summary starts at zero.
-            (burst.count, burst.told) = (0, 0);
+            (burst.count, burst.reported) = (0, 0);
         }
         self.bursts.insert(key.to_owned(), burst);
-        Some(told)
+        Some(coalesced)
     }
 
     fn count_into_summary(
@@ -200,7 +200,7 @@ impl Coalescer {
         let burst = self.bursts.entry(MORE.to_owned()).or_insert_with(|| Burst {
             first_seq: oldest,
             count: 0,
-            told: 0,
+            reported: 0,
             until: now.plus(SUMMARY_MS),
             group_ms: SUMMARY_MS,
             priority: Priority::High,
@@ -304,10 +304,10 @@ mod tests {
     #[test]
     fn burst_in_chat_becomes_one_counted_notification() {
         let mut gate = Coalescer::new(LIMITS, Millis(0));
-        let told: Vec<Coalesced> = (1..=10)
+        let coalesced: Vec<Coalesced> = (1..=10)
             .filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq)))
             .collect();
-        assert_eq!((told.len(), told[0].count), (1, 1));
+        assert_eq!((coalesced.len(), coalesced[0].count), (1, 1));
         assert_eq!(gate.oldest_waiting(), Some(2));
         assert!(gate.due(Millis(10_000)).is_empty());
         let due = gate.due(Millis(10_001));
@@ -340,10 +340,10 @@ mod tests {
     #[test]
     fn notifications_above_limit_become_one_summary() {
         let mut gate = Coalescer::new(Limits { per_minute: 5, bursts: 256 }, Millis(0));
-        let told = (1..=500_u32)
+        let coalesced = (1..=500_u32)
             .filter_map(|n| gate.offer(case(n.into(), n, 10_000, 0, Priority::Normal), Millis(0)))
             .count();
-        assert_eq!(told, 4);
+        assert_eq!(coalesced, 4);
         let due = gate.due(Millis(SUMMARY_MS));
         assert_eq!((due.len(), due[0].count, due[0].case.happening.kind), (1, 496, Kind::Summary));
         assert!(gate.due(Millis(SUMMARY_MS * 3)).is_empty() && gate.is_idle());
@@ -418,7 +418,8 @@ mod tests {
         let at = Millis(2_001 + SUMMARY_MS);
         let alone = gate.offer(grouped(6, 2), at).unwrap();
         assert!(gate.offer(grouped(7, 3), at).is_none());
-        let next = gate.due(at.plus(SUMMARY_MS)).into_iter().find(|told| told.burst == MORE).unwrap();
+        let next =
+            gate.due(at.plus(SUMMARY_MS)).into_iter().find(|coalesced| coalesced.burst == MORE).unwrap();
         assert_eq!((alone.first_seq, next.first_seq, next.count), (6, 7, 1));
     }
 
@@ -458,28 +459,28 @@ mod tests {
         ) {
             let limits = Limits { per_minute: 20, bursts };
             let mut gate = Coalescer::new(limits, Millis(0));
-            let (mut now, mut told, mut grouped) = (0, Vec::new(), 0_u32);
+            let (mut now, mut coalesced, mut grouped) = (0, Vec::new(), 0_u32);
             for (index, (chat, step, priority)) in offers.iter().enumerate() {
                 now += step;
                 let priority = [Priority::Low, Priority::Normal, Priority::High][usize::from(*priority)];
-                told.extend(gate.due(Millis(now)));
+                coalesced.extend(gate.due(Millis(now)));
                 let seq = i64::try_from(index).unwrap() + 1;
-                told.extend(gate.offer(case(seq, *chat, 5_000, 0, priority), Millis(now)));
+                coalesced.extend(gate.offer(case(seq, *chat, 5_000, 0, priority), Millis(now)));
                 grouped += 1;
                 prop_assert!(gate.bursts.len() <= bursts + 1);
             }
             #[expect(clippy::cast_precision_loss, reason = "small")]
             let most = 20.0 + 20.0 * now as f64 / 60_000.0 + now as f64 / SUMMARY_MS as f64 + 1.0;
             #[expect(clippy::cast_precision_loss, reason = "small")]
-            let count = told.len() as f64;
+            let count = coalesced.len() as f64;
             prop_assert!(count <= most, "{count} of {grouped} in {now} ms");
             let newest = i64::try_from(offers.len()).unwrap();
             for _ in 0..3 {
                 now += SUMMARY_MS;
-                told.extend(gate.due(Millis(now)));
+                coalesced.extend(gate.due(Millis(now)));
             }
             prop_assert!(gate.oldest_waiting().is_none());
-            prop_assert!(told.iter().any(|told| told.last_seq == newest));
+            prop_assert!(coalesced.iter().any(|coalesced| coalesced.last_seq == newest));
         }
     }
 }

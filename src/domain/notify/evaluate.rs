@@ -39,7 +39,7 @@ impl Decision {
 
     /// Removes the actions that alert people. Commands remain: they make no noise and may be automation.
     #[must_use]
-    pub fn is_muted(mut self) -> Self {
+    pub fn without_alerts(mut self) -> Self {
         self.actions.retain(|action| !action.is_intrusive());
         self.sound = None;
         self
@@ -49,7 +49,7 @@ impl Decision {
     #[must_use]
     pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
         let quiet = self.respects_quiet_hours && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
-        if quiet { self.is_muted() } else { self }
+        if quiet { self.without_alerts() } else { self }
     }
 
     /// Merges two decisions into one: the higher priority sets the presentation, and the actions of both run.

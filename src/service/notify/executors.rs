@@ -78,7 +78,7 @@ impl Notifications {
     pub(super) fn enqueue(&self, handed: &Arc<QueuedNotification>) {
         let queues = self.state.queues.0.lock();
         for (action, queue) in
-            queues.iter().filter(|(action, _)| handed.told.case.decision.conditions(*action))
+            queues.iter().filter(|(action, _)| handed.coalesced.case.decision.conditions(*action))
         {
             let urgent = handed.shown.priority == Priority::High;
             let Err(Dropped(said)) = queue.offer(&handed.device, urgent, handed.clone(), self.clock.now())
@@ -130,9 +130,9 @@ impl Notifications {
             let result = self.state.desktop.show(notice).await;
             self.record_effect(Action::Desktop, &result);
             if result.is_ok() {
-                let happening = &handed.told.case.happening;
+                let happening = &handed.coalesced.case.happening;
                 let (device, kind, chat) = (handed.device.clone(), happening.kind, happening.chat.clone());
-                let shown = ShownNotifications { device, tag, kind, chat, seq: handed.told.last_seq };
+                let shown = ShownNotifications { device, tag, kind, chat, seq: handed.coalesced.last_seq };
                 // Does not wait: an untracked notification stays until the user closes it.
                 let _ = on_desktop.try_send(shown);
             }
@@ -146,7 +146,7 @@ impl Notifications {
 
     async fn play_for(self, handed: Arc<QueuedNotification>) {
         let Some(sound) = handed.shown.sound.as_deref() else { return };
-        let playing = self.state.speaker.play(sound, handed.told.case.decision.volume);
+        let playing = self.state.speaker.play(sound, handed.coalesced.case.decision.volume);
         let Some(result) = self.tasks.soft().run_until_cancelled(playing).await else { return };
         self.record_effect(Action::Sound, &result);
     }
@@ -185,8 +185,8 @@ impl Notifications {
     }
 
     async fn run_for(self, handed: Arc<QueuedNotification>) {
-        let Some(name) = handed.told.case.decision.command.as_deref() else { return };
-        let event = handed.told.case.event.as_deref();
+        let Some(name) = handed.coalesced.case.decision.command.as_deref() else { return };
+        let event = handed.coalesced.case.event.as_deref();
         let result = self.run_command(name, &handed.device, &handed.shown, event).await;
         self.record_effect(Action::Command, &result);
     }
@@ -260,7 +260,7 @@ fn notice(handed: &QueuedNotification) -> DesktopNotification {
         None => Vec::new(),
     };
     DesktopNotification {
-        tag: format!("{}|{}", handed.device, handed.told.tag),
+        tag: format!("{}|{}", handed.device, handed.coalesced.tag),
         title: handed.shown.title.clone(),
         body: handed.shown.body.clone(),
         urgency: handed.shown.priority,

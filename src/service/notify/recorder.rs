@@ -16,7 +16,7 @@ pub(super) struct QueuedNotification {
     /// The device of the event.
     pub(super) device: DeviceId,
     /// The coalesced triggers.
-    pub(super) told: Coalesced,
+    pub(super) coalesced: Coalesced,
     /// The event's payload as stored in the log.
     pub(super) shown: NotificationEvent,
 }
@@ -27,17 +27,21 @@ pub(super) async fn record(
     notify: &Notifications,
     device: &DeviceId,
     name: &str,
-    told: Vec<Coalesced>,
+    coalesced: Vec<Coalesced>,
     safe: i64,
 ) -> Result<i64, ServiceError> {
     let now = notify.clock.now();
-    let made: Vec<QueuedNotification> = told
+    let made: Vec<QueuedNotification> = coalesced
         .into_iter()
-        .map(|mut told| {
-            if is_old(notify, &told, now) {
-                told.case.decision = told.case.decision.is_muted();
+        .map(|mut coalesced| {
+            if is_old(notify, &coalesced, now) {
+                coalesced.case.decision = coalesced.case.decision.without_alerts();
             }
-            QueuedNotification { shown: shown(notify, device, name, &told), device: device.clone(), told }
+            QueuedNotification {
+                shown: shown(notify, device, name, &coalesced),
+                device: device.clone(),
+                coalesced,
+            }
         })
         .collect();
     let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
@@ -67,8 +71,8 @@ pub(super) async fn record(
         })
         .await?;
     for handed in made {
-        notify.metrics.notified(handed.told.case.happening.kind.as_str());
-        if is_old(notify, &handed.told, now) {
+        notify.metrics.notified(handed.coalesced.case.happening.kind.as_str());
+        if is_old(notify, &handed.coalesced, now) {
             notify.metrics.notify_effect("any", "old");
         }
         notify.enqueue(&Arc::new(handed));
@@ -76,24 +80,24 @@ pub(super) async fn record(
     Ok(stored)
 }
 
-fn is_old(notify: &Notifications, told: &Coalesced, now: Millis) -> bool {
-    now.since(told.case.happening.at) > notify.state.fresh_ms
+fn is_old(notify: &Notifications, coalesced: &Coalesced, now: Millis) -> bool {
+    now.since(coalesced.case.happening.at) > notify.state.fresh_ms
 }
 
 fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
-    let Coalesced { burst, last_seq, case, .. } = &handed.told;
+    let Coalesced { burst, last_seq, case, .. } = &handed.coalesced;
     let asks = |action| case.decision.conditions(action);
     let notification =
         Notification { shown: handed.shown.clone(), burst: burst.clone(), last_seq: *last_seq, at: now };
     (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
 }
 
-fn shown(notify: &Notifications, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
-    let case = &told.case;
-    let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
+fn shown(notify: &Notifications, device: &DeviceId, name: &str, coalesced: &Coalesced) -> NotificationEvent {
+    let case = &coalesced.case;
+    let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), coalesced.count);
     let sound = case.decision.sound.clone();
     NotificationEvent {
-        id: format!("{device}-{}", told.first_seq),
+        id: format!("{device}-{}", coalesced.first_seq),
         kind: case.happening.kind.as_str().to_owned(),
         priority: case.decision.priority,
         title,
@@ -101,6 +105,6 @@ fn shown(notify: &Notifications, device: &DeviceId, name: &str, told: &Coalesced
         sound_url: sound.as_deref().map(|sound| notify.sound_url(sound)),
         sound,
         chat_id: (case.happening.kind != Kind::Summary).then(|| case.happening.chat.clone()).flatten(),
-        count: told.count,
+        count: coalesced.count,
     }
 }

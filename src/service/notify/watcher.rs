@@ -34,7 +34,7 @@ struct DeviceWatch {
     position: i64,
     stored: i64,
     gate: Coalescer,
-    told: HashMap<String, i64>,
+    last_of_burst: HashMap<String, i64>,
     name: String,
 }
 
@@ -133,20 +133,20 @@ impl Watcher {
             position: 0,
             stored: 0,
             gate: Coalescer::new(limits, now),
-            told: HashMap::new(),
+            last_of_burst: HashMap::new(),
             name: String::new(),
         });
-        if let Some((stored, told)) = page.started {
+        if let Some((stored, last_of_burst)) = page.started {
             (watch.position, watch.stored) = (stored, stored);
-            watch.told = told.into_iter().collect();
+            watch.last_of_burst = last_of_burst.into_iter().collect();
         }
         watch.name = page.name;
-        let mut told = Vec::new();
+        let mut coalesced = Vec::new();
         for news in page.news {
-            told.extend(pass(&self.notify, device, watch, news, now));
+            coalesced.extend(pass(&self.notify, device, watch, news, now));
         }
         watch.position = page.last;
-        self.store(device, told).await?;
+        self.store(device, coalesced).await?;
         if page.gone {
             // The log is deleted with the device. A new device with the same id starts from the beginning.
             self.watches.remove(device);
@@ -161,8 +161,9 @@ impl Watcher {
         let devices: Vec<DeviceId> = self.watches.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         let mut again = Vec::new();
         for device in devices {
-            let told = self.watches.get_mut(&device).map(|watch| watch.gate.due(now)).unwrap_or_default();
-            if let Err(error) = self.store_relevant(&device, told).await {
+            let coalesced =
+                self.watches.get_mut(&device).map(|watch| watch.gate.due(now)).unwrap_or_default();
+            if let Err(error) = self.store_relevant(&device, coalesced).await {
                 tracing::warn!(%device, %error, "notifications could not be stored; retrying");
                 self.watches.remove(&device);
                 again.push(device);
@@ -172,19 +173,23 @@ impl Watcher {
     }
 
     /// Stores notifications that waited, if they are still relevant.
-    async fn store_relevant(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
-        let told = is_still_relevant(&self.notify, device, told).await?;
-        self.store(device, told).await
+    async fn store_relevant(
+        &mut self,
+        device: &DeviceId,
+        coalesced: Vec<Coalesced>,
+    ) -> Result<(), ServiceError> {
+        let coalesced = is_still_relevant(&self.notify, device, coalesced).await?;
+        self.store(device, coalesced).await
     }
 
-    async fn store(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
+    async fn store(&mut self, device: &DeviceId, coalesced: Vec<Coalesced>) -> Result<(), ServiceError> {
         let Some(watch) = self.watches.get_mut(device) else { return Ok(()) };
         let safe = watch.safe_position();
-        if told.is_empty() && safe - watch.stored < STORE_AFTER {
+        if coalesced.is_empty() && safe - watch.stored < STORE_AFTER {
             return Ok(());
         }
         let name = watch.name.clone();
-        let stored = recorder::record(&self.notify, device, &name, told, safe).await?;
+        let stored = recorder::record(&self.notify, device, &name, coalesced, safe).await?;
         if let Some(watch) = self.watches.get_mut(device) {
             watch.stored = stored;
         }
@@ -222,7 +227,7 @@ fn pass(
     let wants_event = decision.conditions(Action::Command) && event.len() <= EVENT_MAX;
     let event = wants_event.then_some(event);
     let case = Candidate { happening, decision, chat_name, event };
-    if watch.told.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
+    if watch.last_of_burst.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
         return None;
     }
     watch.gate.offer(case, now)
@@ -233,17 +238,17 @@ fn pass(
 async fn is_still_relevant(
     notify: &Notifications,
     device: &DeviceId,
-    mut told: Vec<Coalesced>,
+    mut coalesced: Vec<Coalesced>,
 ) -> Result<Vec<Coalesced>, ServiceError> {
-    told.retain(|told| !notify.is_muted(None, device, told.case.happening.chat.as_ref()));
+    coalesced.retain(|entry| !notify.is_muted(None, device, entry.case.happening.chat.as_ref()));
     let (now, quiet_hours) = (notify.clock.now(), notify.state.quiet_hours.as_ref());
-    for Coalesced { case, .. } in &mut told {
+    for Coalesced { case, .. } in &mut coalesced {
         case.decision = case.decision.clone().as_of(now, quiet_hours);
     }
-    told.retain(|told| !told.case.decision.actions.is_empty());
-    let asked: Vec<Jid> = told.iter().filter_map(|told| told.case.happening.chat.clone()).collect();
+    coalesced.retain(|entry| !entry.case.decision.actions.is_empty());
+    let asked: Vec<Jid> = coalesced.iter().filter_map(|entry| entry.case.happening.chat.clone()).collect();
     if asked.is_empty() {
-        return Ok(told);
+        return Ok(coalesced);
     }
     let id = device.clone();
     let chats = notify
@@ -258,11 +263,11 @@ async fn is_still_relevant(
             Ok(chats)
         })
         .await?;
-    told.retain(|Coalesced { case, .. }| {
+    coalesced.retain(|Coalesced { case, .. }| {
         let of_chat = case.happening.chat.as_ref().and_then(|chat| chats.get(chat));
         !of_chat.is_some_and(|(muted, read)| *muted || (*read && case.happening.kind == Kind::Message))
     });
-    Ok(told)
+    Ok(coalesced)
 }
 
 fn read_page(
