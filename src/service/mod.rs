@@ -49,7 +49,7 @@ pub use fleet::health::QueueStatus;
 pub use fleet::stats::Stats;
 pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
 pub use history::import::{ImportFormat, ImportReport, ImportRequest, NamedAuthor};
-pub use log::tail::{Cursor, Item, LiveEntry, LogEntry, Resync};
+pub use log::tail::{Cursor, CursorEnded, Item, LiveEntry, LogEntry, Resync};
 pub use media::{MediaSource, SendAs, SendMedia, Uploaded};
 pub use messaging::changes::Forward;
 pub use messaging::messages::{MessagePage, PageRequest};

@@ -104,6 +104,7 @@ impl Tx<'_> {
                 device.created_at.0,
             ],
         )?;
+        self.note_state(&device.id, &device.state);
         Ok(())
     }
 
@@ -134,6 +135,7 @@ impl Tx<'_> {
             "UPDATE devices SET state = ?2, last_seen = CASE WHEN ?3 THEN ?4 ELSE last_seen END WHERE id = ?1",
             params![id.as_str(), to_json(state, "state")?, state.is_ready(), now.0],
         )?;
+        self.note_state(id, state);
         Ok(changed > 0)
     }
 

@@ -1,7 +1,9 @@
 //! The event log: one per device; `seq` grows by one without a gap and is never reset.
 
+use std::borrow::Cow;
+
 use rusqlite::{Row, params};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::column_codec::to_word;
 use super::error::StoreError;
@@ -17,7 +19,7 @@ pub struct LogRow {
     /// The position in the log.
     pub seq: i64,
     /// The event's name.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// When the entry was appended.
     pub at: Millis,
     /// The whole payload, including `deviceId`, `timestamp` and `seq`.
@@ -79,7 +81,7 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn append(&self, device: &DeviceId, event: &Event, now: Millis) -> Result<i64, StoreError> {
         let (seq, payload) = self.append_undelivered(device, event, now)?;
-        self.enqueue_deliveries(device, seq, event.name(), &payload, now)?;
+        self.enqueue_deliveries(device, seq, event.name(), payload.get(), now)?;
         Ok(seq)
     }
 
@@ -92,19 +94,20 @@ impl Tx<'_> {
         device: &DeviceId,
         event: &Event,
         now: Millis,
-    ) -> Result<(i64, String), StoreError> {
+    ) -> Result<(i64, Box<RawValue>), StoreError> {
         let seq = self.number(
             "INSERT INTO log_heads (device_id, last_seq) VALUES (?1, 1)
              ON CONFLICT (device_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
             [device.as_str()],
         )?;
         let stamped = Stamped { device_id: device, timestamp: now, seq: Some(seq), body: event };
-        let payload = super::column_codec::to_json(&stamped, "event")?;
+        let payload = to_raw_value(&stamped).map_err(|_| StoreError::Unreadable("event"))?;
         self.run(
             "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![device.as_str(), seq, event.name(), now.0, payload],
+            params![device.as_str(), seq, event.name(), now.0, payload.get()],
         )?;
-        self.note_appended(device, seq);
+        let kind = Cow::Borrowed(event.name());
+        self.note_appended(device, LogRow { seq, kind, at: now, payload: payload.clone() });
         Ok((seq, payload))
     }
 }
@@ -113,7 +116,7 @@ fn logged(row: &Row<'_>) -> Result<LogRow, StoreError> {
     let payload: String = row.get("payload")?;
     Ok(LogRow {
         seq: row.get("seq")?,
-        kind: row.get("type")?,
+        kind: Cow::Owned(row.get("type")?),
         at: Millis(row.get("at")?),
         payload: RawValue::from_string(payload).map_err(|_| StoreError::Unreadable("event"))?,
     })

@@ -73,6 +73,7 @@ pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
 pub use wakeups::dirty_endpoints::EndpointWakeup;
+pub use wakeups::log_heads::{LogHead, RecentEntries};
 pub use writer::WriterObserver;
 
 /// Options for opening a store.
@@ -97,7 +98,7 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
-    heads: Arc<crate::store::wakeups::seq_watch::SeqWatch>,
+    heads: Arc<crate::store::wakeups::log_heads::LogHeads>,
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     seal: Arc<seal::Seal>,
@@ -119,7 +120,7 @@ impl Store {
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
-        let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
+        let heads = Arc::new(crate::store::wakeups::log_heads::LogHeads::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
         let effects = writer::CommitEffects {
@@ -174,10 +175,17 @@ impl Store {
         self.inner.readers.read(read).await
     }
 
-    /// Changes after each commit that appends to this device's log. A hint: the log is the truth.
+    /// Changes after each commit that appends to this device's log or changes its state. A hint: the log is the
+    /// truth.
     #[must_use]
-    pub fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
+    pub fn follow(&self, device: &DeviceId) -> watch::Receiver<LogHead> {
         self.inner.heads.follow(device)
+    }
+
+    /// Like [`Store::follow`], with the committed entries; for the log's only tail.
+    #[must_use]
+    pub fn follow_entries(&self, device: &DeviceId) -> (watch::Receiver<LogHead>, Arc<RecentEntries>) {
+        self.inner.heads.follow_entries(device)
     }
 
     /// Waits for commits that add deliveries or change endpoints, and returns these endpoints. A hint for one

@@ -175,7 +175,7 @@ async fn wakeup_follows_commit() {
     let mut head = store.follow(&shop());
     let seq: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
     head.changed().await.unwrap();
-    assert_eq!(*head.borrow(), seq.unwrap_or(0));
+    assert_eq!(head.borrow().newest, seq.unwrap_or(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

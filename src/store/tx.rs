@@ -4,13 +4,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
+use super::events::LogRow;
 use super::wakeups::dirty_endpoints::EndpointWakeup;
+use super::wakeups::log_heads::HeadChange;
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::ids::DeviceId;
+use crate::domain::state::State;
 
 /// Queries over one consistent snapshot.
 pub struct Reader<'c> {
@@ -74,10 +78,21 @@ pub struct Tx<'c> {
 /// Wake-ups that a transaction causes once it is committed.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
-    pub(super) heads: Vec<(DeviceId, i64)>,
+    pub(super) heads: Vec<HeadChange>,
     pub(super) events: usize,
     /// Endpoints with new deliveries or a changed configuration.
     pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
+}
+
+impl Appended {
+    fn head(&mut self, device: &DeviceId) -> &mut HeadChange {
+        let known = self.heads.iter().position(|head| head.device == *device);
+        let index = known.unwrap_or(self.heads.len());
+        if known.is_none() {
+            self.heads.push(HeadChange { device: device.clone(), entries: Vec::new(), state: None });
+        }
+        &mut self.heads[index]
+    }
 }
 
 impl<'c> Tx<'c> {
@@ -94,14 +109,16 @@ impl<'c> Tx<'c> {
         self.reader.connection.last_insert_rowid()
     }
 
-    /// Records that this log grew; its followers are woken after the commit.
-    pub(super) fn note_appended(&self, device: &DeviceId, seq: i64) {
+    /// Records an entry of this log; its followers are woken after the commit.
+    pub(super) fn note_appended(&self, device: &DeviceId, entry: LogRow) {
         let mut appended = self.appended.borrow_mut();
         appended.events += 1;
-        match appended.heads.iter_mut().find(|(id, _)| id == device) {
-            Some(entry) => entry.1 = seq,
-            None => appended.heads.push((device.clone(), seq)),
-        }
+        appended.head(device).entries.push(entry);
+    }
+
+    /// Records the device's new state; followers of its log see it after the commit.
+    pub(super) fn note_state(&self, device: &DeviceId, state: &State) {
+        self.appended.borrow_mut().head(device).state = Some(Arc::new(state.clone()));
     }
 
     /// Records that this endpoint has a new delivery.

@@ -138,7 +138,7 @@ impl Tx<'_> {
                     None => self.hurry_row(existing.pk, now)?,
                 },
                 None => {
-                    let (event, names) = ((device, entry.seq), (entry.kind.as_str(), name));
+                    let (event, names) = ((device, entry.seq), (&*entry.kind, name));
                     self.insert_delivery(endpoint.key, event, names, lane.as_deref(), now)?;
                 }
             }

@@ -15,13 +15,13 @@ use super::error::StoreError;
 use super::tx::{Appended, Tx};
 use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
-use super::wakeups::seq_watch::SeqWatch;
+use super::wakeups::log_heads::LogHeads;
 
 /// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
 
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-type Work = Box<dyn FnOnce(&Connection) -> Option<Applied> + Send>;
+type Work = Box<dyn FnOnce(&Connection, Isolation) -> Option<Applied> + Send>;
 
 /// An applied write that waits for the commit of its group.
 struct Applied {
@@ -46,7 +46,7 @@ pub trait WriterObserver: Send + Sync + 'static {
 
 /// Effects of a commit outside the database: metrics and wake-ups.
 pub(super) struct CommitEffects {
-    pub(super) heads: Arc<SeqWatch>,
+    pub(super) heads: Arc<LogHeads>,
     pub(super) hints: Arc<DirtyEndpoints>,
     pub(super) growth: Arc<DirtyLogs>,
     pub(super) observer: Arc<dyn WriterObserver>,
@@ -123,7 +123,7 @@ where
     F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
 {
     let (answer, wait) = oneshot::channel();
-    let work: Work = Box::new(move |connection| match in_savepoint(connection, write) {
+    let work: Work = Box::new(move |connection, isolation| match isolated(connection, isolation, write) {
         Ok((value, appended)) => {
             let reply: Reply = Box::new(move |committed| {
                 let _ = answer.send(committed.map(|()| value).map_err(E::from));
@@ -138,23 +138,66 @@ where
     (work, wait)
 }
 
-fn in_savepoint<T, E, F>(connection: &Connection, write: F) -> Result<(T, Appended), E>
+/// How a failed write is taken back without the others of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    /// It is the only write of its commit: the transaction ends with it.
+    Transaction,
+    /// It has a savepoint of its own. SQLite keeps a copy of each page that changes within one.
+    Savepoint,
+}
+
+impl Isolation {
+    fn of(writes: usize) -> Self {
+        if writes == 1 { Self::Transaction } else { Self::Savepoint }
+    }
+
+    fn begin(self, connection: &Connection) -> Result<(), StoreError> {
+        match self {
+            Self::Transaction => Ok(()),
+            Self::Savepoint => run(connection, "SAVEPOINT job"),
+        }
+    }
+
+    fn keep(self, connection: &Connection) -> Result<(), StoreError> {
+        match self {
+            Self::Transaction => Ok(()),
+            Self::Savepoint => run(connection, "RELEASE job"),
+        }
+    }
+
+    /// Fails only when SQLite has already rolled back the whole transaction.
+    fn undo(self, connection: &Connection) {
+        let _ = match self {
+            Self::Transaction => run(connection, "ROLLBACK"),
+            Self::Savepoint => {
+                run(connection, "ROLLBACK TO job").and_then(|()| run(connection, "RELEASE job"))
+            }
+        };
+    }
+}
+
+/// Runs a statement without rows; it is prepared once.
+fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+fn isolated<T, E, F>(connection: &Connection, isolation: Isolation, write: F) -> Result<(T, Appended), E>
 where
     E: From<StoreError>,
     F: FnOnce(&Tx<'_>) -> Result<T, E>,
 {
-    let run = |sql: &str| connection.execute_batch(sql).map_err(StoreError::from);
-    run("SAVEPOINT job")?;
+    isolation.begin(connection)?;
     let tx = Tx::new(connection);
     let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)));
     match outcome.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
         Ok(value) => {
-            run("RELEASE job")?;
+            isolation.keep(connection)?;
             Ok((value, tx.into_appended()))
         }
         Err(error) => {
-            // Fails only when SQLite has already rolled back the whole transaction.
-            let _ = run("ROLLBACK TO job; RELEASE job");
+            isolation.undo(connection);
             Err(error)
         }
     }
@@ -210,11 +253,11 @@ impl Group {
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric; decides nothing")]
         let started = std::time::Instant::now();
         let count = writes.len();
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            tracing::error!(%error, "cannot begin a transaction");
+        if !self.begin() {
             // Dropping a write answers `Closed`. Running it outside a transaction would break its atomicity.
             return;
         }
+        let isolation = Isolation::of(count);
         let mut applied = Vec::with_capacity(count);
         for work in writes {
             if self.connection.is_autocommit() && !self.restart(&mut applied) {
@@ -222,7 +265,11 @@ impl Group {
                 // alone.
                 return;
             }
-            applied.extend(work(&self.connection));
+            applied.extend(work(&self.connection, isolation));
+        }
+        if isolation == Isolation::Transaction && applied.is_empty() {
+            // The write failed, was answered, and took its transaction back.
+            return;
         }
         let committed = self.commit();
         self.effects.observer.committed(count, started.elapsed().as_secs_f64());
@@ -235,7 +282,11 @@ impl Group {
         for lost in applied.drain(..) {
             (lost.reply)(Err(StoreError::RolledBack));
         }
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        self.begin()
+    }
+
+    fn begin(&self) -> bool {
+        let begun = run(&self.connection, "BEGIN IMMEDIATE");
         if let Err(error) = &begun {
             tracing::error!(%error, "cannot begin a transaction");
         }
@@ -246,22 +297,22 @@ impl Group {
         if self.connection.is_autocommit() {
             return Err(StoreError::RolledBack);
         }
-        self.connection.execute_batch("COMMIT").map_err(|error| {
+        run(&self.connection, "COMMIT").inspect_err(|error| {
             tracing::error!(%error, "commit failed");
-            let _ = self.connection.execute_batch("ROLLBACK");
-            StoreError::from(error)
+            let _ = run(&self.connection, "ROLLBACK");
         })
     }
 
     fn publish(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
         let mut events = 0;
-        for done in applied {
+        for mut done in applied {
             if committed.is_ok() {
                 events += done.appended.events;
-                for (device, seq) in &done.appended.heads {
-                    self.effects.heads.advance(device, *seq);
+                let grown = done.appended.heads.iter().filter(|change| !change.entries.is_empty());
+                self.effects.growth.add(grown.map(|change| &change.device));
+                for change in &mut done.appended.heads {
+                    self.effects.heads.advance(change);
                 }
-                self.effects.growth.add(done.appended.heads.iter().map(|(device, _)| device));
                 self.effects.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());

@@ -117,7 +117,7 @@ struct EventEntry {
 
 impl From<LogEntry> for EventEntry {
     fn from(entry: LogEntry) -> Self {
-        Self { seq: entry.seq, r#type: entry.kind, timestamp: entry.at, payload: entry.payload }
+        Self { seq: entry.seq, r#type: entry.kind.into_owned(), timestamp: entry.at, payload: entry.payload }
     }
 }
 

@@ -129,9 +129,9 @@ impl Call<'_> {
         if device_id.is_some_and(|named| named != *id) {
             return Err(RequestError::field("deviceId", "names another device than this namespace"));
         }
-        let view = services.fleet.device(id).await?;
+        let state = services.logs.state(id).await?;
         let mut answer = json!({ "success": true, "deviceId": id, "timestamp": services.now() });
-        let state = serde_json::to_value(view.device.state.as_event()).unwrap_or_default();
+        let state = serde_json::to_value(state.as_event()).unwrap_or_default();
         if let (Some(answer), Json::Object(state)) = (answer.as_object_mut(), state) {
             answer.extend(state);
         }

@@ -1,4 +1,5 @@
-//! Outbound events: one task for each socket reads the device's log and emits to the client.
+//! Outbound events of one socket: its task emits the snapshots and replays the log; then the device's group
+//! ([`super::fan_out`]) writes live entries to it, until the socket cannot keep up.
 //!
 //! The order is `resync` if entries after the client's position were pruned, the `state` snapshot, the `qr`
 //! snapshot, logged entries, live ones. The library drops packets when a client's buffer is full; here the
@@ -7,22 +8,23 @@
 //! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their
 //! operator muted; a socket ends with its key, its access token, or its device.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::{DisconnectReason, Socket};
 use tokio::time::sleep;
 
 use super::Shared;
+use super::fan_out::{Leave, Progress, entry_names, is_last};
 use super::reply::{Undelivered, emit_with_backpressure};
 use super::session::{LogStart, Session};
 use crate::domain::clock::Millis;
 use crate::domain::event::{QrEvent, Stamped};
 use crate::domain::state::State;
-use crate::service::{Cursor, Item, Resync, ServiceError, Services};
+use crate::service::{Cursor, CursorEnded, Item, LogEntry, Resync, ServiceError, Services};
 use crate::telemetry::Metrics;
 
 /// Items after which the task yields, so that a replay does not fill the buffer at once.
@@ -49,6 +51,12 @@ enum End {
     Expired,
     /// The client sends faster than its requests can be refused.
     Flooding,
+}
+
+/// Where a socket reads on after it was live.
+enum LogPlace {
+    Cursor(Box<Cursor>),
+    Progress(Progress),
 }
 
 /// One socket's forwarder.
@@ -127,23 +135,52 @@ impl Forwarder {
     }
 
     async fn forward(&self) -> End {
-        let (mut cursor, resync) = match self.follow(self.session.start.since()).await {
-            Ok(followed) => followed,
-            Err(end) => return end,
-        };
-        if let Err(end) = self.greet(resync).await {
-            return end;
+        match self.forward_log().await {
+            Ok(never) => match never {},
+            Err(end) => end,
         }
+    }
+
+    /// Replays the log until the socket has caught up; then its group writes to it, see [`super::fan_out`].
+    ///
+    /// The steps before the live one are boxed: a live socket, which waits, needs no memory for them.
+    async fn forward_log(&self) -> Result<Infallible, End> {
+        let mut cursor = Box::pin(self.begin()).await?;
+        let mut emitted = 0;
         loop {
-            match self.forward_from(&mut cursor).await {
-                Ok(()) => {}
-                Err(end) => return end,
+            if Box::pin(self.catch_up(&mut cursor, emitted)).await?.is_err() {
+                sleep(RETRY).await;
+                (cursor, _) = Box::pin(self.follow(Some(cursor.position()))).await?;
+                emitted = 0;
+                continue;
             }
-            // The log was unreadable: continue after the client's position.
-            sleep(RETRY).await;
-            match self.follow(Some(cursor.position())).await {
-                Ok((next, _)) => cursor = next,
-                Err(end) => return end,
+            match self.stay_live(cursor).await? {
+                LogPlace::Cursor(ahead) => (cursor, emitted) = (*ahead, 0),
+                LogPlace::Progress(progress) => {
+                    (cursor, _) = Box::pin(self.follow(Some(progress.seq))).await?;
+                    emitted = progress.packets;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self) -> Result<Cursor, End> {
+        let (cursor, resync) = self.follow(self.session.start.since()).await?;
+        self.greet(resync).await?;
+        Ok(cursor)
+    }
+
+    /// Waits while the group writes to the socket. Returns where to read on.
+    async fn stay_live(&self, cursor: Cursor) -> Result<LogPlace, End> {
+        let shared = &self.shared;
+        let member = shared.fan_out.join(&shared.services, self.socket.clone(), self.session.clone(), cursor);
+        match member.left().await {
+            Leave::DeviceGone => Err(End::DeviceGone),
+            Leave::Behind(cursor) => Ok(LogPlace::Cursor(cursor)),
+            Leave::Full(progress) => Ok(LogPlace::Progress(progress)),
+            Leave::Ended(progress) => {
+                sleep(RETRY).await;
+                Ok(LogPlace::Progress(progress))
             }
         }
     }
@@ -170,13 +207,13 @@ impl Forwarder {
             let payload = Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
             self.emit("resync", &payload).await?;
         }
-        match self.services().fleet.device(&self.session.device).await {
-            Ok(view) => {
-                let body = view.device.state.as_event();
+        match self.services().logs.state(&self.session.device).await {
+            Ok(state) => {
+                let body = state.as_event();
                 let payload =
                     Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
                 self.emit("state", &payload).await?;
-                self.greet_with_qr(&view.device.state, now).await
+                self.greet_with_qr(&state, now).await
             }
             // Its last entries follow.
             Err(ServiceError::DeviceNotFound) => Ok(()),
@@ -198,43 +235,42 @@ impl Forwarder {
         self.emit("qr", &payload).await
     }
 
-    /// Forwards until the cursor ends. `Ok` when the device still exists.
-    async fn forward_from(&self, cursor: &mut Cursor) -> Result<(), End> {
-        let mut emitted = 0;
-        let (operator, device) = (self.session.operator_id(), &self.session.device);
-        while let Some(item) = cursor.next().await {
-            match &item {
-                Item::Logged(entry)
-                    if self.services().notify.is_kept_from(
-                        &operator,
-                        device,
-                        &entry.kind,
-                        entry.payload.get(),
-                    ) => {}
-                Item::Logged(entry) => self.emit_entry(&entry.kind, &entry.payload).await?,
-                Item::Live(entry) => self.emit(entry.kind, &*entry.payload).await?,
+    /// Emits what the cursor has, without the first `emitted` packets, until it has caught up. The inner error:
+    /// the log cannot be read now.
+    async fn catch_up(
+        &self,
+        cursor: &mut Cursor,
+        mut emitted: usize,
+    ) -> Result<Result<(), CursorEnded>, End> {
+        let mut since_yield = 0;
+        loop {
+            match cursor.next_until_caught_up().await {
+                Ok(Some(Item::Logged(entry))) => {
+                    self.emit_entry(&entry, std::mem::take(&mut emitted)).await?;
+                }
+                Ok(Some(Item::Live(entry))) => self.emit(entry.kind, &*entry.payload).await?,
+                Ok(None) => return Ok(Ok(())),
+                Err(_) if !self.services().registry.device_exists(&self.session.device) => {
+                    return Err(End::DeviceGone);
+                }
+                Err(ended) => return Ok(Err(ended)),
             }
-            emitted += 1;
-            if emitted >= YIELD_AFTER {
-                emitted = 0;
+            since_yield += 1;
+            if since_yield >= YIELD_AFTER {
+                since_yield = 0;
                 tokio::task::yield_now().await;
             }
         }
-        if self.services().registry.device_exists(&self.session.device) {
-            Ok(())
-        } else {
-            Err(End::DeviceGone)
-        }
     }
 
-    async fn emit_entry(&self, kind: &str, payload: &RawValue) -> Result<(), End> {
-        self.emit(kind, payload).await?;
-        match kind {
-            // The older name of the event.
-            "message:ack" => self.emit("message-ack", payload).await,
-            "device-deleted" => Err(End::DeviceGone),
-            _ => Ok(()),
+    /// Emits an entry without the first `emitted` of its packets.
+    async fn emit_entry(&self, entry: &LogEntry, emitted: usize) -> Result<(), End> {
+        if !self.session.is_kept_from(self.services(), entry) {
+            for name in entry_names(&entry.kind).skip(emitted) {
+                self.emit(name, &*entry.payload).await?;
+            }
         }
+        if is_last(entry) { Err(End::DeviceGone) } else { Ok(()) }
     }
 
     /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which

@@ -3,13 +3,14 @@
 //! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets
 //! wrong, and memory that it would keep) before the library. [`namespaces`] registers one namespace for each
 //! device, and [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
-//! ([`forward`]: outbound events) and a worker ([`request_queue`]: requests in order), both bounded.
+//! ([`forward`]: snapshots and replay), shares the group of its device ([`fan_out`]: live events), and has a worker ([`request_queue`]: requests in order), both bounded.
 //!
 //! Invariants: there is no namespace without a device; a session id, which is the library's id of a
 //! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
 mod client_events;
 mod engine_io;
+mod fan_out;
 mod forward;
 mod namespace_guard;
 mod namespaces;
@@ -41,6 +42,7 @@ use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
 use self::engine_io::EngineIo;
+use self::fan_out::FanOut;
 use self::namespaces::Namespaces;
 
 /// Bytes of the buffer that each WebSocket reads into; larger messages grow it while they last.
@@ -55,6 +57,7 @@ struct Shared {
     text_max_chars: usize,
     trusted_proxies: Vec<IpBlock>,
     failed_tries: Arc<FailedLogins>,
+    fan_out: Arc<FanOut>,
 }
 
 /// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
@@ -75,6 +78,7 @@ pub fn mount(
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),
         failed_tries,
+        fan_out: Arc::default(),
     };
     let namespaces = Namespaces::open(io, Arc::new(shared));
     let protocol = EngineIo::new(draining, namespaces, config.request_timeout);

@@ -153,7 +153,7 @@ impl NamespaceGuard {
     fn attach_handlers(&self, socket: &Arc<Socket>, session: Session) {
         let session = Arc::new(session);
         socket.on_disconnect(OnDisconnect(session.clone()));
-        socket.on_fallback(RequestQueue::start(&self.shared, session.clone()));
+        socket.on_fallback(RequestQueue::new(&self.shared, session.clone()));
         socket.extensions.insert(session);
     }
 }

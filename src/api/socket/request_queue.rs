@@ -1,18 +1,18 @@
 //! The requests of a client, served in their order.
 //!
 //! The library runs each event in a task of its own, without order and without a limit. So one inline handler
-//! queues every event of a socket, and one worker serves the queue. The queue is bounded in number and bytes;
-//! further events are answered `overloaded`, and a client that ignores thousands of such answers is cut.
+//! queues every event of a socket, and one worker serves the queue while it is not empty. The queue is bounded in
+//! number and bytes; further events are answered `overloaded`, and a client that ignores thousands of such answers
+//! is cut.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use serde_json::Value as Json;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{MessageHandler, Value};
 use socketioxide::socket::Socket;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use super::Shared;
 use super::client_events;
@@ -28,10 +28,18 @@ const MAX_REFUSALS: usize = 8_192;
 pub(super) struct RequestQueue {
     shared: Arc<Shared>,
     session: Arc<Session>,
-    queue: mpsc::Sender<Incoming>,
-    refusals: mpsc::Sender<Refused>,
-    /// Queued bytes.
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Mutex<QueuedRequests>>,
+}
+
+/// The events that are not answered yet. An idle socket has none, and no buffer for them.
+#[derive(Default)]
+struct QueuedRequests {
+    requests: VecDeque<Incoming>,
+    refusals: VecDeque<Refused>,
+    /// The bytes of the requests, including the one that is being served.
+    bytes: usize,
+    /// A worker serves the queue.
+    has_worker: bool,
 }
 
 /// One event of a client.
@@ -48,69 +56,103 @@ struct Refused {
     reply: Reply,
 }
 
+/// The next event to answer; refusals come first.
+enum Next {
+    Serve(Incoming),
+    Refuse(Refused),
+}
+
+impl QueuedRequests {
+    /// Adds a request within the limits of bytes and number; otherwise returns it. A single request always fits.
+    fn add(&mut self, incoming: Incoming, max_bytes: usize, max_number: usize) -> Result<(), Incoming> {
+        let fits = self.bytes == 0 || self.bytes.saturating_add(incoming.size) <= max_bytes;
+        if !fits || self.requests.len() >= max_number {
+            return Err(incoming);
+        }
+        self.bytes += incoming.size;
+        self.requests.push_back(incoming);
+        Ok(())
+    }
+
+    fn take_next(&mut self) -> Option<Next> {
+        if let Some(refused) = self.refusals.pop_front() {
+            return Some(Next::Refuse(refused));
+        }
+        if let Some(incoming) = self.requests.pop_front() {
+            return Some(Next::Serve(incoming));
+        }
+        *self = Self::default();
+        None
+    }
+}
+
 impl RequestQueue {
-    /// A queue and its worker. The worker ends when the socket is dropped, or the daemon drains.
-    pub(super) fn start(shared: &Arc<Shared>, session: Arc<Session>) -> Self {
-        let (queue, incoming) = mpsc::channel(shared.socket.inbound_queue.max(1));
-        let (refusals, refused) = mpsc::channel(MAX_REFUSALS);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker { shared: shared.clone(), session: session.clone(), waiting: waiting.clone() };
-        shared.services.tasks().spawn("socket-requests", worker.run(incoming, refused));
-        Self { shared: shared.clone(), session, queue, refusals, waiting }
+    pub(super) fn new(shared: &Arc<Shared>, session: Arc<Session>) -> Self {
+        Self { shared: shared.clone(), session, waiting: Arc::default() }
     }
 
-    /// Reserves bytes within the limit. A single event always fits.
-    fn reserve(&self, size: usize) -> bool {
-        let limit = self.shared.socket.max_payload_bytes;
-        let before = self.waiting.fetch_add(size, Ordering::Relaxed);
-        let fits = before == 0 || before.saturating_add(size) <= limit;
-        if !fits {
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
+    fn refuse(&self, waiting: &mut QueuedRequests, incoming: Incoming) {
+        if waiting.refusals.len() >= MAX_REFUSALS {
+            return self.session.flood();
         }
-        fits
+        let Incoming { payload, reply, .. } = incoming;
+        let event = if reply.ack.is_none() { payload::event_name(&payload) } else { None };
+        waiting.refusals.push_back(Refused { event, reply });
     }
 
-    fn refuse(&self, payload: &Value, reply: Reply) {
-        let event = if reply.ack.is_none() { payload::event_name(payload) } else { None };
-        if let Err(TrySendError::Full(_)) = self.refusals.try_send(Refused { event, reply }) {
-            self.session.flood();
-        }
+    fn start_worker(&self) {
+        let (shared, session) = (self.shared.clone(), self.session.clone());
+        let worker = Worker { shared, session, waiting: self.waiting.clone() };
+        self.shared.services.tasks().spawn("socket-requests", worker.run());
     }
 }
 
 impl MessageHandler<LocalAdapter, RequestQueue> for RequestQueue {
     fn call(&self, socket: Arc<Socket>, payload: Value, ack: Option<i64>) {
         let size = payload::size(&payload);
-        let reply = Reply { socket, ack };
-        if !self.reserve(size) {
-            return self.refuse(&payload, reply);
+        let incoming = Incoming { payload, size, reply: Reply { socket, ack } };
+        let limits = &self.shared.socket;
+        let mut waiting = self.waiting.lock();
+        let added = waiting.add(incoming, limits.max_payload_bytes, limits.inbound_queue.max(1));
+        if let Err(incoming) = added {
+            self.refuse(&mut waiting, incoming);
         }
-        let Err(error) = self.queue.try_send(Incoming { payload, size, reply }) else { return };
-        let (TrySendError::Full(incoming) | TrySendError::Closed(incoming)) = error;
-        self.waiting.fetch_sub(size, Ordering::Relaxed);
-        self.refuse(&incoming.payload, incoming.reply);
+        let needs_worker = !std::mem::replace(&mut waiting.has_worker, true);
+        drop(waiting);
+        if needs_worker {
+            self.start_worker();
+        }
     }
 }
 
+/// Serves the queue until it is empty, or the daemon drains.
 struct Worker {
     shared: Arc<Shared>,
     session: Arc<Session>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Mutex<QueuedRequests>>,
 }
 
 impl Worker {
-    async fn run(self, mut queue: mpsc::Receiver<Incoming>, mut refusals: mpsc::Receiver<Refused>) {
+    async fn run(self) {
         let soft = self.shared.services.tasks().soft().clone();
         loop {
+            let next = self.waiting.lock().take_next();
+            let Some(next) = next else { return };
             tokio::select! {
                 biased;
-                () = soft.cancelled() => break,
-                Some(refused) = refusals.recv() => self.refuse(refused).await,
-                Some(incoming) = queue.recv() => {
-                    self.serve(&incoming).await;
-                    self.waiting.fetch_sub(incoming.size, Ordering::Relaxed);
-                }
-                else => break,
+                () = soft.cancelled() => return,
+                () = self.handle(next) => {}
+            }
+        }
+    }
+
+    async fn handle(&self, next: Next) {
+        match next {
+            Next::Refuse(refused) => self.refuse(refused).await,
+            Next::Serve(incoming) => {
+                self.serve(&incoming).await;
+                let mut waiting = self.waiting.lock();
+                waiting.bytes = waiting.bytes.saturating_sub(incoming.size);
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
-use crate::service::{Operator, Principal, operator_id};
+use crate::service::{LogEntry, Operator, Principal, Services, operator_id};
 
 /// Where a socket begins to read the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,18 @@ impl Session {
     /// The owner of the read and mute state.
     pub(super) fn operator_id(&self) -> OperatorId {
         operator_id(&self.principal, self.operator.as_ref())
+    }
+
+    /// Whether the operator of this socket muted the notification of this entry.
+    pub(super) fn is_kept_from(&self, services: &Services, entry: &LogEntry) -> bool {
+        // Only notifications are muted; other entries need no operator.
+        entry.kind == "notification"
+            && services.notify.is_kept_from(
+                &self.operator_id(),
+                &self.device,
+                &entry.kind,
+                entry.payload.get(),
+            )
     }
 
     /// Marks the client as flooding: it sends faster than its requests can be refused.

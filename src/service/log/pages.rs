@@ -15,6 +15,9 @@ impl Logs {
     /// # Errors
     /// When the store fails.
     pub async fn newest_seq(&self, device: &DeviceId) -> Result<i64, ServiceError> {
+        if let Some(head) = self.head(device) {
+            return Ok(head.newest);
+        }
         let device = device.clone();
         self.store.read(move |store| Ok(store.log_range(&device)?.newest)).await
     }
@@ -50,7 +53,7 @@ impl Logs {
                         }
                         examined += 1;
                         last = entry.seq;
-                        if types.is_empty() || types.contains(&entry.kind) {
+                        if types.is_empty() || types.iter().any(|kind| *kind == entry.kind) {
                             found.push(LogEntry::from(entry));
                         }
                     }

@@ -153,7 +153,7 @@ impl Notifications {
         let entry = |logged: crate::store::events::LogRow| Entry {
             seq: logged.seq,
             about: serde_json::from_str(logged.payload.get()).unwrap_or_default(),
-            kind: logged.kind,
+            kind: logged.kind.into_owned(),
         };
         Ok(logged.into_iter().map(entry).collect())
     }

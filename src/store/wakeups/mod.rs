@@ -2,4 +2,4 @@
 
 pub(super) mod dirty_endpoints;
 pub(super) mod dirty_logs;
-pub(super) mod seq_watch;
+pub(super) mod log_heads;
