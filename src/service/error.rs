@@ -84,6 +84,9 @@ pub enum ServiceError {
     /// As many webhooks as the settings allow.
     #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
     TooManyWebhooks(usize),
+    /// The device has as many webhooks as the settings allow.
+    #[error("this device has {0} webhooks, as many as webhooks.max_per_device allows; delete one first")]
+    TooManyWebhooksOfDevice(usize),
     /// As many tests run as may.
     #[error("{0} webhooks are being tested already; try again when one is done")]
     TooManyTests(usize),
@@ -255,7 +258,7 @@ impl ServiceError {
             Self::SoundNotFound => "sound_not_found",
             Self::SubscriptionNotFound => "subscription_not_found",
             Self::TooManySubscriptions(_) => "too_many_subscriptions",
-            Self::TooManyWebhooks(_) => "too_many_webhooks",
+            Self::TooManyWebhooks(_) | Self::TooManyWebhooksOfDevice(_) => "too_many_webhooks",
             Self::TooManyTests(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -328,6 +331,7 @@ impl ServiceError {
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
             | Self::TooManyWebhooks(_)
+            | Self::TooManyWebhooksOfDevice(_)
             | Self::FixedRule
             | Self::TooManyRules(_)
             | Self::TooManyMutes(_)

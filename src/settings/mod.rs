@@ -114,6 +114,10 @@ pub struct ServerSettings {
 pub struct WebhookSettings {
     /// Most webhooks.
     pub max_endpoints: usize,
+    /// Webhooks of one device.
+    pub max_per_device: usize,
+    /// Attempts of one webhook that are recorded in a second.
+    pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
     pub timeout_ms: u64,
     /// Delays between attempts.
