@@ -39,6 +39,8 @@ pub struct ApiConfig {
     pub text_max_chars: usize,
     /// Failed logins of one address in a minute that are answered 401; further ones are answered 429.
     pub failed_tries_per_minute: u32,
+    /// The limits of callbacks that are being read.
+    pub callbacks: http::CallbackLimits,
     /// The limits of sockets.
     pub socket: SocketConfig,
     /// Whether the simulator's control API exists.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::StartError;
+use crate::api::http::CallbackLimits;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
@@ -23,6 +24,11 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         body_limit: server.body_limit_bytes,
         text_max_chars: settings.messages.text_max_chars,
         failed_tries_per_minute: settings.auth.failed_tries_per_minute,
+        callbacks: CallbackLimits {
+            first_byte: Duration::from_millis(settings.callbacks.first_byte_timeout_ms),
+            min_bytes_per_second: settings.callbacks.min_bytes_per_second,
+            max_per_address: settings.callbacks.max_unfinished_per_address,
+        },
         socket: SocketConfig {
             ping_interval: Duration::from_millis(socket.ping_interval_ms),
             ping_timeout: Duration::from_millis(socket.ping_timeout_ms),

@@ -64,6 +64,8 @@ pub struct Settings {
     pub import: ImportSettings,
     /// Socket.IO.
     pub socket: SocketSettings,
+    /// Callbacks of upstreams.
+    pub callbacks: CallbackSettings,
     /// Each engine's own section.
     pub engines: EngineSettings,
     /// Delivery of events.
@@ -354,6 +356,18 @@ pub struct ImportSettings {
     pub max_bytes: u64,
     /// Most bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
+}
+
+/// `[callbacks]`
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackSettings {
+    /// Milliseconds until the first byte of a body.
+    pub first_byte_timeout_ms: u64,
+    /// The least rate of a body.
+    pub min_bytes_per_second: u64,
+    /// Unfinished bodies of one address.
+    pub max_unfinished_per_address: usize,
 }
 
 /// `[socket]`
