@@ -58,6 +58,8 @@ pub struct SocketConfig {
     pub ping_timeout: Duration,
     /// The time after which a connection without a namespace is closed.
     pub connect_timeout: Duration,
+    /// The limits of sessions without a namespace.
+    pub anonymous: socket::AnonymousLimits,
     /// The most queued packets of one client.
     pub buffer_packets: usize,
     /// The most queued events of one socket.

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::StartError;
 use crate::api::http::CallbackLimits;
+use crate::api::socket::AnonymousLimits;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
@@ -33,6 +34,11 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
             ping_interval: Duration::from_millis(socket.ping_interval_ms),
             ping_timeout: Duration::from_millis(socket.ping_timeout_ms),
             connect_timeout: Duration::from_millis(socket.connect_timeout_ms),
+            anonymous: AnonymousLimits {
+                per_address: socket.max_anonymous_per_address,
+                total: socket.max_anonymous,
+                refusals: socket.max_refusals,
+            },
             buffer_packets: socket.buffer_packets,
             inbound_queue: socket.inbound_queue,
             max_payload_bytes: socket.max_payload_bytes,

@@ -380,6 +380,12 @@ pub struct SocketSettings {
     pub ping_timeout_ms: u64,
     /// Milliseconds until a connection must have joined a namespace.
     pub connect_timeout_ms: u64,
+    /// Sessions of one address without a namespace.
+    pub max_anonymous_per_address: usize,
+    /// Sessions without a namespace.
+    pub max_anonymous: usize,
+    /// Refused namespaces without a valid key after which a session ends.
+    pub max_refusals: u32,
     /// Packets that may wait for one client.
     pub buffer_packets: usize,
     /// Client events of one socket that may wait.

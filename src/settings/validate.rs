@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 77] = [
+pub(super) const RANGES: [(&str, i64, i64); 80] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -71,6 +71,9 @@ pub(super) const RANGES: [(&str, i64, i64); 77] = [
     ("socket.ping_interval_ms", 1, YEAR_MS),
     ("socket.ping_timeout_ms", 1, YEAR_MS),
     ("socket.connect_timeout_ms", 1, YEAR_MS),
+    ("socket.max_anonymous_per_address", 1, MANY),
+    ("socket.max_anonymous", 1, MANY),
+    ("socket.max_refusals", 1, MANY),
     ("socket.buffer_packets", 1, MANY),
     ("socket.inbound_queue", 1, MANY),
     ("socket.max_payload_bytes", 1024, GIB),
