@@ -19,6 +19,7 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         socket_path: server.socket_path.clone(),
         allowed_origins: server.allowed_origins.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
+        listens_on_loopback: server.listen.ip().to_canonical().is_loopback(),
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         logs_all_requests: settings.log.requests == RequestLog::All,
         slow_request: Duration::from_millis(settings.log.slow_request_ms),
