@@ -101,6 +101,14 @@ pub enum ServiceError {
         /// What is wrong and what is right.
         message: String,
     },
+    /// The daemon cannot serve.
+    #[error("{message}")]
+    NotReady {
+        /// The stable code of the cause.
+        code: &'static str,
+        /// The cause, for operators.
+        message: String,
+    },
     /// The id is taken.
     #[error("there is a device with this id already")]
     DeviceExists,
@@ -273,7 +281,7 @@ impl ServiceError {
             Self::KeyFromEnvironment => "key_from_environment",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::NotSupported => "not_supported_by_engine",
-            Self::Impossible { code, .. } => code,
+            Self::Impossible { code, .. } | Self::NotReady { code, .. } => code,
             Self::WiderKey(_) => "wider_key",
             Self::BadSignature => "bad_signature",
             Self::VerificationRefused => "verification_refused",
@@ -351,6 +359,7 @@ impl ServiceError {
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
+            | Self::NotReady { .. }
             | Self::CallbackNotNow(_)
             | Self::Store(
                 StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::RolledBack,
@@ -366,7 +375,10 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::RolledBack) | Self::DeviceBeingDeleted => Some(1),
-            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
+            Self::Store(StoreError::DiskFull)
+            | Self::NotReady { .. }
+            | Self::OutboxFull(_)
+            | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)

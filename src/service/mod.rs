@@ -266,6 +266,7 @@ impl Services {
         self.maintenance.start_retention();
         self.access.start_key_bookkeeping();
         self.maintenance.start_gauges();
+        self.maintenance.start_file_check();
         Ok(())
     }
 

@@ -176,6 +176,8 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
+    /// Milliseconds between two checks that the data files are the same.
+    pub file_check_ms: u64,
     /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
 }

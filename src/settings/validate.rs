@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 80] = [
+pub(super) const RANGES: [(&str, i64, i64); 81] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -35,6 +35,7 @@ pub(super) const RANGES: [(&str, i64, i64); 80] = [
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
+    ("store.file_check_ms", 1, YEAR_MS),
     ("retention.events_days", 0, 36_500),
     ("retention.messages_days", 0, 36_500),
     ("retention.media_days", 0, 36_500),

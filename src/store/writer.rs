@@ -29,6 +29,9 @@ struct Applied {
     reply: Reply,
 }
 
+/// The error of the last group, `None` if it was committed.
+type LastFailure = Arc<parking_lot::Mutex<Option<StoreError>>>;
+
 enum Job {
     Write(Work),
     Close,
@@ -55,6 +58,7 @@ pub(super) struct CommitEffects {
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     observer: Arc<dyn WriterObserver>,
+    failure: LastFailure,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,14 +70,21 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
         let observer = effects.observer.clone();
-        let run = move || Group { connection, effects }.run(waiting);
+        let failure = LastFailure::default();
+        let last_failure = failure.clone();
+        let run = move || Group { connection, effects, last_failure }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
-        Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { jobs, observer, failure, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     /// Number of queued writes.
     pub(super) fn depth(&self) -> usize {
         self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
+    /// The error of the last group of writes, if it could not be committed.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.lock().clone()
     }
 
     /// Queues a write and waits for its commit; refuses it when the queue is full.
@@ -163,6 +174,7 @@ where
 struct Group {
     connection: Connection,
     effects: CommitEffects,
+    last_failure: LastFailure,
 }
 
 impl Group {
@@ -212,6 +224,7 @@ impl Group {
         let count = writes.len();
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
             tracing::error!(%error, "cannot begin a transaction");
+            *self.last_failure.lock() = Some(error.into());
             // Dropping a write answers `Closed`. Running it outside a transaction would break its atomicity.
             return;
         }
@@ -225,6 +238,7 @@ impl Group {
             applied.extend(work(&self.connection));
         }
         let committed = self.commit();
+        *self.last_failure.lock() = committed.clone().err();
         self.effects.observer.committed(count, started.elapsed().as_secs_f64());
         self.publish(applied, &committed);
     }
@@ -236,10 +250,10 @@ impl Group {
             (lost.reply)(Err(StoreError::RolledBack));
         }
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
-        if let Err(error) = &begun {
-            tracing::error!(%error, "cannot begin a transaction");
-        }
-        begun.is_ok()
+        let Err(error) = begun else { return true };
+        tracing::error!(%error, "cannot begin a transaction");
+        *self.last_failure.lock() = Some(error.into());
+        false
     }
 
     fn commit(&self) -> Result<(), StoreError> {
