@@ -264,6 +264,7 @@ fn limits(settings: &Settings) -> Limits {
     let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     const DAY_MS: i64 = 86_400_000;
     Limits {
+        file_check: Duration::from_millis(settings.store.file_check_ms),
         max_devices: settings.devices.max,
         default_engine: settings.devices.default_engine.clone(),
         backoff: Backoff {

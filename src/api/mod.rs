@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 
 use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
@@ -13,6 +14,7 @@ use crate::service::Services;
 
 pub mod auth;
 mod connections;
+mod host_rule;
 pub mod http;
 pub mod socket;
 
@@ -27,6 +29,8 @@ pub struct ApiConfig {
     pub allowed_origins: Vec<OriginPattern>,
     /// Reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpBlock>,
+    /// Whether the daemon listens on a loopback address.
+    pub listens_on_loopback: bool,
     /// A request that takes longer is answered 503. Event streams and sockets are exempt.
     pub request_timeout: Duration,
     /// Whether all requests are logged at `info`, instead of failed and slow ones.
@@ -39,6 +43,8 @@ pub struct ApiConfig {
     pub text_max_chars: usize,
     /// Failed logins of one address in a minute that are answered 401; further ones are answered 429.
     pub failed_tries_per_minute: u32,
+    /// The limits of callbacks that are being read.
+    pub callbacks: http::CallbackLimits,
     /// The limits of sockets.
     pub socket: SocketConfig,
     /// Whether the simulator's control API exists.
@@ -56,6 +62,8 @@ pub struct SocketConfig {
     pub ping_timeout: Duration,
     /// The time after which a connection without a namespace is closed.
     pub connect_timeout: Duration,
+    /// The limits of sessions without a namespace.
+    pub anonymous: socket::AnonymousLimits,
     /// The most queued packets of one client.
     pub buffer_packets: usize,
     /// The most queued events of one socket.
@@ -71,7 +79,8 @@ pub fn router(services: Services, config: ApiConfig) -> Router {
     let config = Arc::new(config);
     let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
     let rest = http::router(services.clone(), Arc::clone(&config), Arc::clone(&tries));
-    socket::mount(rest, services, &config, tries)
+    let host_rule = Arc::new(host_rule::HostRule::new(&config));
+    socket::mount(rest, services, &config, tries).layer(from_fn_with_state(host_rule, host_rule::check))
 }
 
 /// The OpenAPI 3.1 document of the REST interface, as indented JSON that ends in a line end.

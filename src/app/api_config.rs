@@ -5,6 +5,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::StartError;
+use crate::api::http::CallbackLimits;
+use crate::api::socket::AnonymousLimits;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
@@ -17,16 +19,27 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         socket_path: server.socket_path.clone(),
         allowed_origins: server.allowed_origins.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
+        listens_on_loopback: server.listen.ip().to_canonical().is_loopback(),
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         logs_all_requests: settings.log.requests == RequestLog::All,
         slow_request: Duration::from_millis(settings.log.slow_request_ms),
         body_limit: server.body_limit_bytes,
         text_max_chars: settings.messages.text_max_chars,
         failed_tries_per_minute: settings.auth.failed_tries_per_minute,
+        callbacks: CallbackLimits {
+            first_byte: Duration::from_millis(settings.callbacks.first_byte_timeout_ms),
+            min_bytes_per_second: settings.callbacks.min_bytes_per_second,
+            max_per_address: settings.callbacks.max_unfinished_per_address,
+        },
         socket: SocketConfig {
             ping_interval: Duration::from_millis(socket.ping_interval_ms),
             ping_timeout: Duration::from_millis(socket.ping_timeout_ms),
             connect_timeout: Duration::from_millis(socket.connect_timeout_ms),
+            anonymous: AnonymousLimits {
+                per_address: socket.max_anonymous_per_address,
+                total: socket.max_anonymous,
+                refusals: socket.max_refusals,
+            },
             buffer_packets: socket.buffer_packets,
             inbound_queue: socket.inbound_queue,
             max_payload_bytes: socket.max_payload_bytes,

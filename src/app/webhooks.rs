@@ -11,6 +11,8 @@ pub(super) fn limits(settings: &Settings) -> WebhookLimits {
     let webhooks = &settings.webhooks;
     WebhookLimits {
         max_endpoints: webhooks.max_endpoints,
+        max_per_device: webhooks.max_per_device,
+        max_attempts_per_second: webhooks.max_attempts_per_second,
         timeout_ms: webhooks.timeout_ms,
         schedule: RetrySchedule(webhooks.retry_delays.clone()),
         max_in_flight: webhooks.max_in_flight,

@@ -50,6 +50,10 @@ pub struct RevokeArgs {
     /// The key's id: the part between whf_ and the secret
     #[arg(value_name = "KEY-ID", value_parser = key_id)]
     pub id: String,
+
+    /// Also ends the keys that it created, directly or through other keys
+    #[arg(long)]
+    pub with_descendants: bool,
 }
 
 const CREATE_HELP: &str = "\
@@ -103,7 +107,8 @@ pub async fn run(
             out.show(&keys.into(), || text)
         }
         KeysCommand::Revoke(args) => {
-            let answer = client.delete(&["api-keys", &args.id], &[]).await?;
+            let query = args.with_descendants.then(|| ("withDescendants", "true".to_owned()));
+            let answer = client.delete(&["api-keys", &args.id], query.as_slice()).await?;
             out.show(&answer, || format!("{}: revoked", args.id))
         }
     }
@@ -137,14 +142,19 @@ fn key_table(keys: &[Value]) -> String {
             text_of(key, "id"),
             short(&text_of(key, "name"), 30),
             text_of(key, "scopes"),
-            if devices.is_empty() { "all".to_owned() } else { devices },
+            match key.get("devices").and_then(Value::as_array) {
+                None => "all".to_owned(),
+                Some(none) if none.is_empty() => "none".to_owned(),
+                Some(_) => devices,
+            },
+            text_of(key, "createdBy"),
             moment_of(key, "createdAt"),
             key.get("expiresAt").and_then(Value::as_i64).map_or_else(|| "never".to_owned(), moment),
             moment_of(key, "lastUsedAt"),
         ]
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    table(&["ID", "NAME", "SCOPES", "DEVICES", "CREATED", "ENDS", "LAST USED"], &rows)
+    table(&["ID", "NAME", "SCOPES", "DEVICES", "BY", "CREATED", "ENDS", "LAST USED"], &rows)
 }
 
 #[cfg(test)]
@@ -165,9 +175,9 @@ mod tests {
     #[test]
     fn keys_are_printed_as_table() {
         let text = key_table(&[json!({
-            "id": "AB", "name": "shop", "scopes": ["messages:send"], "devices": null, "createdAt": 0, "expiresAt": null
+            "id": "AB", "name": "shop", "scopes": ["messages:send"], "devices": null, "createdBy": "CD", "createdAt": 0, "expiresAt": null
         })]);
         let line = text.lines().nth(1).unwrap();
-        assert_eq!(line, "AB  shop  messages:send  all      1970-01-01 00:00:00Z  never  -");
+        assert_eq!(line, "AB  shop  messages:send  all      CD  1970-01-01 00:00:00Z  never  -");
     }
 }

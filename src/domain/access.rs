@@ -1,5 +1,6 @@
 //! Scopes and device restrictions of API keys. A key can create only keys that grant no more than itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,33 @@ impl Grant {
     }
 }
 
+/// A device in a stored grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredDevice")]
+pub struct GrantedDevice {
+    /// The device's id.
+    pub id: DeviceId,
+    /// The generation of the id when the grant was made. A deleted device ends its generation.
+    pub generation: i64,
+}
+
+/// Grants that are older than generations have the id only.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredDevice {
+    Id(DeviceId),
+    Generation { id: DeviceId, generation: i64 },
+}
+
+impl From<StoredDevice> for GrantedDevice {
+    fn from(stored: StoredDevice) -> Self {
+        match stored {
+            StoredDevice::Id(id) => Self { id, generation: 0 },
+            StoredDevice::Generation { id, generation } => Self { id, generation },
+        }
+    }
+}
+
 /// A stored API key, without its secret. The store has only a hash of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -109,8 +137,12 @@ pub struct ApiKey {
     pub id: String,
     /// The display name.
     pub name: String,
-    /// The permissions of the key.
-    pub grant: Grant,
+    /// The permitted operations.
+    pub scopes: Vec<Scope>,
+    /// The devices that the key was made for; all devices when absent.
+    pub devices: Option<Vec<GrantedDevice>>,
+    /// The id of the key that created it; absent for the first key and older ones.
+    pub created_by: Option<String>,
     /// When the key was created.
     pub created_at: Millis,
     /// When the key expires; absent for a key without an expiry.
@@ -127,6 +159,27 @@ impl ApiKey {
     }
 }
 
+/// The ids of the keys that a key created, directly or through other keys, given each key's id and creator.
+#[must_use]
+pub fn descendants(of: &str, keys: &[(String, Option<String>)]) -> Vec<String> {
+    let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, created_by) in keys {
+        if let Some(creator) = created_by {
+            children.entry(creator).or_default().push(id);
+        }
+    }
+    let mut found = BTreeSet::new();
+    let mut open = vec![of];
+    while let Some(creator) = open.pop() {
+        for child in children.remove(creator).unwrap_or_default() {
+            if child != of && found.insert(child.to_owned()) {
+                open.push(child);
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +187,24 @@ mod tests {
     fn grant(scopes: &[Scope], devices: Option<&[&str]>) -> Grant {
         let devices = devices.map(|list| list.iter().map(|d| d.parse().unwrap()).collect());
         Grant { scopes: scopes.to_vec(), devices }
+    }
+
+    #[test]
+    fn descendants_include_children_of_children() {
+        let keys = [("b", "a"), ("c", "b"), ("d", "x"), ("a", "c")];
+        let keys: Vec<_> = keys.iter().map(|(id, by)| ((*id).to_owned(), Some((*by).to_owned()))).collect();
+        assert_eq!(descendants("a", &keys), ["b", "c"]);
+        assert_eq!(descendants("x", &keys), ["d"]);
+        assert!(descendants("d", &keys).is_empty());
+    }
+
+    #[test]
+    fn grant_without_generation_is_of_the_first() {
+        let stored = r#"["shop",{"id":"home","generation":2}]"#;
+        let devices: Vec<GrantedDevice> = serde_json::from_str(stored).unwrap();
+        assert_eq!(devices.iter().map(|device| device.generation).collect::<Vec<_>>(), [0, 2]);
+        let written = serde_json::to_string(&devices).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<GrantedDevice>>(&written).unwrap(), devices);
     }
 
     #[test]

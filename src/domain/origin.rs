@@ -45,6 +45,16 @@ impl OriginPattern {
         }
     }
 
+    /// The host of the pattern; `None` for `*`.
+    pub fn host(&self) -> Option<String> {
+        let origin = match &self.rule {
+            Rule::Any => return None,
+            Rule::AnyPort { base } => base,
+            Rule::Exact(origin) => origin,
+        };
+        Url::parse(origin).ok()?.host_str().map(str::to_owned)
+    }
+
     /// The pattern as configured.
     pub fn as_str(&self) -> &str {
         &self.text

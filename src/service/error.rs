@@ -84,6 +84,9 @@ pub enum ServiceError {
     /// As many webhooks as the settings allow.
     #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
     TooManyWebhooks(usize),
+    /// The device has as many webhooks as the settings allow.
+    #[error("this device has {0} webhooks, as many as webhooks.max_per_device allows; delete one first")]
+    TooManyWebhooksOfDevice(usize),
     /// As many tests run as may.
     #[error("{0} webhooks are being tested already; try again when one is done")]
     TooManyTests(usize),
@@ -96,6 +99,14 @@ pub enum ServiceError {
         /// Which field.
         field: String,
         /// What is wrong and what is right.
+        message: String,
+    },
+    /// The daemon cannot serve.
+    #[error("{message}")]
+    NotReady {
+        /// The stable code of the cause.
+        code: &'static str,
+        /// The cause, for operators.
         message: String,
     },
     /// The id is taken.
@@ -255,7 +266,7 @@ impl ServiceError {
             Self::SoundNotFound => "sound_not_found",
             Self::SubscriptionNotFound => "subscription_not_found",
             Self::TooManySubscriptions(_) => "too_many_subscriptions",
-            Self::TooManyWebhooks(_) => "too_many_webhooks",
+            Self::TooManyWebhooks(_) | Self::TooManyWebhooksOfDevice(_) => "too_many_webhooks",
             Self::TooManyTests(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -270,7 +281,7 @@ impl ServiceError {
             Self::KeyFromEnvironment => "key_from_environment",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::NotSupported => "not_supported_by_engine",
-            Self::Impossible { code, .. } => code,
+            Self::Impossible { code, .. } | Self::NotReady { code, .. } => code,
             Self::WiderKey(_) => "wider_key",
             Self::BadSignature => "bad_signature",
             Self::VerificationRefused => "verification_refused",
@@ -328,6 +339,7 @@ impl ServiceError {
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
             | Self::TooManyWebhooks(_)
+            | Self::TooManyWebhooksOfDevice(_)
             | Self::FixedRule
             | Self::TooManyRules(_)
             | Self::TooManyMutes(_)
@@ -347,6 +359,7 @@ impl ServiceError {
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
+            | Self::NotReady { .. }
             | Self::CallbackNotNow(_)
             | Self::Store(
                 StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::RolledBack,
@@ -362,7 +375,10 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::RolledBack) | Self::DeviceBeingDeleted => Some(1),
-            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
+            Self::Store(StoreError::DiskFull)
+            | Self::NotReady { .. }
+            | Self::OutboxFull(_)
+            | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)

@@ -2,6 +2,7 @@
 //! Durations are in milliseconds where a field's name ends in `_ms`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::outbox::{Rules, Zone};
@@ -11,6 +12,8 @@ use crate::domain::outbox::{Rules, Zone};
 pub struct Limits {
     /// At most so many devices.
     pub max_devices: usize,
+    /// The time between two checks that the data files are the same.
+    pub file_check: Duration,
     /// The engine of a device that names none.
     pub default_engine: String,
     /// How devices come back.

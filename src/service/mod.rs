@@ -41,7 +41,7 @@ pub use notify::Notifications;
 pub use registry::{DeviceLifecycleEvent, Registry};
 pub use webhooks::Webhooks;
 
-pub use access::keys::{AuthError, CreatedKey, NewKey, Principal};
+pub use access::keys::{AuthError, CreatedKey, KeyView, NewKey, Principal};
 pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
 pub use fleet::devices::{DeviceView, NewDevice};
@@ -210,6 +210,7 @@ impl Services {
             limits: limits.clone(),
             registry: registry.clone(),
             logs: logs.clone(),
+            access: access.clone(),
             media: media.clone(),
             messaging: messaging.clone(),
             webhooks: webhooks.clone(),
@@ -265,6 +266,7 @@ impl Services {
         self.maintenance.start_retention();
         self.access.start_key_bookkeeping();
         self.maintenance.start_gauges();
+        self.maintenance.start_file_check();
         Ok(())
     }
 

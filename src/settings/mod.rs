@@ -64,6 +64,8 @@ pub struct Settings {
     pub import: ImportSettings,
     /// Socket.IO.
     pub socket: SocketSettings,
+    /// Callbacks of upstreams.
+    pub callbacks: CallbackSettings,
     /// Each engine's own section.
     pub engines: EngineSettings,
     /// Delivery of events.
@@ -114,6 +116,10 @@ pub struct ServerSettings {
 pub struct WebhookSettings {
     /// Most webhooks.
     pub max_endpoints: usize,
+    /// Webhooks of one device.
+    pub max_per_device: usize,
+    /// Attempts of one webhook that are recorded in a second.
+    pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
     pub timeout_ms: u64,
     /// Delays between attempts.
@@ -170,6 +176,8 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
+    /// Milliseconds between two checks that the data files are the same.
+    pub file_check_ms: u64,
     /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
 }
@@ -352,6 +360,18 @@ pub struct ImportSettings {
     pub max_unpacked_bytes: u64,
 }
 
+/// `[callbacks]`
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackSettings {
+    /// Milliseconds until the first byte of a body.
+    pub first_byte_timeout_ms: u64,
+    /// The least rate of a body.
+    pub min_bytes_per_second: u64,
+    /// Unfinished bodies of one address.
+    pub max_unfinished_per_address: usize,
+}
+
 /// `[socket]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -362,6 +382,12 @@ pub struct SocketSettings {
     pub ping_timeout_ms: u64,
     /// Milliseconds until a connection must have joined a namespace.
     pub connect_timeout_ms: u64,
+    /// Sessions of one address without a namespace.
+    pub max_anonymous_per_address: usize,
+    /// Sessions without a namespace.
+    pub max_anonymous: usize,
+    /// Refused namespaces without a valid key after which a session ends.
+    pub max_refusals: u32,
     /// Packets that may wait for one client.
     pub buffer_packets: usize,
     /// Client events of one socket that may wait.

@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 72] = [
+pub(super) const RANGES: [(&str, i64, i64); 81] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -35,6 +35,7 @@ pub(super) const RANGES: [(&str, i64, i64); 72] = [
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
+    ("store.file_check_ms", 1, YEAR_MS),
     ("retention.events_days", 0, 36_500),
     ("retention.messages_days", 0, 36_500),
     ("retention.media_days", 0, 36_500),
@@ -65,9 +66,15 @@ pub(super) const RANGES: [(&str, i64, i64); 72] = [
     ("messages.idempotency_ttl_ms", 1, YEAR_MS),
     ("import.max_bytes", 1024, 1024 * GIB),
     ("import.max_unpacked_bytes", 1024, 1024 * GIB),
+    ("callbacks.first_byte_timeout_ms", 1, YEAR_MS),
+    ("callbacks.min_bytes_per_second", 1, GIB),
+    ("callbacks.max_unfinished_per_address", 1, MANY),
     ("socket.ping_interval_ms", 1, YEAR_MS),
     ("socket.ping_timeout_ms", 1, YEAR_MS),
     ("socket.connect_timeout_ms", 1, YEAR_MS),
+    ("socket.max_anonymous_per_address", 1, MANY),
+    ("socket.max_anonymous", 1, MANY),
+    ("socket.max_refusals", 1, MANY),
     ("socket.buffer_packets", 1, MANY),
     ("socket.inbound_queue", 1, MANY),
     ("socket.max_payload_bytes", 1024, GIB),
@@ -75,6 +82,8 @@ pub(super) const RANGES: [(&str, i64, i64); 72] = [
     ("socket.replay_page", 1, 10_000),
     ("engines.simulator.journal_max_bytes", 4096, 1024 * GIB),
     ("webhooks.max_endpoints", 1, MANY),
+    ("webhooks.max_per_device", 1, MANY),
+    ("webhooks.max_attempts_per_second", 1, MANY),
     ("webhooks.timeout_ms", 1, 10 * 60_000),
     ("webhooks.max_in_flight", 1, 100_000),
     ("webhooks.max_in_flight_per_endpoint", 1, 1_000),

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::column_codec::{from_json, time_if_any, to_json};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
-use crate::domain::access::{ApiKey, Grant};
+use crate::domain::access::ApiKey;
 use crate::domain::clock::Millis;
 
 /// An API key with the hash of its secret.
@@ -24,7 +24,7 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn api_keys(&self) -> Result<Vec<HashedKey>, StoreError> {
         self.all(
-            "SELECT id, name, hash, scopes, devices, created_at, expires_at, last_used_at
+            "SELECT id, name, hash, scopes, devices, created_by, created_at, expires_at, last_used_at
              FROM api_keys ORDER BY created_at, id",
             [],
             hashed_key,
@@ -39,19 +39,21 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn put_api_key(&self, hashed: &HashedKey) -> Result<(), StoreError> {
         let key = &hashed.key;
-        let devices = key.grant.devices.as_ref().map(|list| to_json(list, "key's devices")).transpose()?;
+        let devices = key.devices.as_ref().map(|list| to_json(list, "key's devices")).transpose()?;
         self.run(
-            "INSERT OR REPLACE INTO api_keys (id, name, hash, scopes, devices, created_at, expires_at, last_used_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO api_keys (id, name, hash, scopes, devices, created_at, expires_at, last_used_at,
+                 created_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 key.id,
                 key.name,
                 hashed.hash,
-                to_json(&key.grant.scopes, "key's scopes")?,
+                to_json(&key.scopes, "key's scopes")?,
                 devices,
                 key.created_at.0,
                 key.expires_at.map(|at| at.0),
                 key.last_used_at.map(|at| at.0),
+                key.created_by,
             ],
         )?;
         Ok(())
@@ -79,14 +81,12 @@ impl Tx<'_> {
 
 fn hashed_key(row: &Row<'_>) -> Result<HashedKey, StoreError> {
     let devices: Option<String> = row.get("devices")?;
-    let grant = Grant {
-        scopes: from_json(&row.get::<_, String>("scopes")?, "key's scopes")?,
-        devices: devices.map(|list| from_json(&list, "key's devices")).transpose()?,
-    };
     let key = ApiKey {
         id: row.get("id")?,
         name: row.get("name")?,
-        grant,
+        scopes: from_json(&row.get::<_, String>("scopes")?, "key's scopes")?,
+        devices: devices.map(|list| from_json(&list, "key's devices")).transpose()?,
+        created_by: row.get("created_by")?,
         created_at: Millis(row.get("created_at")?),
         expires_at: time_if_any(row, "expires_at")?,
         last_used_at: time_if_any(row, "last_used_at")?,

@@ -85,7 +85,52 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// The generations of device ids other than 0.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn device_generations(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {
+        self.all("SELECT device_id, generation FROM device_generations", [], |row| {
+            Ok((parsed(row, "device_id", "device id")?, row.get("generation")?))
+        })
+    }
+
+    /// The generation of a device id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn device_generation(&self, id: &DeviceId) -> Result<i64, StoreError> {
+        self.number("SELECT generation FROM device_generations WHERE device_id = ?1", [id.as_str()])
+    }
+}
+
 impl Tx<'_> {
+    /// Ends the grants of a deleted device: begins a new generation of its id if a key or push subscription names
+    /// it, and returns the new generation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn begin_generation(&self, id: &DeviceId) -> Result<Option<i64>, StoreError> {
+        // `_` in an id is a wildcard here: it can only begin a generation without need.
+        let named = format!("%\"{id}\"%");
+        let grants = self.number(
+            "SELECT count(*) FROM (SELECT id FROM api_keys WHERE devices LIKE ?1
+                 UNION ALL SELECT id FROM push_subscriptions WHERE devices LIKE ?1)",
+            [named],
+        )?;
+        if grants == 0 {
+            return Ok(None);
+        }
+        self.one(
+            "INSERT INTO device_generations (device_id, generation) VALUES (?1, 1)
+             ON CONFLICT (device_id) DO UPDATE SET generation = device_generations.generation + 1
+             RETURNING generation",
+            [id.as_str()],
+            |row| Ok(row.get(0)?),
+        )
+    }
+
     /// Adds a device.
     ///
     /// # Errors

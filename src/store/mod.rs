@@ -20,6 +20,7 @@ mod column_codec;
 pub mod contacts;
 mod content_column;
 mod daemon_secrets;
+mod data_files;
 pub mod device_secrets;
 pub mod devices;
 mod error;
@@ -102,6 +103,7 @@ struct Inner {
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     seal: Arc<seal::Seal>,
+    data_files: data_files::DataFiles,
     _lock: File,
 }
 
@@ -120,6 +122,8 @@ impl Store {
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
+        let data_files = data_files::DataFiles::new(&[path, open::lock_file(data_dir)])
+            .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         let heads = Arc::new(crate::store::wakeups::log_heads::LogHeads::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
@@ -131,7 +135,9 @@ impl Store {
         };
         let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
+        Ok(Self {
+            inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, data_files, _lock: lock }),
+        })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat: a
@@ -199,6 +205,18 @@ impl Store {
     /// Waits for commits that append to logs, and returns their devices. A hint for one caller at a time.
     pub async fn next_grown(&self) -> std::collections::BTreeSet<DeviceId> {
         self.inner.growth.take().await
+    }
+
+    /// The database or lock file, if it was deleted or replaced since the start.
+    #[must_use]
+    pub fn replaced_file(&self) -> Option<&Path> {
+        self.inner.data_files.replaced()
+    }
+
+    /// The error of the last group of writes, if it could not be committed.
+    #[must_use]
+    pub fn write_failure(&self) -> Option<StoreError> {
+        self.inner.writer.failure()
     }
 
     /// Number of queued writes.

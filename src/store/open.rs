@@ -32,6 +32,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0012_webhook_lanes.sql")),
     M::up(include_str!("migrations/0013_engine_remote.sql")),
     M::up(include_str!("migrations/0014_reads.sql")),
+    M::up(include_str!("migrations/0016_hardening.sql")),
 ];
 
 /// Path of the database file within the data directory.
@@ -40,13 +41,18 @@ pub fn database_file(data_dir: &Path) -> PathBuf {
     data_dir.join("wharf.db")
 }
 
+/// Path of the lock file within the data directory.
+pub(super) fn lock_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("wharf.lock")
+}
+
 /// Locks the data directory for this process, until the returned file is dropped.
 pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
     create_private(data_dir).map_err(directory)?;
     warn_if_open_to_others(data_dir);
     // Another user who can open the file can lock it.
-    let file = open_private(&data_dir.join("wharf.lock")).map_err(directory)?;
+    let file = open_private(&lock_file(data_dir)).map_err(directory)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(data_dir.to_owned())),

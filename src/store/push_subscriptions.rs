@@ -7,8 +7,8 @@ use super::column_codec::{from_json, to_json};
 use super::error::StoreError;
 use super::seal::SealContext;
 use super::tx::{Reader, Tx};
+use crate::domain::access::GrantedDevice;
 use crate::domain::clock::Millis;
-use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 
 /// A browser's push subscription.
@@ -21,7 +21,7 @@ pub struct Subscription {
     /// Id of the API key that created it.
     pub key_id: String,
     /// The devices it covers; all devices of the key when absent.
-    pub devices: Option<Vec<DeviceId>>,
+    pub devices: Option<Vec<GrantedDevice>>,
     /// Label given by the operator.
     pub label: String,
     /// Origin of the push address.
@@ -69,7 +69,7 @@ impl Subscription {
 
     /// Sets the covered devices.
     #[must_use]
-    pub fn of_devices(self, devices: Option<Vec<DeviceId>>) -> Self {
+    pub fn of_devices(self, devices: Option<Vec<GrantedDevice>>) -> Self {
         Self { devices, ..self }
     }
 

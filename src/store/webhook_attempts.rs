@@ -45,18 +45,28 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Records an attempt, unless its endpoint was removed.
+    /// Records an attempt, unless its endpoint was removed or has `max_per_second` attempts in the same second.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn record_attempt(&self, key: EndpointKey, attempt: &WebhookAttempt) -> Result<(), StoreError> {
+    pub fn record_attempt(
+        &self,
+        key: EndpointKey,
+        attempt: &WebhookAttempt,
+        max_per_second: usize,
+    ) -> Result<(), StoreError> {
         let (device, seq) =
             attempt.event.as_ref().map_or((None, None), |(id, seq)| (Some(id.as_str()), Some(*seq)));
         self.run(
             "INSERT INTO webhook_attempts (endpoint, at, device_id, seq, name, message_id, attempt, outcome, status,
                  duration_ms, next_at)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
-             WHERE EXISTS (SELECT 1 FROM webhook_endpoints WHERE pk = ?1)",
+             WHERE EXISTS (SELECT 1 FROM webhook_endpoints WHERE pk = ?1)
+                 AND NOT EXISTS (
+                     SELECT 1 FROM (
+                         SELECT at FROM webhook_attempts WHERE endpoint = ?1 ORDER BY pk DESC LIMIT 1 OFFSET ?12
+                     ) AS nth WHERE nth.at / 1000 = ?2 / 1000
+                 )",
             params![
                 key.0,
                 attempt.at.0,
@@ -69,6 +79,7 @@ impl Tx<'_> {
                 attempt.status,
                 attempt.duration_ms,
                 attempt.next_at.map(|at| at.0),
+                i64::try_from(max_per_second.saturating_sub(1)).unwrap_or(i64::MAX),
             ],
         )?;
         Ok(())

@@ -156,6 +156,17 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_endpoints WHERE ending = 0", [])
     }
 
+    /// Counts the endpoints of one device that clients created.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn webhook_count_of(&self, device: &DeviceId) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM webhook_endpoints WHERE ending = 0 AND device_id = ?1 AND declared IS NULL",
+            [device.as_str()],
+        )
+    }
+
     /// Endpoints that are being removed.
     ///
     /// # Errors

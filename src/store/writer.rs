@@ -29,6 +29,9 @@ struct Applied {
     reply: Reply,
 }
 
+/// The error of the last group, `None` if it was committed.
+type LastFailure = Arc<parking_lot::Mutex<Option<StoreError>>>;
+
 enum Job {
     Write(Work),
     Close,
@@ -55,6 +58,7 @@ pub(super) struct CommitEffects {
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     observer: Arc<dyn WriterObserver>,
+    failure: LastFailure,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,14 +70,21 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
         let observer = effects.observer.clone();
-        let run = move || Group { connection, effects }.run(waiting);
+        let failure = LastFailure::default();
+        let last_failure = failure.clone();
+        let run = move || Group { connection, effects, last_failure }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
-        Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { jobs, observer, failure, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     /// Number of queued writes.
     pub(super) fn depth(&self) -> usize {
         self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
+    /// The error of the last group of writes, if it could not be committed.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.lock().clone()
     }
 
     /// Queues a write and waits for its commit; refuses it when the queue is full.
@@ -166,14 +177,12 @@ impl Isolation {
         }
     }
 
-    /// Fails only when SQLite has already rolled back the whole transaction.
+    /// Takes the write back; a whole transaction is rolled back by [`Group`]. Fails only when SQLite has already
+    /// rolled back the transaction.
     fn undo(self, connection: &Connection) {
-        let _ = match self {
-            Self::Transaction => run(connection, "ROLLBACK"),
-            Self::Savepoint => {
-                run(connection, "ROLLBACK TO job").and_then(|()| run(connection, "RELEASE job"))
-            }
-        };
+        if self == Self::Savepoint {
+            let _ = run(connection, "ROLLBACK TO job").and_then(|()| run(connection, "RELEASE job"));
+        }
     }
 }
 
@@ -206,6 +215,7 @@ where
 struct Group {
     connection: Connection,
     effects: CommitEffects,
+    last_failure: LastFailure,
 }
 
 impl Group {
@@ -268,12 +278,24 @@ impl Group {
             applied.extend(work(&self.connection, isolation));
         }
         if isolation == Isolation::Transaction && applied.is_empty() {
-            // The write failed, was answered, and took its transaction back.
-            return;
+            return self.roll_back();
         }
         let committed = self.commit();
+        *self.last_failure.lock() = committed.clone().err();
         self.effects.observer.committed(count, started.elapsed().as_secs_f64());
         self.publish(applied, &committed);
+    }
+
+    /// Ends the transaction of a lone write that failed and was answered.
+    fn roll_back(&self) {
+        if self.connection.is_autocommit() {
+            // SQLite ended the transaction by itself: the disk is full, or an I/O error occurred.
+            *self.last_failure.lock() = Some(StoreError::RolledBack);
+            return;
+        }
+        if let Err(error) = run(&self.connection, "ROLLBACK") {
+            tracing::error!(%error, "a failed write could not be rolled back");
+        }
     }
 
     /// Handles a transaction that SQLite ended by itself (disk full, I/O error): all applied writes are lost.
@@ -286,11 +308,10 @@ impl Group {
     }
 
     fn begin(&self) -> bool {
-        let begun = run(&self.connection, "BEGIN IMMEDIATE");
-        if let Err(error) = &begun {
-            tracing::error!(%error, "cannot begin a transaction");
-        }
-        begun.is_ok()
+        let Err(error) = run(&self.connection, "BEGIN IMMEDIATE") else { return true };
+        tracing::error!(%error, "cannot begin a transaction");
+        *self.last_failure.lock() = Some(error);
+        false
     }
 
     fn commit(&self) -> Result<(), StoreError> {

@@ -52,7 +52,7 @@ const SERVICES: &[(&str, &[&str])] = &[
     ("messaging", &["registry", "log", "media"]),
     ("webhooks", &["registry"]),
     ("notify", &["registry", "access", "messaging"]),
-    ("fleet", &["registry", "log", "media", "messaging", "webhooks", "notify"]),
+    ("fleet", &["registry", "log", "access", "media", "messaging", "webhooks", "notify"]),
     ("history", &["registry", "media", "messaging"]),
     ("maintenance", &["registry", "media", "messaging"]),
 ];

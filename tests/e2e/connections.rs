@@ -32,7 +32,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 async fn request(stream: &mut TcpStream, path: &str, key: &str) -> String {
-    let head = format!("GET {path} HTTP/1.1\r\nHost: wharf\r\n{key}\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{key}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     answer(stream).await
 }
@@ -130,11 +130,45 @@ async fn stalled_body_loses_its_connection_after_the_answer() {
     let app = TestApp::start_with(&[limit, LONG_HEADER_TIMEOUT]).await;
     let mut stream = connect(&app).await;
     let head = format!(
-        "POST /api/v1/devices HTTP/1.1\r\nHost: wharf\r\nX-API-KEY: {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+        "POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nX-API-KEY: {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
         app.key
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let text = answer(&mut stream).await;
     assert!(text.starts_with("HTTP/1.1 503"), "{text}");
     wait_for_close(&mut stream).await;
+}
+
+#[tokio::test]
+async fn foreign_host_is_refused_on_loopback() {
+    let app = TestApp::start_with(&[("WHARF__SERVER__PUBLIC_URL", "https://wharf.example.com")]).await;
+    let ask = async |path: &str, host: &str| {
+        let mut stream = connect(&app).await;
+        let head = format!("GET {path} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        answer(&mut stream).await
+    };
+    for path in ["/metrics", "/docs", "/healthz", "/ws/?EIO=4&transport=polling"] {
+        let refused = ask(path, "Host: rebound.example\r\n").await;
+        assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("host_not_allowed"), "{refused}");
+        let missing = ask(path, "").await;
+        assert!(missing.starts_with("HTTP/1.1 400") && missing.contains("invalid_host"), "{missing}");
+        let twice = ask(path, "Host: localhost\r\nHost: localhost\r\n").await;
+        assert!(twice.starts_with("HTTP/1.1 400"), "{twice}");
+    }
+    for host in ["localhost", "127.0.0.1:3000", "[::1]:3000", "wharf.example.com"] {
+        assert!(ask("/healthz", &format!("Host: {host}\r\n")).await.starts_with("HTTP/1.1 200"), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn trusted_proxy_may_send_any_host() {
+    let app = TestApp::start_with(&[("WHARF__SERVER__TRUSTED_PROXIES", "127.0.0.2")]).await;
+    let request = "GET /healthz HTTP/1.1\r\nHost: wharf.example.com\r\nX-Forwarded-Proto: https\r\n\r\n";
+    for (peer, status) in [("127.0.0.2", "HTTP/1.1 200"), ("127.0.0.3", "HTTP/1.1 403")] {
+        let mut stream = connect_from(&app, peer).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let text = answer(&mut stream).await;
+        assert!(text.starts_with(status), "{peer}: {text}");
+    }
 }

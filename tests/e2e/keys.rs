@@ -139,3 +139,104 @@ async fn environment_key_cannot_be_revoked_by_api() {
     let id = listed["data"][0]["id"].as_str().unwrap().to_owned();
     app.delete(&format!("/api-keys/{id}")).await.refused(409, "key_from_environment");
 }
+
+// covers: DELETE /devices/{id}
+#[tokio::test]
+async fn key_of_deleted_device_reads_no_later_device() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.device("home").await;
+    let body = |devices: Value| json!({ "name": "tenant", "scopes": ["admin"], "devices": devices });
+    let first = app.post("/api-keys", body(json!(["shop"]))).await.created()["data"].clone();
+    let both = app.post("/api-keys", body(json!(["shop", "home"]))).await.created()["data"].clone();
+    let text = |key: &Value| key["key"].as_str().unwrap().to_owned();
+    let deleted = app.delete("/devices/shop?keepMessages=true").await.ok();
+    assert_eq!(deleted["data"]["keysWithoutDevices"], json!([first["id"]]));
+
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "for the next tenant").await;
+    for key in [&first, &both] {
+        let old = app.with_key(&text(key));
+        for path in ["/devices/shop", "/devices/shop/chats", "/devices/shop/events", "/devices/shop/webhooks"]
+        {
+            old.get(path).await.refused(403, "device_not_allowed");
+        }
+        let child = old.post("/api-keys", body(json!(["shop"]))).await;
+        child.refused(403, "wider_key");
+    }
+    app.with_key(&text(&both)).get("/devices/home").await.ok();
+    let listed = app.get("/api-keys").await.ok()["data"].clone();
+    let devices_of = |key: &Value| {
+        let listed = listed.as_array().unwrap().iter().find(|listed| listed["id"] == key["id"]);
+        listed.unwrap()["devices"].clone()
+    };
+    assert_eq!((devices_of(&first), devices_of(&both)), (json!([]), json!(["home"])));
+
+    let new = app.post("/api-keys", body(json!(["shop"]))).await.created()["data"].clone();
+    app.with_key(&text(&new)).get("/devices/shop").await.ok();
+    let seen = app.with_key(&text(&new)).get("/api-keys").await.ok();
+    assert_eq!(
+        seen["data"].as_array().unwrap().len(),
+        1,
+        "keys of the earlier device are not its own: {seen}"
+    );
+    let app = app.restarted().await;
+    app.with_key(&text(&first)).get("/devices/shop").await.refused(403, "device_not_allowed");
+    app.with_key(&text(&new)).get("/devices/shop").await.ok();
+}
+
+#[tokio::test]
+async fn key_made_ahead_of_its_device_reads_it() {
+    let app = TestApp::start().await;
+    let body = json!({ "name": "ahead", "scopes": ["devices:read"], "devices": ["shop"] });
+    let text = key(&app, body).await;
+    app.device("shop").await;
+    app.with_key(&text).get("/devices/shop").await.ok();
+}
+
+#[tokio::test]
+async fn created_key_expires_no_later_than_its_creator() {
+    let app = TestApp::start().await;
+    let end = wharf::domain::clock::Clock::now(&app.clock).0 + 60_000;
+    let parent = app
+        .post("/api-keys", json!({ "name": "parent", "scopes": ["admin"], "expiresAt": end }))
+        .await
+        .created()["data"]
+        .clone();
+    let parent_key = app.with_key(parent["key"].as_str().unwrap());
+    for (asked, expected) in [(Value::Null, end), (json!(end + 1), end), (json!(end - 1), end - 1)] {
+        let body = json!({ "name": "child", "scopes": ["devices:read"], "expiresAt": asked });
+        let child = parent_key.post("/api-keys", body).await.created()["data"].clone();
+        assert_eq!((&child["expiresAt"], &child["createdBy"]), (&json!(expected), &parent["id"]));
+    }
+}
+
+// covers: DELETE /api-keys/{keyId}
+#[tokio::test]
+async fn descendants_are_revoked_on_request() {
+    let app = TestApp::start().await;
+    let mut keys = Vec::new();
+    let mut creator = app.key.clone();
+    for name in ["parent", "child", "grandchild"] {
+        let body = json!({ "name": name, "scopes": ["admin"] });
+        let made = app.with_key(&creator).post("/api-keys", body).await.created()["data"].clone();
+        creator = made["key"].as_str().unwrap().to_owned();
+        keys.push(made);
+    }
+    let id = |n: usize| keys[n]["id"].as_str().unwrap();
+    let works =
+        async |n: usize| app.with_key(keys[n]["key"].as_str().unwrap()).get("/devices").await.status == 200;
+    let alone = app.post("/api-keys", json!({ "name": "other", "scopes": ["admin"] })).await.created();
+    let alone = alone["data"]["id"].as_str().unwrap().to_owned();
+    let revoked = app.delete(&format!("/api-keys/{alone}")).await.ok();
+    assert_eq!(revoked["data"]["descendants"], json!([]));
+    assert!(works(0).await && works(1).await && works(2).await);
+
+    let revoked = app.delete(&format!("/api-keys/{}?withDescendants=true", id(0))).await.ok();
+    let mut expected = [id(1), id(2)];
+    expected.sort_unstable();
+    assert_eq!(revoked["data"]["descendants"], json!(expected));
+    assert!(!works(0).await && !works(1).await && !works(2).await);
+    let app = app.restarted().await;
+    assert_eq!(app.get("/api-keys").await.ok()["data"].as_array().unwrap().len(), 1);
+}

@@ -1,6 +1,9 @@
 //! Probes, metrics, statistics and the API documentation.
 
+use std::time::Duration;
+
 use serde_json::json;
+use wharf::app::AppExit;
 
 use crate::support::{ANNA, TestApp};
 
@@ -119,4 +122,41 @@ async fn simulated_network_view_can_be_cleared() {
     assert_eq!(sent().await, 1);
     app.delete("/simulator/shop/network").await.ok();
     assert_eq!(sent().await, 0);
+}
+
+// covers: GET /readyz
+#[tokio::test]
+async fn deleted_database_is_not_ready_and_stops_the_daemon() {
+    let mut app = TestApp::start().await;
+    let ready = async |app: &TestApp| app.get("//readyz").await;
+    assert_eq!(ready(&app).await.status, 200);
+    std::fs::rename(app.data_dir().join("wharf.db"), app.data_dir().join("moved.db")).unwrap();
+    let refused = ready(&app).await.refused(503, "data_file_replaced");
+    assert!(refused["error"].as_str().unwrap().contains("wharf.db"), "{refused}");
+    std::fs::rename(app.data_dir().join("moved.db"), app.data_dir().join("wharf.db")).unwrap();
+    assert_eq!(ready(&app).await.status, 200);
+    app.app.take().unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn daemon_stops_when_its_database_is_replaced() {
+    let mut app = TestApp::start_with(&[("WHARF__STORE__FILE_CHECK_MS", "50")]).await;
+    let file = app.data_dir().join("wharf.db");
+    std::fs::copy(&file, app.data_dir().join("copy.db")).unwrap();
+    std::fs::rename(app.data_dir().join("copy.db"), &file).unwrap();
+    let running = app.app.take().unwrap();
+    let exit =
+        tokio::time::timeout(Duration::from_secs(10), running.run(wharf::lifecycle::signals().unwrap()))
+            .await
+            .unwrap();
+    assert!(matches!(exit, AppExit::Failed(_)), "{exit:?}");
+}
+
+#[tokio::test]
+async fn readiness_writes_a_row() {
+    let app = TestApp::start().await;
+    assert_eq!(app.get("//readyz").await.status, 200);
+    let database = rusqlite::Connection::open(app.data_dir().join("wharf.db")).unwrap();
+    let at: i64 = database.query_row("SELECT at FROM readiness", [], |row| row.get(0)).unwrap();
+    assert!(at > 0);
 }

@@ -1,30 +1,27 @@
 //! Callbacks of upstreams, passed unchanged to the device's driver. The driver verifies their signature.
 
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
-use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts as _, Query, RawPathParams, Request, State};
 use axum::http::Method;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::error::ApiError;
-use super::input::read_body;
 use super::{ApiState, openapi};
+use crate::api::auth::client_address;
 use crate::domain::ids::DeviceId;
 use crate::service::{Callback, CallbackAnswer, CallbackMethod, ServiceError};
 
-mod body_budget;
+mod reads;
 
-pub use body_budget::CallbackBudget;
+pub use reads::{CallbackLimits, CallbackReads};
 
 /// The largest callback, in bytes: Meta's grow to 3 MB.
 const LARGEST: usize = 8 * 1024 * 1024;
-
-/// The time limit for reading a callback.
-const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -105,16 +102,24 @@ async fn deliver(
         parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
     let query = query.map_err(|error| ApiError::field("query", error.to_string()))?;
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes = announced.unwrap_or(LARGEST).min(LARGEST);
-    let busy =
-        || ServiceError::CallbackNotNow("too many callbacks are being read; try again soon".to_owned());
-    let _permit = state.callbacks.acquire(id, bytes).ok_or_else(busy)?;
-    let reading = read_body(Request::from_parts(parts, body), LARGEST);
-    let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
+    // Its memory is released after ingestion.
+    let read =
+        (method == CallbackMethod::Post).then(|| state.callbacks.begin(id, limited_address(state, &parts)));
+    let body = match &read {
+        Some(read) => read.body(Request::from_parts(parts, body), LARGEST).await?,
+        None => Vec::new(),
+    };
     let callback = Callback { method, query: &query, headers: &headers, body: &body };
     match state.services.fleet.callback(id, callback).await? {
         CallbackAnswer::Text(text) => Ok(text.into_response()),
         CallbackAnswer::Json(answer) => Ok(Json(answer).into_response()),
     }
+}
+
+/// The address that the limit of unfinished reads applies to; `None` for a trusted proxy's own.
+fn limited_address(state: &ApiState, parts: &Parts) -> Option<IpAddr> {
+    let trusted = &state.config.trusted_proxies;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let address = client_address(peer, &parts.headers, trusted);
+    (!trusted.iter().any(|block| block.contains(address))).then_some(address)
 }

@@ -292,16 +292,22 @@ impl Request for DeleteDevice {}
 
 /// A deleted device.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct DeletedDevice {
     /// Its id.
     id: String,
     /// `true`.
     deleted: bool,
+    /// The ids of the API keys whose last device it was. They grant nothing any more, also not for a later device with
+    /// this id.
+    #[schema(example = json!(["k3v9x2m7q1zd"]))]
+    keys_without_devices: Vec<String>,
 }
 
 /// Delete a device
 ///
-/// A linked device is logged out. Its data is removed.
+/// A linked device is logged out. Its data is removed. Keys and push subscriptions of the device do not apply to a later
+/// device with the same id.
 #[utoipa::path(delete, path = "/devices/{id}", operation_id = "deleteDevice", tag = "devices",
     params(DeleteDevice),
     responses((status = 200, description = "The device is deleted", body = Success<DeletedDevice>)))]
@@ -310,6 +316,6 @@ async fn delete(
     Device(id): Device,
     Query(query): Query<DeleteDevice>,
 ) -> Result<Success<DeletedDevice>, ApiError> {
-    services.fleet.delete_device(&id, query.keep_messages).await?;
-    Ok(Success::new(DeletedDevice { id: id.into(), deleted: true }))
+    let keys_without_devices = services.fleet.delete_device(&id, query.keep_messages).await?;
+    Ok(Success::new(DeletedDevice { id: id.into(), deleted: true, keys_without_devices }))
 }

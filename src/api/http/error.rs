@@ -47,6 +47,14 @@ pub enum ApiError {
         "the API key is limited to other devices; requests for all devices, and for the actions desktop, sound and command, need a key of all devices"
     )]
     DeviceNotAllowed,
+    /// There is no valid `Host` header, or more than one.
+    #[error("the request must have one valid Host header")]
+    HostInvalid,
+    /// The daemon listens on loopback, and the request is for another name.
+    #[error(
+        "the daemon listens on a loopback address and does not serve this Host; set server.public_url, or list a proxy in server.trusted_proxies"
+    )]
+    HostNotAllowed,
     /// No operation has this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -132,9 +140,12 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Service(error) => status_of(error.kind()),
-            Self::Invalid(_) | Self::InvalidJson(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::InvalidJson(_) | Self::HostInvalid => StatusCode::BAD_REQUEST,
             Self::KeyMissing | Self::KeyInvalid(_) => StatusCode::UNAUTHORIZED,
-            Self::MissingScope(_) | Self::DeviceNotAllowed | Self::SignatureInvalid => StatusCode::FORBIDDEN,
+            Self::MissingScope(_)
+            | Self::DeviceNotAllowed
+            | Self::SignatureInvalid
+            | Self::HostNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -159,6 +170,8 @@ impl ApiError {
             Self::TooManyFailedTries { .. } => "too_many_failed_tries",
             Self::MissingScope(_) => "missing_scope",
             Self::DeviceNotAllowed => "device_not_allowed",
+            Self::HostInvalid => "invalid_host",
+            Self::HostNotAllowed => "host_not_allowed",
             Self::NotFound => "not_found",
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,12 +11,12 @@ use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::loose::distinct;
-use super::input::{Alias, Body, Key, Request};
+use super::input::{Alias, Body, Key, Query, Request};
 use super::schema;
-use crate::domain::access::{ApiKey, Scope};
+use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{CreatedKey, NewKey, Services};
+use crate::service::{CreatedKey, KeyView, NewKey, Services};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -59,7 +59,7 @@ struct CreateKey {
     /// The key's devices; all devices when absent.
     #[schema(schema_with = schema::key_devices, required = false)]
     devices: Option<Vec<DeviceId>>,
-    /// The end of its validity, in milliseconds since the epoch.
+    /// The end of its validity, in milliseconds since the epoch. At the latest the end of the creating key.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 253_402_300_799_999i64)]
     expires_at: Option<Millis>,
 }
@@ -82,9 +82,12 @@ struct KeyObject {
     /// Its permissions.
     #[schema(value_type = Vec<ScopeWord>)]
     scopes: Vec<Scope>,
-    /// Its devices; all devices when `null`.
+    /// Its devices, without those that were deleted; all devices when `null`.
     #[schema(value_type = Option<Vec<String>>)]
     devices: Option<Vec<DeviceId>>,
+    /// The id of the key that created it; `null` for the first key.
+    #[schema(example = "k3v9x2m7q1zd")]
+    created_by: Option<String>,
     /// The time of its creation.
     #[schema(value_type = i64)]
     created_at: Millis,
@@ -96,10 +99,18 @@ struct KeyObject {
     last_used_at: Option<Millis>,
 }
 
-impl From<ApiKey> for KeyObject {
-    fn from(key: ApiKey) -> Self {
-        let ApiKey { id, name, grant, created_at, expires_at, last_used_at } = key;
-        Self { id, name, scopes: grant.scopes, devices: grant.devices, created_at, expires_at, last_used_at }
+impl From<KeyView> for KeyObject {
+    fn from(KeyView { key, grant }: KeyView) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            scopes: grant.scopes,
+            devices: grant.devices,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+        }
     }
 }
 
@@ -115,7 +126,7 @@ struct CreatedKeyObject {
 
 /// Create an API key
 ///
-/// The key is shown once. It cannot have more rights than the key of the request.
+/// The key is shown once. It cannot have more rights than the key of the request, and expires no later.
 #[utoipa::path(post, path = "/api-keys", operation_id = "createApiKey", tag = "keys",
     request_body = CreateKey,
     responses((status = 201, description = "The key, with the only copy of its secret", body = Success<CreatedKeyObject>)))]
@@ -129,7 +140,7 @@ async fn create(
         .access
         .create_key(&caller.0, NewKey { name, scopes: distinct(scopes), devices, expires_at })
         .await?;
-    Ok(Created(CreatedKeyObject { key: secret, about: key.into() }))
+    Ok(Created(CreatedKeyObject { key: secret, about: services.access.view(key).into() }))
 }
 
 /// List API keys
@@ -149,20 +160,38 @@ struct RevokedKey {
     id: String,
     /// `true`.
     revoked: bool,
+    /// The ids of the keys that were revoked with it.
+    #[schema(example = json!([]))]
+    descendants: Vec<String>,
 }
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct RevokeKey {
+    /// Revokes the keys that it created too, directly or through other keys.
+    #[serde(default)]
+    #[param(value_type = Option<bool>, default = false)]
+    with_descendants: bool,
+}
+
+impl Request for RevokeKey {}
 
 /// Revoke an API key
 ///
-/// Its requests fail from now on, and its sockets and streams end.
+/// Its requests fail from now on, and its sockets and streams end. Keys that it created stay, unless `withDescendants` is
+/// `true`.
 #[utoipa::path(delete, path = "/api-keys/{keyId}", operation_id = "revokeApiKey", tag = "keys",
+    params(RevokeKey),
     responses((status = 200, description = "The key is revoked", body = Success<RevokedKey>)))]
 async fn revoke(
     caller: Caller,
     State(services): State<Services>,
     Key(id): Key,
+    Query(query): Query<RevokeKey>,
 ) -> Result<Success<RevokedKey>, ApiError> {
-    services.access.revoke_key(&caller.0, &id).await?;
-    Ok(Success::new(RevokedKey { id, revoked: true }))
+    let descendants = services.access.revoke_key(&caller.0, &id, query.with_descendants).await?;
+    Ok(Success::new(RevokedKey { id, revoked: true, descendants }))
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ mod simulator;
 mod stats;
 mod webhooks;
 
+pub use callbacks::CallbackLimits;
 pub use error::{ApiError, FieldError};
 
 /// The state of handlers; cheap to clone.
@@ -56,8 +57,8 @@ pub struct ApiState {
     pub config: Arc<ApiConfig>,
     /// Failed logins.
     pub tries: Arc<FailedLogins>,
-    /// The memory budget of callbacks.
-    pub callbacks: callbacks::CallbackBudget,
+    /// The callbacks that are read or ingested.
+    pub callbacks: Arc<callbacks::CallbackReads>,
     /// The throttle of the log messages of refused callbacks, by device and code.
     pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
@@ -78,7 +79,7 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
-    let callbacks = callbacks::CallbackBudget::default();
+    let callbacks = callbacks::CallbackReads::new(config.callbacks);
     layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 

@@ -49,7 +49,8 @@ async fn alive() -> Success<Alive> {
 
 /// Check whether the daemon is ready
 ///
-/// The store answers, and the daemon is not shutting down.
+/// The store reads and commits, its files are those of the start, and the daemon is not shutting down. Otherwise the code
+/// names the cause, such as `disk_full`, `data_file_replaced`, `database_damaged` or `no_file_descriptor`.
 #[utoipa::path(get, path = "/readyz", operation_id = "isReady", tag = "probes",
     responses((status = 200, description = "The daemon is ready", body = Success<Alive>)))]
 async fn ready(State(services): State<Services>) -> Result<Success<Alive>, ApiError> {

@@ -30,7 +30,7 @@ use self::requests::{ChangeWebhook, ReplayRequest, RotateRequest};
 pub(super) use self::responses::CreatedWebhookObject;
 use self::responses::{
     AttemptObject, BeforeAttempt, DeadLetterObject, DeletedWebhook, ReplayedWebhook, RotatedObject,
-    TestReportObject, WebhookObject,
+    ShowOutcome, TestReportObject, WebhookObject, public_outcome,
 };
 
 /// The operations of this file, for all devices and for one.
@@ -83,6 +83,17 @@ async fn authorize(
     if is_below && is_reached { Ok(status) } else { Err(ServiceError::WebhookNotFound.into()) }
 }
 
+/// The webhook as the key may see it.
+fn shown(caller: &Caller, status: WebhookStatus) -> WebhookObject {
+    let object = WebhookObject::from(status);
+    if caller.0.grant.allows(Scope::DevicesWrite) { object } else { object.masked() }
+}
+
+/// The words that the key may see. The log has the outcome for operators.
+fn outcomes_for(caller: &Caller) -> ShowOutcome {
+    if caller.devices().is_none() { |outcome| outcome } else { public_outcome }
+}
+
 /// List the webhooks
 ///
 /// Those of the key's devices, and for a key of all devices also those of all devices; or those of one device.
@@ -100,7 +111,7 @@ async fn list(
         }
         None => services.webhooks.webhooks(caller.devices()).await?,
     };
-    Ok(Success::new(webhooks.into_iter().map(WebhookObject::from).collect()))
+    Ok(Success::new(webhooks.into_iter().map(|status| shown(&caller, status)).collect()))
 }
 
 /// Create a webhook
@@ -134,7 +145,8 @@ async fn show(
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    Ok(Success::new(authorize(&services, &caller, device.as_ref(), &id).await?.into()))
+    let status = authorize(&services, &caller, device.as_ref(), &id).await?;
+    Ok(Success::new(shown(&caller, status)))
 }
 
 /// Change a webhook
@@ -204,7 +216,8 @@ async fn test(
     Webhook(id): Webhook,
 ) -> Result<Success<TestReportObject>, ApiError> {
     authorize(&services, &caller, device.as_ref(), &id).await?;
-    Ok(Success::new(services.webhooks.test_webhook(&id).await?.into()))
+    let report = services.webhooks.test_webhook(&id).await?;
+    Ok(Success::new(TestReportObject::new(report, outcomes_for(&caller))))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -238,7 +251,8 @@ async fn attempts(
     let attempts = services.webhooks.webhook_attempts(&id, query.before, query.limit).await?;
     let is_full = attempts.len() == query.limit;
     let before = attempts.last().map(|attempt| attempt.id).filter(|_| is_full);
-    let page = attempts.into_iter().map(AttemptObject::from).collect();
+    let show = outcomes_for(&caller);
+    let page = attempts.into_iter().map(|attempt| AttemptObject::new(attempt, show)).collect();
     Ok(Page::new(page, BeforeAttempt { before }))
 }
 
@@ -279,7 +293,9 @@ async fn dead_letters(
     authorize(&services, &caller, device.as_ref(), &id).await?;
     let found = services.webhooks.dead_letters(&id, query.limit, query.offset).await?;
     let offsets = Offsets::new(found.total, found.page.len(), query.limit, query.offset);
-    Ok(Page::new(found.page.into_iter().map(DeadLetterObject::from).collect(), offsets))
+    let show = outcomes_for(&caller);
+    let page = found.page.into_iter().map(|dead| DeadLetterObject::new(dead, show)).collect();
+    Ok(Page::new(page, offsets))
 }
 
 /// Replay deliveries of a webhook

@@ -5,20 +5,27 @@
 //! method, 3 bad request, 4 forbidden, 5 unsupported version). The library writes them as strings,
 //! answers some refusals with no body, and a failed upgrade with 500.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, OriginalUri, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
+use super::anonymous_sessions::AnonymousSessions;
 use super::namespaces::Namespaces;
+use crate::api::auth::client_address;
+use crate::api::{ApiConfig, ConnectionHandle};
+use crate::domain::ip_block::IpBlock;
 
 /// Largest body of the library's own refusals.
 const REFUSAL_MAX_BYTES: usize = 4096;
+/// Largest answer to a handshake by polling.
+const HANDSHAKE_MAX_BYTES: usize = 4096;
 
 /// The headers that are read after the handshake or by the library.
 const KEPT_HEADERS: [HeaderName; 6] = [
@@ -35,6 +42,8 @@ const KEPT_HEADERS: [HeaderName; 6] = [
 pub(super) struct EngineIo {
     draining: CancellationToken,
     namespaces: Arc<Namespaces>,
+    sessions: Arc<AnonymousSessions>,
+    trusted_proxies: Arc<[IpBlock]>,
     /// The time limit for the body of a POST.
     post_timeout: Duration,
 }
@@ -43,15 +52,25 @@ impl EngineIo {
     pub(super) fn new(
         draining: CancellationToken,
         namespaces: Arc<Namespaces>,
-        post_timeout: Duration,
+        sessions: Arc<AnonymousSessions>,
+        config: &ApiConfig,
     ) -> Self {
-        Self { draining, namespaces, post_timeout }
+        let trusted_proxies = config.trusted_proxies.as_slice().into();
+        Self { draining, namespaces, sessions, trusted_proxies, post_timeout: config.request_timeout }
+    }
+
+    /// The client's address; `None` if it is a trusted proxy's own.
+    fn limited_address(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let address = client_address(peer, request.headers(), &self.trusted_proxies);
+        (!self.trusted_proxies.iter().any(|block| block.contains(address))).then_some(address)
     }
 }
 
 /// An engine.io refusal: its code and message.
 type Refusal = (u8, &'static str);
 const UNKNOWN_TRANSPORT: Refusal = (0, "Transport unknown");
+const UNKNOWN_SESSION: Refusal = (1, "Session ID unknown");
 const BAD_REQUEST: Refusal = (3, "Bad request");
 
 /// Middleware: refuses requests that the library would answer wrongly, and corrects its answers.
@@ -65,10 +84,20 @@ pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, nex
     }
     // A device that was answered 201 has its namespace, even if the lifecycle task has not run yet.
     protocol.namespaces.sync_namespaces();
+    let Some(sid) = session_id(&request).map(str::to_owned) else {
+        return handshake(&protocol, request, next).await;
+    };
+    if protocol.sessions.take_refused(&sid) {
+        close_polling(&sid, request.uri().path(), next).await;
+        return refused(UNKNOWN_SESSION);
+    }
     if let Some(question) = session_question(&request) {
         let answer = next.clone().run(question).await;
         if !answer.status().is_success() {
             return correct(answer).await;
+        }
+        if let Some(connection) = request.extensions().get::<ConnectionHandle>() {
+            protocol.sessions.upgraded(&sid, connection.close().clone());
         }
     }
     let is_post = request.method() == Method::POST;
@@ -80,6 +109,57 @@ pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, nex
         Ok(answer) => correct(answer).await,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
+}
+
+/// Begins a session, which counts as anonymous until it joins a namespace.
+async fn handshake(protocol: &EngineIo, mut request: Request, next: Next) -> Response {
+    let is_polling = !has_pair(&request, "transport=websocket");
+    let connection = request.extensions().get::<ConnectionHandle>().map(|handle| handle.close().clone());
+    let address = protocol.limited_address(&request);
+    let Ok((session, ended)) = protocol.sessions.admit(address, connection.filter(|_| !is_polling)) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
+    };
+    let path = request.uri().path().to_owned();
+    for sid in ended {
+        close_polling(&sid, &path, next.clone()).await;
+    }
+    request.extensions_mut().insert(session.clone());
+    let answer = next.clone().run(slim(request)).await;
+    if !is_polling || !answer.status().is_success() {
+        return correct(answer).await;
+    }
+    let (parts, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, HANDSHAKE_MAX_BYTES).await.unwrap_or_default();
+    if let Some(sid) = opened_session(&body)
+        && !session.polls_as(&sid)
+    {
+        close_polling(&sid, &path, next).await;
+        return refused(UNKNOWN_SESSION);
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The id in the answer to a handshake by polling: `0{"sid":"…"}`.
+fn opened_session(body: &[u8]) -> Option<String> {
+    let packet: serde_json::Value = serde_json::from_slice(body.strip_prefix(b"0")?).ok()?;
+    packet.get("sid")?.as_str().map(str::to_owned)
+}
+
+/// Ends a polling session with the packet that a client would send.
+async fn close_polling(sid: &str, path: &str, next: Next) {
+    const CLOSE: &str = "1";
+    let request = Request::post(format!("{path}?EIO=4&transport=polling&sid={sid}")).body(Body::from(CLOSE));
+    if let Ok(request) = request {
+        next.run(request).await;
+    }
+}
+
+fn session_id(request: &Request) -> Option<&str> {
+    request.uri().query()?.split('&').find_map(|pair| pair.strip_prefix("sid="))
+}
+
+fn has_pair(request: &Request, expected: &str) -> bool {
+    request.uri().query().unwrap_or_default().split('&').any(|pair| pair == expected)
 }
 
 fn refusal(request: &Request) -> Option<Refusal> {

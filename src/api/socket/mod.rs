@@ -8,6 +8,7 @@
 //! Invariants: there is no namespace without a device; a session id, which is the library's id of a
 //! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
+mod anonymous_sessions;
 mod client_events;
 mod engine_io;
 mod fan_out;
@@ -20,6 +21,7 @@ mod reply;
 mod request_error;
 mod request_queue;
 mod session;
+mod unknown_namespace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
+pub use self::anonymous_sessions::AnonymousLimits;
+use self::anonymous_sessions::AnonymousSessions;
 use self::engine_io::EngineIo;
 use self::fan_out::FanOut;
 use self::namespaces::Namespaces;
@@ -80,8 +84,9 @@ pub fn mount(
         failed_tries,
         fan_out: Arc::default(),
     };
+    let sessions = AnonymousSessions::new(config.socket.anonymous);
     let namespaces = Namespaces::open(io, Arc::new(shared));
-    let protocol = EngineIo::new(draining, namespaces, config.request_timeout);
+    let protocol = EngineIo::new(draining, namespaces, sessions, config);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
         .fallback_service(service)

@@ -18,6 +18,7 @@ use socketioxide::handler::{ConnectHandler, Value};
 use socketioxide::socket::Socket;
 
 use super::Shared;
+use super::anonymous_sessions::{count_refusal, mark_joined};
 use super::forward::Forwarder;
 use super::request_queue::RequestQueue;
 use super::session::{LogStart, OnDisconnect, Session};
@@ -86,16 +87,14 @@ impl NamespaceGuard {
     async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
         // The device was just deleted, and the namespace will be.
         if !self.shared.services.registry.device_exists(&self.device) {
-            return Err(Refusal::NoDevice);
+            return Err(refuse_unknown(&self.shared, credentials.key.as_deref(), request).await);
         }
         let (principal, operator) = match self.identify(&credentials).await {
             Ok(identified) => identified,
-            Err(refusal) => {
-                self.record_failure(refusal, request).await;
-                return Err(refusal);
-            }
+            Err(refusal) => return Err(refuse(&self.shared, refusal, request).await),
         };
         mark_authenticated(&request.extensions);
+        mark_joined(&request.extensions);
         let start = match credentials.since {
             Some(since) => LogStart::Resume(since),
             None => LogStart::Live(self.end_of_log().await),
@@ -135,21 +134,6 @@ impl NamespaceGuard {
         Ok((principal, operator))
     }
 
-    /// Counts a failed login, and delays the answer to an address that fails too often. The messages are
-    /// fixed and valid keys must pass, so that a delay is the only way to slow guessing down.
-    async fn record_failure(&self, refusal: Refusal, request: &Parts) {
-        tracing::debug!(device = %self.device, %refusal, "socket refused");
-        if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {
-            return;
-        }
-        self.shared.services.metrics().auth_failures.inc();
-        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let address = client_address(peer, &request.headers, &self.shared.trusted_proxies);
-        if let Failed::TooMany { .. } = self.shared.failed_tries.count(address, self.shared.services.now()) {
-            tokio::time::sleep(TOO_MANY_TRIES_WAIT).await;
-        }
-    }
-
     fn attach_handlers(&self, socket: &Arc<Socket>, session: Session) {
         let session = Arc::new(session);
         socket.on_disconnect(OnDisconnect(session.clone()));
@@ -158,10 +142,53 @@ impl NamespaceGuard {
     }
 }
 
+/// The answer to a refused connection. A refusal without a valid key counts as a failed login.
+async fn refuse(shared: &Shared, refusal: Refusal, request: &Parts) -> Refusal {
+    tracing::debug!(%refusal, "socket refused");
+    match refusal {
+        Refusal::NoKey | Refusal::BadKey => record_anonymous_refusal(shared, refusal, request).await,
+        Refusal::BadToken => {
+            record_failed_login(shared, request).await;
+            refusal
+        }
+        Refusal::NoDevice | Refusal::NotAllowed | Refusal::Misconfigured => refusal,
+    }
+}
+
+/// The answer to a connection to a namespace without a device. Without a valid key it is a failed login too, since it
+/// reveals which devices exist.
+pub(super) async fn refuse_unknown(shared: &Shared, key: Option<&str>, request: &Parts) -> Refusal {
+    if key.is_some_and(|key| shared.services.access.authenticate(key).is_ok()) {
+        return Refusal::NoDevice;
+    }
+    record_anonymous_refusal(shared, Refusal::NoDevice, request).await
+}
+
+/// A session with too many refusals ends, and its last answers are the same for each namespace.
+async fn record_anonymous_refusal(shared: &Shared, refusal: Refusal, request: &Parts) -> Refusal {
+    let ends = count_refusal(&request.extensions);
+    if ends {
+        return Refusal::NoKey;
+    }
+    record_failed_login(shared, request).await;
+    refusal
+}
+
+/// Counts a failed login, and delays the answer to an address that fails too often. The messages are
+/// fixed and valid keys must pass, so that a delay is the only way to slow guessing down.
+async fn record_failed_login(shared: &Shared, request: &Parts) {
+    shared.services.metrics().auth_failures.inc();
+    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    let address = client_address(peer, &request.headers, &shared.trusted_proxies);
+    if let Failed::TooMany { .. } = shared.failed_tries.count(address, shared.services.now()) {
+        tokio::time::sleep(TOO_MANY_TRIES_WAIT).await;
+    }
+}
+
 /// The credentials and the log position of a handshake.
 #[derive(Default, PartialEq, Eq)]
-struct SocketCredentials {
-    key: Option<String>,
+pub(super) struct SocketCredentials {
+    pub(super) key: Option<String>,
     token: Option<String>,
     since: Option<i64>,
 }
@@ -170,7 +197,7 @@ struct SocketCredentials {
 const NOWHERE: i64 = i64::MAX;
 
 impl SocketCredentials {
-    fn read(request: &Parts, auth: Option<&Value>) -> Self {
+    pub(super) fn read(request: &Parts, auth: Option<&Value>) -> Self {
         let auth = auth.and_then(auth_fields).unwrap_or_default();
         let mut query = Self::default();
         for (name, value) in url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()) {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::namespace_guard::NamespaceGuard;
+use super::unknown_namespace::UnknownNamespace;
 use crate::domain::ids::DeviceId;
 use crate::service::DeviceLifecycleEvent;
 
@@ -52,6 +53,7 @@ impl Namespaces {
         let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
+        UnknownNamespace::register(&namespaces.io, &namespaces.shared, Arc::downgrade(&namespaces));
         let task = namespaces.clone().follow(wake);
         namespaces.shared.services.tasks().spawn_essential("socket-namespaces", task);
         namespaces
@@ -137,6 +139,15 @@ impl Namespaces {
         }
     }
 
+    /// Deletes a namespace that a client's name created, unless it became a device's.
+    pub(super) fn delete_unknown(&self, path: &str) {
+        let book = self.lock();
+        let device = path.strip_prefix(PREFIX).and_then(|id| id.parse::<DeviceId>().ok());
+        if !device.is_some_and(|id| book.open.contains(&id)) {
+            self.io.delete_ns(path.to_owned());
+        }
+    }
+
     fn sockets(&self, id: &DeviceId) -> Vec<SocketRef> {
         self.io.of(path_of(id)).map(BroadcastOperators::sockets).unwrap_or_default()
     }
@@ -146,6 +157,9 @@ impl Namespaces {
     }
 }
 
+/// The start of the path of each device's namespace.
+const PREFIX: &str = "/device/";
+
 fn path_of(id: &DeviceId) -> String {
-    format!("/device/{id}")
+    format!("{PREFIX}{id}")
 }

@@ -13,12 +13,13 @@ use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::domain::access::{ApiKey, Grant, Scope};
+use super::device_generations::DeviceGenerations;
+use crate::domain::access::{ApiKey, Grant, GrantedDevice, Scope, descendants};
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
 use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 
 /// The id of the key that `WHARF_API_KEY` sets, where that is not itself of the form `whf_<id>_<secret>`.
 const ENVIRONMENT_ID: &str = "environment";
@@ -66,6 +67,15 @@ pub struct NewKey {
     pub expires_at: Option<Millis>,
 }
 
+/// A key and what it permits now.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    /// The key.
+    pub key: ApiKey,
+    /// Its permissions, without the devices that were deleted.
+    pub grant: Grant,
+}
+
 /// A key that was made, with the only copy of its text.
 pub struct CreatedKey {
     /// The key.
@@ -86,6 +96,9 @@ pub struct Keys {
     known: RwLock<HashMap<String, Arc<HashedKey>>>,
     environment_id: Option<String>,
     used: Mutex<HashMap<String, Millis>>,
+    generations: DeviceGenerations,
+    /// Held while a key is made or revoked, so that no key is made by one that is being revoked.
+    changing: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
 }
 
@@ -99,7 +112,8 @@ impl Keys {
         environment: Option<&str>,
         now: Millis,
     ) -> Result<Result<Self, EnvironmentKeyError>, StoreError> {
-        let stored = store.read(|store| store.api_keys()).await?;
+        let read = |store: &Reader<'_>| Ok::<_, StoreError>((store.api_keys()?, store.device_generations()?));
+        let (stored, generations) = store.read(read).await?;
         let mut known: HashMap<_, _> = stored.into_iter().map(|k| (k.key.id.clone(), Arc::new(k))).collect();
         let mut environment_id = None;
         if let Some(text) = environment {
@@ -113,7 +127,9 @@ impl Keys {
             let key = ApiKey {
                 id: id.to_owned(),
                 name: "WHARF_API_KEY".to_owned(),
-                grant: Grant::everything(),
+                scopes: vec![Scope::Admin],
+                devices: None,
+                created_by: None,
                 created_at: now,
                 expires_at: None,
                 last_used_at: None,
@@ -125,6 +141,8 @@ impl Keys {
             known: RwLock::new(known),
             environment_id,
             used: Mutex::default(),
+            generations: DeviceGenerations::new(generations),
+            changing: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
         }))
     }
@@ -147,12 +165,13 @@ impl Keys {
     ) -> Result<CreatedKey, StoreError> {
         let new =
             NewKey { name: "admin".to_owned(), scopes: vec![Scope::Admin], devices: None, expires_at: None };
-        self.add(store, new, clock.now(), random).await
+        self.add(store, None, new, clock.now(), random).await
     }
 
     async fn add(
         &self,
         store: &Store,
+        created_by: Option<String>,
         new: NewKey,
         now: Millis,
         random: &dyn Random,
@@ -161,7 +180,9 @@ impl Keys {
         let key = ApiKey {
             id: id.clone(),
             name: new.name,
-            grant: Grant { scopes: new.scopes, devices: new.devices },
+            scopes: new.scopes,
+            devices: new.devices.map(|ids| self.generations.granted(ids)),
+            created_by,
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
@@ -181,6 +202,14 @@ impl Keys {
         self.hashed_keys().get(id).cloned()
     }
 
+    fn descendants(&self, of: &str) -> Vec<String> {
+        let known = self.hashed_keys();
+        let keys: Vec<_> =
+            known.values().map(|hashed| (hashed.key.id.clone(), hashed.key.created_by.clone())).collect();
+        drop(known);
+        descendants(of, &keys)
+    }
+
     fn verify(&self, presented: &str, now: Millis) -> Result<Principal, AuthError> {
         let (id, secret) = split(presented).unwrap_or((ENVIRONMENT_ID, presented));
         let found = self.find(id);
@@ -195,7 +224,7 @@ impl Keys {
         Ok(Principal {
             key_id: hashed.key.id.clone(),
             name: hashed.key.name.clone(),
-            grant: hashed.key.grant.clone(),
+            grant: self.generations.grant_of(&hashed.key),
             expires_at: hashed.key.expires_at,
         })
     }
@@ -234,7 +263,7 @@ impl Access {
     /// What a key grants; `None` when it is no more.
     pub(in crate::service) fn grant_of(&self, key_id: &str) -> Option<Grant> {
         let hashed = self.keys.find(key_id)?;
-        (!hashed.key.is_expired(self.clock.now())).then(|| hashed.key.grant.clone())
+        (!hashed.key.is_expired(self.clock.now())).then(|| self.keys.generations.grant_of(&hashed.key))
     }
 
     /// Changes at each revocation.
@@ -243,11 +272,11 @@ impl Access {
         self.keys.changes.subscribe()
     }
 
-    /// Makes a key that gives no more than its maker has.
+    /// Creates a key with no more rights than its creator, which expires no later than its creator.
     ///
     /// # Errors
-    /// When it would be wider, cannot be, or the store fails.
-    pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<CreatedKey, ServiceError> {
+    /// When it has more rights, a field is invalid, the creator has just been revoked, or the store fails.
+    pub async fn create_key(&self, by: &Principal, mut new: NewKey) -> Result<CreatedKey, ServiceError> {
         check(&new, self.clock.now())?;
         let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
         if !by.grant.covers(&grant) {
@@ -255,56 +284,127 @@ impl Access {
                 "its scopes and devices must be among those of the key that makes it".into(),
             ));
         }
+        let _changing = self.keys.changing.lock().await;
+        if !self.still_valid(by) {
+            return Err(ServiceError::KeyNotFound);
+        }
         if self.keys.hashed_keys().len() >= MAX_KEYS {
             return Err(ServiceError::Impossible {
                 code: "too_many_keys",
                 message: format!("there are {MAX_KEYS} keys; revoke some first"),
             });
         }
-        let created = self.keys.add(&self.store, new, self.clock.now(), &*self.random).await?;
+        new.expires_at = new.expires_at.into_iter().chain(by.expires_at).min();
+        let creator = Some(by.key_id.clone());
+        let created = self.keys.add(&self.store, creator, new, self.clock.now(), &*self.random).await?;
         tracing::info!(key = created.key.id, by = by.key_id, "API key created");
         Ok(created)
     }
 
-    /// Keys that give no more than the one that asks, oldest first.
+    /// Keys with no more rights than the given one, oldest first.
     #[must_use]
-    pub fn keys(&self, by: &Principal) -> Vec<ApiKey> {
+    pub fn keys(&self, by: &Principal) -> Vec<KeyView> {
         let used = self.keys.used.lock().clone();
-        let mut keys: Vec<ApiKey> = self
-            .keys
-            .hashed_keys()
-            .values()
-            .filter(|hashed| by.grant.covers(&hashed.key.grant))
-            .map(|hashed| {
-                let mut key = hashed.key.clone();
-                key.last_used_at = used.get(&key.id).copied().or(key.last_used_at);
-                key
-            })
-            .collect();
-        keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let view = |hashed: &Arc<HashedKey>| {
+            let mut view = self.view(hashed.key.clone());
+            view.key.last_used_at = used.get(&view.key.id).copied().or(view.key.last_used_at);
+            view
+        };
+        let known = self.keys.hashed_keys();
+        let mut keys: Vec<_> =
+            known.values().filter(|hashed| self.may_manage(by, &hashed.key)).map(view).collect();
+        drop(known);
+        keys.sort_by(|a, b| (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id)));
         keys
     }
 
-    /// Revokes a key: its requests fail from now on, and its sockets and streams end.
+    /// A key with its current permissions.
+    #[must_use]
+    pub fn view(&self, key: ApiKey) -> KeyView {
+        KeyView { grant: self.keys.generations.grant_of(&key), key }
+    }
+
+    /// Whether a key has no more rights than `by`. A key that lost a device may belong to another user of its other
+    /// devices' ids: only keys of all devices manage it.
+    fn may_manage(&self, by: &Principal, key: &ApiKey) -> bool {
+        let grant = self.keys.generations.grant_of(key);
+        let lost = grant.devices.as_ref().map(Vec::len) != key.devices.as_ref().map(Vec::len);
+        by.grant.covers(&grant) && (!lost || by.grant.devices.is_none())
+    }
+
+    /// Revokes a key, and with `with_descendants` the keys that it created, directly or through others. Their
+    /// requests fail from now on, and their sockets and streams end. Returns the ids of the revoked descendants.
     ///
     /// # Errors
-    /// When there is no such key, it is wider than the one that asks, or the store fails.
-    pub async fn revoke_key(&self, by: &Principal, id: &str) -> Result<(), ServiceError> {
+    /// When there is no such key, it has more rights than `by`, or the store fails.
+    pub async fn revoke_key(
+        &self,
+        by: &Principal,
+        id: &str,
+        with_descendants: bool,
+    ) -> Result<Vec<String>, ServiceError> {
         let keys = &self.keys;
+        let _changing = keys.changing.lock().await;
         let hashed = keys.find(id).ok_or(ServiceError::KeyNotFound)?;
         if keys.environment_id.as_deref() == Some(id) {
             return Err(ServiceError::KeyFromEnvironment);
         }
-        if !by.grant.covers(&hashed.key.grant) {
+        if !self.may_manage(by, &hashed.key) {
             return Err(ServiceError::WiderKey("it cannot revoke a wider one either".into()));
         }
-        let stored = id.to_owned();
-        self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
-        keys.known.write().remove(id);
-        keys.used.lock().remove(id);
+        let descendants = if with_descendants { keys.descendants(id) } else { Vec::new() };
+        let revoked: Vec<String> = descendants.iter().cloned().chain([id.to_owned()]).collect();
+        let stored = revoked.clone();
+        self.store
+            .write(move |tx| stored.iter().try_for_each(|id| tx.delete_api_key(id).map(|_| ())))
+            .await?;
+        for id in &revoked {
+            keys.known.write().remove(id);
+            keys.used.lock().remove(id);
+        }
         keys.changes.send_modify(|change| *change += 1);
-        tracing::info!(key = id, by = by.key_id, "API key revoked");
-        Ok(())
+        tracing::info!(key = id, by = by.key_id, descendants = descendants.len(), "API key revoked");
+        Ok(descendants)
+    }
+
+    /// The generation of a device id.
+    pub(in crate::service) fn device_generation(&self, id: &DeviceId) -> i64 {
+        self.keys.generations.of(id)
+    }
+
+    /// Applies the generation that the deletion of a device began.
+    pub(in crate::service) fn begin_device_generation(&self, id: &DeviceId, generation: i64) {
+        self.keys.generations.begin(id, generation);
+    }
+
+    /// Devices for a grant that is made now.
+    pub(in crate::service) fn granted(&self, ids: Vec<DeviceId>) -> Vec<GrantedDevice> {
+        self.keys.generations.granted(ids)
+    }
+
+    /// The ids of the granted devices that are not deleted.
+    pub(in crate::service) fn current(&self, granted: &[GrantedDevice]) -> Vec<DeviceId> {
+        self.keys.generations.current(granted)
+    }
+
+    /// The ids of the keys whose last device was the deleted one.
+    pub(in crate::service) fn keys_without_devices(&self, deleted: &DeviceId) -> Vec<String> {
+        let generations = &self.keys.generations;
+        let ended = generations.of(deleted) - 1;
+        let has_lost = |key: &ApiKey| {
+            let granted = key.devices.as_deref().unwrap_or_default();
+            granted.iter().any(|device| device.id == *deleted && device.generation == ended)
+                && generations.current(granted).is_empty()
+        };
+        let known = self.keys.hashed_keys();
+        let mut ids: Vec<_> = known
+            .values()
+            .filter(|hashed| has_lost(&hashed.key))
+            .map(|hashed| hashed.key.id.clone())
+            .collect();
+        drop(known);
+        ids.sort_unstable();
+        ids
     }
 
     /// Writes down now and then when keys were last used.

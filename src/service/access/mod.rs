@@ -6,6 +6,7 @@ use crate::domain::clock::{Clock, Random};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 
+mod device_generations;
 pub mod keys;
 pub mod tokens;
 

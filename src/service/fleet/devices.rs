@@ -126,9 +126,14 @@ impl Fleet {
         let max = self.limits.max_devices;
         let stored = device.clone();
         let secret = self.media.new_media_secret();
+        let access = self.access.clone();
         self.store
             .write(move |tx| {
                 insert(tx, &stored, max)?;
+                // The deletion of an earlier device with this id has not ended its grants yet.
+                if tx.device_generation(&stored.id)? != access.device_generation(&stored.id) {
+                    return Err(ServiceError::DeviceBeingDeleted);
+                }
                 secrets.store(tx, &stored.id)?;
                 Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
             })
@@ -183,15 +188,20 @@ impl Fleet {
         self.device(id).await
     }
 
-    /// Deletes a device: logs out where linked, and removes its data a little later unless it is kept.
+    /// Deletes a device: logs out where linked, and removes its data a little later unless it is kept. Grants of the
+    /// device end. Returns the ids of the keys that have no device any more.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
-    pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
+    pub async fn delete_device(
+        &self,
+        id: &DeviceId,
+        keep_messages: bool,
+    ) -> Result<Vec<String>, ServiceError> {
         self.remove_device(id, keep_messages).await?;
         self.registry.publish(DeviceLifecycleEvent::Removed(id.clone()));
         self.end_feed_and_purge(id, !keep_messages);
-        Ok(())
+        Ok(self.access.keys_without_devices(id))
     }
 
     /// Starts a device; one that runs already stays as it is.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::access::Access;
 use super::limits::Limits;
 use super::log::Logs;
 use super::media::MediaService;
@@ -35,6 +36,7 @@ pub(super) struct FleetParts {
     pub(super) limits: Arc<Limits>,
     pub(super) registry: Arc<Registry>,
     pub(super) logs: Arc<Logs>,
+    pub(super) access: Arc<Access>,
     pub(super) media: Arc<MediaService>,
     pub(super) messaging: Arc<Messaging>,
     pub(super) webhooks: Arc<Webhooks>,
@@ -52,6 +54,7 @@ pub struct Fleet {
     limits: Arc<Limits>,
     registry: Arc<Registry>,
     logs: Arc<Logs>,
+    access: Arc<Access>,
     media: Arc<MediaService>,
     messaging: Arc<Messaging>,
     webhooks: Arc<Webhooks>,
@@ -72,6 +75,7 @@ impl Fleet {
             limits: parts.limits,
             registry: parts.registry,
             logs: parts.logs,
+            access: parts.access,
             media: parts.media,
             messaging: parts.messaging,
             webhooks: parts.webhooks,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::ServiceError;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
 use super::limits::Limits;
 use super::media::MediaService;
 use super::messaging::Messaging;
@@ -13,6 +15,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub(super) mod metrics_poll;
+mod readiness;
 pub(super) mod retention;
 
 /// What [`Maintenance`] is made of.
@@ -38,23 +41,14 @@ pub struct Maintenance {
     registry: Arc<Registry>,
     media: Arc<MediaService>,
     messaging: Arc<Messaging>,
+    /// When a readiness check last committed.
+    last_commit: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Maintenance {
     pub(super) fn new(parts: MaintenanceParts) -> Self {
         let MaintenanceParts { store, clock, tasks, metrics, limits, registry, media, messaging } = parts;
-        Self { store, clock, tasks, metrics, limits, registry, media, messaging }
-    }
-
-    /// Checks that the daemon can serve: the store reads and writes, and no shutdown has begun.
-    ///
-    /// # Errors
-    /// When the store fails or the daemon is shutting down.
-    pub async fn readiness(&self) -> Result<(), ServiceError> {
-        if self.tasks.soft().is_cancelled() {
-            return Err(ServiceError::ShuttingDown);
-        }
-        self.store.read(|store| store.device_count()).await?;
-        self.store.write(|_| Ok::<_, ServiceError>(())).await
+        let last_commit = Arc::default();
+        Self { store, clock, tasks, metrics, limits, registry, media, messaging, last_commit }
     }
 }

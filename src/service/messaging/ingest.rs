@@ -97,6 +97,9 @@ impl Messaging {
     }
 }
 
+/// The latest time of a message, from now on.
+const MAX_AHEAD_MS: i64 = 86_400_000;
+
 pub(in crate::service) fn store_incoming(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -107,6 +110,8 @@ pub(in crate::service) fn store_incoming(
     now: Millis,
 ) -> Result<bool, StoreError> {
     let mut message = to_message(incoming, account);
+    // A sender's clock that is far ahead would keep its chat on top of the list.
+    message.timestamp = message.timestamp.min(now.plus(MAX_AHEAD_MS));
     message.quoted_message = quoted(tx, device, incoming, &message)?;
     let live = mode == IngestMode::Live;
     if live {

@@ -125,7 +125,7 @@ impl Notifications {
         shown: &NotificationEvent,
     ) -> bool {
         let Subscription { operator, key_id, devices, .. } = subscription;
-        devices.as_ref().is_none_or(|devices| devices.contains(device))
+        devices.as_ref().is_none_or(|granted| self.access.current(granted).contains(device))
             && self
                 .access
                 .grant_of(key_id)

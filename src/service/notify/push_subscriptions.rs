@@ -51,11 +51,9 @@ pub struct ShownSubscription {
     pub created_at: Millis,
 }
 
-impl From<Subscription> for ShownSubscription {
-    fn from(subscription: Subscription) -> Self {
-        let Subscription { id, origin, label, devices, created_at, .. } = subscription;
-        Self { id, origin, label, devices, created_at }
-    }
+fn shown(subscription: Subscription, devices: Option<Vec<DeviceId>>) -> ShownSubscription {
+    let Subscription { id, origin, label, created_at, .. } = subscription;
+    ShownSubscription { id, origin, label, devices, created_at }
 }
 
 impl Notifications {
@@ -96,7 +94,8 @@ impl Notifications {
         let (devices, label) = (new.devices, new.label);
         let subscription =
             Subscription::new(id, operator.clone(), key_id.to_owned(), origin, self.clock.now());
-        let subscription = subscription.endpoint_of(label).of_devices(devices);
+        let granted = devices.clone().map(|devices| self.access.granted(devices));
+        let subscription = subscription.endpoint_of(label).of_devices(granted);
         let stored = Stored { endpoint: endpoint.into(), p256dh: new.p256dh, auth: new.auth };
         let target =
             serde_json::to_vec(&stored).map_err(|_| ServiceError::invalid("keys", "cannot be stored"))?;
@@ -115,7 +114,7 @@ impl Notifications {
                 if let Some(full) = full {
                     return Err(ServiceError::TooManySubscriptions(full));
                 }
-                Ok(ShownSubscription::from(sealed))
+                Ok(shown(sealed, devices))
             })
             .await
     }
@@ -130,7 +129,11 @@ impl Notifications {
     ) -> Result<Vec<ShownSubscription>, ServiceError> {
         let of = operator.clone();
         let all = self.store.read(move |store| store.push_subscriptions(Some(&of))).await?;
-        Ok(all.into_iter().map(ShownSubscription::from).collect())
+        let show = |subscription: Subscription| {
+            let devices = subscription.devices.as_deref().map(|granted| self.access.current(granted));
+            shown(subscription, devices)
+        };
+        Ok(all.into_iter().map(show).collect())
     }
 
     /// Removes a subscription of an operator.

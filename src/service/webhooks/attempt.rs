@@ -221,7 +221,8 @@ impl Webhooks {
             duration_ms: tried.duration_ms(),
         };
         let (key, attempt) = (target.key, tried.into_attempt(None, TEST, 1, None));
-        self.store.write_patiently(move |tx| tx.record_attempt(key, &attempt)).await?;
+        let max = self.state.limits.max_attempts_per_second;
+        self.store.write_patiently(move |tx| tx.record_attempt(key, &attempt, max)).await?;
         Ok(report)
     }
 

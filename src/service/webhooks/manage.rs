@@ -13,6 +13,10 @@ use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
 use crate::store::webhook_ordering::RetryNowCause;
 use crate::store::{Reader, Tx};
 
+fn is_full(count: i64, max: usize) -> bool {
+    usize::try_from(count).unwrap_or(usize::MAX) >= max
+}
+
 impl Webhooks {
     /// What cannot be in a webhook, before anything is made.
     ///
@@ -59,12 +63,18 @@ impl Webhooks {
         self.state.check(&endpoint, &secrets)?;
         let sealed = self.store.seal_webhook(&endpoint.id, &secrets)?;
         let (max, stored) = (self.state.limits.max_endpoints, endpoint.clone());
+        let max_per_device = self.state.limits.max_per_device;
         self.store
             .write(move |tx| {
                 if let Some(device) = &stored.device {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
+                    let is_full = is_full(tx.webhook_count_of(device)?, max_per_device);
+                    // The files are the operator's own.
+                    if is_full && stored.declared.is_none() {
+                        return Err(ServiceError::TooManyWebhooksOfDevice(max_per_device));
+                    }
                 }
-                if usize::try_from(tx.webhook_count()?).unwrap_or(usize::MAX) >= max {
+                if is_full(tx.webhook_count()?, max) {
                     return Err(ServiceError::TooManyWebhooks(max));
                 }
                 Ok(tx.insert_webhook(&stored, &sealed)?)

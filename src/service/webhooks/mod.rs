@@ -57,6 +57,10 @@ const MAX_CLIENTS: usize = 64;
 pub struct WebhookLimits {
     /// Most webhooks.
     pub max_endpoints: usize,
+    /// Most webhooks of one device.
+    pub max_per_device: usize,
+    /// Most attempts of one webhook that are recorded in a second.
+    pub max_attempts_per_second: usize,
     /// How long a receiver may take, where its webhook says nothing else.
     pub timeout_ms: u64,
     /// Waits between tries.

@@ -34,6 +34,7 @@ pub(super) async fn record_result(
         ),
         lapse_ms: lapse_ms(webhooks),
         disable_after_ms: webhooks.state.limits.disable_after_ms,
+        max_per_second: webhooks.state.limits.max_attempts_per_second,
         target: target.clone(),
         delivery,
         tried,
@@ -70,6 +71,7 @@ struct AttemptRecord {
     schedule_wait: Option<u64>,
     lapse_ms: i64,
     disable_after_ms: i64,
+    max_per_second: usize,
     now: Millis,
 }
 
@@ -112,7 +114,7 @@ impl AttemptRecord {
         let number = self.delivery.attempts.saturating_add(1);
         let event = (self.delivery.device.clone(), self.delivery.seq);
         let attempt = self.tried.into_attempt(Some(event), &self.delivery.name, number, next_at);
-        tx.record_attempt(key, &attempt)?;
+        tx.record_attempt(key, &attempt, self.max_per_second)?;
         Ok(end)
     }
 

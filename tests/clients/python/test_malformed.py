@@ -135,7 +135,7 @@ class Malformed(unittest.TestCase):
             noise = bytes(rng.choice(range(0x21, 0x100)) for _ in range(rng.randrange(1, 60)))
             noise = noise.replace(b"#", b"")
             paths = [b"/devices", b"/devices/" + noise, b"/devices/%s/chats" % self.device.encode(), b"/" + noise]
-            request = b"GET /api/v1%s?%s=%s&limit=%s HTTP/1.1\r\nHost: x\r\nX-API-KEY: %s\r\nLast-Event-ID: %s\r\n\r\n"
+            request = b"GET /api/v1%s?%s=%s&limit=%s HTTP/1.1\r\nHost: localhost\r\nX-API-KEY: %s\r\nLast-Event-ID: %s\r\n\r\n"
             data = request % (rng.choice(paths), noise, noise, noise[:4], key, noise)
             self.check(self.talk(data, seconds=1))
 

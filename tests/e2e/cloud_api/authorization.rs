@@ -1,6 +1,10 @@
 //! Early or unsigned callbacks, and settings without access to secrets.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{Cloud, text};
 use crate::support::ANNA;
@@ -66,4 +70,61 @@ async fn new_host_needs_the_secret_again() {
     change(&json!({ "phoneNumberId": shown["phoneNumberId"], "baseUrl": "https://graph.example.org" }))
         .await
         .ok();
+}
+
+/// A callback that announces 8 MiB and sends nothing of it.
+async fn stalled_callback(cloud: &Cloud) -> TcpStream {
+    let mut stream = TcpStream::connect(cloud.app.app().address).await.unwrap();
+    let head = "POST /hooks/shop HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: sha256=00\r\n\
+        Content-Length: 8388608\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn first_line(stream: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 4_096];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut bytes)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&bytes[..read]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn stalled_callbacks_do_not_block_others() {
+    let long = ("WHARF__CALLBACKS__FIRST_BYTE_TIMEOUT_MS", "60000");
+    let many = ("WHARF__CALLBACKS__MAX_UNFINISHED_PER_ADDRESS", "100");
+    let cloud = Cloud::start_with(&[long, many]).await;
+    let mut stalled = Vec::new();
+    for _ in 0..12 {
+        stalled.push(stalled_callback(&cloud).await);
+    }
+    for n in 0..20 {
+        let id = format!("wamid.{n}=");
+        assert_eq!(cloud.call_back(&cloud.envelope(&text(&id, "hello"))).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn callback_without_a_first_byte_is_ended() {
+    let cloud = Cloud::start_with(&[("WHARF__CALLBACKS__FIRST_BYTE_TIMEOUT_MS", "300")]).await;
+    let mut stalled = stalled_callback(&cloud).await;
+    assert!(first_line(&mut stalled).await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn slowest_callbacks_of_an_address_are_ended() {
+    let cloud = Cloud::start_with(&[("WHARF__CALLBACKS__FIRST_BYTE_TIMEOUT_MS", "60000")]).await;
+    let mut first = stalled_callback(&cloud).await;
+    let mut second = stalled_callback(&cloud).await;
+    second.write_all(b"some bytes").await.unwrap();
+    let ended = async {
+        loop {
+            // Reads of at most 100 ms do not count, so further ones arrive until one has ended.
+            let _more = stalled_callback(&cloud).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = ended => unreachable!("the loop has no end"),
+        line = first_line(&mut first) => assert!(line.starts_with("HTTP/1.1 503"), "{line}"),
+    }
+    assert_eq!(cloud.call_back(&cloud.envelope(&text("wamid.A=", "hello"))).await, 200);
 }

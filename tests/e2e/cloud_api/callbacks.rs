@@ -151,3 +151,15 @@ async fn unreadable_callbacks_are_logged_with_a_rate_limit() {
     assert_eq!(cloud.call_back(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
     assert_eq!(said("WARN", "suppressed=2"), 1);
 }
+
+#[tokio::test]
+async fn message_of_the_far_future_is_dated_tomorrow() {
+    let cloud = Cloud::start().await;
+    let mut value = text("wamid.A=", "hello");
+    // The year 2100.
+    value["messages"][0]["timestamp"] = "4102444800".into();
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
+    let at = cloud.app.logged("shop", "message").await[0]["message"]["timestamp"].as_i64().unwrap();
+    let now = wharf::domain::clock::Clock::now(&cloud.app.clock).0;
+    assert!((now..=now + 86_400_000).contains(&at), "{at}, {now}");
+}

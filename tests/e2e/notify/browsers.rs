@@ -174,3 +174,30 @@ async fn invalid_push_subscription_is_rejected() {
         app.post("/notifications/push", body).await.refused(400, "invalid_field");
     }
 }
+
+#[tokio::test]
+async fn push_of_deleted_device_does_not_cover_later_one() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let (old, new) = (
+        Receiver::answering(|_| Answer::Status(201)).await,
+        Receiver::answering(|_| Answer::Status(201)).await,
+    );
+    let of_shop = |url: &str| {
+        let mut body = browser(url);
+        body["devices"] = json!(["shop"]);
+        body
+    };
+    app.post("/notifications/push", of_shop(&old.url)).await.created();
+    app.delete("/devices/shop?keepMessages=true").await.ok();
+    app.device("shop").await;
+    app.post("/notifications/push", of_shop(&new.url)).await.created();
+    let listed = app.get("/notifications/push").await.ok()["data"].clone();
+    assert_eq!((&listed[0]["devices"], &listed[1]["devices"]), (&json!([]), &json!(["shop"])));
+    app.incoming("shop", ANNA, "for the next tenant").await;
+    app.wait_until("the push", async || (new.count() > 0).then_some(())).await;
+    app.assert_stays("no push to the old browser", "pushes of one event are sent concurrently", async || {
+        old.count() == 0
+    })
+    .await;
+}

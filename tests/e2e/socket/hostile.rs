@@ -110,10 +110,10 @@ async fn partial_packet_does_not_block_others() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let mut half = TcpStream::connect(app.app().address).await.unwrap();
-    half.write_all(b"GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgr").await.unwrap();
+    half.write_all(b"GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgr").await.unwrap();
     let mut raw = TcpStream::connect(app.app().address).await.unwrap();
     raw.write_all(
-        b"GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        b"GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
           Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     )
     .await

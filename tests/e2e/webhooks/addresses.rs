@@ -65,3 +65,29 @@ async fn redirect_is_failure_and_not_followed() {
     assert_eq!(report["data"]["outcome"], "redirected");
     assert_eq!(elsewhere.count(), 0);
 }
+
+#[tokio::test]
+async fn private_address_is_not_revealed_to_tenants() {
+    let app = TestApp::start_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
+    app.device("shop").await;
+    let body = json!({ "name": "shop", "scopes": ["admin"], "devices": ["shop"] });
+    let made = app.post("/api-keys", body).await.created();
+    let tenant = app.with_key(made["data"]["key"].as_str().unwrap());
+    let hook = json!({ "url": "http://localhost:9/in", "events": ["message"] });
+    let created = tenant.post("/devices/shop/webhooks", hook).await.created();
+    let path = format!("/devices/shop/webhooks/{}", created["data"]["webhook"]["id"].as_str().unwrap());
+    let report = tenant.post(&format!("{path}/test"), json!({})).await.ok();
+    assert_eq!(report["data"]["outcome"], "unreachable");
+    app.incoming("shop", ANNA, "hello").await;
+    let letters = app
+        .wait_until("the dead letter", async || {
+            let letters = tenant.get(&format!("{path}/dead-letters")).await.ok()["data"].clone();
+            (letters != json!([])).then_some(letters)
+        })
+        .await;
+    assert_eq!(letters[0]["lastError"], "unreachable");
+    let attempts = tenant.get(&format!("{path}/attempts")).await.ok();
+    assert_eq!(attempts["data"][0]["outcome"], "unreachable");
+    let attempts = app.get(&format!("{path}/attempts")).await.ok();
+    assert_eq!(attempts["data"][0]["outcome"], "address_refused");
+}

@@ -155,3 +155,62 @@ async fn disabled_webhook_queues_nothing() {
     assert_eq!(receiver.all()[0].data()["message"]["body"], "sent while enabled");
     app.wait_until("its only attempt", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
 }
+
+#[tokio::test]
+async fn webhooks_of_a_device_are_limited() {
+    let app = app_with(&[("WHARF__WEBHOOKS__MAX_PER_DEVICE", "2")]).await;
+    app.device("shop").await;
+    app.device("home").await;
+    let body = || json!({ "url": URL });
+    for _ in 0..2 {
+        app.post("/devices/shop/webhooks", body()).await.created();
+    }
+    let refused = app.post("/devices/shop/webhooks", body()).await.refused(409, "too_many_webhooks");
+    assert!(refused["error"].as_str().unwrap().contains("max_per_device"), "{refused}");
+    let by_field = json!({ "url": URL, "deviceId": "shop" });
+    app.post("/webhooks", by_field).await.refused(409, "too_many_webhooks");
+    app.post("/devices/home/webhooks", body()).await.created();
+    app.post("/webhooks", body()).await.created();
+}
+
+#[tokio::test]
+async fn recorded_attempts_of_a_second_are_limited() {
+    let app = app_with(&[("WHARF__WEBHOOKS__MAX_ATTEMPTS_PER_SECOND", "3")]).await;
+    app.device("shop").await;
+    let receiver = Receiver::start().await;
+    let (id, _) = for_messages(&app, &receiver.url).await;
+    // The clock of the records does not advance within the test by more than a few seconds.
+    let began = std::time::Instant::now();
+    for n in 0..40 {
+        app.incoming("shop", ANNA, &format!("message {n}")).await;
+    }
+    app.wait_until("all deliveries", async || (receiver.count() == 40).then_some(())).await;
+    app.wait_until("no waiting delivery", async || (webhook(&app, &id).await["waiting"] == 0).then_some(()))
+        .await;
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
+    let recorded = attempts(&app, &id).await.len();
+    assert!((3..=3 * seconds).contains(&recorded), "{recorded} in {seconds} s");
+    assert!(recorded < 40 || seconds > 13, "{recorded} in {seconds} s");
+}
+
+#[tokio::test]
+async fn reading_key_sees_no_path_of_webhook_url() {
+    let app = app().await;
+    app.device("shop").await;
+    let body = json!({ "url": "https://hooks.example.com/services/T0/secret-path?token=t" });
+    let (id, _) = create_webhook(&app, "/devices/shop/webhooks", body).await;
+    let key = async |scopes: serde_json::Value| {
+        let made = app.post("/api-keys", json!({ "name": "k", "scopes": scopes })).await.created();
+        made["data"]["key"].as_str().unwrap().to_owned()
+    };
+    let (reader, writer) =
+        (key(json!(["devices:read"])).await, key(json!(["devices:read", "devices:write"])).await);
+    for path in ["/webhooks".to_owned(), format!("/webhooks/{id}"), "/devices/shop/webhooks".to_owned()] {
+        let seen = app.with_key(&reader).get(&path).await.ok().to_string();
+        assert!(
+            !seen.contains("secret-path") && seen.contains("https://hooks.example.com/********"),
+            "{seen}"
+        );
+        assert!(app.with_key(&writer).get(&path).await.ok().to_string().contains("secret-path"));
+    }
+}

@@ -36,7 +36,7 @@ pub struct WebhookObject {
     /// Its name.
     #[schema(example = "Orders")]
     name: String,
-    /// Its address, with a masked query.
+    /// Its address, with a masked query, and for keys without `devices:write` with a masked path too.
     #[schema(example = "https://hooks.example.com/wharf")]
     url: String,
     /// Its event names.
@@ -95,6 +95,26 @@ pub struct WebhookObject {
     /// The time of its creation.
     #[schema(value_type = i64)]
     created_at: Millis,
+}
+
+impl WebhookObject {
+    /// Masks the path of the address too, which is the secret of some receivers. For keys without `devices:write`.
+    pub fn masked(mut self) -> Self {
+        let origin = url::Url::parse(&self.url).map(|url| url.origin().ascii_serialization());
+        self.url = origin.map_or_else(|_| MASK.to_owned(), |origin| format!("{origin}/{MASK}"));
+        self
+    }
+}
+
+/// Converts an outcome to the word that a key may see.
+pub(super) type ShowOutcome = fn(&str) -> &str;
+
+/// The outcome for a key of some devices only: it must not reveal the private network.
+pub(super) fn public_outcome(outcome: &str) -> &str {
+    match outcome {
+        "address_refused" | "no_address" => "unreachable",
+        other => other,
+    }
 }
 
 impl From<WebhookStatus> for WebhookObject {
@@ -192,8 +212,8 @@ pub struct TestReportObject {
     #[schema(example = true)]
     delivered: bool,
     /// The outcome, as in attempts.
-    #[schema(value_type = String, example = "delivered")]
-    outcome: &'static str,
+    #[schema(example = "delivered")]
+    outcome: String,
     /// The status of the answer, if there was one.
     #[schema(example = 204)]
     status: Option<u16>,
@@ -202,10 +222,11 @@ pub struct TestReportObject {
     duration_ms: i64,
 }
 
-impl From<TestReport> for TestReportObject {
-    fn from(report: TestReport) -> Self {
+impl TestReportObject {
+    /// The report, with its outcome as the key may see it.
+    pub fn new(report: TestReport, show: ShowOutcome) -> Self {
         let TestReport { delivered, outcome, status, duration_ms } = report;
-        Self { delivered, outcome, status, duration_ms }
+        Self { delivered, outcome: show(outcome).to_owned(), status, duration_ms }
     }
 }
 
@@ -236,7 +257,7 @@ pub struct AttemptObject {
     attempt: u32,
     /// `delivered` (a 2xx), `rejected` (another 4xx), `gone` (410), `throttled` (429), `server_error` (5xx),
     /// `redirected` (3xx), `bad_answer`, `timeout`, `unreachable`, `no_address`, `address_refused`, `not_set_up` or
-    /// `event_gone`.
+    /// `event_gone`. For keys of some devices only, `no_address` and `address_refused` are `unreachable`.
     #[schema(example = "delivered")]
     outcome: String,
     /// The status of the answer, if there was one.
@@ -250,8 +271,9 @@ pub struct AttemptObject {
     next_attempt_at: Option<Millis>,
 }
 
-impl From<WebhookAttempt> for AttemptObject {
-    fn from(attempt: WebhookAttempt) -> Self {
+impl AttemptObject {
+    /// The attempt, with its outcome as the key may see it.
+    pub fn new(attempt: WebhookAttempt, show: ShowOutcome) -> Self {
         let (device_id, seq) = attempt.event.map(|(device, seq)| (device.into(), seq)).unzip();
         Self {
             id: attempt.id,
@@ -261,7 +283,7 @@ impl From<WebhookAttempt> for AttemptObject {
             event: attempt.name,
             webhook_id: attempt.message_id,
             attempt: attempt.attempt,
-            outcome: attempt.outcome,
+            outcome: show(&attempt.outcome).to_owned(),
             status: attempt.status,
             duration_ms: attempt.duration_ms,
             next_attempt_at: attempt.next_at,
@@ -305,15 +327,16 @@ pub struct DeadLetterObject {
     dead_at: Millis,
 }
 
-impl From<DeadLetter> for DeadLetterObject {
-    fn from(dead: DeadLetter) -> Self {
+impl DeadLetterObject {
+    /// The dead letter, with its outcome as the key may see it.
+    pub fn new(dead: DeadLetter, show: ShowOutcome) -> Self {
         Self {
             id: dead.key.number(),
             device_id: dead.device.into(),
             seq: dead.seq,
             event: dead.name,
             attempts: dead.attempts,
-            last_error: dead.last_error,
+            last_error: dead.last_error.map(|outcome| show(&outcome).to_owned()),
             dead_at: dead.dead_at,
         }
     }

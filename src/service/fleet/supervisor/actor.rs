@@ -428,14 +428,19 @@ impl Actor {
         }
         self.close().await;
         let (id, now) = (self.device.id.clone(), self.fleet.clock.now());
-        self.fleet
+        let generation = self
+            .fleet
             .store
             .write_patiently(move |tx| {
                 store_all_failed(tx, &id, "device_deleted", "the device was deleted", now)?;
                 tx.append(&id, &deleted(), now)?;
-                tx.delete_device(&id, keep_data)
+                tx.delete_device(&id, keep_data)?;
+                tx.begin_generation(&id)
             })
             .await?;
+        if let Some(generation) = generation {
+            self.fleet.access.begin_device_generation(&self.device.id, generation);
+        }
         self.fleet.notify.remove_cached_rules(&self.device.id);
         if let Some(driver) = self.fleet.registry.driver(self.device.engine.as_str()) {
             driver.forget(&self.device.id).await;
