@@ -146,11 +146,12 @@ class Store {
     return { total, hasMore, messages: rows.slice(0, limit).reverse().map(toMessage) };
   }
 
-  // The newest matches, and their number up to 1,000.
+  // The newest matches of all words, the last of which may be unfinished, and their number up to 1,000.
   search(deviceId, words, limit) {
-    const query = words.split(/\s+/).filter(Boolean).map((word) => `"${word.replaceAll('"', '""')}"*`).join(' ');
-    const rows = this.#sql.search.all(query, deviceId, limit);
-    const { total } = this.#sql.searchCount.get(query, deviceId, MAX_COUNTED + 1);
+    const quoted = words.split(/\s+/).filter(Boolean).map((word) => `"${word.replaceAll('"', '""')}"`);
+    const query = `device_id : "${deviceId}" AND body : (${quoted.join(' AND ')} *)`;
+    const rows = this.#sql.search.all(query, limit);
+    const { total } = this.#sql.searchCount.get(query, MAX_COUNTED + 1);
     return { messages: rows.map(toMessage), total };
   }
 }
@@ -198,9 +199,8 @@ function prepareAll(db) {
     messagesBefore: `SELECT m.* FROM (SELECT at, pk FROM messages WHERE device_id = ? AND id = ?) b, messages m
       WHERE m.device_id = ? AND m.chat_id = ? AND (m.at, m.pk) < (b.at, b.pk) ORDER BY m.at DESC, m.pk DESC LIMIT ?`,
     search: `SELECT m.* FROM messages_text t JOIN messages m ON m.pk = t.rowid
-      WHERE messages_text MATCH ? AND m.device_id = ? ORDER BY t.rowid DESC LIMIT ?`,
-    searchCount: `SELECT count(*) AS total FROM (SELECT 1 FROM messages_text t JOIN messages m ON m.pk = t.rowid
-      WHERE messages_text MATCH ? AND m.device_id = ? LIMIT ?)`,
+      WHERE messages_text MATCH ? ORDER BY t.rowid DESC LIMIT ?`,
+    searchCount: 'SELECT count(*) AS total FROM (SELECT 1 FROM messages_text WHERE messages_text MATCH ? LIMIT ?)',
   };
   return Object.fromEntries(Object.entries(statements).map(([name, sql]) => [name, db.prepare(sql)]));
 }
