@@ -38,6 +38,16 @@ impl Process {
         threads.flatten().filter_map(|thread| read(thread.path())).map(|text| running_time(&text)).sum()
     }
 
+    /// Whether it has not ended; one that has ended remains a zombie until its parent reads its status.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        let stat = fs::read_to_string(self.0.join("stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().next())
+            .is_some_and(|state| state != "Z")
+    }
+
     /// Its resident memory, in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {
@@ -97,6 +107,15 @@ mod tests {
     fn resident_memory_is_the_sum_of_the_mappings() {
         let text = "5581-7fff ---p 00000000 00:00 0 [rollup]\nRss:               18432 kB\nPss:                9000 kB\n";
         assert_eq!(resident_kib(text), 18_432);
+    }
+
+    #[test]
+    fn ended_process_does_not_run() {
+        assert!(Process::own().runs());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process::of(child.id());
+        child.wait().unwrap();
+        assert!(!process.runs());
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub struct Options {
     /// Writes the tables into docs/benchmarks.md
     #[arg(long)]
     write: bool,
+    /// A sentence about this run for the tables, such as what else the machine did
+    #[arg(long)]
+    note: Option<String>,
 }
 
 impl Options {
@@ -148,8 +151,9 @@ fn section(context: &Context, bench: Bench, figures: &Figures) -> String {
         date(),
         machine()
     );
+    let note = context.options.note.as_ref().map(|note| format!("\n\n{note}")).unwrap_or_default();
     format!(
-        "## {}: {}\n\n{dated}\n{}\n\n{}",
+        "## {}: {}\n\n{dated}\n{}{note}\n\n{}",
         bench.name(),
         bench.title(),
         versions(&context.programs),

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,7 +20,8 @@ pub const LOAD_CORE: usize = 1;
 const KEY: &str = "benchbenchbenchbenchbenchbenchbenchbench";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(2);
-const FIRST_PORT: u16 = 21_000;
+/// Below the system's range of client ports.
+const PORTS: Range<u16> = 20_000..30_000;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
@@ -185,13 +187,15 @@ pub fn pinned(core: usize, program: &Path) -> Command {
     command
 }
 
-/// Below the system's range of client ports.
+/// A port that nothing listens on. Another load generator begins its search elsewhere.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(FIRST_PORT);
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let ports = PORTS.end - PORTS.start;
+    let first = u16::try_from(std::process::id() % u32::from(ports)).unwrap();
     for _ in 0..1_000 {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+        let at = (first + USED.fetch_add(1, Ordering::Relaxed)) % ports;
+        if TcpListener::bind(("127.0.0.1", PORTS.start + at)).is_ok() {
+            return PORTS.start + at;
         }
     }
     panic!("no free port");
@@ -217,6 +221,7 @@ impl Server {
 
     /// Waits until a path answers 200, and returns how long that took since the start of the process.
     pub async fn until(&self, path: &str) -> Duration {
+        let log = self.data.with_file_name("server.log");
         let answers = async {
             loop {
                 if let Ok(mut client) = HttpClient::connect(&self.endpoint).await
@@ -224,10 +229,10 @@ impl Server {
                 {
                     return self.spawned.elapsed();
                 }
+                assert!(self.process.runs(), "the server ended; see {}", log.display());
                 sleep(POLL).await;
             }
         };
-        let log = self.data.with_file_name("server.log");
         timeout(READY_WITHIN, answers)
             .await
             .unwrap_or_else(|_| panic!("no answer of {path}; see {}", log.display()))
