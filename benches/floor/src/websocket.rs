@@ -9,13 +9,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::{self, Receiver, Sender};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::payload::{ACCEPTED, CHAT, MESSAGE, NAMESPACE, SUBSCRIBED};
 
 /// Events that a socket may be behind.
 const BACKLOG: usize = 4_096;
+/// As the daemon sets it.
+const READ_BUFFER_BYTES: usize = 1_024;
 const MAX_HEAD: usize = 16_384;
 
 /// Serves until the process is killed.
@@ -81,7 +83,8 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 async fn socket(stream: TcpStream, mut events: Receiver<Utf8Bytes>) -> Option<()> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let open =
         r#"0{"sid":"floor","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
     socket.send(Message::text(open)).await.ok()?;

@@ -125,7 +125,7 @@ impl Row {
         let Some(samples) = self.samples(column) else { return String::new() };
         let Some(median) = samples.median() else { return String::new() };
         match samples.spread() {
-            spread if spread < 0.005 => self.unit.write(median),
+            spread if spread < 0.005 || self.unit == Unit::Percent => self.unit.write(median),
             spread => format!("{} (spread {:.0} %)", self.unit.write(median), spread * 100.0),
         }
     }

@@ -22,7 +22,7 @@ const MOST: f64 = 1.05;
 /// Below this share the baseline is out of date.
 const LEAST: f64 = 0.90;
 const REPETITIONS: usize = 3;
-const AUDIENCE: usize = 32;
+const AUDIENCE: usize = 96;
 const CHATS: u64 = 1;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// No heartbeat falls into a measurement.

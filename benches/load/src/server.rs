@@ -18,7 +18,7 @@ pub const SERVER_CORE: usize = 0;
 /// The processor of the load.
 pub const LOAD_CORE: usize = 1;
 const KEY: &str = "benchbenchbenchbenchbenchbenchbenchbench";
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(2);
 /// Below the system's range of client ports.
 const PORTS: Range<u16> = 20_000..30_000;
