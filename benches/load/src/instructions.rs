@@ -21,7 +21,7 @@ use crate::server::{Programs, Server};
 const MOST: f64 = 1.05;
 /// Below this share the baseline is out of date.
 const LEAST: f64 = 0.90;
-const REPETITIONS: usize = 3;
+const REPETITIONS: usize = 5;
 const AUDIENCE: usize = 96;
 const CHATS: u64 = 1;
 const PATIENCE: Duration = Duration::from_secs(120);
