@@ -10,7 +10,7 @@ readonly MAX_FLAKY=3
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies slow kills upstream-kills
-  javascript python effects generated random bucket measured)
+  javascript python effects generated random bucket instructions measured)
 
 # --- Which stages ----------------------------------------------------------------------------------------------
 
@@ -249,6 +249,7 @@ install_tools() {
     have pulseaudio && have pactl && have parec && have sox ||
       packages+=(pulseaudio pulseaudio-utils libasound2-plugins sox libsox-fmt-all)
   fi
+  if is_selected instructions; then have valgrind || packages+=(valgrind); fi
   have_python || packages+=(python3 python3-venv)
   [[ ${#packages[@]} -eq 0 ]] || install_debian "${packages[@]}"
   if is_selected javascript; then install_node tests/clients/js; fi
@@ -434,4 +435,5 @@ lane_kills() {
 lane_random() {
   stage random random_requests "$client_bin"
   stage bucket bucket_tests
+  stage instructions count_instructions
 }
