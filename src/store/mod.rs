@@ -15,10 +15,17 @@ use crate::domain::ids::DeviceId;
 
 pub mod api_keys;
 mod chat_changes;
+pub mod chat_events;
+pub mod chat_messages;
+pub mod chat_notifications;
+pub mod chat_receipt_ranges;
+pub mod chat_send_dedup;
 pub mod chats;
 mod column_codec;
 pub mod contacts;
 mod content_column;
+mod conversation_members;
+pub mod conversations;
 mod daemon_secrets;
 pub mod device_secrets;
 pub mod devices;
@@ -55,6 +62,7 @@ pub mod send_log;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod users;
 pub mod vault;
 mod wakeups;
 pub mod webhook_attempts;
@@ -99,6 +107,7 @@ struct Inner {
     heads: Arc<crate::store::wakeups::seq_watch::SeqWatch>,
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
+    chat: watch::Sender<i64>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -121,15 +130,17 @@ impl Store {
         let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
+        let chat = watch::Sender::new(0);
         let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
+            chat: chat.clone(),
             observer,
         };
         let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, chat, seal, _lock: lock }) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat: a
@@ -190,6 +201,12 @@ impl Store {
     /// Waits for commits that append to logs, and returns their devices. A hint for one caller at a time.
     pub async fn next_grown(&self) -> std::collections::BTreeSet<DeviceId> {
         self.inner.growth.take().await
+    }
+
+    /// Changes after each commit that appends to the log of operator chat. A hint: the log is the truth.
+    #[must_use]
+    pub fn follow_chat(&self) -> watch::Receiver<i64> {
+        self.inner.chat.subscribe()
     }
 
     /// Number of queued writes.

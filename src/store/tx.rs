@@ -76,6 +76,8 @@ pub struct Tx<'c> {
 pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
+    /// The newest entry of the log of operator chat.
+    pub(super) chat_seq: Option<i64>,
     /// Endpoints with new deliveries or a changed configuration.
     pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
 }
@@ -102,6 +104,11 @@ impl<'c> Tx<'c> {
             Some(entry) => entry.1 = seq,
             None => appended.heads.push((device.clone(), seq)),
         }
+    }
+
+    /// Records that the log of operator chat grew; its readers are woken after the commit.
+    pub(super) fn note_chat_appended(&self, seq: i64) {
+        self.appended.borrow_mut().chat_seq = Some(seq);
     }
 
     /// Records that this endpoint has a new delivery.
