@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 
 mod api_config;
 mod bootstrap_key;
+mod chat;
 mod client_stream;
 mod declared_devices;
 mod effects;
@@ -167,6 +168,7 @@ impl App {
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
             webhooks: webhooks::limits(&settings),
             notify: notify::parts(&settings),
+            chat: chat::parts(&settings)?,
         });
         let app = Self { address: bound.address, services, settings, store, simulator, tasks };
         app.services.start().await?;

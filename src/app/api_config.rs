@@ -64,6 +64,7 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
         jwt_secret: given(auth.jwt_secret.expose()),
         jwks_url,
         audience: given(&auth.jwt_audience),
+        issuer: None,
         http: guarded_client(settings, &[]),
     })
 }

@@ -3,7 +3,7 @@
 //! - This file holds the types that clap fills, and [`run`] for all [`ClientCommand`]s.
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
-//! - One file for each group of commands: [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
+//! - One file for each group of commands: [`chat`], [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
 //!   [`probe`]), [`keys`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`].
 //!
 //! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
@@ -11,6 +11,7 @@
 //! file is only ever sent to this machine.
 
 pub mod api_key;
+pub mod chat;
 pub mod client;
 pub mod config;
 pub mod devices;
@@ -221,6 +222,9 @@ pub enum ClientCommand {
     /// Notifications: test actions, list rules and notifications, mute
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Operator chat: sign tokens of users
+    #[command(subcommand)]
+    Chat(chat::ChatCommand),
     /// Steer simulated devices: scan, write to them, break things
     #[command(subcommand)]
     Sim(sim::SimCommand),
@@ -272,6 +276,7 @@ async fn dispatch(
         ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
         ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
         ClientCommand::Notify(command) => notify::run(&command, &globals.client()?, clock, out).await,
+        ClientCommand::Chat(command) => chat::run(&command, globals, clock, out),
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
         ClientCommand::Doctor => doctor::run(globals, clock, out).await,

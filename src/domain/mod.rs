@@ -27,6 +27,7 @@ pub mod log_throttle;
 pub mod media;
 pub mod message;
 pub mod notify;
+pub mod operator_chat;
 pub mod origin;
 pub mod outbox;
 pub mod queries;

@@ -8,6 +8,7 @@ use self::fleet::FleetParts;
 use self::maintenance::MaintenanceParts;
 use self::messaging::MessagingParts;
 use self::notify::NotifyServices;
+use self::operator_chat::{ChatParts, ChatServices};
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::engine::Driver;
 use crate::lifecycle::Tasks;
@@ -26,6 +27,7 @@ mod maintenance;
 pub mod media;
 mod messaging;
 pub mod notify;
+pub mod operator_chat;
 mod registry;
 pub mod webhooks;
 
@@ -38,6 +40,7 @@ pub use maintenance::Maintenance;
 pub use media::MediaService;
 pub use messaging::Messaging;
 pub use notify::Notifications;
+pub use operator_chat::OperatorChat;
 pub use registry::{DeviceLifecycleEvent, Registry};
 pub use webhooks::Webhooks;
 
@@ -105,6 +108,8 @@ pub struct ServiceParts {
     pub webhooks: WebhookLimits,
     /// Settings and effects of notifications.
     pub notify: NotifyParts,
+    /// Operator chat, while it is enabled.
+    pub chat: Option<ChatParts>,
 }
 
 /// All services, for the surfaces. A clone costs one reference count per service.
@@ -130,6 +135,8 @@ pub struct Services {
     pub history: Arc<History>,
     /// Retention and readiness.
     pub maintenance: Arc<Maintenance>,
+    /// Operator chat, while it is enabled.
+    pub chat: Option<Arc<OperatorChat>>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     metrics: Metrics,
@@ -189,6 +196,13 @@ impl Services {
             registry.clone(),
             parts.webhooks,
         ));
+        let chat_services = |_: &ChatParts| ChatServices {
+            store: store.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            public_url: public_url.clone(),
+        };
+        let chat = parts.chat.map(|parts| Arc::new(OperatorChat::new(chat_services(&parts), parts)));
         let notify_services = NotifyServices {
             store: store.clone(),
             clock: clock.clone(),
@@ -245,6 +259,7 @@ impl Services {
             fleet,
             history,
             maintenance,
+            chat,
             clock,
             tasks,
             metrics,
@@ -267,6 +282,9 @@ impl Services {
         self.access.start_key_bookkeeping();
         self.maintenance.start_gauges();
         self.maintenance.start_file_check();
+        if let Some(chat) = &self.chat {
+            chat.start();
+        }
         Ok(())
     }
 

@@ -44,11 +44,13 @@ impl Settings {
         if let Some(path) = file {
             layers.push(file_layer(&known, path)?);
         }
-        layers.push(env_layer(&known, env)?);
+        let env: Vec<(String, String)> = env.into_iter().collect();
+        layers.push(env_layer(&known, env.iter().cloned())?);
 
         let effective = effective_entries(&layers);
         validate::values(&effective)?;
-        let settings: Self = merge(layers)?;
+        let mut settings: Self = merge(layers)?;
+        settings.chat.resolve(&env).map_err(|reason| effective.impossible("chat.identities", &reason))?;
         validate::relations(&settings, &effective)?;
         Ok(settings)
     }

@@ -8,6 +8,7 @@
 //! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
 //! ever shows a secret; this module does not read the process's environment.
 
+mod chat;
 pub mod declared;
 mod effects;
 mod error;
@@ -29,6 +30,7 @@ pub use crate::domain::ip_block::{InvalidIpBlock, IpBlock};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
+pub use chat::{ChatDialect, ChatSettings, IdentitySettings};
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
@@ -76,6 +78,8 @@ pub struct Settings {
     pub net: NetSettings,
     /// Notifications and their rules.
     pub notify: NotifySettings,
+    /// Operator chat.
+    pub chat: ChatSettings,
 }
 
 /// `[server]`

@@ -155,6 +155,12 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
                 r#"[{ "name": "lamp", "run": ["/usr/bin/lamp", "on"], "timeout_ms": 5, "log_output": true }]"#
             }
         }),
+        "chat.identities" => tables(
+            r#"[{ "name": "desk", "dialects": ["root"], "jwt_secret": "", "jwks_url": "https://k.example/jwks",
+                "issuer": "i", "audience": "a", "user_claim": ["sub"], "name_claim": ["name"],
+                "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"] }]"#,
+        ),
+        "chat.staff_roles" => ("BOSS".to_owned(), vec!["BOSS"].into()),
         "log.level" => text("warn,wharf=debug"),
         "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {
             ("false".to_owned(), false.into())

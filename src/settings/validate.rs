@@ -11,9 +11,9 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::SettingsError;
-use super::notify;
 use super::tree::{SWITCH_KEYS, SettingEntry};
 use super::{AccessTokenMode, IpBlock, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
+use super::{chat, notify};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 81] = [
+pub(super) const RANGES: [(&str, i64, i64); 90] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -104,6 +104,15 @@ pub(super) const RANGES: [(&str, i64, i64); 81] = [
     ("net.timeout_ms", 1, YEAR_MS),
     ("notify.per_minute", 1, 10_000),
     ("notify.fresh_ms", 1, YEAR_MS),
+    ("chat.resume_ms", 1_000, YEAR_MS),
+    ("chat.content_max_chars", 1, MANY),
+    ("chat.max_messages_per_10_s", 1, MANY),
+    ("chat.max_messages_per_day", 1, 100 * MANY),
+    ("chat.max_users", 1, MANY),
+    ("chat.max_conversations", 1, MANY),
+    ("chat.max_notifications", 1, MANY),
+    ("chat.max_sockets", 1, 10_000),
+    ("chat.max_rooms", 1, 10_000),
 ];
 
 /// Keys with a fixed set of values.
@@ -155,6 +164,16 @@ impl Effective {
         Self(entries)
     }
 
+    /// An error about one key.
+    pub(super) fn impossible(&self, key: &str, reason: &str) -> SettingsError {
+        let default = || SettingEntry {
+            key: key.to_owned(),
+            value: Value::Array(Vec::new()),
+            origin: "default".to_owned(),
+        };
+        self.0.get(key).cloned().unwrap_or_else(default).impossible(reason)
+    }
+
     /// An error about keys that contradict each other, reported for the first one that is not a default.
     fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
         let entries = || keys.iter().filter_map(|key| self.0.get(*key));
@@ -183,6 +202,7 @@ fn value(entry: &SettingEntry) -> Result<(), SettingsError> {
         Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
         Value::Array(items) if key == "notify.rules" => notify::check_rules(items),
         Value::Array(items) if key == "notify.commands" => notify::check_commands(items),
+        Value::Array(items) if key == "chat.identities" => chat::check_identities(items),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
         _ => Ok(()),
     }
@@ -197,6 +217,9 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
     let auth = &settings.auth;
     if auth.access_token == AccessTokenMode::Jwt && auth.jwt_secret.is_empty() && auth.jwks_url.is_empty() {
         effective.conflict(&["auth.access_token"], "needs auth.jwt_secret or auth.jwks_url")?;
+    }
+    if let Some(reason) = settings.chat.contradiction(&settings.server) {
+        effective.conflict(&["chat.enabled"], &reason)?;
     }
     if settings.media.backend == MediaBackend::S3 && settings.media.s3_bucket.is_empty() {
         effective.conflict(&["media.backend"], "needs media.s3_bucket")?;
@@ -281,7 +304,7 @@ fn ip_block(text: &str) -> Result<(), String> {
     text.parse::<IpBlock>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
 }
 
-fn empty_or_url(text: &str) -> Result<(), String> {
+pub(super) fn empty_or_url(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
     }

@@ -15,10 +15,17 @@ use crate::domain::ids::DeviceId;
 
 pub mod api_keys;
 mod chat_changes;
+pub mod chat_events;
+pub mod chat_messages;
+pub mod chat_notifications;
+pub mod chat_receipt_ranges;
+pub mod chat_send_dedup;
 pub mod chats;
 mod column_codec;
 pub mod contacts;
 mod content_column;
+mod conversation_members;
+pub mod conversations;
 mod daemon_secrets;
 mod data_files;
 pub mod device_secrets;
@@ -57,6 +64,7 @@ pub mod send_log;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod users;
 pub mod vault;
 mod wakeups;
 pub mod webhook_attempts;
@@ -102,6 +110,7 @@ struct Inner {
     heads: Arc<crate::store::wakeups::log_heads::LogHeads>,
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
+    chat: watch::Sender<i64>,
     seal: Arc<seal::Seal>,
     data_files: data_files::DataFiles,
     _lock: File,
@@ -127,16 +136,28 @@ impl Store {
         let heads = Arc::new(crate::store::wakeups::log_heads::LogHeads::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
+        let chat = watch::Sender::new(0);
         let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
+            chat: chat.clone(),
             observer,
         };
         let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         Ok(Self {
-            inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, data_files, _lock: lock }),
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                heads,
+                hints,
+                growth,
+                chat,
+                seal,
+                data_files,
+                _lock: lock,
+            }),
         })
     }
 
@@ -217,6 +238,12 @@ impl Store {
     #[must_use]
     pub fn write_failure(&self) -> Option<StoreError> {
         self.inner.writer.failure()
+    }
+
+    /// Changes after each commit that appends to the log of operator chat. A hint: the log is the truth.
+    #[must_use]
+    pub fn follow_chat(&self) -> watch::Receiver<i64> {
+        self.inner.chat.subscribe()
     }
 
     /// Number of queued writes.

@@ -32,6 +32,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0012_webhook_lanes.sql")),
     M::up(include_str!("migrations/0013_engine_remote.sql")),
     M::up(include_str!("migrations/0014_reads.sql")),
+    M::up(include_str!("migrations/0015_operator_chat.sql")),
     M::up(include_str!("migrations/0016_hardening.sql")),
 ];
 

@@ -80,6 +80,8 @@ pub struct Tx<'c> {
 pub(super) struct Appended {
     pub(super) heads: Vec<HeadChange>,
     pub(super) events: usize,
+    /// The newest entry of the log of operator chat.
+    pub(super) chat_seq: Option<i64>,
     /// Endpoints with new deliveries or a changed configuration.
     pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
 }
@@ -119,6 +121,11 @@ impl<'c> Tx<'c> {
     /// Records the device's new state; followers of its log see it after the commit.
     pub(super) fn note_state(&self, device: &DeviceId, state: &State) {
         self.appended.borrow_mut().head(device).state = Some(Arc::new(state.clone()));
+    }
+
+    /// Records that the log of operator chat grew; its readers are woken after the commit.
+    pub(super) fn note_chat_appended(&self, seq: i64) {
+        self.appended.borrow_mut().chat_seq = Some(seq);
     }
 
     /// Records that this endpoint has a new delivery.

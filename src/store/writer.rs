@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::StoreError;
 use super::tx::{Appended, Tx};
@@ -52,6 +52,7 @@ pub(super) struct CommitEffects {
     pub(super) heads: Arc<LogHeads>,
     pub(super) hints: Arc<DirtyEndpoints>,
     pub(super) growth: Arc<DirtyLogs>,
+    pub(super) chat: watch::Sender<i64>,
     pub(super) observer: Arc<dyn WriterObserver>,
 }
 
@@ -335,6 +336,9 @@ impl Group {
                     self.effects.heads.advance(change);
                 }
                 self.effects.hints.add(&done.appended.deliveries);
+                if let Some(seq) = done.appended.chat_seq {
+                    self.effects.chat.send_replace(seq);
+                }
             }
             (done.reply)(committed.clone());
         }

@@ -55,6 +55,7 @@ const SERVICES: &[(&str, &[&str])] = &[
     ("fleet", &["registry", "log", "access", "media", "messaging", "webhooks", "notify"]),
     ("history", &["registry", "media", "messaging"]),
     ("maintenance", &["registry", "media", "messaging"]),
+    ("operator_chat", &["registry", "log", "access", "media", "messaging", "notify"]),
 ];
 
 /// Folders in which no file imports itself through others.

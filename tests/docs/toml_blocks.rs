@@ -47,7 +47,10 @@ pub fn wrong(text: &str) -> Option<String> {
     let file = folder.path().join("block.toml");
     if !is_device {
         fs::write(&file, text).unwrap();
-        return Settings::load(Some(&file), Vec::new()).err().map(|error| error.to_string());
+        // The examples refer to secrets in the environment.
+        let secret = "5b1f9e0c7d3a48265b1f9e0c7d3a4826".to_owned();
+        let env = vec![("DESK_JWT_SECRET".to_owned(), secret)];
+        return Settings::load(Some(&file), env).err().map(|error| error.to_string());
     }
     let id = if table.contains_key("id") { "" } else { "id = \"shop\"\n" };
     fs::write(&file, format!("{id}{text}")).unwrap();

@@ -30,6 +30,7 @@ mod keys;
 mod media;
 mod messages;
 mod notify;
+mod operator_chat;
 mod outbox;
 mod pairing;
 mod probes;

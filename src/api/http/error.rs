@@ -10,6 +10,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::domain::access::Scope;
+use crate::service::operator_chat::ChatError;
 use crate::service::{ErrorKind, ServiceError};
 
 /// Seconds after which a client may repeat a request that timed out.
@@ -21,6 +22,15 @@ pub enum ApiError {
     /// An error of a use case.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// An error of operator chat.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// The user token is missing or not valid.
+    #[error("Authentication error")]
+    UserTokenInvalid,
+    /// The keys that verify user tokens cannot be fetched.
+    #[error("Server configuration error")]
+    UserKeysUnavailable,
     /// Invalid fields, at least one.
     #[error("{}", fields_sentence(.0))]
     Invalid(Vec<FieldError>),
@@ -140,6 +150,9 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Service(error) => status_of(error.kind()),
+            Self::Chat(error) => status_of(error.kind()),
+            Self::UserTokenInvalid => StatusCode::UNAUTHORIZED,
+            Self::UserKeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Invalid(_) | Self::InvalidJson(_) | Self::HostInvalid => StatusCode::BAD_REQUEST,
             Self::KeyMissing | Self::KeyInvalid(_) => StatusCode::UNAUTHORIZED,
             Self::MissingScope(_)
@@ -163,6 +176,9 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Service(error) => error.code(),
+            Self::Chat(error) => error.code(),
+            Self::UserTokenInvalid => "unauthorized",
+            Self::UserKeysUnavailable => "keys_unavailable",
             Self::Invalid(_) => "invalid_field",
             Self::InvalidJson(_) => "invalid_json",
             Self::KeyMissing => "unauthorized",
@@ -188,6 +204,7 @@ impl ApiError {
     fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Service(error) => error.retry_after_seconds(),
+            Self::Chat(error) => error.retry_after_seconds(),
             Self::TooManyFailedTries { retry_after_seconds } => Some(*retry_after_seconds),
             Self::Timeout => Some(RETRY_AFTER_TIMEOUT),
             _ => None,
@@ -199,6 +216,9 @@ impl ApiError {
         let (code, error) = (self.code(), self.to_string());
         let details = match self {
             Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],
+            Self::Chat(ChatError::Invalid { field, message }) => {
+                vec![FieldError { field: field.to_owned(), message }]
+            }
             Self::Invalid(fields) => fields,
             _ => Vec::new(),
         };
@@ -245,10 +265,13 @@ fn fields_sentence(fields: &[FieldError]) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::Service(error) = &self
-            && error.kind() == ErrorKind::Internal
-        {
-            tracing::error!(error = error as &dyn std::error::Error, "request failed");
+        let failure: Option<&dyn std::error::Error> = match &self {
+            Self::Service(error) if error.kind() == ErrorKind::Internal => Some(error),
+            Self::Chat(error) if error.kind() == ErrorKind::Internal => Some(error),
+            _ => None,
+        };
+        if let Some(error) = failure {
+            tracing::error!(error, "request failed");
         }
         (self.status(), self.headers(), Json(self.body())).into_response()
     }

@@ -157,6 +157,12 @@ pub struct Webhook(pub EndpointId);
 pub struct NotificationRule(pub RuleId);
 /// The push subscription that the path names.
 pub struct PushSubscription(pub String);
+/// The message of operator chat that the path names.
+pub struct ChatMessageParam(pub String);
+/// The notification of operator chat that the path names.
+pub struct ChatNotificationParam(pub String);
+/// The user of operator chat that the path names.
+pub struct ChatUserParam(pub String);
 /// The simulator request that the path names.
 pub struct Call(pub String);
 
@@ -183,6 +189,9 @@ from_path! {
     path_param Webhook = "wid";
     path_param NotificationRule = "rid";
     path_param PushSubscription = "pid";
+    path_param ChatMessageParam = "chatMessageId";
+    path_param ChatNotificationParam = "chatNotificationId";
+    path_param ChatUserParam = "userId";
     path_param Call = "call";
 }
 

@@ -36,6 +36,7 @@ pub(in crate::api) mod messages;
 mod notifications;
 mod openapi;
 mod operator;
+pub(in crate::api) mod operator_chat;
 mod paging;
 mod probes;
 mod queue;
@@ -77,14 +78,14 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 
 /// REST, the probes and the documentation.
 pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
-    let (routes, document) = documented().split_for_parts();
+    let (routes, document) = documented(services.chat.is_some()).split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     let callbacks = callbacks::CallbackReads::new(config.callbacks);
     layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
 /// The documented operations, and the document.
-fn documented() -> OpenApiRouter<ApiState> {
+fn documented(with_chat: bool) -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .merge(devices::routes())
         .merge(messages::routes())
@@ -104,12 +105,15 @@ fn documented() -> OpenApiRouter<ApiState> {
         .nest("/api/v1", api)
         .merge(callbacks::routes())
         .merge(probes::routes());
+    if with_chat {
+        all = all.merge(operator_chat::routes());
+    }
     openapi::finish(all.get_openapi_mut());
     all
 }
 
 fn document() -> OpenApi {
-    documented().into_openapi()
+    documented(true).into_openapi()
 }
 
 /// See [`super::openapi_json`].

@@ -58,6 +58,12 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
         "wid" => ("The webhook's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "rid" => ("The rule's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "pid" => ("The subscription's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
+        "chatMessageId" => ("The message of a conversation", text("^[1-9][0-9]*$").into()),
+        "chatNotificationId" => ("The notification", text("^[1-9][0-9]*$").into()),
+        "userId" => (
+            "The user",
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).into(),
+        ),
         "keyId" => ("The key's id: the part between `whf_` and the secret", text("^[!-~]+$").into()),
         _ => ("The request to the simulator", text("^[A-Za-z0-9_-]+$").into()),
     }
@@ -87,6 +93,21 @@ pub fn describe_signed(paths: &mut Paths) {
         let description = operation.description.take().unwrap_or_default();
         operation.description =
             Some(format!("{description} The signature of the file's own address is accepted too."));
+    });
+}
+
+/// Describes operations that need a user token of operator chat.
+pub fn describe_user(paths: &mut Paths, refusals: &[u16]) {
+    each_operation(paths, |path, operation| {
+        operation.security = Some(vec![SecurityRequirement::new("userToken", [] as [&str; 0])]);
+        let description = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        operation.description =
+            Some(format!("{description}Needs a user token. Exists while `chat.enabled` is set."));
+        add_path_parameters(path, operation);
+        let usual = [401, 429, 503];
+        for status in usual.iter().chain(refusals).chain(refusals_of_input(path, operation)) {
+            refuse(operation, *status);
+        }
     });
 }
 
@@ -173,6 +194,11 @@ fn components() -> Components {
     components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Query(query)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    let user = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A user token of operator chat."));
+    components.add_security_scheme("userToken", SecurityScheme::Http(user.build()));
     components
 }
 
@@ -277,7 +303,7 @@ mod tests {
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}: id is taken");
             assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{name}: no tag");
             let security = operation["security"].as_array().unwrap();
-            assert_eq!(security.is_empty(), !name.contains(" /api/v1/"), "{name}");
+            assert_eq!(security.is_empty(), !name.contains(" /api/"), "{name}");
             if !security.is_empty() {
                 assert_eq!(
                     operation["responses"]["401"]["$ref"], "#/components/responses/Error401",

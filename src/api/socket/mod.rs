@@ -3,7 +3,9 @@
 //! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets
 //! wrong, and memory that it would keep) before the library. [`namespaces`] registers one namespace for each
 //! device, and [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
-//! ([`forward`]: snapshots and replay), shares the group of its device ([`fan_out`]: live events), and has a worker ([`request_queue`]: requests in order), both bounded.
+//! ([`forward`]: snapshots and replay), shares the group of its device ([`fan_out`]: live events), and has a worker
+//! ([`request_queue`]: requests in order), all bounded. [`operator_chat`] serves the sockets of chat on a path of its
+//! own, while chat is enabled.
 //!
 //! Invariants: there is no namespace without a device; a session id, which is the library's id of a
 //! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
@@ -15,6 +17,7 @@ mod fan_out;
 mod forward;
 mod namespace_guard;
 mod namespaces;
+mod operator_chat;
 mod origin;
 mod payload;
 mod reply;
@@ -84,8 +87,13 @@ pub fn mount(
         failed_tries,
         fan_out: Arc::default(),
     };
+    let shared = Arc::new(shared);
+    let chat = shared.services.chat.clone();
+    if let Some(chat) = &chat {
+        operator_chat::open(&io, &shared, chat);
+    }
     let sessions = AnonymousSessions::new(config.socket.anonymous);
-    let namespaces = Namespaces::open(io, Arc::new(shared));
+    let namespaces = Namespaces::open(io, shared);
     let protocol = EngineIo::new(draining, namespaces, sessions, config);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
@@ -93,7 +101,7 @@ pub fn mount(
         .layer(from_fn_with_state(protocol, engine_io::keep))
         .layer(cors(&allowed))
         .layer(from_fn_with_state(allowed, origin::refuse_foreign));
-    let fork = Fork { path: config.socket_path.as_str().into(), sockets, rest };
+    let fork = Fork { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), sockets, rest };
     Router::new().fallback_service(fork)
 }
 
@@ -130,19 +138,39 @@ fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
         .allow_credentials(true)
 }
 
-/// Separates requests for the Socket.IO path from all others. A route would panic at start
+/// Separates requests for the Socket.IO paths from all others. A route would panic at start
 /// if the path is also one of the API.
 #[derive(Clone)]
 struct Fork {
     path: Arc<str>,
+    /// Whether the path of chat exists too. The library serves one path, so that the other one is rewritten.
+    has_chat: bool,
     sockets: Router,
     rest: Router,
 }
 
 impl Fork {
     fn is_for_sockets(&self, path: &str) -> bool {
-        path.strip_prefix(&*self.path).is_some_and(|rest| matches!(rest, "" | "/"))
+        is_path(path, &self.path)
     }
+
+    fn is_for_chat(&self, path: &str) -> bool {
+        self.has_chat && is_path(path, operator_chat::PATH)
+    }
+
+    /// The request on the library's path, marked as one of chat.
+    fn as_chat_request(&self, mut request: Request) -> Request {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{}/{query}", self.path).parse() {
+            *request.uri_mut() = uri;
+        }
+        request.extensions_mut().insert(operator_chat::ChatPath);
+        request
+    }
+}
+
+fn is_path(path: &str, own: &str) -> bool {
+    path.strip_prefix(own).is_some_and(|rest| matches!(rest, "" | "/"))
 }
 
 impl Service<Request> for Fork {
@@ -156,9 +184,14 @@ impl Service<Request> for Fork {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match self.is_for_sockets(request.uri().path()) {
-            true => self.sockets.call(request),
-            false => self.rest.call(request),
+        let path = request.uri().path();
+        if self.is_for_sockets(path) {
+            return self.sockets.call(request);
         }
+        if self.is_for_chat(path) {
+            let request = self.as_chat_request(request);
+            return self.sockets.call(request);
+        }
+        self.rest.call(request)
     }
 }

@@ -20,6 +20,7 @@ use socketioxide::socket::Socket;
 use super::Shared;
 use super::anonymous_sessions::{count_refusal, mark_joined};
 use super::forward::Forwarder;
+use super::operator_chat::ChatPath;
 use super::request_queue::RequestQueue;
 use super::session::{LogStart, OnDisconnect, Session};
 use crate::api::auth::{Failed, client_address, presented_key};
@@ -85,8 +86,9 @@ impl NamespaceGuard {
     }
 
     async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
-        // The device was just deleted, and the namespace will be.
-        if !self.shared.services.registry.device_exists(&self.device) {
+        // Devices are not on the path of chat. Or the device was just deleted, and the namespace will be.
+        let is_chat_path = request.extensions.get::<ChatPath>().is_some();
+        if is_chat_path || !self.shared.services.registry.device_exists(&self.device) {
             return Err(refuse_unknown(&self.shared, credentials.key.as_deref(), request).await);
         }
         let (principal, operator) = match self.identify(&credentials).await {

@@ -31,6 +31,12 @@ pub(super) fn event_name(payload: &Value) -> Option<String> {
 
 /// The event's name and its argument, which is empty by default.
 pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, RequestError>) {
+    let (event, arguments) = arguments(payload);
+    (event, arguments.and_then(argument))
+}
+
+/// The event's name and its arguments. Binary data is refused.
+pub(super) fn arguments(payload: &Value) -> (String, Result<Vec<Json>, RequestError>) {
     let Value::Str(text, attachments) = payload else {
         return (String::new(), Err(RequestError::field(ARGUMENT, "must be JSON")));
     };
@@ -45,7 +51,7 @@ pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, Reques
         let field = binary_field(&arguments).unwrap_or_else(|| ARGUMENT.to_owned());
         return (event, Err(RequestError::field(field, "must not be binary data")));
     }
-    (event, argument(arguments))
+    (event, Ok(arguments))
 }
 
 fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, RequestError> {

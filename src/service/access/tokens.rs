@@ -1,8 +1,8 @@
 //! Who is behind a socket: the operator that an access token names.
 //!
 //! The token started life as a bare user id. In the `label` mode any text is a name, and grants nothing.
-//! In the `jwt` mode it must be a valid JSON Web Token: HS256 under a shared secret, or RS256 and ES256
-//! under keys that are published as a JWK set. What a token names is shown; what it may do is the API
+//! In the `jwt` mode it must be a valid JSON Web Token: HS256 under a shared secret, or RS256, ES256 and
+//! EdDSA under keys that are published as a JWK set. What a token names is shown; what it may do is the API
 //! key's.
 //!
 //! Invariants: an algorithm is accepted only with the kind of key it belongs to; key sets are fetched at
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
-use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -47,10 +47,12 @@ pub struct AccessTokenConfig {
     pub mode: TokenMode,
     /// The shared key of HS256 tokens.
     pub jwt_secret: Option<String>,
-    /// Where the public keys of RS256 and ES256 tokens are published.
+    /// Where the public keys of RS256, ES256 and EdDSA tokens are published.
     pub jwks_url: Option<Url>,
     /// The audience that tokens must name; not checked, when absent.
     pub audience: Option<String>,
+    /// The issuer that tokens must name; not checked when absent.
+    pub issuer: Option<String>,
     /// What fetches the keys.
     pub http: GuardedClient,
 }
@@ -64,6 +66,15 @@ pub struct Operator {
     pub verified: bool,
     /// When the token ends.
     pub expires_at: Option<Millis>,
+}
+
+/// The claims of a valid token.
+#[derive(Debug, Clone)]
+pub struct VerifiedClaims {
+    /// All claims.
+    pub claims: Map<String, Json>,
+    /// When the token ends.
+    pub expires_at: Millis,
 }
 
 /// Why there is no operator.
@@ -108,19 +119,6 @@ struct Published {
     tried_at: Option<Millis>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    exp: f64,
-    #[serde(default)]
-    nbf: Option<f64>,
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    preferred_username: Option<String>,
-}
-
 impl AccessTokens {
     /// A checker.
     #[must_use]
@@ -143,11 +141,15 @@ impl AccessTokens {
         };
         match self.config.mode {
             TokenMode::Label => Ok(named(token)),
-            TokenMode::Jwt => self.verify_jwt(token, now).await.map(Some),
+            TokenMode::Jwt => self.verify_claims(token, now).await.map(|verified| Some(operator(&verified))),
         }
     }
 
-    async fn verify_jwt(&self, token: &str, now: Millis) -> Result<Operator, AccessTokenError> {
+    /// The claims of a JSON Web Token.
+    ///
+    /// # Errors
+    /// [`AccessTokenError::Invalid`] if the token is not valid now; the others where the fault is ours.
+    pub async fn verify_claims(&self, token: &str, now: Millis) -> Result<VerifiedClaims, AccessTokenError> {
         if self.config.jwt_secret.is_none() && self.config.jwks_url.is_none() {
             return Err(AccessTokenError::Misconfigured);
         }
@@ -157,15 +159,19 @@ impl AccessTokens {
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
         let key = self.key(&header, now).await?;
         let validation = self.validation(header.alg);
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(invalid)?.claims;
-        claims.operator(now)
+        let claims =
+            jsonwebtoken::decode::<Map<String, Json>>(token, &key, &validation).map_err(invalid)?.claims;
+        let expires_at = valid_until(&claims, now).ok_or(AccessTokenError::Invalid)?;
+        Ok(VerifiedClaims { claims, expires_at })
     }
 
     /// The key for a token. The header is not yet to be trusted: it only chooses among keys that we trust.
     async fn key(&self, header: &Header, now: Millis) -> Result<DecodingKey, AccessTokenError> {
         match (header.alg, &self.config.jwt_secret, &self.config.jwks_url) {
             (Algorithm::HS256, Some(secret), _) => Ok(DecodingKey::from_secret(secret.as_bytes())),
-            (Algorithm::RS256 | Algorithm::ES256, _, Some(url)) => self.published_key(url, header, now).await,
+            (Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA, _, Some(url)) => {
+                self.published_key(url, header, now).await
+            }
             _ => Err(AccessTokenError::Invalid),
         }
     }
@@ -197,14 +203,20 @@ impl AccessTokens {
         // Times are compared with the clock that was passed in, in `Claims::operator`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
+        // A token without an audience or issuer would pass otherwise.
+        let mut required = vec!["exp"];
         match &self.config.audience {
             Some(audience) => {
                 validation.set_audience(&[audience]);
-                // A token without an audience would pass otherwise.
-                validation.set_required_spec_claims(&["exp", "aud"]);
+                required.push("aud");
             }
             None => validation.validate_aud = false,
         }
+        if let Some(issuer) = &self.config.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        validation.set_required_spec_claims(&required);
         validation
     }
 }
@@ -253,25 +265,37 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
         (AlgorithmParameters::EllipticCurve(curve), None | Some(KeyAlgorithm::ES256), Algorithm::ES256) => {
             curve.curve == EllipticCurve::P256
         }
+        (AlgorithmParameters::OctetKeyPair(pair), None | Some(KeyAlgorithm::EdDSA), Algorithm::EdDSA) => {
+            pair.curve == EllipticCurve::Ed25519
+        }
         _ => false,
     };
     signs && kind
 }
 
-impl Claims {
-    fn operator(self, now: Millis) -> Result<Operator, AccessTokenError> {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^52")]
-        let now_s = now.0 as f64 / 1000.0;
-        if self.exp + LEEWAY_S <= now_s || self.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s) {
-            return Err(AccessTokenError::Invalid);
-        }
-        let names = [self.name, self.preferred_username, self.sub];
-        let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
-        let label = name.as_deref().map_or_else(|| "operator".to_owned(), label);
-        #[expect(clippy::cast_possible_truncation, reason = "the conversion must saturate")]
-        let expires_at = Millis(((self.exp + LEEWAY_S) * 1000.0) as i64);
-        Ok(Operator { label, verified: true, expires_at: Some(expires_at) })
+/// When the token ends; `None` if it is not valid now.
+fn valid_until(claims: &Map<String, Json>, now: Millis) -> Option<Millis> {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^52")]
+    let now_s = now.0 as f64 / 1000.0;
+    let exp = claims.get("exp")?.as_f64()?;
+    let nbf = match claims.get("nbf") {
+        None | Some(Json::Null) => None,
+        Some(nbf) => Some(nbf.as_f64()?),
+    };
+    if exp + LEEWAY_S <= now_s || nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s) {
+        return None;
     }
+    #[expect(clippy::cast_possible_truncation, reason = "the conversion must saturate")]
+    let expires_at = ((exp + LEEWAY_S) * 1000.0) as i64;
+    Some(Millis(expires_at))
+}
+
+fn operator(verified: &VerifiedClaims) -> Operator {
+    let names = ["name", "preferred_username", "sub"].into_iter();
+    let mut names = names.filter_map(|claim| verified.claims.get(claim)?.as_str());
+    let name = names.find(|name| !name.trim().is_empty());
+    let label = name.map_or_else(|| "operator".to_owned(), label);
+    Operator { label, verified: true, expires_at: Some(verified.expires_at) }
 }
 
 /// Who says to be called `text`.

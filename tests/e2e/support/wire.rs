@@ -30,7 +30,12 @@ impl Wire {
 
     /// Connects with a query and reads nothing.
     pub async fn connect(app: &TestApp, query: &str) -> Self {
-        let url = format!("ws://{}/ws/?{query}", app.app().address);
+        Self::connect_at(app, "/ws/", query).await
+    }
+
+    /// Connects at another Socket.IO path.
+    pub async fn connect_at(app: &TestApp, path: &str, query: &str) -> Self {
+        let url = format!("ws://{}{path}?{query}", app.app().address);
         let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         Self { stream }
     }

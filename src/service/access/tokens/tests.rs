@@ -20,7 +20,7 @@ fn http() -> GuardedClient {
 }
 
 fn config(mode: TokenMode) -> AccessTokenConfig {
-    AccessTokenConfig { mode, jwt_secret: None, jwks_url: None, audience: None, http: http() }
+    AccessTokenConfig { mode, jwt_secret: None, jwks_url: None, audience: None, issuer: None, http: http() }
 }
 
 fn with_secret(audience: Option<&str>) -> AccessTokens {

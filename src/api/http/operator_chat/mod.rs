@@ -1,0 +1,107 @@
+//! REST of operator chat, in the `root` dialect: messages, users and notifications of a user token.
+//!
+//! The routes exist only while chat is enabled. A resource that the user may not see is answered like one
+//! that does not exist.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, Request};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Deserializer};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use super::ApiState;
+use super::error::ApiError;
+use super::openapi;
+use crate::api::auth::{Failed, client_address};
+use crate::api::connections::mark_authenticated;
+use crate::service::OperatorChat;
+use crate::service::operator_chat::{ChatAuthError, SignedIn};
+
+mod messages;
+mod notifications;
+pub(in crate::api) mod objects;
+mod users;
+
+/// The operations of operator chat.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().merge(messages::routes()).merge(users::routes()).merge(notifications::routes())
+}
+
+/// The user of a request, and the service.
+#[derive(Clone)]
+struct ChatCaller {
+    chat: Arc<OperatorChat>,
+    me: Arc<SignedIn>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ChatCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Absent only if a route was added without its guard.
+        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
+    }
+}
+
+/// Operations that need a user token, with their refusals besides the usual ones.
+fn signed_in(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe_user(&mut paths, refusals);
+    (schemas, paths, router.route_layer(from_fn(check)))
+}
+
+async fn check(Extension(state): Extension<ApiState>, mut request: Request, next: Next) -> Response {
+    let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
+    let header = request.headers().get(AUTHORIZATION);
+    let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
+    match chat.authenticate(token.as_deref()).await {
+        Ok(me) => {
+            mark_authenticated(request.extensions());
+            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
+            next.run(request).await
+        }
+        Err(error) => refusal(&state, &request, error).into_response(),
+    }
+}
+
+fn refusal(state: &ApiState, request: &Request, error: ChatAuthError) -> ApiError {
+    match error {
+        ChatAuthError::Invalid => count_failed(state, request),
+        ChatAuthError::TooManyUsers(limit) => {
+            tracing::warn!(limit, "chat user refused: the identity has too many users");
+            ApiError::UserTokenInvalid
+        }
+        ChatAuthError::KeysUnavailable => ApiError::UserKeysUnavailable,
+        ChatAuthError::Service(error) => error.into(),
+    }
+}
+
+/// Counts a failed login, and returns the error to answer.
+fn count_failed(state: &ApiState, request: &Request) -> ApiError {
+    state.services.metrics().auth_failures.inc();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let address = client_address(peer, request.headers(), &state.config.trusted_proxies);
+    match state.tries.count(address, state.services.now()) {
+        Failed::Counted => ApiError::UserTokenInvalid,
+        Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
+    }
+}
+
+/// Reads an id that is a text or a whole number.
+fn loose_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "must be an id")]
+    enum Loose {
+        Text(String),
+        Number(i64),
+    }
+    Ok(Option::<Loose>::deserialize(deserializer)?.map(|id| match id {
+        Loose::Text(text) => text,
+        Loose::Number(number) => number.to_string(),
+    }))
+}

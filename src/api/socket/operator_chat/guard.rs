@@ -1,0 +1,228 @@
+//! Authenticates a chat socket, and watches over it until it ends.
+//!
+//! A socket ends with its token: the client gets `auth:error`, then its transport is closed, so that it
+//! reconnects with its current token.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use serde_json::{Map, Value as Json};
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::SocketRef;
+use socketioxide::handler::{ConnectHandler, DisconnectHandler, Value};
+use socketioxide::socket::{DisconnectReason, Socket};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::super::anonymous_sessions::mark_joined;
+use super::requests::RequestHandler;
+use super::rooms::ConnectedSocket;
+use super::session::{ChatSession, SessionPhase};
+use super::{ChatPath, ChatState, requests, root, router};
+use crate::api::auth::{Failed, client_address};
+use crate::api::connections::{ConnectionHandle, mark_authenticated};
+use crate::service::operator_chat::{ChatAuthError, SignedIn};
+
+/// The delay of each answer to an address that failed too often.
+const TOO_MANY_TRIES_WAIT: Duration = Duration::from_secs(1);
+/// The longest sleep until an expiry: the wall clock may be changed meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// The time for a last event to leave the buffer.
+const LAST_EVENT_WAIT: Duration = Duration::from_millis(200);
+/// The time for a transport to close, before the namespace is disconnected instead.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// A refused connection; clients compare these messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum ChatRefusal {
+    #[error("Invalid namespace")]
+    OtherPath,
+    #[error("Authentication error")]
+    Unauthenticated,
+    #[error("Server configuration error")]
+    Unavailable,
+    #[error("Too many connections")]
+    TooManySockets,
+}
+
+/// The guard of the namespace.
+#[derive(Clone)]
+pub(super) struct ChatGuard {
+    state: Arc<ChatState>,
+}
+
+impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
+    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+        let Some(session) = socket.extensions.get::<Arc<ChatSession>>() else { return };
+        let connected = ConnectedSocket { socket, session };
+        if self.register(&connected) {
+            requests::start_worker(&self.state, &connected);
+            let watch = watch(self.state.clone(), connected);
+            self.state.shared.services.tasks().spawn("chat-socket", watch);
+        }
+    }
+
+    fn call_middleware<'a>(
+        &'a self,
+        socket: Arc<Socket>,
+        auth: &'a Option<Value>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
+        Box::pin(async move {
+            match self.admit(socket.req_parts(), auth.as_ref()).await {
+                Ok(signed_in) => {
+                    self.attach_handlers(&socket, signed_in);
+                    Ok(())
+                }
+                Err(refusal) => Err(Box::new(refusal) as Box<dyn Display + Send>),
+            }
+        })
+    }
+}
+
+impl ChatGuard {
+    pub(super) fn new(state: Arc<ChatState>) -> Self {
+        Self { state }
+    }
+
+    async fn admit(&self, request: &Parts, auth: Option<&Value>) -> Result<SignedIn, ChatRefusal> {
+        if request.extensions.get::<ChatPath>().is_none() {
+            return Err(ChatRefusal::OtherPath);
+        }
+        let token = presented_token(request, auth);
+        let signed_in = match self.state.chat.authenticate(token.as_deref()).await {
+            Ok(signed_in) => signed_in,
+            Err(error) => return Err(self.refuse(request, &error).await),
+        };
+        mark_authenticated(&request.extensions);
+        mark_joined(&request.extensions);
+        if self.state.chat.has_too_many_sockets(signed_in.user.pk) {
+            return Err(ChatRefusal::TooManySockets);
+        }
+        Ok(signed_in)
+    }
+
+    /// Counts a failed login, and delays the answer to an address that fails too often.
+    async fn refuse(&self, request: &Parts, error: &ChatAuthError) -> ChatRefusal {
+        match error {
+            ChatAuthError::Invalid => {}
+            ChatAuthError::TooManyUsers(limit) => {
+                tracing::warn!(limit, "chat user refused: the identity has too many users");
+                return ChatRefusal::Unauthenticated;
+            }
+            ChatAuthError::KeysUnavailable => return ChatRefusal::Unavailable,
+            ChatAuthError::Service(error) => {
+                tracing::warn!(%error, "chat user not stored");
+                return ChatRefusal::Unavailable;
+            }
+        }
+        let shared = &self.state.shared;
+        shared.services.metrics().auth_failures.inc();
+        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let address = client_address(peer, &request.headers, &shared.trusted_proxies);
+        if let Failed::TooMany { .. } = shared.failed_tries.count(address, shared.services.now()) {
+            sleep(TOO_MANY_TRIES_WAIT).await;
+        }
+        ChatRefusal::Unauthenticated
+    }
+
+    fn attach_handlers(&self, socket: &Arc<Socket>, signed_in: SignedIn) {
+        let (queue, requests) = mpsc::channel(self.state.shared.socket.inbound_queue.max(1));
+        let session = Arc::new(ChatSession::new(self.state.next_number(), signed_in, requests));
+        socket.on_disconnect(OnChatDisconnect { state: self.state.clone(), session: session.clone() });
+        socket.on_fallback(RequestHandler::new(queue, session.clone()));
+        socket.extensions.insert(session);
+    }
+
+    /// Emits the first event and registers the socket; `false` if it is gone already.
+    fn register(&self, connected: &ConnectedSocket) -> bool {
+        let mut phase = connected.session.phase.lock();
+        if *phase != SessionPhase::New {
+            return false;
+        }
+        connected.emit_now(&root::encode::auth_success(connected.user()));
+        self.state.rooms.connect(connected.clone());
+        self.state.chat.socket_connected(connected.user().pk);
+        self.state.shared.services.metrics().sockets.inc();
+        *phase = SessionPhase::Open;
+        true
+    }
+}
+
+/// The token in `auth.token`, else in the header.
+fn presented_token(request: &Parts, auth: Option<&Value>) -> Option<String> {
+    let fields = auth.and_then(|auth| serde_json::from_str::<Map<String, Json>>(auth.as_str()?).ok());
+    let of_auth = fields.and_then(|fields| Some(fields.get("token")?.as_str()?.to_owned()));
+    let header = || Some(request.headers.get(AUTHORIZATION)?.to_str().ok()?.to_owned());
+    of_auth.filter(|token| !token.trim().is_empty()).or_else(header)
+}
+
+/// Unregisters a socket when the library drops it.
+struct OnChatDisconnect {
+    state: Arc<ChatState>,
+    session: Arc<ChatSession>,
+}
+
+impl DisconnectHandler<LocalAdapter, OnChatDisconnect> for OnChatDisconnect {
+    fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
+        let (state, session) = (&self.state, &self.session);
+        let mut phase = session.phase.lock();
+        if *phase == SessionPhase::Open {
+            state.rooms.disconnect(session.number);
+            state.chat.socket_disconnected(session.signed_in.user.pk);
+            state.shared.services.metrics().sockets.dec();
+            let ended = state.chat.typing_of_closed_socket(session.number);
+            router::emit_typing_stops(state, &session.signed_in.user, &ended);
+        }
+        *phase = SessionPhase::Closed;
+        drop(phase);
+        session.closed.cancel();
+        defer(socket);
+    }
+}
+
+/// Waits for the end of a socket, or ends it.
+async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
+    let session = &connected.session;
+    let soft = state.shared.services.tasks().soft();
+    let is_expired = tokio::select! {
+        () = session.closed.cancelled() => return,
+        () = soft.cancelled() => return,
+        () = session.cut.cancelled() => false,
+        () = expiry(&state, session) => true,
+    };
+    if is_expired {
+        connected.emit_now(&root::encode::token_expired());
+        sleep(LAST_EVENT_WAIT).await;
+    }
+    let reason = if is_expired { "expired" } else { "slow_client" };
+    state.shared.services.metrics().socket_cut(reason);
+    tracing::info!(reason, "chat socket cut");
+    close(&connected).await;
+}
+
+async fn expiry(state: &ChatState, session: &ChatSession) {
+    loop {
+        let left = session.signed_in.expires_at.since(state.shared.services.now());
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
+        sleep(Duration::from_millis(left).min(LONGEST_SLEEP)).await;
+    }
+}
+
+/// Closes the transport, so that the client reconnects. The library cannot do this for one socket; a client
+/// whose transport is not the connection of its handshake is disconnected from the namespace.
+async fn close(connected: &ConnectedSocket) {
+    if let Some(connection) = connected.socket.req_parts().extensions.get::<ConnectionHandle>() {
+        connection.close().cancel();
+    }
+    if tokio::time::timeout(CLOSE_WAIT, connected.session.closed.cancelled()).await.is_err() {
+        // A full buffer has no room for the packet; the heartbeat ends such a client.
+        let _ = SocketRef::from(connected.socket.clone()).disconnect();
+    }
+}

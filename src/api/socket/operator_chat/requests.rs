@@ -1,0 +1,111 @@
+//! The requests of a chat socket, served in their order by one worker behind a bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value as Json;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::AckSender;
+use socketioxide::handler::{FromMessageParts as _, MessageHandler, Value};
+use socketioxide::socket::Socket;
+use tokio::sync::mpsc;
+
+use super::ChatState;
+use super::rooms::ConnectedSocket;
+use super::root;
+use super::session::ChatSession;
+use crate::api::socket::payload;
+
+/// Refusals after which a client that sends too fast is cut.
+const MAX_REFUSALS: usize = 8_192;
+
+/// One event of a client.
+pub(super) struct Incoming {
+    payload: Value,
+    ack: Option<i64>,
+}
+
+/// The handler of all of a socket's events.
+pub(super) struct RequestHandler {
+    queue: mpsc::Sender<Incoming>,
+    session: Arc<ChatSession>,
+    refused: AtomicUsize,
+}
+
+impl RequestHandler {
+    pub(super) fn new(queue: mpsc::Sender<Incoming>, session: Arc<ChatSession>) -> Self {
+        Self { queue, session, refused: AtomicUsize::new(0) }
+    }
+}
+
+impl MessageHandler<LocalAdapter, RequestHandler> for RequestHandler {
+    fn call(&self, socket: Arc<Socket>, payload: Value, ack: Option<i64>) {
+        if self.queue.try_send(Incoming { payload, ack }).is_ok() {
+            self.refused.store(0, Ordering::Relaxed);
+            return;
+        }
+        if self.refused.fetch_add(1, Ordering::Relaxed) >= MAX_REFUSALS {
+            self.session.cut.cancel();
+        }
+        let error = root::RootError::overloaded();
+        match ack {
+            Some(_) => answer(&socket, ack, &error.as_answer()),
+            None => drop(self.session.emit_now(&socket, &root::encode::error(&error, "", None))),
+        }
+    }
+}
+
+/// Starts the worker of a registered socket. It ends with the socket.
+pub(super) fn start_worker(state: &Arc<ChatState>, connected: &ConnectedSocket) {
+    let Some(queue) = connected.session.requests.lock().take() else { return };
+    let worker = work(state.clone(), connected.clone(), queue);
+    state.shared.services.tasks().spawn("chat-requests", worker);
+}
+
+async fn work(state: Arc<ChatState>, connected: ConnectedSocket, mut queue: mpsc::Receiver<Incoming>) {
+    let soft = state.shared.services.tasks().soft().clone();
+    let closed = connected.session.closed.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = soft.cancelled() => break,
+            () = closed.cancelled() => break,
+            incoming = queue.recv() => {
+                let Some(Incoming { payload, ack }) = incoming else { break };
+                Box::pin(serve(&state, &connected, &payload, ack)).await;
+            }
+        }
+    }
+}
+
+async fn serve(state: &Arc<ChatState>, connected: &ConnectedSocket, payload: &Value, ack: Option<i64>) {
+    let (event, arguments) = payload::arguments(payload);
+    let answered = match arguments {
+        Ok(arguments) => root::serve(state, connected, &event, arguments).await,
+        Err(problem) => Err(root::RootError::new(problem.code, problem.error)),
+    };
+    match (answered, ack) {
+        (Ok(body), Some(_)) => answer(&connected.socket, ack, &body),
+        (Ok(_), None) => {}
+        (Err(error), _) => refuse(connected, &event, &error, ack),
+    }
+}
+
+/// Answers the callback, or emits `error`. A callback that expects an array gets one, with the `error` event.
+fn refuse(connected: &ConnectedSocket, event: &str, error: &root::RootError, ack: Option<i64>) {
+    let expects_array = root::answers_array(event);
+    if ack.is_some() {
+        let body = if expects_array { Json::Array(Vec::new()) } else { error.as_answer() };
+        answer(&connected.socket, ack, &body);
+    }
+    if ack.is_none() || expects_array {
+        connected.emit_now(&root::encode::error(error, event, error.temp_id.as_ref()));
+    }
+}
+
+fn answer(socket: &Arc<Socket>, ack: Option<i64>, body: &Json) {
+    let mut unused = Value::Bytes(Default::default());
+    let Ok(sender) = AckSender::from_message_parts(socket, &mut unused, &ack);
+    // A client without room in its buffer is cut by its next event.
+    let _ = sender.send(body);
+}

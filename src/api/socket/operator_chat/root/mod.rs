@@ -1,0 +1,258 @@
+//! The `root` dialect: namespace `/` of `/socket.io/`. [`decode`] reads client events, [`encode`] writes
+//! server events, and this file calls the use cases.
+
+pub(super) mod decode;
+pub(super) mod encode;
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::rooms::ConnectedSocket;
+use super::session::Emission;
+use super::{ChatState, router};
+use crate::api::http::operator_chat::objects::MessageObject;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
+use crate::domain::operator_chat::message::{MessageDraft, MessageView};
+use crate::domain::operator_chat::user::ChatUser;
+use crate::service::operator_chat::ChatError;
+use crate::service::operator_chat::deliveries::Delivery;
+use crate::service::operator_chat::presence::UserStatus;
+
+use self::decode::RootCall;
+
+/// A failed request, as the client sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RootError {
+    code: &'static str,
+    sentence: String,
+    /// The client's own id of the message that was not sent.
+    pub(super) temp_id: Option<Json>,
+}
+
+impl RootError {
+    pub(super) fn new(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into(), temp_id: None }
+    }
+
+    pub(super) fn overloaded() -> Self {
+        Self::new(
+            "overloaded",
+            "too many requests of this socket are waiting; wait for answers before sending more",
+        )
+    }
+
+    /// As a callback's argument.
+    pub(super) fn as_answer(&self) -> Json {
+        json!({ "success": false, "error": self.sentence, "code": self.code })
+    }
+}
+
+impl From<ChatError> for RootError {
+    fn from(error: ChatError) -> Self {
+        if error.kind() == crate::service::ErrorKind::Internal {
+            tracing::error!(error = &error as &dyn std::error::Error, "chat request failed");
+        }
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+type Answer = Result<Json, RootError>;
+
+/// Whether the callback of an event expects an array.
+pub(super) fn answers_array(event: &str) -> bool {
+    matches!(event, "conversation:get-online-users" | "users:get-status")
+}
+
+/// Serves one request.
+pub(super) async fn serve(
+    state: &Arc<ChatState>,
+    connected: &ConnectedSocket,
+    event: &str,
+    arguments: Vec<Json>,
+) -> Answer {
+    let request = RootRequest { state, connected };
+    match decode::call(event, arguments)? {
+        RootCall::JoinPeer(peer) => request.join_peer(&peer).await,
+        RootCall::Join(id) => request.join(id).await,
+        RootCall::Leave(target) => request.leave(target).await,
+        RootCall::Send { target, draft } => request.send(target, draft).await,
+        RootCall::MarkRead(message) => request.mark_one(&message).await,
+        RootCall::Read { conversation, messages } => request.mark(conversation, messages).await,
+        RootCall::Delete { conversation, message } => request.delete(&conversation, &message).await,
+        RootCall::Typing { target, on } => request.typing(target, on).await,
+        RootCall::SeenNow => Ok(request.seen()),
+        RootCall::OnlineUsers(conversation) => request.online_users(conversation).await,
+        RootCall::Status(user) => request.status(user).await,
+        RootCall::Statuses(users) => request.statuses(users).await,
+        RootCall::ReadNotification(id) => request.read_notification(&id).await,
+        RootCall::ReadAllNotifications => request.read_all_notifications().await,
+    }
+}
+
+struct RootRequest<'a> {
+    state: &'a Arc<ChatState>,
+    connected: &'a ConnectedSocket,
+}
+
+impl RootRequest<'_> {
+    fn me(&self) -> &crate::service::operator_chat::SignedIn {
+        &self.connected.session.signed_in
+    }
+
+    /// Joins, then emits that the peer is online and the messages that the client may lack. Later events of
+    /// the conversation stay behind them.
+    async fn join_peer(&self, peer: &str) -> Answer {
+        let (state, session) = (self.state, &self.connected.session);
+        let joined = state.chat.join_peer(self.me(), peer).await?;
+        let conversation = &joined.conversation;
+        session.begin_replay(conversation.id);
+        let replayed = self.replay(conversation, joined.peer.as_ref()).await;
+        let ids: Vec<_> = replayed.iter().flatten().map(|view| view.message.id).collect();
+        let live = session.end_replay(&self.connected.socket, conversation.id, &ids);
+        let of_others = replayed.iter().flatten().filter(|view| view.message.sender != self.me().user.pk);
+        // Held messages may be the user's own; those get no receipt when the delivery is recorded.
+        let delivered = of_others.map(|view| view.message.id).chain(live);
+        for message in delivered {
+            let recipient = self.me().user.pk;
+            state.chat.delivered(Delivery { conversation: conversation.id, message, recipient });
+        }
+        replayed.map(|_| done())
+    }
+
+    async fn replay(
+        &self,
+        conversation: &Conversation,
+        peer: Option<&ChatUser>,
+    ) -> Result<Vec<MessageView>, RootError> {
+        let (state, connected) = (self.state, self.connected);
+        self.enter(conversation)?;
+        if let Some(peer) = peer.filter(|peer| state.chat.is_online(peer.pk)) {
+            let status = state.chat.status(peer);
+            if let Some(packet) = encode::presence(peer, true, status.last_seen).first() {
+                connected.emit_now(packet);
+            }
+        }
+        let messages = state.chat.replay(self.me(), conversation).await?;
+        let emitted = messages
+            .into_iter()
+            .filter(|view| connected.emit_now(&encode::message_new(view)) == Emission::Emitted);
+        Ok(emitted.collect())
+    }
+
+    fn enter(&self, conversation: &Conversation) -> Result<(), RootError> {
+        let limit = self.state.chat.limits().max_rooms;
+        match self.state.rooms.join(self.connected.session.number, conversation.id, limit) {
+            true => Ok(()),
+            false => Err(ChatError::TooManyRooms(limit).into()),
+        }
+    }
+
+    async fn join(&self, id: String) -> Answer {
+        let joined = self.conversation(ConversationTarget::Named(id)).await?;
+        self.enter(&joined)?;
+        Ok(done())
+    }
+
+    async fn leave(&self, target: ConversationTarget) -> Answer {
+        let left = self.conversation(target).await?;
+        self.state.rooms.leave(self.connected.session.number, left.id);
+        if self.state.chat.stop_typing((left.id, self.me().user.pk)) {
+            router::emit_typing(self.state, &self.me().user, left.id, false);
+        }
+        Ok(done())
+    }
+
+    async fn conversation(&self, target: ConversationTarget) -> Result<Conversation, RootError> {
+        Ok(self.state.chat.conversation(self.me(), target).await?.conversation)
+    }
+
+    async fn send(&self, target: ConversationTarget, draft: MessageDraft) -> Answer {
+        let temp_id = draft.temp_id.as_deref().and_then(|json| serde_json::from_str(json).ok());
+        match self.state.chat.send(self.me(), target, draft).await {
+            Ok(view) => Ok(json!({ "success": true, "message": MessageObject::of_author(&view) })),
+            Err(error) => Err(RootError { temp_id, ..error.into() }),
+        }
+    }
+
+    async fn mark_one(&self, message: &str) -> Answer {
+        self.state.chat.mark_message_read(self.me(), message).await?;
+        Ok(done())
+    }
+
+    async fn mark(&self, conversation: String, messages: Option<Vec<String>>) -> Answer {
+        let target = ConversationTarget::Named(conversation);
+        let count = self.state.chat.mark_read(self.me(), target, messages).await?;
+        Ok(json!({ "success": true, "count": count }))
+    }
+
+    async fn delete(&self, conversation: &str, message: &str) -> Answer {
+        self.state.chat.delete_message(self.me(), Some(conversation), message).await?;
+        Ok(done())
+    }
+
+    async fn typing(&self, target: ConversationTarget, on: bool) -> Answer {
+        let conversation = self.conversation(target).await?;
+        let (me, session) = (&self.me().user, &self.connected.session);
+        let typist = (conversation.id, me.pk);
+        let is_change = match on {
+            true => self.state.chat.start_typing(typist, session.number),
+            false => self.state.chat.stop_typing(typist),
+        };
+        if is_change {
+            router::emit_typing(self.state, me, conversation.id, on);
+        }
+        Ok(done())
+    }
+
+    fn seen(&self) -> Json {
+        self.state.chat.seen(self.me().user.pk);
+        done()
+    }
+
+    /// The online members without the caller; none if access is refused.
+    async fn online_users(&self, conversation: String) -> Answer {
+        let target = ConversationTarget::Named(conversation);
+        match self.state.chat.conversation(self.me(), target).await {
+            Ok(found) => {
+                let online = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
+                Ok(online.iter().map(|peer| peer.id.as_str()).collect())
+            }
+            Err(ChatError::ConversationNotFound) => Ok(Json::Array(Vec::new())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn status(&self, user: String) -> Answer {
+        let mut statuses = self.status_objects(vec![user]).await?;
+        Ok(statuses.pop().unwrap_or_default())
+    }
+
+    async fn statuses(&self, users: Vec<String>) -> Answer {
+        Ok(Json::Array(self.status_objects(users).await?))
+    }
+
+    async fn status_objects(&self, ids: Vec<String>) -> Result<Vec<Json>, RootError> {
+        let users = self.state.chat.users(self.me(), ids.clone()).await?;
+        let status = |user: &ChatUser| self.state.chat.status(user);
+        let unknown = UserStatus { is_online: false, last_seen: None };
+        let all = ids.iter().zip(&users);
+        Ok(all.map(|(id, user)| encode::status(id, user.as_ref().map_or(unknown, status))).collect())
+    }
+
+    async fn read_notification(&self, id: &str) -> Answer {
+        let origin = Some(self.connected.session.number);
+        self.state.chat.read_notification(self.me(), id, origin).await?;
+        Ok(done())
+    }
+
+    async fn read_all_notifications(&self) -> Answer {
+        let origin = Some(self.connected.session.number);
+        self.state.chat.read_all_notifications(self.me(), origin).await?;
+        Ok(done())
+    }
+}
+
+fn done() -> Json {
+    json!({ "success": true })
+}

@@ -1,0 +1,57 @@
+//! Operator chat, from the settings.
+
+use url::Url;
+
+use super::StartError;
+use super::api_config::guarded_client;
+use crate::domain::operator_chat::send_rate::SendLimits;
+use crate::service::AccessTokens;
+use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
+use crate::service::operator_chat::{ChatLimits, ChatParts, ClaimNames, IdentityProvider};
+use crate::settings::{IdentitySettings, Settings};
+
+/// `None` while chat is disabled, or without an identity provider.
+pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError> {
+    let chat = &settings.chat;
+    if !chat.is_active() {
+        return Ok(None);
+    }
+    let providers =
+        chat.identities.iter().map(|identity| provider(settings, identity)).collect::<Result<_, _>>()?;
+    Ok(Some(ChatParts {
+        providers,
+        staff_roles: chat.staff_roles.clone(),
+        limits: ChatLimits {
+            content_max_chars: chat.content_max_chars,
+            send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },
+            max_users: chat.max_users,
+            max_conversations: chat.max_conversations,
+            max_notifications: chat.max_notifications,
+            max_sockets: chat.max_sockets,
+            max_rooms: chat.max_rooms,
+            resume_ms: i64::try_from(chat.resume_ms).unwrap_or(i64::MAX),
+        },
+    }))
+}
+
+fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<IdentityProvider, StartError> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let wrong = |error| StartError::Setting(format!("chat.identities: jwks_url: {error}"));
+    let jwks_url = given(&identity.jwks_url).map(|text| Url::parse(&text).map_err(wrong)).transpose()?;
+    let tokens = AccessTokens::new(AccessTokenConfig {
+        mode: TokenMode::Jwt,
+        jwt_secret: given(identity.jwt_secret.expose()),
+        jwks_url,
+        audience: given(&identity.audience),
+        issuer: given(&identity.issuer),
+        http: guarded_client(settings, &[]),
+    });
+    let claims = ClaimNames {
+        user: identity.user_claim.clone(),
+        name: identity.name_claim.clone(),
+        picture: identity.picture_claim.clone(),
+        email: identity.email_claim.clone(),
+        role: identity.role_claim.clone(),
+    };
+    Ok(IdentityProvider { name: identity.name.clone(), tokens, claims })
+}

@@ -1,0 +1,157 @@
+//! Entries of the log of operator chat, and the events that they become.
+
+use serde::{Deserialize, Serialize};
+
+use super::conversation::Conversation;
+use super::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserId, UserPk};
+use super::message::MessageView;
+use super::notification::ChatNotification;
+use super::receipts::ReceiptLevel;
+use crate::domain::clock::Millis;
+
+/// A stored entry: a reference to its subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ChatLogEntry {
+    /// A message was sent.
+    Message {
+        /// The conversation.
+        conversation: i64,
+        /// The message.
+        message: i64,
+    },
+    /// Messages of others were delivered to a user.
+    Delivered(LoggedReceipts),
+    /// A user read messages of others.
+    Read(LoggedReceipts),
+    /// A message was deleted.
+    Deleted {
+        /// The conversation.
+        conversation: i64,
+        /// The message.
+        message: i64,
+    },
+    /// A user got a notification.
+    Notification {
+        /// The user.
+        user: i64,
+        /// The notification.
+        notification: i64,
+    },
+    /// A user read a notification.
+    NotificationRead {
+        /// The user.
+        user: i64,
+        /// The notification.
+        notification: i64,
+        /// The socket of the request, which gets no event.
+        origin: Option<u64>,
+    },
+    /// A user read all notifications.
+    NotificationsRead {
+        /// The user.
+        user: i64,
+        /// The socket of the request, which gets no event.
+        origin: Option<u64>,
+    },
+}
+
+/// Receipts of one user in one conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedReceipts {
+    /// The conversation.
+    pub conversation: i64,
+    /// The user whose receipts these are.
+    pub user: i64,
+    /// Ranges of message ids, both ends included.
+    pub ranges: Vec<(i64, i64)>,
+}
+
+impl ChatLogEntry {
+    /// The word in the store.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Message { .. } => "message",
+            Self::Delivered(_) => "delivered",
+            Self::Read(_) => "read",
+            Self::Deleted { .. } => "deleted",
+            Self::Notification { .. } => "notification",
+            Self::NotificationRead { .. } => "notification_read",
+            Self::NotificationsRead { .. } => "notifications_read",
+        }
+    }
+
+    /// The conversation whose joined sockets get the event.
+    #[must_use]
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Self::Message { conversation, .. } | Self::Deleted { conversation, .. } => {
+                Some(ConversationId(*conversation))
+            }
+            Self::Delivered(receipts) | Self::Read(receipts) => Some(ConversationId(receipts.conversation)),
+            _ => None,
+        }
+    }
+
+    /// The user whose sockets get the event.
+    #[must_use]
+    pub fn user(&self) -> Option<UserPk> {
+        match self {
+            Self::Notification { user, .. }
+            | Self::NotificationRead { user, .. }
+            | Self::NotificationsRead { user, .. } => Some(UserPk(*user)),
+            _ => None,
+        }
+    }
+}
+
+/// An event with everything that a dialect needs to encode it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatEvent {
+    /// A new message.
+    Message(Box<MessageView>),
+    /// Receipts of one user.
+    Receipts {
+        /// What they say.
+        level: ReceiptLevel,
+        /// The conversation.
+        conversation: Conversation,
+        /// The messages, oldest first.
+        messages: Vec<ChatMessageId>,
+        /// The user.
+        by: UserId,
+        /// The time.
+        at: Millis,
+    },
+    /// A message was deleted.
+    Deleted {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The message.
+        message: ChatMessageId,
+    },
+    /// A new notification.
+    Notification {
+        /// The user.
+        user: UserPk,
+        /// The notification.
+        notification: Box<ChatNotification>,
+    },
+    /// A notification was read.
+    NotificationRead {
+        /// The user.
+        user: UserPk,
+        /// The notification.
+        id: ChatNotificationId,
+        /// The socket that gets no event.
+        origin: Option<u64>,
+    },
+    /// All notifications were read.
+    NotificationsRead {
+        /// The user.
+        user: UserPk,
+        /// The socket that gets no event.
+        origin: Option<u64>,
+    },
+}

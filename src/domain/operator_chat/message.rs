@@ -1,0 +1,186 @@
+//! Messages of a conversation, and the rules of a message that a user sends.
+
+use std::str::FromStr;
+
+use super::ids::{ChatMessageId, ConversationId, UserPk};
+use super::user::ChatUser;
+use crate::domain::clock::Millis;
+
+/// Longest `tempId` as JSON, in characters.
+pub const TEMP_ID_MAX_CHARS: usize = 128;
+
+/// The kind of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatMessageKind {
+    /// Text only.
+    Text,
+    /// A picture.
+    Image,
+    /// A recording.
+    Audio,
+    /// Another file.
+    File,
+    /// Written by the daemon.
+    System,
+}
+
+impl ChatMessageKind {
+    const ALL: [Self; 5] = [Self::Text, Self::Image, Self::Audio, Self::File, Self::System];
+
+    /// The word of the `root` dialect and of the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Image => "IMAGE",
+            Self::Audio => "AUDIO",
+            Self::File => "FILE",
+            Self::System => "SYSTEM",
+        }
+    }
+
+    /// Whether users may send it.
+    #[must_use]
+    pub fn is_sendable(self) -> bool {
+        self != Self::System
+    }
+}
+
+/// A word that is no kind of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be TEXT, IMAGE, AUDIO or FILE")]
+pub struct InvalidMessageKind;
+
+impl FromStr for ChatMessageKind {
+    type Err = InvalidMessageKind;
+
+    fn from_str(word: &str) -> Result<Self, InvalidMessageKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(InvalidMessageKind)
+    }
+}
+
+/// A stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// The id.
+    pub id: ChatMessageId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The author.
+    pub sender: UserPk,
+    /// The kind.
+    pub kind: ChatMessageKind,
+    /// The text.
+    pub content: String,
+    /// The address of a file.
+    pub attachment_url: Option<String>,
+    /// The client's own id, as JSON.
+    pub temp_id: Option<String>,
+    /// When it was stored; never before the previous message of the conversation.
+    pub created_at: Millis,
+}
+
+/// A message with its author and the receipts of its recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// The message.
+    pub message: ChatMessage,
+    /// The author.
+    pub sender: ChatUser,
+    /// The other user of a direct conversation.
+    pub recipient: Option<ChatUser>,
+    /// When it was delivered to the recipient.
+    pub delivered_at: Option<Millis>,
+    /// When the recipient read it.
+    pub read_at: Option<Millis>,
+}
+
+impl MessageView {
+    /// The word for the receipts.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match (self.read_at, self.delivered_at) {
+            (Some(_), _) => "read",
+            (None, Some(_)) => "delivered",
+            (None, None) => "sent",
+        }
+    }
+}
+
+/// The content of a message that a user sends; it passed [`MessageDraft::check`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageDraft {
+    /// The kind.
+    pub kind: ChatMessageKind,
+    /// The text.
+    pub content: String,
+    /// The address of a file.
+    pub attachment_url: Option<String>,
+    /// The client's own id, as JSON.
+    pub temp_id: Option<String>,
+}
+
+impl MessageDraft {
+    /// Checks the fields against the limits; an error is the field and what it must be.
+    ///
+    /// # Errors
+    /// The first invalid field.
+    pub fn check(&self, content_max_chars: usize) -> Result<(), (&'static str, String)> {
+        let too_long = |text: &str, max: usize| text.chars().take(max.saturating_add(1)).count() > max;
+        if !self.kind.is_sendable() {
+            return Err(("type", InvalidMessageKind.to_string()));
+        }
+        if too_long(&self.content, content_max_chars) {
+            return Err(("content", format!("must have at most {content_max_chars} characters")));
+        }
+        if self.content.contains('\0') {
+            return Err(("content", "must not contain U+0000".to_owned()));
+        }
+        if self.content.trim().is_empty() && self.attachment_url.is_none() {
+            return Err(("content", "must not be empty without attachmentUrl".to_owned()));
+        }
+        if self.temp_id.as_deref().is_some_and(|id| too_long(id, TEMP_ID_MAX_CHARS)) {
+            return Err(("tempId", format!("must have at most {TEMP_ID_MAX_CHARS} characters")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(content: &str) -> MessageDraft {
+        MessageDraft {
+            kind: ChatMessageKind::Text,
+            content: content.to_owned(),
+            attachment_url: None,
+            temp_id: None,
+        }
+    }
+
+    #[test]
+    fn draft_fields_have_limits() {
+        assert_eq!(draft("hello").check(5), Ok(()));
+        let file = Some("https://example.com/a.png".to_owned());
+        assert_eq!(MessageDraft { attachment_url: file, ..draft("") }.check(5), Ok(()));
+        let long = Some("x".repeat(129));
+        for (wrong, field) in [
+            (draft("hello!"), "content"),
+            (draft(" "), "content"),
+            (draft("a\0b"), "content"),
+            (MessageDraft { kind: ChatMessageKind::System, ..draft("a") }, "type"),
+            (MessageDraft { temp_id: long, ..draft("a") }, "tempId"),
+        ] {
+            assert_eq!(wrong.check(5).unwrap_err().0, field, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_read_from_their_words() {
+        for kind in ChatMessageKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert!("text".parse::<ChatMessageKind>().is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! Operator chat: users, conversations, messages, receipts, presence and typing, as pure rules.
+//!
+//! Invariants: one visibility function decides every access; a receipt never goes back.
+
+pub mod conversation;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod notification;
+pub mod presence;
+pub mod receipts;
+pub mod send_rate;
+pub mod typing;
+pub mod user;
+pub mod visibility;

@@ -1,0 +1,86 @@
+//! The addresses that a message may attach: of this daemon, or public and https.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// Longest address, in characters.
+const MAX_CHARS: usize = 2_048;
+
+/// Checks an address; an error is what it must be.
+pub(super) fn check(text: &str, public_url: &str) -> Result<(), String> {
+    if text.chars().take(MAX_CHARS + 1).count() > MAX_CHARS {
+        return Err(format!("must have at most {MAX_CHARS} characters"));
+    }
+    let own = (!public_url.is_empty()).then(|| text.strip_prefix(public_url)).flatten();
+    if own.is_some_and(|rest| rest.starts_with('/')) {
+        return Ok(());
+    }
+    let right = || "must be an https URL, or a URL of this daemon".to_owned();
+    let url = Url::parse(text).map_err(|_| right())?;
+    if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+        return Err(right());
+    }
+    let is_public = match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name != "localhost" && !name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => is_public(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => is_public(IpAddr::V6(address).to_canonical()),
+        None => false,
+    };
+    if is_public { Ok(()) } else { Err("must not be a private address".to_owned()) }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_broadcast())
+                && !(v4.is_unspecified() || v4 == Ipv4Addr::new(192, 0, 0, 0) || shared)
+                && v4.octets()[0] != 0
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unspecified() || v6 == Ipv6Addr::LOCALHOST)
+                && !(v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_https_and_own_addresses_are_accepted() {
+        for good in ["https://example.com/a.png", "https://203.0.113.9/x", "http://chat.test/media/1"] {
+            assert_eq!(check(good, "http://chat.test"), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn other_addresses_are_refused() {
+        for bad in [
+            "",
+            "a.png",
+            "http://example.com/a.png",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://localhost/x",
+            "https://a.localhost./x",
+            "https://127.1/x",
+            "https://0x7f000001/x",
+            "https://10.0.0.1/x",
+            "https://169.254.169.254/x",
+            "https://[::1]/x",
+            "https://[::ffff:192.168.0.1]/x",
+            "https://[fd00::1]/x",
+            "https://user:pass@example.com/x",
+            "http://chat.test.evil.example/x",
+        ] {
+            assert!(check(bad, "http://chat.test").is_err(), "{bad}");
+        }
+        assert!(check("/x", "").is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! Authenticates users by the tokens of identity providers. A valid token creates its user.
+
+use serde_json::{Map, Value as Json};
+use thiserror::Error;
+
+use super::OperatorChat;
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::ids::UserId;
+use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfile};
+use crate::service::ServiceError;
+use crate::service::access::tokens::{AccessTokenError, AccessTokens};
+use crate::store::StoreError;
+
+/// An issuer of user tokens, which defines one tenant.
+pub struct IdentityProvider {
+    /// The name of the tenant.
+    pub name: String,
+    /// Verifies its tokens.
+    pub tokens: AccessTokens,
+    /// Where a token has the user.
+    pub claims: ClaimNames,
+}
+
+/// The claims of a user; of each list, the first claim that is present.
+#[derive(Debug, Clone)]
+pub struct ClaimNames {
+    /// The id.
+    pub user: Vec<String>,
+    /// The display name.
+    pub name: Vec<String>,
+    /// The address of a picture.
+    pub picture: Vec<String>,
+    /// The email address.
+    pub email: Vec<String>,
+    /// The role.
+    pub role: Vec<String>,
+}
+
+/// An authenticated user.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The user.
+    pub user: ChatUser,
+    /// When the token ends.
+    pub expires_at: Millis,
+}
+
+/// Why a token was refused.
+#[derive(Debug, Error)]
+pub enum ChatAuthError {
+    /// The token is missing, malformed, expired, or of no identity provider.
+    #[error("Authentication error")]
+    Invalid,
+    /// The keys of an identity provider cannot be fetched.
+    #[error("Server configuration error")]
+    KeysUnavailable,
+    /// The tenant has too many users.
+    #[error("Authentication error")]
+    TooManyUsers(usize),
+    /// The store failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<StoreError> for ChatAuthError {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl OperatorChat {
+    /// The user that a token proves. A `Bearer ` prefix is allowed.
+    ///
+    /// # Errors
+    /// When no identity provider accepts the token, or its user cannot be stored.
+    pub async fn authenticate(&self, token: Option<&str>) -> Result<SignedIn, ChatAuthError> {
+        let token = token.map(without_scheme).filter(|token| !token.is_empty());
+        let token = token.ok_or(ChatAuthError::Invalid)?;
+        let mut failure = ChatAuthError::Invalid;
+        for provider in &self.providers {
+            match provider.tokens.verify_claims(token, self.now()).await {
+                Ok(verified) => {
+                    let id =
+                        user_id(&provider.claims.user, &verified.claims).ok_or(ChatAuthError::Invalid)?;
+                    let profile = provider.claims.profile(&verified.claims);
+                    let user = self.sign_in(&provider.name, id, profile).await?;
+                    return Ok(SignedIn { user, expires_at: verified.expires_at });
+                }
+                Err(AccessTokenError::Invalid) => {}
+                Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {
+                    failure = ChatAuthError::KeysUnavailable;
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Reads the user, and writes only if it is new or its profile changed.
+    async fn sign_in(
+        &self,
+        tenant: &str,
+        id: UserId,
+        profile: UserProfile,
+    ) -> Result<ChatUser, ChatAuthError> {
+        let (of_tenant, of_id) = (tenant.to_owned(), id.clone());
+        let known: Option<ChatUser> =
+            self.store.read::<_, StoreError, _>(move |store| store.chat_user(&of_tenant, &of_id)).await?;
+        if let Some(user) = known.filter(|user| user.profile == profile) {
+            return Ok(user);
+        }
+        let (tenant, now, limit) = (tenant.to_owned(), self.now(), self.limits.max_users);
+        self.store
+            .write::<_, ChatAuthError, _>(move |tx| {
+                let known = tx.chat_user(&tenant, &id)?;
+                let most = i64::try_from(limit).unwrap_or(i64::MAX);
+                if known.is_none() && tx.chat_user_count(&tenant)? >= most {
+                    return Err(ChatAuthError::TooManyUsers(limit));
+                }
+                let pk = tx.put_chat_user(&tenant, &id, &profile, now)?;
+                let last_seen_at = known.and_then(|user| user.last_seen_at);
+                Ok(ChatUser { pk, tenant, id, profile, last_seen_at })
+            })
+            .await
+    }
+}
+
+fn without_scheme(token: &str) -> &str {
+    let token = token.trim();
+    let scheme = token.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    scheme.map_or(token, |scheme| token[scheme.len()..].trim())
+}
+
+impl ClaimNames {
+    fn profile(&self, claims: &Map<String, Json>) -> UserProfile {
+        UserProfile {
+            name: text(&self.name, claims),
+            avatar: text(&self.picture, claims),
+            email: text(&self.email, claims),
+            role: text(&self.role, claims),
+        }
+    }
+}
+
+/// The first claim that is present: a text or a whole number.
+fn user_id(names: &[String], claims: &Map<String, Json>) -> Option<UserId> {
+    let claim = names.iter().filter_map(|name| claims.get(name)).find(|claim| !claim.is_null())?;
+    match claim {
+        Json::String(text) => text.parse().ok(),
+        Json::Number(number) if number.is_i64() || number.is_u64() => number.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The first claim that is a text, in one line and bounded.
+fn text(names: &[String], claims: &Map<String, Json>) -> Option<String> {
+    let texts = names.iter().filter_map(|name| claims.get(name)?.as_str());
+    texts
+        .map(|text| {
+            let plain = text.trim().chars().filter(|c| !c.is_control());
+            plain.take(PROFILE_MAX_CHARS).collect::<String>()
+        })
+        .find(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: &Json) -> Map<String, Json> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn first_present_claim_is_the_user() {
+        let names = ["sub".to_owned(), "id".to_owned()];
+        let id = |value: Json| user_id(&names, &claims(&value)).map(|id| id.to_string());
+        assert_eq!(id(json!({ "id": 7, "sub": "anna" })).as_deref(), Some("anna"));
+        assert_eq!(id(json!({ "id": 7, "sub": null })).as_deref(), Some("7"));
+        for wrong in [json!({}), json!({ "sub": "" }), json!({ "sub": 1.5 }), json!({ "sub": ["a"] })] {
+            assert_eq!(id(wrong.clone()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn profile_texts_are_bounded_lines() {
+        let names = ["name".to_owned(), "username".to_owned()];
+        let name = |value: Json| text(&names, &claims(&value));
+        assert_eq!(name(json!({ "name": " A\nnna ", "username": "x" })).as_deref(), Some("Anna"));
+        assert_eq!(name(json!({ "name": 5, "username": "x" })).as_deref(), Some("x"));
+        assert_eq!(name(json!({ "name": "x".repeat(900) })).map(|name| name.len()), Some(PROFILE_MAX_CHARS));
+    }
+
+    #[test]
+    fn bearer_prefix_is_allowed() {
+        for token in ["abc", "Bearer abc", "bearer  abc", " Bearer abc "] {
+            assert_eq!(without_scheme(token), "abc", "{token}");
+        }
+        assert_eq!(without_scheme("Bearerabc"), "Bearerabc");
+    }
+}

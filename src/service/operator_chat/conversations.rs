@@ -1,0 +1,262 @@
+//! Conversations: join, list, and pages of messages.
+
+use super::OperatorChat;
+use super::authentication::SignedIn;
+use super::error::ChatError;
+use super::views::{accessible_user, conversation_of, message_views};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::conversation::{
+    Conversation, ConversationTarget, ConversationView, UserPair,
+};
+use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
+use crate::store::chat_messages::AuthoredMessages;
+use crate::store::chat_receipt_ranges::ReceiptOwner;
+use crate::store::conversations::ListedConversation;
+use crate::store::{Reader, StoreError, Tx};
+
+/// The most messages that a join repeats.
+const MAX_REPLAYED: usize = 200;
+/// The most conversations of a list.
+const MAX_LISTED: usize = 500;
+
+/// A conversation that a socket joined.
+#[derive(Debug, Clone)]
+pub struct JoinedConversation {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The other user.
+    pub peer: Option<ChatUser>,
+}
+
+/// A page of messages, as requested.
+#[derive(Debug, Clone)]
+pub struct MessageListRequest {
+    /// The conversation.
+    pub target: ConversationTarget,
+    /// The most messages.
+    pub limit: usize,
+    /// Skipped messages, from the newest one.
+    pub offset: usize,
+    /// Only messages before this id.
+    pub before: Option<i64>,
+}
+
+/// A page of messages in the order of time, with its conversation.
+#[derive(Debug, Clone)]
+pub struct MessageListPage {
+    /// The messages.
+    pub messages: Vec<MessageView>,
+    /// The conversation.
+    pub conversation: ConversationView,
+    /// Whether there are older messages.
+    pub has_more: bool,
+}
+
+impl OperatorChat {
+    /// Joins the direct conversation with a user, which is created if there is none.
+    ///
+    /// # Errors
+    /// When the caller may not write to this user, or the store fails.
+    pub async fn join_peer(&self, me: &SignedIn, peer: &str) -> Result<JoinedConversation, ChatError> {
+        let (me, staff, peer) = (me.user.clone(), self.staff_roles.clone(), peer.to_owned());
+        let known = {
+            let (me, staff, target) = (me.clone(), staff.clone(), ConversationTarget::Peer(peer.clone()));
+            self.store.read(move |store| conversation_of(store, &staff, &me, &target)).await
+        };
+        match known {
+            Ok(conversation) => return self.joined(&me, conversation).await,
+            Err(ChatError::ConversationNotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let (now, limit) = (self.now(), self.limits.max_conversations);
+        self.store
+            .write(move |tx| {
+                let (conversation, peer) = join_or_create(tx, &staff, &me, &peer, limit, now)?;
+                Ok(JoinedConversation { conversation, peer: Some(peer) })
+            })
+            .await
+    }
+
+    /// A conversation of the caller.
+    ///
+    /// # Errors
+    /// When the caller has no such conversation, or the store fails.
+    pub async fn conversation(
+        &self,
+        me: &SignedIn,
+        target: ConversationTarget,
+    ) -> Result<JoinedConversation, ChatError> {
+        let (user, staff) = (me.user.clone(), self.staff_roles.clone());
+        let found = self.store.read(move |store| conversation_of(store, &staff, &user, &target)).await?;
+        self.joined(&me.user, found).await
+    }
+
+    async fn joined(
+        &self,
+        me: &ChatUser,
+        conversation: Conversation,
+    ) -> Result<JoinedConversation, ChatError> {
+        let Some(peer) = conversation.peer_of(me.pk) else {
+            return Ok(JoinedConversation { conversation, peer: None });
+        };
+        let peer = self.store.read::<_, StoreError, _>(move |store| store.chat_user_by_pk(peer)).await?;
+        Ok(JoinedConversation { conversation, peer })
+    }
+
+    /// The messages that a join repeats, in order: those that the user has not read, and the user's own of
+    /// the last `chat.resume_ms`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn replay(
+        &self,
+        me: &SignedIn,
+        conversation: &Conversation,
+    ) -> Result<Vec<MessageView>, ChatError> {
+        let (me, conversation) = (me.user.pk, conversation.clone());
+        let own_since = self.now().plus(-self.limits.resume_ms);
+        self.store
+            .read(move |store| {
+                let Some(newest) = store.newest_chat_message(conversation.id)? else {
+                    return Ok(Vec::new());
+                };
+                let id = conversation.id;
+                let authored =
+                    |sender, first, last| AuthoredMessages { conversation: id, sender, first, last };
+                let own = store.chat_messages_from(&authored(me, 1, newest.id.0), MAX_REPLAYED)?;
+                let mut messages: Vec<_> =
+                    own.into_iter().take_while(|message| message.created_at >= own_since).collect();
+                if let Some(peer) = conversation.peer_of(me) {
+                    let owner = ReceiptOwner { conversation: id, user: me, level: ReceiptLevel::Read };
+                    let read = store.receipt_ranges(&owner, 1, newest.id.0)?;
+                    let mut unread = Vec::new();
+                    for (first, last) in read.missing(1, newest.id.0).into_iter().rev() {
+                        let left = MAX_REPLAYED.saturating_sub(unread.len());
+                        if left == 0 {
+                            break;
+                        }
+                        unread.extend(store.chat_messages_from(&authored(peer, first, last), left)?);
+                    }
+                    messages.extend(unread);
+                }
+                messages.sort_by_key(|message| message.id);
+                let newest = messages.split_off(messages.len().saturating_sub(MAX_REPLAYED));
+                Ok(message_views(store, &conversation, newest)?)
+            })
+            .await
+    }
+
+    /// The conversations of a user with messages, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn conversations(&self, me: &SignedIn) -> Result<Vec<ConversationView>, ChatError> {
+        let me = me.user.clone();
+        self.store
+            .read(move |store| {
+                let listed = store.conversations_of(me.pk, MAX_LISTED)?;
+                Ok(listed.into_iter().map(|listed| listed_view(&me, listed)).collect())
+            })
+            .await
+    }
+
+    /// The unread messages of a user in all conversations.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unread_count(&self, me: &SignedIn) -> Result<i64, ChatError> {
+        let me = me.user.pk;
+        Ok(self.store.read::<_, StoreError, _>(move |store| store.unread_of_user(me)).await?)
+    }
+
+    /// A page of messages. The fetch counts as delivery.
+    ///
+    /// # Errors
+    /// When the caller may not see the conversation, or the store fails.
+    pub async fn messages(
+        &self,
+        me: &SignedIn,
+        request: MessageListRequest,
+    ) -> Result<MessageListPage, ChatError> {
+        let (user, staff) = (me.user.clone(), self.staff_roles.clone());
+        let page = self.store.read(move |store| message_page(store, &staff, &user, &request)).await?;
+        self.fetched(me.user.pk, &page.messages);
+        Ok(page)
+    }
+}
+
+/// The direct conversation with a user, and the user. It is created if there is none.
+pub(super) fn join_or_create(
+    tx: &Tx<'_>,
+    staff: &StaffRoles,
+    me: &ChatUser,
+    peer: &str,
+    limit: usize,
+    now: Millis,
+) -> Result<(Conversation, ChatUser), ChatError> {
+    let peer = accessible_user(tx, staff, me, peer, UserAccess::Write)?;
+    let pair = UserPair::new(me.pk, peer.pk).ok_or(ChatError::UserNotFound)?;
+    if let Some(known) = tx.direct_conversation(pair)? {
+        return Ok((known, peer));
+    }
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    if tx.conversation_count(me.pk)? >= most || tx.conversation_count(peer.pk)? >= most {
+        return Err(ChatError::TooManyConversations(limit));
+    }
+    Ok((tx.create_direct_conversation(&me.tenant, pair, now)?, peer))
+}
+
+fn listed_view(me: &ChatUser, listed: ListedConversation) -> ConversationView {
+    let ListedConversation { id, peer, unread, last, delivered_at, read_at } = listed;
+    let last_message = last.map(|message| {
+        let is_mine = message.sender == me.pk;
+        let (sender, recipient) =
+            if is_mine { (me.clone(), peer.clone()) } else { (peer.clone(), me.clone()) };
+        MessageView { message, sender, recipient: Some(recipient), delivered_at, read_at }
+    });
+    ConversationView { name: id.to_string(), participants: vec![peer], last_message, unread }
+}
+
+fn message_page(
+    store: &Reader<'_>,
+    staff: &StaffRoles,
+    me: &ChatUser,
+    request: &MessageListRequest,
+) -> Result<MessageListPage, ChatError> {
+    let conversation = match (conversation_of(store, staff, me, &request.target), &request.target) {
+        (Ok(conversation), _) => conversation,
+        // Both users exist and have not written to each other.
+        (Err(ChatError::ConversationNotFound), ConversationTarget::Peer(peer)) => {
+            let peer = accessible_user(store, staff, me, peer, UserAccess::Write)?;
+            return Ok(empty_page(me, peer));
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let before = request.before.unwrap_or(i64::MAX);
+    let mut messages =
+        store.chat_messages_before(conversation.id, before, request.limit + 1, request.offset)?;
+    let has_more = messages.len() > request.limit;
+    messages.truncate(request.limit);
+    messages.reverse();
+    let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
+    let last_message = message_views(store, &conversation, newest)?.pop();
+    let peer = conversation.peer_of(me.pk);
+    let peer = peer.map_or(Ok(None), |peer| store.chat_user_by_pk(peer))?;
+    let view = ConversationView {
+        name: conversation.id.to_string(),
+        participants: peer.into_iter().collect(),
+        last_message,
+        unread: store.unread_in_conversation(conversation.id, me.pk)?,
+    };
+    let messages = message_views(store, &conversation, messages)?;
+    Ok(MessageListPage { messages, conversation: view, has_more })
+}
+
+fn empty_page(me: &ChatUser, peer: ChatUser) -> MessageListPage {
+    let name = format!("{}_{}", me.id, peer.id);
+    let conversation = ConversationView { name, participants: vec![peer], last_message: None, unread: 0 };
+    MessageListPage { messages: Vec::new(), conversation, has_more: false }
+}

@@ -1,0 +1,79 @@
+//! Records deliveries in batches: a message left the buffer of a recipient's socket, or was fetched.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::OperatorChat;
+use super::receipts::mark_one;
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::store::StoreError;
+
+/// Deliveries that may wait to be recorded. Further ones are dropped; a fetch or a read mark records them.
+pub(super) const MAX_DELIVERIES: usize = 10_000;
+/// Deliveries that are recorded at once.
+const BATCH: usize = 256;
+
+/// A message that reached a recipient.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub message: ChatMessageId,
+    /// The recipient.
+    pub recipient: UserPk,
+}
+
+impl OperatorChat {
+    /// Starts the task that records deliveries.
+    pub(in crate::service) fn start(self: &Arc<Self>) {
+        let Some(waiting) = self.waiting_deliveries.lock().take() else { return };
+        self.tasks.spawn_essential("chat-deliveries", self.clone().record_deliveries(waiting));
+    }
+
+    /// Queues a delivery, if there is room.
+    pub fn delivered(&self, delivery: Delivery) {
+        if self.deliveries.try_send(delivery).is_err() {
+            tracing::debug!("delivery receipt dropped: the queue is full");
+        }
+    }
+
+    /// Queues the deliveries of a page that a user fetched.
+    pub(super) fn fetched(&self, user: UserPk, messages: &[MessageView]) {
+        let undelivered =
+            messages.iter().filter(|view| view.message.sender != user && view.delivered_at.is_none());
+        for view in undelivered {
+            let (conversation, message) = (view.message.conversation, view.message.id);
+            self.delivered(Delivery { conversation, message, recipient: user });
+        }
+    }
+
+    async fn record_deliveries(self: Arc<Self>, mut waiting: mpsc::Receiver<Delivery>) {
+        let soft = self.tasks.soft().clone();
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                () = soft.cancelled() => break,
+                _ = waiting.recv_many(&mut batch, BATCH) => {}
+            }
+            let (deliveries, now) = (std::mem::take(&mut batch), self.now());
+            let recorded = self.store.write_patiently::<_, StoreError, _>(move |tx| {
+                for delivery in deliveries {
+                    let message = tx.chat_message(delivery.message)?;
+                    let conversation = tx.conversation(delivery.conversation)?;
+                    if let (Some(message), Some(conversation)) = (message, conversation) {
+                        let level = ReceiptLevel::Delivered;
+                        mark_one(tx, &conversation, delivery.recipient, level, message.id, now)?;
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = recorded.await {
+                tracing::warn!(%error, "delivery receipts not stored");
+            }
+        }
+    }
+}

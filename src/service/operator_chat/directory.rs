@@ -1,0 +1,37 @@
+//! Users as others see them.
+
+use super::OperatorChat;
+use super::authentication::SignedIn;
+use super::error::ChatError;
+use super::views::accessible_user;
+use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::visibility::UserAccess;
+
+impl OperatorChat {
+    /// A user whom the caller may query.
+    ///
+    /// # Errors
+    /// When there is no such user for the caller, or the store fails.
+    pub async fn user(&self, me: &SignedIn, id: &str) -> Result<ChatUser, ChatError> {
+        let (me, staff, id) = (me.user.clone(), self.staff_roles.clone(), id.to_owned());
+        self.store.read(move |store| accessible_user(store, &staff, &me, &id, UserAccess::Query)).await
+    }
+
+    /// Users whom the caller may query, in the order of the request; `None` for all others.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn users(&self, me: &SignedIn, ids: Vec<String>) -> Result<Vec<Option<ChatUser>>, ChatError> {
+        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        self.store
+            .read(move |store| {
+                let user = |id: &String| match accessible_user(store, &staff, &me, id, UserAccess::Query) {
+                    Ok(user) => Ok(Some(user)),
+                    Err(ChatError::UserNotFound) => Ok(None),
+                    Err(error) => Err(error),
+                };
+                ids.iter().map(user).collect()
+            })
+            .await
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors of operator chat. A resource that the caller may not see has the error of one that does not exist.
+
+use thiserror::Error;
+
+use crate::domain::operator_chat::send_rate::SendRateError;
+use crate::service::error::{ErrorKind, ServiceError};
+use crate::store::StoreError;
+
+/// A failed use case.
+#[derive(Debug, Error)]
+pub enum ChatError {
+    /// No such conversation, or not the caller's.
+    #[error("Conversation not found")]
+    ConversationNotFound,
+    /// No such user, or none that the caller may access.
+    #[error("User not found")]
+    UserNotFound,
+    /// No such message, or none that the caller may change.
+    #[error("Message not found")]
+    MessageNotFound,
+    /// No such notification of the caller.
+    #[error("Notification not found")]
+    NotificationNotFound,
+    /// An invalid field.
+    #[error("{field} {message}")]
+    Invalid {
+        /// Its name.
+        field: &'static str,
+        /// What it must be.
+        message: String,
+    },
+    /// Too many messages.
+    #[error(transparent)]
+    SendRate(#[from] SendRateError),
+    /// Too many conversations.
+    #[error("a user can have at most {0} conversations")]
+    TooManyConversations(usize),
+    /// Too many joined conversations.
+    #[error("a socket can join at most {0} conversations; leave one first")]
+    TooManyRooms(usize),
+    /// Another service or the store failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<StoreError> for ChatError {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl ChatError {
+    /// An invalid field.
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into() }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ConversationNotFound
+            | Self::UserNotFound
+            | Self::MessageNotFound
+            | Self::NotificationNotFound => "not_found",
+            Self::Invalid { .. } => "invalid_field",
+            Self::SendRate(_) => "rate_limited",
+            Self::TooManyConversations(_) => "too_many_conversations",
+            Self::TooManyRooms(_) => "too_many_rooms",
+            Self::Service(error) => error.code(),
+        }
+    }
+
+    /// What kind of answer this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ConversationNotFound
+            | Self::UserNotFound
+            | Self::MessageNotFound
+            | Self::NotificationNotFound => ErrorKind::NotFound,
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::SendRate(_) => ErrorKind::TooMany,
+            Self::TooManyConversations(_) | Self::TooManyRooms(_) => ErrorKind::Conflict,
+            Self::Service(error) => error.kind(),
+        }
+    }
+
+    /// Seconds after which the request may succeed.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::SendRate(SendRateError::Burst { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Self::Service(error) => error.retry_after_seconds(),
+            _ => None,
+        }
+    }
+}

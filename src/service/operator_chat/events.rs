@@ -1,0 +1,103 @@
+//! Reads the chat log: entries with their subjects, ready to be encoded by a dialect.
+
+use tokio::sync::watch;
+
+use super::OperatorChat;
+use super::error::ChatError;
+use super::views::message_views;
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::event::{ChatEvent, ChatLogEntry, LoggedReceipts};
+use crate::domain::operator_chat::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserPk};
+use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::store::chat_messages::AuthoredMessages;
+use crate::store::{Reader, StoreError};
+
+/// Entries that are read at once.
+const PAGE: usize = 256;
+/// The most messages that one event of receipts names; those are the newest.
+const MAX_NAMED: usize = 1_000;
+
+impl OperatorChat {
+    /// Changes after each commit that appends to the log. A hint: the log is the truth.
+    #[must_use]
+    pub fn follow_events(&self) -> watch::Receiver<i64> {
+        self.store.follow_chat()
+    }
+
+    /// The position of the newest entry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn newest_event(&self) -> Result<i64, ChatError> {
+        Ok(self.store.read::<_, StoreError, _>(|store| store.newest_chat_event()).await?)
+    }
+
+    /// A page of events after a position, and the position of its last entry. Entries whose subject was
+    /// deleted meanwhile have no event.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn events_after(&self, seq: i64) -> Result<(Vec<ChatEvent>, i64), ChatError> {
+        let read = self.store.read::<_, StoreError, _>(move |store| {
+            let entries = store.chat_events_after(seq, PAGE)?;
+            let last = entries.last().map_or(seq, |(seq, ..)| *seq);
+            let mut events = Vec::with_capacity(entries.len());
+            for (_, entry, at) in entries {
+                events.extend(event_of(store, entry, at)?);
+            }
+            Ok((events, last))
+        });
+        Ok(read.await?)
+    }
+}
+
+fn event_of(store: &Reader<'_>, entry: ChatLogEntry, at: Millis) -> Result<Option<ChatEvent>, StoreError> {
+    Ok(match entry {
+        ChatLogEntry::Message { conversation, message } => {
+            let message = store.chat_message(ChatMessageId(message))?;
+            let conversation = store.conversation(ConversationId(conversation))?;
+            let (Some(message), Some(conversation)) = (message, conversation) else { return Ok(None) };
+            let view = message_views(store, &conversation, vec![message])?.pop();
+            view.map(|view| ChatEvent::Message(Box::new(view)))
+        }
+        ChatLogEntry::Delivered(logged) => receipts(store, &logged, ReceiptLevel::Delivered, at)?,
+        ChatLogEntry::Read(logged) => receipts(store, &logged, ReceiptLevel::Read, at)?,
+        ChatLogEntry::Deleted { conversation, message } => Some(ChatEvent::Deleted {
+            conversation: ConversationId(conversation),
+            message: ChatMessageId(message),
+        }),
+        ChatLogEntry::Notification { user, notification } => {
+            let user = UserPk(user);
+            let found = store.chat_notification(user, ChatNotificationId(notification))?;
+            found.map(|found| ChatEvent::Notification { user, notification: Box::new(found) })
+        }
+        ChatLogEntry::NotificationRead { user, notification, origin } => {
+            let id = ChatNotificationId(notification);
+            Some(ChatEvent::NotificationRead { user: UserPk(user), id, origin })
+        }
+        ChatLogEntry::NotificationsRead { user, origin } => {
+            Some(ChatEvent::NotificationsRead { user: UserPk(user), origin })
+        }
+    })
+}
+
+fn receipts(
+    store: &Reader<'_>,
+    logged: &LoggedReceipts,
+    level: ReceiptLevel,
+    at: Millis,
+) -> Result<Option<ChatEvent>, StoreError> {
+    let user = UserPk(logged.user);
+    let conversation = store.conversation(ConversationId(logged.conversation))?;
+    let (Some(conversation), Some(by)) = (conversation, store.chat_user_by_pk(user)?) else {
+        return Ok(None);
+    };
+    let Some(sender) = conversation.peer_of(user) else { return Ok(None) };
+    let mut messages = Vec::new();
+    for (first, last) in logged.ranges.iter().rev() {
+        let authored = AuthoredMessages { conversation: conversation.id, sender, first: *first, last: *last };
+        messages.extend(store.chat_message_ids_from(&authored, MAX_NAMED.saturating_sub(messages.len()))?);
+    }
+    messages.sort();
+    Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: by.id, at }))
+}

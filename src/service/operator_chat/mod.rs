@@ -1,0 +1,130 @@
+//! Operator chat: users, direct conversations, receipts, typing, presence and notifications.
+//!
+//! The service exists only while `chat.enabled` is set. Every change is committed with its entry of the chat
+//! log, and events are derived from that log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+
+use crate::domain::clock::{Clock, Millis};
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::presence::PresenceBook;
+use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
+use crate::domain::operator_chat::typing::TypingBook;
+use crate::domain::operator_chat::visibility::StaffRoles;
+use crate::lifecycle::Tasks;
+use crate::store::Store;
+
+mod attachment_url;
+pub mod authentication;
+mod conversations;
+mod deletion;
+pub mod deliveries;
+mod directory;
+mod error;
+mod events;
+mod notifications;
+pub mod presence;
+mod receipts;
+mod send;
+mod typing;
+mod views;
+
+pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
+pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
+pub use error::ChatError;
+pub use notifications::NewChatNotification;
+
+use self::deliveries::{Delivery, MAX_DELIVERIES};
+
+/// The limits of operator chat.
+#[derive(Debug, Clone)]
+pub struct ChatLimits {
+    /// Longest text of a message, in characters.
+    pub content_max_chars: usize,
+    /// Messages of a user.
+    pub send: SendLimits,
+    /// Users of a tenant.
+    pub max_users: usize,
+    /// Conversations of a user.
+    pub max_conversations: usize,
+    /// Notifications of a user; the oldest are deleted.
+    pub max_notifications: usize,
+    /// Sockets of a user.
+    pub max_sockets: usize,
+    /// Conversations that a socket may join.
+    pub max_rooms: usize,
+    /// A join repeats the user's own messages of this time, in milliseconds.
+    pub resume_ms: i64,
+}
+
+/// What the composition root fills from the settings.
+pub struct ChatParts {
+    /// The issuers of user tokens.
+    pub providers: Vec<IdentityProvider>,
+    /// The roles of staff users.
+    pub staff_roles: Vec<String>,
+    /// The limits.
+    pub limits: ChatLimits,
+}
+
+/// What the service uses of the daemon.
+pub(super) struct ChatServices {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: Tasks,
+    pub(super) public_url: Arc<str>,
+}
+
+/// The use cases of operator chat.
+pub struct OperatorChat {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    public_url: Arc<str>,
+    providers: Vec<IdentityProvider>,
+    staff_roles: StaffRoles,
+    limits: ChatLimits,
+    rates: Mutex<HashMap<UserPk, SendRate>>,
+    presence: Mutex<PresenceBook>,
+    typing: Mutex<TypingBook>,
+    /// Wakes the reader of presence and typing.
+    changed: Notify,
+    deliveries: mpsc::Sender<Delivery>,
+    waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
+}
+
+impl OperatorChat {
+    pub(super) fn new(services: ChatServices, parts: ChatParts) -> Self {
+        let (deliveries, waiting) = mpsc::channel(MAX_DELIVERIES);
+        let started = services.clock.now();
+        Self {
+            store: services.store,
+            clock: services.clock,
+            tasks: services.tasks,
+            public_url: services.public_url,
+            providers: parts.providers,
+            staff_roles: StaffRoles::new(&parts.staff_roles),
+            limits: parts.limits,
+            rates: Mutex::default(),
+            presence: Mutex::new(PresenceBook::new(started)),
+            typing: Mutex::default(),
+            changed: Notify::new(),
+            deliveries,
+            waiting_deliveries: Mutex::new(Some(waiting)),
+        }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &ChatLimits {
+        &self.limits
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,139 @@
+//! Receipts: a user marks messages of others as read. A read message is also delivered.
+
+use super::OperatorChat;
+use super::authentication::SignedIn;
+use super::error::ChatError;
+use super::views::conversation_of;
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
+use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
+use crate::domain::operator_chat::ids::{ChatMessageId, UserPk};
+use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::visibility::sees_conversation;
+use crate::store::chat_messages::AuthoredMessages;
+use crate::store::chat_receipt_ranges::ReceiptOwner;
+use crate::store::{StoreError, Tx};
+
+/// The most messages that one request may name.
+const MAX_NAMED: usize = 1_000;
+
+impl OperatorChat {
+    /// Marks one message read. Only its recipient may do this.
+    ///
+    /// # Errors
+    /// When there is no such message for the caller, or the store fails.
+    pub async fn mark_message_read(&self, me: &SignedIn, message: &str) -> Result<i64, ChatError> {
+        let id: ChatMessageId = message.parse().map_err(|_| ChatError::MessageNotFound)?;
+        let (me, now) = (me.user.clone(), self.now());
+        self.store
+            .write(move |tx| {
+                let message = tx.chat_message(id)?.ok_or(ChatError::MessageNotFound)?;
+                let conversation = tx.conversation(message.conversation)?;
+                let conversation = conversation.filter(|found| sees_conversation(&me, found));
+                let conversation = conversation.ok_or(ChatError::MessageNotFound)?;
+                if message.sender == me.pk {
+                    return Err(ChatError::MessageNotFound);
+                }
+                Ok(mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?)
+            })
+            .await
+    }
+
+    /// Marks these messages of a conversation read, or all of them. Returns how many were unread.
+    ///
+    /// # Errors
+    /// When the caller has no such conversation, a message is not in it, or the store fails.
+    pub async fn mark_read(
+        &self,
+        me: &SignedIn,
+        target: ConversationTarget,
+        messages: Option<Vec<String>>,
+    ) -> Result<i64, ChatError> {
+        if messages.as_ref().is_some_and(|ids| ids.len() > MAX_NAMED) {
+            return Err(ChatError::invalid("messageIds", format!("must have at most {MAX_NAMED} ids")));
+        }
+        let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
+        self.store
+            .write(move |tx| {
+                let conversation = conversation_of(tx, &staff, &me, &target)?;
+                let Some(messages) = messages else {
+                    return Ok(mark_all(tx, &conversation, me.pk, now)?);
+                };
+                let mut count = 0;
+                for id in &messages {
+                    let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
+                    let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
+                    let message = message.ok_or(ChatError::MessageNotFound)?;
+                    if message.sender != me.pk {
+                        count += mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
+                    }
+                }
+                Ok(count)
+            })
+            .await
+    }
+}
+
+/// Marks all messages of others in a conversation read. Returns how many were unread.
+pub(super) fn mark_all(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    reader: UserPk,
+    now: Millis,
+) -> Result<i64, StoreError> {
+    let Some(newest) = tx.newest_chat_message(conversation.id)? else { return Ok(0) };
+    mark(tx, conversation, reader, ReceiptLevel::Read, (1, newest.id.0), now)
+}
+
+/// Adds a receipt for one message of the other user. The range begins after that user's previous message, so
+/// that the ranges of consecutive messages are adjacent.
+pub(super) fn mark_one(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    recipient: UserPk,
+    level: ReceiptLevel,
+    message: ChatMessageId,
+    now: Millis,
+) -> Result<i64, StoreError> {
+    let Some(sender) = conversation.peer_of(recipient) else { return Ok(0) };
+    let before = AuthoredMessages { conversation: conversation.id, sender, first: 1, last: message.0 - 1 };
+    let previous = tx.chat_message_ids_from(&before, 1)?.first().map_or(0, |id| id.0);
+    mark(tx, conversation, recipient, level, (previous + 1, message.0), now)
+}
+
+fn mark(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    user: UserPk,
+    level: ReceiptLevel,
+    (first, last): (i64, i64),
+    now: Millis,
+) -> Result<i64, StoreError> {
+    if level == ReceiptLevel::Read {
+        mark(tx, conversation, user, ReceiptLevel::Delivered, (first, last), now)?;
+    }
+    let Some(sender) = conversation.peer_of(user) else { return Ok(0) };
+    let owner = ReceiptOwner { conversation: conversation.id, user, level };
+    let (mut ranges, mut count) = (Vec::new(), 0);
+    for (first, last) in tx.add_receipts(&owner, first, last, now)? {
+        let authored = AuthoredMessages { conversation: conversation.id, sender, first, last };
+        let messages = tx.count_chat_messages_from(&authored)?;
+        if messages > 0 {
+            count += messages;
+            ranges.push((first, last));
+        }
+    }
+    if count == 0 {
+        return Ok(0);
+    }
+    let receipts = LoggedReceipts { conversation: conversation.id.0, user: user.0, ranges };
+    let entry = match level {
+        ReceiptLevel::Delivered => ChatLogEntry::Delivered(receipts),
+        ReceiptLevel::Read => {
+            tx.change_unread(conversation.id, user, -count)?;
+            ChatLogEntry::Read(receipts)
+        }
+    };
+    tx.append_chat_event(&entry, now)?;
+    Ok(count)
+}

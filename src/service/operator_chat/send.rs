@@ -1,0 +1,101 @@
+//! Sends a message: one transaction stores it with its log entries. A repeated `tempId` stores nothing.
+
+use super::OperatorChat;
+use super::attachment_url;
+use super::authentication::SignedIn;
+use super::conversations::join_or_create;
+use super::error::ChatError;
+use super::receipts::mark_all;
+use super::views::{conversation_of, message_views};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
+use crate::domain::operator_chat::event::ChatLogEntry;
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, MessageView};
+use crate::domain::operator_chat::send_rate::DAY_MS;
+use crate::store::{StoreError, Tx};
+
+/// Rates that are held in memory. Beyond it those of users without a recent message are removed.
+const MAX_RATES: usize = 10_000;
+
+impl OperatorChat {
+    /// Sends a message to a conversation, or to a user; then the conversation is created if there is none.
+    ///
+    /// # Errors
+    /// When a field is invalid, the caller has no such conversation, or sends too much.
+    pub async fn send(
+        &self,
+        me: &SignedIn,
+        target: ConversationTarget,
+        draft: MessageDraft,
+    ) -> Result<MessageView, ChatError> {
+        draft
+            .check(self.limits.content_max_chars)
+            .map_err(|(field, message)| ChatError::Invalid { field, message })?;
+        if let Some(url) = &draft.attachment_url {
+            attachment_url::check(url, &self.public_url)
+                .map_err(|message| ChatError::invalid("attachmentUrl", message))?;
+        }
+        let now = self.now();
+        self.count_send(me.user.pk, now)?;
+        let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
+        self.store
+            .write(move |tx| {
+                let conversation = match &target {
+                    ConversationTarget::Peer(peer) => join_or_create(tx, &staff, &me, peer, limit, now)?.0,
+                    ConversationTarget::Named(_) => conversation_of(tx, &staff, &me, &target)?,
+                };
+                let message = match sent_before(tx, me.pk, &conversation, &draft, now)? {
+                    Some(message) => message,
+                    None => store_message(tx, me.pk, &conversation, &draft, now)?,
+                };
+                let mut views = message_views(tx, &conversation, vec![message])?;
+                views.pop().ok_or_else(|| StoreError::Unreadable("message").into())
+            })
+            .await
+    }
+
+    fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {
+        let mut rates = self.rates.lock();
+        if rates.len() >= MAX_RATES && !rates.contains_key(&user) {
+            rates.retain(|_, rate| !rate.is_over(now));
+        }
+        Ok(rates.entry(user).or_default().count(self.limits.send, now)?)
+    }
+}
+
+fn sent_before(
+    tx: &Tx<'_>,
+    me: UserPk,
+    conversation: &Conversation,
+    draft: &MessageDraft,
+    now: Millis,
+) -> Result<Option<ChatMessage>, StoreError> {
+    let Some(temp_id) = &draft.temp_id else { return Ok(None) };
+    let known = tx.sent_with_temp_id(me, conversation.id, temp_id, now.plus(-DAY_MS))?;
+    known.map_or(Ok(None), |id| tx.chat_message(id))
+}
+
+/// A reply also reads what was there before it.
+fn store_message(
+    tx: &Tx<'_>,
+    me: UserPk,
+    conversation: &Conversation,
+    draft: &MessageDraft,
+    now: Millis,
+) -> Result<ChatMessage, StoreError> {
+    mark_all(tx, conversation, me, now)?;
+    let previous = tx.newest_chat_message(conversation.id)?;
+    let created_at = previous.map_or(now, |previous| previous.created_at.max(now));
+    let message = tx.add_chat_message(conversation.id, me, draft, created_at)?;
+    tx.set_last_chat_message(conversation.id, Some(message.id))?;
+    for member in conversation.members().into_iter().filter(|member| *member != me) {
+        tx.change_unread(conversation.id, member, 1)?;
+    }
+    if let Some(temp_id) = &draft.temp_id {
+        tx.record_temp_id(me, conversation.id, temp_id, (message.id, now), now.plus(-DAY_MS))?;
+    }
+    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0 };
+    tx.append_chat_event(&entry, now)?;
+    Ok(message)
+}

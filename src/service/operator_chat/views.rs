@@ -1,0 +1,95 @@
+//! Reads users, conversations and messages as their members see them. Access is checked here.
+
+use super::error::ChatError;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget, UserPair, peer_in_name};
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::message::{ChatMessage, MessageView};
+use crate::domain::operator_chat::receipts::{ReceiptLevel, ReceiptRanges};
+use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess, sees_conversation};
+use crate::store::chat_receipt_ranges::ReceiptOwner;
+use crate::store::{Reader, StoreError};
+
+/// The user of the caller's tenant with this id, if the caller may access it.
+pub(super) fn accessible_user(
+    store: &Reader<'_>,
+    staff: &StaffRoles,
+    me: &ChatUser,
+    id: &str,
+    access: UserAccess,
+) -> Result<ChatUser, ChatError> {
+    let id = id.parse().map_err(|_| ChatError::UserNotFound)?;
+    let user = store.chat_user(&me.tenant, &id)?;
+    user.filter(|user| staff.allows(me, user, access)).ok_or(ChatError::UserNotFound)
+}
+
+/// A conversation of the caller. The other user of a target by peer is looked up first.
+pub(super) fn conversation_of(
+    store: &Reader<'_>,
+    staff: &StaffRoles,
+    me: &ChatUser,
+    target: &ConversationTarget,
+) -> Result<Conversation, ChatError> {
+    let found = match target {
+        ConversationTarget::Peer(peer) => {
+            let peer = accessible_user(store, staff, me, peer, UserAccess::Write)?;
+            direct(store, me.pk, peer.pk)?
+        }
+        ConversationTarget::Named(name) => match (name.parse(), peer_in_name(name, &me.id)) {
+            (Ok(id), _) => store.conversation(id)?,
+            (Err(_), Some(peer)) => match store.chat_user(&me.tenant, &peer)? {
+                Some(peer) => direct(store, me.pk, peer.pk)?,
+                None => None,
+            },
+            (Err(_), None) => None,
+        },
+    };
+    found.filter(|found| sees_conversation(me, found)).ok_or(ChatError::ConversationNotFound)
+}
+
+fn direct(store: &Reader<'_>, me: UserPk, peer: UserPk) -> Result<Option<Conversation>, StoreError> {
+    UserPair::new(me, peer).map_or(Ok(None), |pair| store.direct_conversation(pair))
+}
+
+/// Messages of one conversation with their authors and receipts.
+pub(super) fn message_views(
+    store: &Reader<'_>,
+    conversation: &Conversation,
+    messages: Vec<ChatMessage>,
+) -> Result<Vec<MessageView>, StoreError> {
+    let ids = || messages.iter().map(|message| message.id.0);
+    let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
+    let mut members = Vec::new();
+    for user in conversation.members() {
+        let ranges = |level| {
+            let owner = ReceiptOwner { conversation: conversation.id, user, level };
+            store.receipt_ranges(&owner, first, last)
+        };
+        let about = store.chat_user_by_pk(user)?.ok_or(StoreError::Unreadable("user of a conversation"))?;
+        members.push(Member {
+            delivered: ranges(ReceiptLevel::Delivered)?,
+            read: ranges(ReceiptLevel::Read)?,
+            user: about,
+        });
+    }
+    let unreadable = StoreError::Unreadable("author of a message");
+    messages.into_iter().map(|message| view(&members, message).ok_or_else(|| unreadable.clone())).collect()
+}
+
+struct Member {
+    user: ChatUser,
+    delivered: ReceiptRanges,
+    read: ReceiptRanges,
+}
+
+fn view(members: &[Member], message: ChatMessage) -> Option<MessageView> {
+    let sender = members.iter().find(|member| member.user.pk == message.sender)?.user.clone();
+    let recipient = members.iter().find(|member| member.user.pk != message.sender);
+    Some(MessageView {
+        sender,
+        delivered_at: recipient.and_then(|member| member.delivered.at(message.id)),
+        read_at: recipient.and_then(|member| member.read.at(message.id)),
+        recipient: recipient.map(|member| member.user.clone()),
+        message,
+    })
+}

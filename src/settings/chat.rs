@@ -1,0 +1,265 @@
+//! `[chat]`: operator chat and its identity providers.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use super::secret::Secret;
+use super::{ServerSettings, validate};
+
+/// Most identity providers.
+const MAX_IDENTITIES: usize = 100;
+/// Fewest bytes of a shared secret.
+const SECRET_MIN_BYTES: usize = 32;
+/// The Socket.IO path of chat.
+pub const CHAT_SOCKET_PATH: &str = "/socket.io";
+/// Public secrets: documentation shows them.
+const EXAMPLE_SECRETS: [&str; 6] =
+    ["your-256-bit-secret", "your-secret-key", "changeme", "change-me", "example", "supersecret"];
+
+/// `[chat]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatSettings {
+    /// Whether there is operator chat.
+    pub enabled: bool,
+    /// Issuers of user tokens.
+    pub identities: Vec<IdentitySettings>,
+    /// Roles of staff users.
+    pub staff_roles: Vec<String>,
+    /// Milliseconds of a user's own messages that a join repeats.
+    pub resume_ms: u64,
+    /// Characters of the longest message.
+    pub content_max_chars: usize,
+    /// Messages of a user in ten seconds.
+    pub max_messages_per_10_s: usize,
+    /// Messages of a user in a day.
+    pub max_messages_per_day: usize,
+    /// Users of an identity provider.
+    pub max_users: usize,
+    /// Conversations of a user.
+    pub max_conversations: usize,
+    /// Notifications of a user.
+    pub max_notifications: usize,
+    /// Sockets of a user.
+    pub max_sockets: usize,
+    /// Conversations that one socket may join.
+    pub max_rooms: usize,
+}
+
+/// `[[chat.identities]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The name, which is also that of the tenant.
+    pub name: String,
+    /// Dialects that accept its tokens.
+    #[serde(default = "all_dialects")]
+    pub dialects: Vec<ChatDialect>,
+    /// HS256 key, or empty. In the configuration a reference, `${NAME}`.
+    #[serde(default)]
+    pub jwt_secret: Secret,
+    /// URL of a JWK set, or empty.
+    #[serde(default)]
+    pub jwks_url: String,
+    /// Required `iss`, or empty.
+    #[serde(default)]
+    pub issuer: String,
+    /// Required `aud`, or empty.
+    #[serde(default)]
+    pub audience: String,
+    /// Claims of the user's id; the first that is present.
+    #[serde(default = "user_claim")]
+    pub user_claim: Vec<String>,
+    /// Claims of the display name.
+    #[serde(default = "name_claim")]
+    pub name_claim: Vec<String>,
+    /// Claims of the address of a picture.
+    #[serde(default = "picture_claim")]
+    pub picture_claim: Vec<String>,
+    /// Claims of the email address.
+    #[serde(default = "email_claim")]
+    pub email_claim: Vec<String>,
+    /// Claims of the role.
+    #[serde(default = "role_claim")]
+    pub role_claim: Vec<String>,
+}
+
+/// A dialect of operator chat.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChatDialect {
+    /// Events on the namespace `/` of `/socket.io/`.
+    Root,
+}
+
+fn all_dialects() -> Vec<ChatDialect> {
+    vec![ChatDialect::Root]
+}
+
+fn claims(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn user_claim() -> Vec<String> {
+    claims(&["sub", "id"])
+}
+
+fn name_claim() -> Vec<String> {
+    claims(&["name", "displayName", "username"])
+}
+
+fn picture_claim() -> Vec<String> {
+    claims(&["picture", "avatar", "image"])
+}
+
+fn email_claim() -> Vec<String> {
+    claims(&["email"])
+}
+
+fn role_claim() -> Vec<String> {
+    claims(&["role", "userType"])
+}
+
+impl ChatSettings {
+    /// Whether routes and sockets of chat exist.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.enabled && !self.identities.is_empty()
+    }
+
+    /// Replaces the references to secrets by their values. Does nothing while chat is disabled.
+    pub(super) fn resolve(&mut self, env: &[(String, String)]) -> Result<(), String> {
+        if !self.enabled {
+            return Ok(());
+        }
+        for (index, identity) in self.identities.iter_mut().enumerate() {
+            if identity.jwt_secret.is_empty() {
+                continue;
+            }
+            let wrong = |what: String| format!("[{index}]: jwt_secret {what}");
+            let reference = identity.jwt_secret.expose().strip_prefix("${");
+            let name = reference.and_then(|rest| rest.strip_suffix('}')).map(str::to_owned);
+            let name = name.ok_or_else(|| {
+                wrong("is a secret: write it as a reference to an environment variable, ${NAME}".to_owned())
+            })?;
+            let value = env.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+            let value = value.ok_or_else(|| wrong(format!("names {name:?}, which is not set")))?;
+            check_secret(value).map_err(wrong)?;
+            identity.jwt_secret = Secret::new(value);
+        }
+        Ok(())
+    }
+
+    /// What contradicts the other settings.
+    pub(super) fn contradiction(&self, server: &ServerSettings) -> Option<String> {
+        let is_taken = self.is_active() && server.socket_path == CHAT_SOCKET_PATH;
+        is_taken.then(|| format!("needs the path {CHAT_SOCKET_PATH}, which is server.socket_path too"))
+    }
+}
+
+fn check_secret(secret: &str) -> Result<(), String> {
+    if secret.len() < SECRET_MIN_BYTES {
+        return Err(format!(
+            "must have at least {SECRET_MIN_BYTES} bytes, such as `openssl rand -hex 32` makes"
+        ));
+    }
+    let lower = secret.to_lowercase();
+    let is_example = EXAMPLE_SECRETS.iter().any(|example| lower.contains(example));
+    let is_one_character = secret.bytes().collect::<BTreeSet<_>>().len() < 5;
+    if is_example || is_one_character {
+        return Err("is an example of documentation; make one with `openssl rand -hex 32`".to_owned());
+    }
+    Ok(())
+}
+
+/// Validates identity providers as tables; returns what is wrong with the first invalid one.
+pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
+    if items.len() > MAX_IDENTITIES {
+        return Err(format!("must have at most {MAX_IDENTITIES} identities"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let wrong = |what: &str| format!("[{index}]: {what}");
+        let parsed: Result<IdentitySettings, _> = item.clone().try_into();
+        let identity = parsed.map_err(|error: toml::de::Error| wrong(error.message()))?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if identity.name.is_empty() || identity.name.len() > 64 || !identity.name.bytes().all(plain) {
+            return Err(wrong("name must be 1 to 64 letters, digits, _ or -"));
+        }
+        if !names.insert(identity.name.clone()) {
+            return Err(wrong("name is another identity's"));
+        }
+        if identity.jwt_secret.is_empty() == identity.jwks_url.is_empty() {
+            return Err(wrong("must have exactly one of jwt_secret and jwks_url"));
+        }
+        validate::empty_or_url(&identity.jwks_url).map_err(|what| wrong(&format!("jwks_url {what}")))?;
+        if identity.dialects.is_empty() {
+            return Err(wrong("dialects must not be empty"));
+        }
+        if identity.user_claim.is_empty() {
+            return Err(wrong("user_claim must not be empty"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+
+    const SECRET: &str = "b5f0c7e2a94d1836b5f0c7e2a94d1836";
+
+    fn load(identities: &str, secret: &str) -> Result<Settings, String> {
+        let pairs =
+            [("WHARF__CHAT__ENABLED", "true"), ("WHARF__CHAT__IDENTITIES", identities), ("DESK", secret)];
+        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Settings::load(None, env).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn secret_is_read_from_its_reference() {
+        let settings = load(r#"[{ "name": "desk", "jwt_secret": "${DESK}" }]"#, SECRET).unwrap();
+        assert_eq!(settings.chat.identities[0].jwt_secret.expose(), SECRET);
+        assert_eq!(settings.chat.identities[0].user_claim, ["sub", "id"]);
+        assert!(settings.chat.is_active());
+        assert!(!format!("{settings:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn wrong_identities_are_refused() {
+        let reference = r#"[{ "name": "desk", "jwt_secret": "${DESK}" }]"#;
+        let short = load(reference, "short").unwrap_err();
+        assert!(
+            short.contains("jwt_secret must have at least 32 bytes") && !short.contains("short"),
+            "{short}"
+        );
+        let example = load(reference, "your-256-bit-secret-your-256-bit-secret").unwrap_err();
+        assert!(example.contains("is an example of documentation"), "{example}");
+        for (identities, reason) in [
+            (r#"[{ "name": "desk", "jwt_secret": "literal" }]"#, "write it as a reference"),
+            (r#"[{ "name": "desk", "jwt_secret": "${NONE}" }]"#, "names \"NONE\", which is not set"),
+            (r#"[{ "name": "desk" }]"#, "exactly one of jwt_secret and jwks_url"),
+            (r#"[{ "name": "a b", "jwks_url": "https://k.example" }]"#, "name must be 1 to 64"),
+            (r#"[{ "name": "desk", "jwks_url": "ftp://k.example" }]"#, "must be an http or https URL"),
+            (r#"[{ "name": "desk", "jwks_url": "https://k.example", "dialects": ["mine"] }]"#, "mine"),
+            (r#"[{ "name": "desk", "jwks_url": "https://k.example", "colour": 1 }]"#, "colour"),
+        ] {
+            let error = load(identities, SECRET).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn chat_path_must_be_free() {
+        let pairs = [
+            ("WHARF__CHAT__ENABLED", "true"),
+            ("WHARF__CHAT__IDENTITIES", r#"[{ "name": "desk", "jwks_url": "https://k.example" }]"#),
+            ("WHARF__SERVER__SOCKET_PATH", "/socket.io"),
+        ];
+        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let error = Settings::load(None, env).unwrap_err().to_string();
+        assert!(error.contains("needs the path /socket.io"), "{error}");
+    }
+}

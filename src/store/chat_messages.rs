@@ -1,0 +1,183 @@
+//! Messages of conversations.
+
+use rusqlite::{Row, params};
+
+use super::column_codec::parsed;
+use super::error::StoreError;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft};
+
+/// The columns that [`chat_message`] reads, of the table `m`.
+pub(super) const MESSAGE_COLUMNS: &str = "m.id AS message_id, m.conversation_id AS conversation_id, m.sender AS sender, m.type AS message_type, \
+     m.content AS content, m.attachment_url AS attachment_url, m.temp_id AS temp_id, m.created_at AS created_at";
+
+/// Messages of one author whose ids are within a range, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthoredMessages {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The author.
+    pub sender: UserPk,
+    /// The first id.
+    pub first: i64,
+    /// The last id.
+    pub last: i64,
+}
+
+impl Reader<'_> {
+    /// A message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_message(&self, id: ChatMessageId) -> Result<Option<ChatMessage>, StoreError> {
+        let sql = format!("SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.id = ?1");
+        self.one(&sql, [id.0], chat_message)
+    }
+
+    /// Messages before an id, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_messages_before(
+        &self,
+        conversation: ConversationId,
+        before: i64,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Vec<ChatMessage>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.conversation_id = ?1 AND m.id < ?2
+                 ORDER BY m.id DESC LIMIT ?3 OFFSET ?4"
+            ),
+            params![conversation.0, before, sql_number(limit), sql_number(offset)],
+            chat_message,
+        )
+    }
+
+    /// Messages of one author, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_messages_from(
+        &self,
+        authored: &AuthoredMessages,
+        limit: usize,
+    ) -> Result<Vec<ChatMessage>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT {MESSAGE_COLUMNS} FROM chat_messages m
+                 WHERE m.conversation_id = ?1 AND m.sender = ?2 AND m.id BETWEEN ?3 AND ?4
+                 ORDER BY m.id DESC LIMIT ?5"
+            ),
+            params![
+                authored.conversation.0,
+                authored.sender.0,
+                authored.first,
+                authored.last,
+                sql_number(limit)
+            ],
+            chat_message,
+        )
+    }
+
+    /// The ids of messages of one author, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_message_ids_from(
+        &self,
+        authored: &AuthoredMessages,
+        limit: usize,
+    ) -> Result<Vec<ChatMessageId>, StoreError> {
+        self.all(
+            "SELECT id FROM chat_messages WHERE conversation_id = ?1 AND sender = ?2 AND id BETWEEN ?3 AND ?4
+             ORDER BY id DESC LIMIT ?5",
+            params![
+                authored.conversation.0,
+                authored.sender.0,
+                authored.first,
+                authored.last,
+                sql_number(limit)
+            ],
+            |row| Ok(ChatMessageId(row.get(0)?)),
+        )
+    }
+
+    /// The number of messages of one author.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn count_chat_messages_from(&self, authored: &AuthoredMessages) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM chat_messages WHERE conversation_id = ?1 AND sender = ?2 AND id BETWEEN ?3 AND ?4",
+            [authored.conversation.0, authored.sender.0, authored.first, authored.last],
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn add_chat_message(
+        &self,
+        conversation: ConversationId,
+        sender: UserPk,
+        draft: &MessageDraft,
+        created_at: Millis,
+    ) -> Result<ChatMessage, StoreError> {
+        let id = ChatMessageId(self.number(
+            "INSERT INTO chat_messages (conversation_id, sender, type, content, attachment_url, temp_id, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+            params![
+                conversation.0,
+                sender.0,
+                draft.kind.as_str(),
+                draft.content,
+                draft.attachment_url,
+                draft.temp_id,
+                created_at.0
+            ],
+        )?);
+        Ok(ChatMessage {
+            id,
+            conversation,
+            sender,
+            kind: draft.kind,
+            content: draft.content.clone(),
+            attachment_url: draft.attachment_url.clone(),
+            temp_id: draft.temp_id.clone(),
+            created_at,
+        })
+    }
+
+    /// Deletes a message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn delete_chat_message(&self, id: ChatMessageId) -> Result<(), StoreError> {
+        self.run("DELETE FROM chat_messages WHERE id = ?1", [id.0])?;
+        Ok(())
+    }
+}
+
+fn sql_number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub(super) fn chat_message(row: &Row<'_>) -> Result<ChatMessage, StoreError> {
+    Ok(ChatMessage {
+        id: ChatMessageId(row.get("message_id")?),
+        conversation: ConversationId(row.get("conversation_id")?),
+        sender: UserPk(row.get("sender")?),
+        kind: parsed(row, "message_type", "message type")?,
+        content: row.get("content")?,
+        attachment_url: row.get("attachment_url")?,
+        temp_id: row.get("temp_id")?,
+        created_at: Millis(row.get("created_at")?),
+    })
+}

@@ -1,0 +1,169 @@
+//! Conversations of operator chat.
+
+use rusqlite::{Row, params};
+
+use super::chat_messages::{MESSAGE_COLUMNS, chat_message};
+use super::column_codec::time_if_any;
+use super::error::StoreError;
+use super::tx::{Reader, Tx};
+use super::users::{USER_COLUMNS, chat_user};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationKind, UserPair};
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::ChatMessage;
+use crate::domain::operator_chat::user::ChatUser;
+
+const DIRECT: &str = "direct";
+
+/// A conversation in the list of one of its members.
+#[derive(Debug, Clone)]
+pub struct ListedConversation {
+    /// The id.
+    pub id: ConversationId,
+    /// The other user.
+    pub peer: ChatUser,
+    /// Messages that the member has not read.
+    pub unread: i64,
+    /// The newest message.
+    pub last: Option<ChatMessage>,
+    /// When the newest message was delivered to its recipient.
+    pub delivered_at: Option<Millis>,
+    /// When its recipient read it.
+    pub read_at: Option<Millis>,
+}
+
+impl Reader<'_> {
+    /// A conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        self.one(
+            "SELECT id, tenant, kind, low_user, high_user FROM conversations WHERE id = ?1",
+            [id.0],
+            conversation,
+        )
+    }
+
+    /// The direct conversation of two users.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn direct_conversation(&self, pair: UserPair) -> Result<Option<Conversation>, StoreError> {
+        let [low, high] = pair.users();
+        self.one(
+            "SELECT id, tenant, kind, low_user, high_user FROM conversations
+             WHERE low_user = ?1 AND high_user = ?2",
+            [low.0, high.0],
+            conversation,
+        )
+    }
+
+    /// The newest message of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn newest_chat_message(&self, id: ConversationId) -> Result<Option<ChatMessage>, StoreError> {
+        self.one(
+            &format!(
+                "SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.conversation_id = ?1
+                 ORDER BY m.id DESC LIMIT 1"
+            ),
+            [id.0],
+            chat_message,
+        )
+    }
+
+    /// Direct conversations of a user with messages, those with the newest messages first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conversations_of(
+        &self,
+        user: UserPk,
+        limit: usize,
+    ) -> Result<Vec<ListedConversation>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT a.conversation_id AS listed_id, a.unread AS unread, {USER_COLUMNS}, {MESSAGE_COLUMNS},
+                     d.at AS delivered_at, r.at AS read_at
+                 FROM conversation_members a
+                 JOIN conversations c ON c.id = a.conversation_id
+                 JOIN users u ON u.pk = CASE WHEN c.low_user = ?1 THEN c.high_user ELSE c.low_user END
+                 JOIN chat_messages m ON m.id = c.last_message_id
+                 LEFT JOIN chat_receipt_ranges d ON d.conversation_id = c.id AND d.level = 'delivered'
+                     AND d.user_pk = CASE WHEN m.sender = ?1 THEN u.pk ELSE ?1 END
+                     AND d.first_id <= m.id AND d.last_id >= m.id
+                 LEFT JOIN chat_receipt_ranges r ON r.conversation_id = c.id AND r.level = 'read'
+                     AND r.user_pk = CASE WHEN m.sender = ?1 THEN u.pk ELSE ?1 END
+                     AND r.first_id <= m.id AND r.last_id >= m.id
+                 WHERE a.user_pk = ?1 AND a.activity > 0
+                 ORDER BY a.activity DESC LIMIT ?2"
+            ),
+            params![user.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(ListedConversation {
+                    id: ConversationId(row.get("listed_id")?),
+                    peer: chat_user(row)?,
+                    unread: row.get("unread")?,
+                    last: Some(chat_message(row)?),
+                    delivered_at: time_if_any(row, "delivered_at")?,
+                    read_at: time_if_any(row, "read_at")?,
+                })
+            },
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Creates the direct conversation of two users of a tenant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn create_direct_conversation(
+        &self,
+        tenant: &str,
+        pair: UserPair,
+        now: Millis,
+    ) -> Result<Conversation, StoreError> {
+        let [low, high] = pair.users();
+        let id = ConversationId(self.number(
+            "INSERT INTO conversations (tenant, kind, low_user, high_user, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+            params![tenant, DIRECT, low.0, high.0, now.0],
+        )?);
+        for member in pair.users() {
+            self.add_conversation_member(id, member)?;
+        }
+        Ok(Conversation { id, tenant: tenant.to_owned(), kind: ConversationKind::Direct(pair) })
+    }
+
+    /// Records the newest message of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_last_chat_message(
+        &self,
+        id: ConversationId,
+        message: Option<ChatMessageId>,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE conversations SET last_message_id = ?2 WHERE id = ?1",
+            params![id.0, message.map(|message| message.0)],
+        )?;
+        self.set_conversation_activity(id, message)
+    }
+}
+
+fn conversation(row: &Row<'_>) -> Result<Conversation, StoreError> {
+    let unreadable = StoreError::Unreadable("conversation");
+    if row.get::<_, String>("kind")? != DIRECT {
+        return Err(unreadable);
+    }
+    let pair = UserPair::new(UserPk(row.get("low_user")?), UserPk(row.get("high_user")?));
+    Ok(Conversation {
+        id: ConversationId(row.get("id")?),
+        tenant: row.get("tenant")?,
+        kind: ConversationKind::Direct(pair.ok_or(unreadable)?),
+    })
+}

@@ -1,0 +1,92 @@
+//! Users of operator chat.
+
+use rusqlite::{Row, params};
+
+use super::column_codec::{parsed, time_if_any};
+use super::error::StoreError;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::ids::{UserId, UserPk};
+use crate::domain::operator_chat::user::{ChatUser, UserProfile};
+
+/// The columns that [`chat_user`] reads, of the table `u`.
+pub(super) const USER_COLUMNS: &str = "u.pk AS user_pk, u.tenant AS user_tenant, u.id AS user_id, u.name AS user_name, \
+     u.avatar AS user_avatar, u.email AS user_email, u.role AS user_role, u.last_seen_at AS user_seen";
+
+impl Reader<'_> {
+    /// The user of a tenant with this id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_user(&self, tenant: &str, id: &UserId) -> Result<Option<ChatUser>, StoreError> {
+        self.one(
+            &format!("SELECT {USER_COLUMNS} FROM users u WHERE u.tenant = ?1 AND u.id = ?2"),
+            params![tenant, id.as_str()],
+            chat_user,
+        )
+    }
+
+    /// The user of a row.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_user_by_pk(&self, pk: UserPk) -> Result<Option<ChatUser>, StoreError> {
+        self.one(&format!("SELECT {USER_COLUMNS} FROM users u WHERE u.pk = ?1"), [pk.0], chat_user)
+    }
+
+    /// The number of users of a tenant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_user_count(&self, tenant: &str) -> Result<i64, StoreError> {
+        self.number("SELECT count(*) FROM users WHERE tenant = ?1", [tenant])
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a user, or replaces the profile of the one with this id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_chat_user(
+        &self,
+        tenant: &str,
+        id: &UserId,
+        profile: &UserProfile,
+        now: Millis,
+    ) -> Result<UserPk, StoreError> {
+        let pk = self.number(
+            "INSERT INTO users (tenant, id, name, avatar, email, role, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (tenant, id) DO UPDATE SET
+                 name = excluded.name, avatar = excluded.avatar, email = excluded.email, role = excluded.role
+             RETURNING pk",
+            params![tenant, id.as_str(), profile.name, profile.avatar, profile.email, profile.role, now.0],
+        )?;
+        Ok(UserPk(pk))
+    }
+
+    /// Records when a user was last seen.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_chat_user_seen(&self, user: UserPk, at: Millis) -> Result<(), StoreError> {
+        self.run("UPDATE users SET last_seen_at = ?2 WHERE pk = ?1", params![user.0, at.0])?;
+        Ok(())
+    }
+}
+
+pub(super) fn chat_user(row: &Row<'_>) -> Result<ChatUser, StoreError> {
+    Ok(ChatUser {
+        pk: UserPk(row.get("user_pk")?),
+        tenant: row.get("user_tenant")?,
+        id: parsed(row, "user_id", "user id")?,
+        profile: UserProfile {
+            name: row.get("user_name")?,
+            avatar: row.get("user_avatar")?,
+            email: row.get("user_email")?,
+            role: row.get("user_role")?,
+        },
+        last_seen_at: time_if_any(row, "user_seen")?,
+    })
+}

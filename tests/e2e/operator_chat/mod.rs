@@ -1,0 +1,10 @@
+//! Operator chat in the `root` dialect, over raw Socket.IO packets and REST: `peers` has peer-addressed
+//! events, `conversations` conversation-addressed ones, `access` tokens and outsiders, `rest` the calls.
+
+mod access;
+mod client;
+mod conversations;
+mod peers;
+mod rest;
+
+use super::support;
