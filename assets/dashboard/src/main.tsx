@@ -1,0 +1,14 @@
+import { render } from "preact";
+import { loadSession } from "./api/session";
+import { App } from "./app";
+import { direction, language } from "./i18n";
+import { followHash } from "./lib/router";
+import { applyTheme } from "./lib/theme";
+import "./styles/base.css";
+
+document.documentElement.lang = language;
+document.documentElement.dir = direction;
+applyTheme();
+followHash();
+void loadSession();
+render(<App />, document.getElementById("app")!);
