@@ -27,14 +27,14 @@ interface PageEntry {
 }
 
 const ENTRIES: PageEntry[] = [
-  // TODO { id: "overview", icon: "overview", scope: "devices:read", view: lazy(() => import("./pages/overview").then((page) => page.Overview)) },
+  { id: "overview", icon: "overview", scope: "devices:read", view: lazy(() => import("./pages/overview").then((page) => page.Overview)) },
   { id: "devices", icon: "devices", scope: "devices:read", view: Devices },
   { id: "chats", icon: "chats", scope: "messages:read", view: lazy(() => import("./pages/chats/page").then((page) => page.Chats)) },
-  // TODO { id: "queue", icon: "queue", scope: "devices:read", view: lazy(() => import("./pages/queue").then((page) => page.Queue)) },
-  // TODO { id: "webhooks", icon: "webhooks", scope: "devices:read", view: lazy(() => import("./pages/webhooks").then((page) => page.Webhooks)) },
-  // TODO { id: "notifications", icon: "notifications", scope: "events:read", view: lazy(() => import("./pages/notifications").then((page) => page.Notifications)) },
-  // TODO { id: "events", icon: "events", scope: "events:read", view: lazy(() => import("./pages/events").then((page) => page.Events)) },
-  // TODO { id: "keys", icon: "keys", scope: "admin", view: lazy(() => import("./pages/keys").then((page) => page.Keys)) },
+  { id: "queue", icon: "queue", scope: "devices:read", view: lazy(() => import("./pages/queue").then((page) => page.Queue)) },
+  { id: "webhooks", icon: "webhooks", scope: "devices:read", view: lazy(() => import("./pages/webhooks").then((page) => page.Webhooks)) },
+  { id: "notifications", icon: "notifications", scope: "events:read", view: lazy(() => import("./pages/notifications").then((page) => page.Notifications)) },
+  { id: "events", icon: "events", scope: "events:read", view: lazy(() => import("./pages/events").then((page) => page.Events)) },
+  { id: "keys", icon: "keys", scope: "admin", view: lazy(() => import("./pages/keys").then((page) => page.Keys)) },
 ];
 const Conversation = ENTRIES.find((entry) => entry.id === "chats")!.view;
 const LinkPage = lazy(() => import("./pages/devices/link").then((page) => page.LinkPage));
