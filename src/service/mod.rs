@@ -42,6 +42,7 @@ pub use registry::{DeviceLifecycleEvent, Registry};
 pub use webhooks::Webhooks;
 
 pub use access::keys::{AuthError, CreatedKey, NewKey, Principal};
+pub use access::sessions::NewSession;
 pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
 pub use fleet::devices::{DeviceView, NewDevice};
@@ -72,7 +73,7 @@ pub use crate::domain::queries::{
     SearchQuery, WaitingKind,
 };
 pub use crate::domain::webhook::{DeadLetter, WebhookAttempt};
-pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, ControlVerb, MembersChange};
+pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, Capabilities, ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
 
 /// The dependencies of [`Services`], filled by the composition root.
@@ -93,6 +94,8 @@ pub struct ServiceParts {
     pub drivers: Vec<Arc<dyn Driver>>,
     /// All API keys, held in memory.
     pub keys: access::keys::Keys,
+    /// All dashboard sessions, held in memory.
+    pub dashboard_sessions: access::sessions::DashboardSessions,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
     /// The storage of media files.
@@ -114,7 +117,7 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// Event logs.
     pub logs: Arc<Logs>,
-    /// API keys and access tokens.
+    /// API keys, dashboard sessions and access tokens.
     pub access: Arc<Access>,
     /// Upload, download and storage of media.
     pub media: Arc<MediaService>,
@@ -157,6 +160,7 @@ impl Services {
             random.clone(),
             tasks.clone(),
             parts.keys,
+            parts.dashboard_sessions,
             parts.access_tokens,
         ));
         let media = Arc::new(MediaService::new(

@@ -20,6 +20,7 @@ mod column_codec;
 pub mod contacts;
 mod content_column;
 mod daemon_secrets;
+pub mod dashboard_sessions;
 pub mod device_secrets;
 pub mod devices;
 mod error;

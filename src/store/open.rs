@@ -32,6 +32,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0012_webhook_lanes.sql")),
     M::up(include_str!("migrations/0013_engine_remote.sql")),
     M::up(include_str!("migrations/0014_reads.sql")),
+    M::up(include_str!("migrations/0017_dashboard_sessions.sql")),
 ];
 
 /// Path of the database file within the data directory.

@@ -47,6 +47,9 @@ pub enum ApiError {
         "the API key is limited to other devices; requests for all devices, and for the actions desktop, sound and command, need a key of all devices"
     )]
     DeviceNotAllowed,
+    /// A page of another origin asks for a session.
+    #[error("only pages of the daemon's own origin may sign in; see server.public_url")]
+    ForeignOrigin,
     /// No operation has this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -134,7 +137,9 @@ impl ApiError {
             Self::Service(error) => status_of(error.kind()),
             Self::Invalid(_) | Self::InvalidJson(_) => StatusCode::BAD_REQUEST,
             Self::KeyMissing | Self::KeyInvalid(_) => StatusCode::UNAUTHORIZED,
-            Self::MissingScope(_) | Self::DeviceNotAllowed | Self::SignatureInvalid => StatusCode::FORBIDDEN,
+            Self::MissingScope(_) | Self::DeviceNotAllowed | Self::ForeignOrigin | Self::SignatureInvalid => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -159,6 +164,7 @@ impl ApiError {
             Self::TooManyFailedTries { .. } => "too_many_failed_tries",
             Self::MissingScope(_) => "missing_scope",
             Self::DeviceNotAllowed => "device_not_allowed",
+            Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::domain::access::{ApiKey, Grant, Scope};
 use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::dashboard_session::SessionHash;
 use crate::domain::ids::DeviceId;
 use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
@@ -40,6 +41,8 @@ pub struct Principal {
     pub grant: Grant,
     /// When it ends by itself.
     pub expires_at: Option<Millis>,
+    /// The dashboard session of the request, where that replaces the key.
+    pub session: Option<SessionHash>,
 }
 
 /// Why a key is not good.
@@ -191,13 +194,43 @@ impl Keys {
         if hashed.key.is_expired(now) {
             return Err(AuthError::Expired);
         }
-        self.used.lock().insert(hashed.key.id.clone(), now);
-        Ok(Principal {
-            key_id: hashed.key.id.clone(),
-            name: hashed.key.name.clone(),
-            grant: hashed.key.grant.clone(),
-            expires_at: hashed.key.expires_at,
-        })
+        Ok(self.use_key(&hashed.key, now))
+    }
+
+    fn use_key(&self, key: &ApiKey, now: Millis) -> Principal {
+        self.used.lock().insert(key.id.clone(), now);
+        Principal {
+            key_id: key.id.clone(),
+            name: key.name.clone(),
+            grant: key.grant.clone(),
+            expires_at: key.expires_at,
+            session: None,
+        }
+    }
+
+    /// The rights of a key that a session stands for. Counts as a use of the key.
+    pub(super) fn principal(&self, id: &str, now: Millis) -> Option<Principal> {
+        let hashed = self.find(id).filter(|hashed| !hashed.key.is_expired(now))?;
+        Some(self.use_key(&hashed.key, now))
+    }
+
+    pub(super) fn expiry(&self, id: &str) -> Option<Millis> {
+        self.find(id)?.key.expires_at
+    }
+
+    /// The hash of a key's secret.
+    pub(super) fn hash_of(&self, id: &str) -> Option<Vec<u8>> {
+        Some(self.find(id)?.hash.clone())
+    }
+
+    /// Whether there is a key with this id and this hash of its secret.
+    pub(super) fn has_hash(&self, id: &str, hash: &[u8]) -> bool {
+        self.find(id).is_some_and(|hashed| hashed.hash == hash)
+    }
+
+    /// Wakes the sockets and streams, which check whether their key or session is still valid.
+    pub(super) fn announce_change(&self) {
+        self.changes.send_modify(|change| *change += 1);
     }
 }
 
@@ -225,10 +258,12 @@ impl Access {
         self.keys.verify(presented, self.clock.now())
     }
 
-    /// Whether the key behind a request is still good.
+    /// Whether the key behind a request, and its dashboard session if it has one, are still good.
     #[must_use]
     pub fn still_valid(&self, principal: &Principal) -> bool {
-        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.clock.now()))
+        let now = self.clock.now();
+        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(now))
+            && principal.session.is_none_or(|hash| self.sessions.is_open(&hash, now))
     }
 
     /// What a key grants; `None` when it is no more.
@@ -237,7 +272,7 @@ impl Access {
         (!hashed.key.is_expired(self.clock.now())).then(|| hashed.key.grant.clone())
     }
 
-    /// Changes at each revocation.
+    /// Changes at each revocation, and at each end of a dashboard session.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {
         self.keys.changes.subscribe()
@@ -299,15 +334,21 @@ impl Access {
             return Err(ServiceError::WiderKey("it cannot revoke a wider one either".into()));
         }
         let stored = id.to_owned();
-        self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
+        self.store
+            .write(move |tx| {
+                tx.delete_dashboard_sessions_of(&stored)?;
+                tx.delete_api_key(&stored)
+            })
+            .await?;
         keys.known.write().remove(id);
         keys.used.lock().remove(id);
-        keys.changes.send_modify(|change| *change += 1);
+        self.sessions.remove_of_key(id);
+        keys.announce_change();
         tracing::info!(key = id, by = by.key_id, "API key revoked");
         Ok(())
     }
 
-    /// Writes down now and then when keys were last used.
+    /// Stores now and then when keys and dashboard sessions were last used.
     pub(in crate::service) fn start_key_bookkeeping(&self) {
         let access = self.clone();
         self.tasks.spawn("key-bookkeeping", async move {
@@ -315,6 +356,7 @@ impl Access {
             loop {
                 let drained = tokio::time::timeout(BOOKKEEPING, soft.cancelled()).await.is_ok();
                 access.write_down_uses().await;
+                access.save_sessions().await;
                 if drained {
                     break;
                 }
