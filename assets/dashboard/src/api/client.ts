@@ -1,6 +1,5 @@
 import createClient from "openapi-fetch";
 import { basePath } from "../lib/base";
-import type { ExtraPaths } from "./extra";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -60,7 +59,7 @@ async function patientFetch(request: Request): Promise<Response> {
   }
 }
 
-export const api = createClient<paths & ExtraPaths>({ baseUrl: `${location.origin}${basePath}`, fetch: patientFetch });
+export const api = createClient<paths>({ baseUrl: `${location.origin}${basePath}`, fetch: patientFetch });
 
 interface Answered<T> {
   data?: T;

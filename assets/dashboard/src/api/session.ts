@@ -1,8 +1,8 @@
 import { computed, signal } from "@preact/signals";
-import { ApiFailure, api, data, onSessionExpired } from "./client";
-import type { Capability, Session } from "./extra";
+import { ApiFailure, api, data, onSessionExpired, type Schemas } from "./client";
 
-export type { Capability, Session };
+export type Session = Schemas["Session"];
+export type Capability = keyof Session["server"]["engines"][number]["capabilities"];
 export type Scope = "admin" | "devices:read" | "devices:write" | "messages:read" | "messages:send" | "events:read";
 
 /** `undefined` until the first answer, `null` when signed out. */

@@ -83,7 +83,7 @@ function QueueRow({ queue, change, reload }: { queue: DeviceQueue; change: () =>
       <span class={ui.grow}>
         <strong><Name>{queue.name}</Name></strong><br />
         <span class={`${ui.muted} ${ui.smallText}`}>{parts.join(" · ")}</span><br />
-        <span class={`${ui.muted} ${ui.smallText}`}>{t("queue.pace", { n: number(config.messagesPerMinute) })}{config.quietHours && ` · ${t("queue.quiet", { from: config.quietHours.from, to: config.quietHours.to })}`}{queue.warmupPhase && ` · ${t("queue.warmup", { phase: queue.warmupPhase })}`}</span>
+        <span class={`${ui.muted} ${ui.smallText}`}>{config.messagesPerMinute > 0 ? t("queue.pace", { n: number(config.messagesPerMinute) }) : t("queue.noPace")}{config.quietHours && ` · ${t("queue.quiet", { from: config.quietHours.from, to: config.quietHours.to })}`}{queue.warmupPhase && ` · ${t("queue.warmup", { phase: queue.warmupPhase })}`}</span>
       </span>
       {queue.heldBy ? <Badge tone="warn">{heldWords(queue.heldBy)}</Badge> : queue.queuedMessages > 0 ? <Badge tone="info">{t("queue.sending")}</Badge> : null}
       {allows("devices:write") && (

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { Button, cx, failureText, IconButton, Notice, ui } from "./basics";
 import { Icon, type IconName } from "./icons";
@@ -147,17 +147,18 @@ export function Menu({ label, icon = "more", items, class: extra }: { label: str
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
   const [isOpen, setOpen] = useState(false);
-  const place = (button: HTMLElement) => {
+  const opener = useRef<HTMLElement | null>(null);
+  // The items are rendered once it is open; only then its height is known.
+  useLayoutEffect(() => {
     const box = list.current;
-    if (!box) return;
-    const at = button.getBoundingClientRect();
-    box.showPopover();
+    if (!box || !isOpen || !opener.current) return;
+    const at = opener.current.getBoundingClientRect();
     const fits = at.bottom + box.offsetHeight < innerHeight;
     const left = Math.min(Math.max(8, at.right - box.offsetWidth), innerWidth - box.offsetWidth - 8);
     box.style.top = `${Math.max(8, fits ? at.bottom + 4 : at.top - box.offsetHeight - 4)}px`;
     box.style.left = `${left}px`;
     box.querySelector<HTMLElement>("[role=menuitem]:not(:disabled)")?.focus();
-  };
+  }, [isOpen]);
   const move = (event: KeyboardEvent) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (!step || !list.current) return;
@@ -170,7 +171,7 @@ export function Menu({ label, icon = "more", items, class: extra }: { label: str
   if (items.length === 0) return null;
   return (
     <>
-      <IconButton label={label} icon={icon} class={extra} aria-haspopup="menu" aria-expanded={isOpen} aria-controls={id} onClick={(event) => place(event.currentTarget)} />
+      <IconButton label={label} icon={icon} class={extra} aria-haspopup="menu" aria-expanded={isOpen} aria-controls={id} onClick={(event) => { opener.current = event.currentTarget; list.current?.showPopover(); }} />
       <div ref={list} id={id} popover="auto" role="menu" aria-label={label} class={ui.menu} onKeyDown={move} onToggle={(event) => setOpen((event as ToggleEvent).newState === "open")}>
         {isOpen && items.map((item) => (
           <button key={item.label} type="button" role="menuitem" class={cx(ui.menuItem, item.isDangerous && ui.danger)} disabled={Boolean(item.refusal)}
