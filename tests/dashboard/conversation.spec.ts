@@ -17,10 +17,10 @@ test.beforeEach(async ({ page, daemon }) => {
 
 test("older messages load before the top is reached", async ({ page }) => {
   const list = page.getByRole("log");
-  await expect(page.getByText("line 120", { exact: true })).toHaveCount(1);
+  await expect(list.getByText("line 120", { exact: true })).toHaveCount(1);
   await expect(async () => {
     await list.evaluate((element) => element.scrollTo(0, 0));
-    await expect(page.getByText("line 1", { exact: true })).toBeVisible({ timeout: 500 });
+    await expect(list.getByText("line 1", { exact: true })).toBeVisible({ timeout: 500 });
   }).toPass();
 });
 
@@ -98,8 +98,8 @@ test("chat opens at its first unread message", async ({ page, daemon }) => {
   for (let at = 1; at <= 25; at += 1) await daemon.incoming("desk", `unread ${at}`, "15550100003");
   await open(page, daemon.url, "devices/desk/chats/15550100003@c.us");
   await expect(page.getByText("New messages")).toBeVisible();
-  await expect(page.getByText("unread 1", { exact: true })).toBeVisible();
+  await expect(page.getByRole("log").getByText("unread 1", { exact: true })).toBeVisible();
   await page.getByRole("button", { name: "Go to the newest message" }).click();
-  await expect(page.getByText("unread 25", { exact: true })).toBeVisible();
+  await expect(page.getByRole("log").getByText("unread 25", { exact: true })).toBeVisible();
   await expect.poll(() => daemon.call<{ unreadCount: number }>("/devices/desk/chats/15550100003@c.us").then((chat) => chat.unreadCount)).toBe(0);
 });

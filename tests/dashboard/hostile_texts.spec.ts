@@ -1,6 +1,8 @@
 import { expect, open, signIn, test } from "./support/fixtures.ts";
 
 const TEXTS = [
+  // First, so that the others fit below it.
+  "a".repeat(4000),
   "<script>window.pwned=1</script>",
   "<img src=x onerror=window.pwned=1>",
   "<svg onload=window.pwned=1></svg>",
@@ -11,13 +13,13 @@ const TEXTS = [
   "*_~`<b>marks</b>`~_*",
   "\u202Egnp.exe\u202C and \u0000\u0007\u200B",
   "{{constructor.constructor('window.pwned=1')()}}",
-  "a".repeat(4000),
   "&lt;b&gt;&#x3C;script&#x3E;",
 ];
 
 test("hostile texts stay inert in messages and names", async ({ page, daemon }) => {
   await daemon.linkedDevice("hostile", "<img src=x onerror=window.pwned=1>\u202Edevice");
   for (const text of TEXTS) await daemon.incoming("hostile", text);
+  await daemon.call("/devices/hostile/chats/15550100001@c.us/read", {});
   await signIn(page, daemon.url);
   await open(page, daemon.url, "devices/hostile/chats/15550100001@c.us");
   await expect(page.locator("[data-message]").first()).toBeVisible();

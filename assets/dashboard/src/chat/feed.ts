@@ -29,7 +29,7 @@ export class DeviceFeed {
 
   open(): void {
     if (!allows("events:read")) return;
-    this.#expectConnection();
+    // Without a first connection (a proxy that passes no WebSockets) the pages poll, and nothing is interrupted.
     this.#connection = connect(
       `/device/${this.deviceId}`,
       { onEvent: (event) => this.#receive(event), onConnection: (isConnected) => this.#setConnected(isConnected) },

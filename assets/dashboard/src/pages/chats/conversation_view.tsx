@@ -192,14 +192,14 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
   const [flashed, setFlashed] = useState<string>();
   const [sentCount, setSentCount] = useState(0);
   const [isDropping, setDropping] = useState(false);
-  const isAtEnd = useRef(true);
+  const isAtEnd = useRef(false);
   void list.chats.value;
   const listed = list.get(chatId);
-  const { data: loaded } = useLoad(() => data(api.GET("/api/v1/devices/{id}/chats/{chatId}", { params: { path: { id: device.id, chatId } } })), `${device.id} ${chatId}`);
+  const { data: loaded, error: notFound } = useLoad(() => data(api.GET("/api/v1/devices/{id}/chats/{chatId}", { params: { path: { id: device.id, chatId } } })), `${device.id} ${chatId}`);
   const chat = listed ?? loaded;
   const name = chat ? chatName(chat) : readableId(chatId);
   const openedUnread = useRef<number | undefined>(undefined);
-  if (chat && openedUnread.current === undefined) openedUnread.current = chat.unreadCount;
+  if (openedUnread.current === undefined && (loaded || notFound)) openedUnread.current = loaded?.unreadCount ?? 0;
 
   const jump = async (id: string) => {
     if (!(await conversation.loadUntil(id))) {
@@ -210,7 +210,8 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
     setFlashed(id);
     setTimeout(() => setFlashed(undefined), FLASH_MS);
   };
-  const isLoaded = conversation.isLoaded.value;
+  // The number of unread messages decides where the list opens.
+  const isLoaded = conversation.isLoaded.value && openedUnread.current !== undefined;
   useEffect(() => {
     if (target && isLoaded) void jump(target);
   }, [target, isLoaded]);
