@@ -42,6 +42,12 @@ impl CookieRequest<'_> {
         access.authenticate_session(self.session(access, own_origin)?)
     }
 
+    /// The open session of a request that a page of the daemon caused.
+    pub(super) fn of_own_page(&self, access: &Access, own_origin: &OwnOrigin) -> Option<SessionHash> {
+        let is_own = own_origin.initiator(self.headers, self.extensions) == Initiator::OwnPage;
+        is_own.then(|| self.session(access, own_origin)).flatten()
+    }
+
     /// The open session of the cookie.
     fn session(&self, access: &Access, own_origin: &OwnOrigin) -> Option<SessionHash> {
         let name = self.name(access, own_origin);

@@ -50,6 +50,7 @@ pub use fleet::health::QueueStatus;
 pub use fleet::stats::Stats;
 pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
 pub use history::import::{ImportFormat, ImportReport, ImportRequest, NamedAuthor};
+pub use log::fleet_tail::{FleetCursor, FleetItem};
 pub use log::tail::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use media::{MediaSource, SendAs, SendMedia, Uploaded};
 pub use messaging::changes::Forward;

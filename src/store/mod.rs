@@ -100,6 +100,7 @@ struct Inner {
     heads: Arc<crate::store::wakeups::seq_watch::SeqWatch>,
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
+    all_logs: Arc<crate::store::wakeups::all_logs::AllLogs>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -122,15 +123,18 @@ impl Store {
         let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
+        let all_logs = Arc::new(crate::store::wakeups::all_logs::AllLogs::default());
         let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
+            all_logs: all_logs.clone(),
             observer,
         };
         let writer = writer::Writer::start(connection, options.write_queue, effects)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
+        let inner = Inner { writer, readers, heads, hints, growth, all_logs, seal, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat: a
@@ -191,6 +195,17 @@ impl Store {
     /// Waits for commits that append to logs, and returns their devices. A hint for one caller at a time.
     pub async fn next_grown(&self) -> std::collections::BTreeSet<DeviceId> {
         self.inner.growth.take().await
+    }
+
+    /// Starts or stops collecting the devices for [`Store::next_of_all_logs`].
+    pub fn follow_all_logs(&self, is_followed: bool) {
+        self.inner.all_logs.set_followed(is_followed);
+    }
+
+    /// Waits for commits that append to logs while these are followed, and returns their devices. A hint for one
+    /// caller at a time.
+    pub async fn next_of_all_logs(&self) -> std::collections::BTreeSet<DeviceId> {
+        self.inner.all_logs.take().await
     }
 
     /// Number of queued writes.

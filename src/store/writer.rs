@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::tx::{Appended, Tx};
+use super::wakeups::all_logs::AllLogs;
 use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::seq_watch::SeqWatch;
@@ -49,6 +50,7 @@ pub(super) struct CommitEffects {
     pub(super) heads: Arc<SeqWatch>,
     pub(super) hints: Arc<DirtyEndpoints>,
     pub(super) growth: Arc<DirtyLogs>,
+    pub(super) all_logs: Arc<AllLogs>,
     pub(super) observer: Arc<dyn WriterObserver>,
 }
 
@@ -262,6 +264,7 @@ impl Group {
                     self.effects.heads.advance(device, *seq);
                 }
                 self.effects.growth.add(done.appended.heads.iter().map(|(device, _)| device));
+                self.effects.all_logs.add(done.appended.heads.iter().map(|(device, _)| device));
                 self.effects.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());

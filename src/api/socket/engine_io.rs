@@ -13,8 +13,9 @@ use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
 
+use super::Shared;
+use super::credentials::CookieSession;
 use super::namespaces::Namespaces;
 
 /// Largest body of the library's own refusals.
@@ -33,19 +34,15 @@ const KEPT_HEADERS: [HeaderName; 6] = [
 /// The state of the layer.
 #[derive(Clone)]
 pub(super) struct EngineIo {
-    draining: CancellationToken,
+    shared: Arc<Shared>,
     namespaces: Arc<Namespaces>,
     /// The time limit for the body of a POST.
     post_timeout: Duration,
 }
 
 impl EngineIo {
-    pub(super) fn new(
-        draining: CancellationToken,
-        namespaces: Arc<Namespaces>,
-        post_timeout: Duration,
-    ) -> Self {
-        Self { draining, namespaces, post_timeout }
+    pub(super) fn new(shared: Arc<Shared>, namespaces: Arc<Namespaces>, post_timeout: Duration) -> Self {
+        Self { shared, namespaces, post_timeout }
     }
 }
 
@@ -57,7 +54,7 @@ const BAD_REQUEST: Refusal = (3, "Bad request");
 /// Middleware: refuses requests that the library would answer wrongly, and corrects its answers.
 pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, next: Next) -> Response {
     // Clients retry a refused connection, but not a missing namespace.
-    if protocol.draining.is_cancelled() {
+    if protocol.shared.services.tasks().soft().is_cancelled() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     if let Some(refusal) = refusal(&request) {
@@ -72,7 +69,8 @@ pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, nex
         }
     }
     let is_post = request.method() == Method::POST;
-    let answer = next.run(slim(request));
+    let session = protocol.shared.cookie_session(&request);
+    let answer = next.run(slim(request, session));
     if !is_post {
         return correct(answer.await).await;
     }
@@ -123,7 +121,7 @@ fn is_upgrade(request: &Request) -> bool {
 
 /// The library stores a session's first request until the session ends, and headers share the
 /// connection's read buffer: only the needed headers are kept, as copies.
-fn slim(request: Request) -> Request {
+fn slim(request: Request, session: Option<CookieSession>) -> Request {
     let (mut parts, body) = request.into_parts();
     parts.headers = kept(&parts.headers);
     if let Ok(copy) = parts.uri.to_string().parse() {
@@ -131,6 +129,9 @@ fn slim(request: Request) -> Request {
     }
     parts.extensions.remove::<OriginalUri>();
     parts.extensions.remove::<MatchedPath>();
+    if let Some(session) = session {
+        parts.extensions.insert(session);
+    }
     Request::from_parts(parts, body)
 }
 
@@ -248,7 +249,7 @@ mod tests {
             .extension(OriginalUri("/ws".parse().unwrap()))
             .body(Body::empty())
             .unwrap();
-        let slim = slim(request);
+        let slim = slim(request, None);
         assert_eq!(slim.headers().len(), 1);
         assert_eq!(slim.headers()["x-api-key"], "k");
         assert_eq!(slim.uri().query(), Some("EIO=4&transport=polling&since=5"));

@@ -2,14 +2,18 @@
 //!
 //! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets
 //! wrong, and memory that it would keep) before the library. [`namespaces`] registers one namespace for each
-//! device, and [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
+//! device, and [`namespace_guard`] authorizes its connections by their [`credentials`]. `/devices` has the live
+//! events of all devices of a key ([`fleet_namespace`], [`fleet_forward`]). Each admitted socket has a forwarder
 //! ([`forward`]: outbound events) and a worker ([`request_queue`]: requests in order), both bounded.
 //!
 //! Invariants: there is no namespace without a device; a session id, which is the library's id of a
 //! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
 mod client_events;
+mod credentials;
 mod engine_io;
+mod fleet_forward;
+mod fleet_namespace;
 mod forward;
 mod namespace_guard;
 mod namespaces;
@@ -35,7 +39,7 @@ use tower::Service;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::api::auth::FailedLogins;
-use crate::api::{ApiConfig, SocketConfig};
+use crate::api::{ApiConfig, OwnOrigin, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
@@ -54,6 +58,7 @@ struct Shared {
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<IpBlock>,
+    own_origin: Arc<OwnOrigin>,
     failed_tries: Arc<FailedLogins>,
 }
 
@@ -68,22 +73,23 @@ pub fn mount(
     failed_tries: Arc<FailedLogins>,
 ) -> Router {
     let (service, io) = server(config);
-    let draining = services.tasks().soft().clone();
-    let shared = Shared {
+    let own_origin = Arc::new(config.own_origin.clone());
+    let shared = Arc::new(Shared {
         services,
         socket: config.socket.clone(),
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),
+        own_origin: own_origin.clone(),
         failed_tries,
-    };
-    let namespaces = Namespaces::open(io, Arc::new(shared));
-    let protocol = EngineIo::new(draining, namespaces, config.request_timeout);
+    });
+    let namespaces = Namespaces::open(io, shared.clone());
+    let protocol = EngineIo::new(shared, namespaces, config.request_timeout);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
         .fallback_service(service)
         .layer(from_fn_with_state(protocol, engine_io::keep))
         .layer(cors(&allowed))
-        .layer(from_fn_with_state(allowed, origin::refuse_foreign));
+        .layer(from_fn_with_state((allowed, own_origin), origin::refuse_foreign));
     let fork = Fork { path: config.socket_path.as_str().into(), sockets, rest };
     Router::new().fallback_service(fork)
 }

@@ -1,7 +1,10 @@
-//! The dashboard: `page` covers its files, `sessions` sign-in and the cookie.
+//! The dashboard: `page` covers its files, `sessions` sign-in and the cookie, `sockets` handshakes by cookie, `live`
+//! the events of all devices.
 
+mod live;
 mod page;
 mod sessions;
+mod sockets;
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
