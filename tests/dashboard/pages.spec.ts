@@ -22,6 +22,8 @@ async function violations(page: Page): Promise<string[]> {
 async function settle(page: Page): Promise<void> {
   await expect(page.locator("main h1").first()).toBeVisible();
   await expect(page.getByText("Loading …")).toHaveCount(0);
+  // A virtual list hides its rows until it has measured them.
+  if (page.url().includes("/chats/")) await expect(page.locator("[data-chat]").first()).toBeVisible();
 }
 
 test.beforeAll(async ({ daemon }) => {

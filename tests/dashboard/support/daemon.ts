@@ -41,6 +41,7 @@ export class Daemon {
         WHARF__SERVER__LISTEN: `127.0.0.1:${port}`,
         WHARF__EFFECTS__DESKTOP__ENABLED: "false",
         WHARF__EFFECTS__SOUND__ENABLED: "false",
+        WHARF__NET__ALLOW_PRIVATE: "127.0.0.1",
         ...settings,
       },
       stdio: "ignore",
