@@ -103,3 +103,11 @@ test("chat opens at its first unread message", async ({ page, daemon }) => {
   await expect(page.getByRole("log").getByText("unread 25", { exact: true })).toBeVisible();
   await expect.poll(() => daemon.call<{ unreadCount: number }>("/devices/desk/chats/15550100003@c.us").then((chat) => chat.unreadCount)).toBe(0);
 });
+
+test("unread messages that fit the view are marked as read", async ({ page, daemon }) => {
+  await daemon.incoming("desk", "only one", "15550100004");
+  await open(page, daemon.url, "devices/desk/chats/15550100004@c.us");
+  await expect(page.getByRole("log").getByText("only one")).toBeVisible();
+  await expect.poll(() => daemon.call<{ unreadCount: number }>("/devices/desk/chats/15550100004@c.us").then((chat) => chat.unreadCount)).toBe(0);
+  await expect(page.getByRole("button", { name: "Go to the newest message" })).toHaveCount(0);
+});

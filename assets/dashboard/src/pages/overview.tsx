@@ -83,7 +83,7 @@ function FailingWebhooks() {
     <Card title={t("overview.webhooks")} flush>
       {!list ? <Loading /> : failing.length === 0 ? <p class={`${ui.cardBody} ${ui.muted}`}>{t("overview.webhooksWell")}</p> : (
         <ul class={ui.list}>
-          {failing.map((webhook) => <li key={webhook.id} class={ui.listRow}><a class={ui.grow} href={href("webhooks", webhook.id)}><Name>{webhook.name || webhook.url}</Name></a><Badge tone="bad">{webhook.enabled ? tn("webhook.dead", webhook.deadLetters) : t("webhook.disabled")}</Badge></li>)}
+          {failing.map((webhook) => <li key={webhook.id} class={ui.listRow}><a class={ui.grow} href={href("webhooks", webhook.id)}><Name>{webhook.name || webhook.url}</Name></a><Badge tone="bad">{!webhook.enabled ? t("webhook.disabled") : webhook.deadLetters > 0 ? tn("webhook.dead", webhook.deadLetters) : t("overview.failing")}</Badge></li>)}
         </ul>
       )}
     </Card>

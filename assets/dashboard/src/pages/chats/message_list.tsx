@@ -11,6 +11,7 @@ import css from "./chats.module.css";
 
 const END_DISTANCE = 60;
 const LOAD_OLDER_DISTANCE = 600;
+const MEASURE_AFTER_MS = [60, 400];
 
 type Row =
   | { kind: "day"; key: string; at: number }
@@ -89,13 +90,12 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
 
   const scrollToEnd = () => handle.current?.scrollToIndex(list.length - 1, { align: "end" });
   useLayoutEffect(() => {
-    if (list.length === 0) return;
+    if (list.length === 0) return undefined;
     if (!hasOpened.current) {
       hasOpened.current = true;
       const at = list.findIndex((row) => row.kind === "new");
       if (at >= 0) handle.current?.scrollToIndex(at, { align: "start" });
       else scrollToEnd();
-      requestAnimationFrame(measure);
     } else if (isAtEnd.current && !conversation.isPrepended.value) {
       scrollToEnd();
     } else if (!conversation.isPrepended.value) {
@@ -103,6 +103,9 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
       if (added > 0 && added < 20) setBelow((old) => old + added);
     }
     lastCount.current = messages.length;
+    // The library measures rows after the layout; a list that fits emits no scroll event.
+    const timers = MEASURE_AFTER_MS.map((pause) => setTimeout(measure, pause));
+    return () => timers.forEach(clearTimeout);
   }, [list]);
   useEffect(() => {
     if (sentCount > 0) scrollToEnd();
@@ -115,7 +118,7 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
 
   const measure = () => {
     const view = handle.current;
-    if (!view) return;
+    if (!view || view.viewportSize === 0) return;
     const atEnd = view.scrollOffset + view.viewportSize >= view.scrollSize - END_DISTANCE;
     isAtEnd.current = atEnd;
     setAway(!atEnd);
