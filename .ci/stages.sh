@@ -10,7 +10,7 @@ readonly MAX_FLAKY=3
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies slow kills upstream-kills
-  javascript python effects generated random bucket instructions measured)
+  javascript python effects generated dashboard random bucket instructions measured)
 
 # --- Which stages ----------------------------------------------------------------------------------------------
 
@@ -257,6 +257,11 @@ install_tools() {
     install_node tests/clients/generated/typescript
     install_python venv-generated tests/clients/generated/python/requirements.txt
   fi
+  if is_selected dashboard; then
+    have chromium || install_debian chromium fonts-noto-color-emoji fonts-dejavu-core
+    install_dashboard
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 install_node tests/dashboard
+  fi
   if is_selected python; then install_python venv tests/clients/python/requirements.txt; fi
   if is_selected random; then
     install_python venv tests/clients/python/requirements.txt tests/clients/python/fuzz/requirements.txt
@@ -330,6 +335,17 @@ python_tests() { WHARF_BIN=$1 "$STATE/venv/bin/python" -m unittest discover -v -
 generated_clients() {
   (cd tests/clients/generated/typescript && WHARF_BIN=$1 npm test)
   WHARF_BIN=$1 "$STATE/venv-generated/bin/python" -m unittest discover -v -s tests/clients/generated/python
+}
+
+# The web page: its build equals what is committed, its sizes, its units, and its pages in Chromium against the daemon.
+dashboard_tests() {
+  local committed=$CI_DIR/dashboard-dist
+  rm -rf "$committed"
+  cp -a "$DASHBOARD/dist" "$committed"
+  dashboard
+  diff -r "$committed" "$DASHBOARD/dist" || { echo "dist/ is not what the sources build: run ./dev dashboard"; return 1; }
+  (cd "$DASHBOARD" && npm test --silent)
+  (cd tests/dashboard && WHARF_DASHBOARD_OUT=$(realpath "$CI_DIR")/dashboard WHARF_BIN=$1 CI=1 npm test --silent)
 }
 
 # Ten thousand random requests that the OpenAPI document allows or forbids.
@@ -433,6 +449,8 @@ lane_kills() {
 }
 
 lane_random() {
+  wait_for_tools
+  stage dashboard dashboard_tests "$client_bin"
   stage random random_requests "$client_bin"
   stage bucket bucket_tests
   stage instructions count_instructions

@@ -16,6 +16,7 @@ use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::access::keys::{EnvironmentKeyError, Keys};
+use crate::service::access::sessions::DashboardSessions;
 use crate::service::{
     AccessTokens, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
     ServiceParts, Services,
@@ -148,6 +149,7 @@ impl App {
             let first = keys.make_first(&store, &*surroundings.clock, &*surroundings.random).await?;
             bootstrap_key::print_bootstrap_key(&first, &settings.store.data_dir, surroundings.terminal)?;
         }
+        let dashboard_sessions = DashboardSessions::load(&store, &keys, &*surroundings.random).await?;
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
         let native = whatsapp::driver(&settings)?;
@@ -162,6 +164,7 @@ impl App {
             limits: limits(&settings),
             drivers,
             keys,
+            dashboard_sessions,
             access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
             media: media_store::open(&settings)?,
             http: api_config::guarded_client(&settings, &[]),

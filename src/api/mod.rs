@@ -16,9 +16,12 @@ pub mod auth;
 mod connections;
 mod host_rule;
 pub mod http;
+mod own_origin;
+mod session_cookie;
 pub mod socket;
 
 pub use connections::{ConnectionHandle, ConnectionLimits, ConnectionPermit, Connections};
+pub use own_origin::OwnOrigin;
 
 /// The configuration of the surfaces; the composition root fills it from the settings.
 #[derive(Debug, Clone)]
@@ -49,6 +52,16 @@ pub struct ApiConfig {
     pub socket: SocketConfig,
     /// Whether the simulator's control API exists.
     pub simulator_enabled: bool,
+    /// Whether the dashboard is served.
+    pub dashboard_enabled: bool,
+    /// The origin of the dashboard's pages.
+    pub own_origin: OwnOrigin,
+    /// The engine of a device that names none.
+    pub default_engine: String,
+    /// Devices that may exist.
+    pub max_devices: usize,
+    /// Bytes of the largest file of a message.
+    pub media_max_bytes: u64,
     /// The URL under which clients reach the daemon, without a slash at its end; empty if not configured.
     pub public_url: String,
 }

@@ -7,7 +7,7 @@ use url::Url;
 use super::StartError;
 use crate::api::http::CallbackLimits;
 use crate::api::socket::AnonymousLimits;
-use crate::api::{ApiConfig, SocketConfig};
+use crate::api::{ApiConfig, OwnOrigin, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
@@ -46,6 +46,11 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
             stall_timeout: Duration::from_millis(socket.stall_timeout_ms),
         },
         simulator_enabled: settings.simulator_enabled(),
+        dashboard_enabled: settings.dashboard.enabled,
+        own_origin: OwnOrigin::new(&server.public_url, &server.trusted_proxies),
+        default_engine: settings.devices.default_engine.clone(),
+        max_devices: settings.devices.max,
+        media_max_bytes: settings.media.max_bytes,
         public_url: server.public_url.trim_end_matches('/').to_owned(),
     }
 }

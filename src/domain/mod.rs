@@ -11,6 +11,7 @@ pub mod chat;
 pub mod clock;
 pub mod contact;
 pub mod content;
+pub mod dashboard_session;
 pub mod device;
 pub mod engine_name;
 pub mod event;

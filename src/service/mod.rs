@@ -45,6 +45,7 @@ pub use registry::{DeviceLifecycleEvent, Registry};
 pub use webhooks::Webhooks;
 
 pub use access::keys::{AuthError, CreatedKey, KeyView, NewKey, Principal};
+pub use access::sessions::NewSession;
 pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
 pub use fleet::devices::{DeviceView, NewDevice};
@@ -52,6 +53,7 @@ pub use fleet::health::QueueStatus;
 pub use fleet::stats::Stats;
 pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
 pub use history::import::{ImportFormat, ImportReport, ImportRequest, NamedAuthor};
+pub use log::fleet_tail::{FleetCursor, FleetItem};
 pub use log::tail::{Cursor, CursorEnded, Item, LiveEntry, LogEntry, Resync};
 pub use media::{MediaSource, SendAs, SendMedia, Uploaded};
 pub use messaging::changes::Forward;
@@ -75,7 +77,7 @@ pub use crate::domain::queries::{
     SearchQuery, WaitingKind,
 };
 pub use crate::domain::webhook::{DeadLetter, WebhookAttempt};
-pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, ControlVerb, MembersChange};
+pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, Capabilities, ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
 
 /// The dependencies of [`Services`], filled by the composition root.
@@ -96,6 +98,8 @@ pub struct ServiceParts {
     pub drivers: Vec<Arc<dyn Driver>>,
     /// All API keys, held in memory.
     pub keys: access::keys::Keys,
+    /// All dashboard sessions, held in memory.
+    pub dashboard_sessions: access::sessions::DashboardSessions,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
     /// The storage of media files.
@@ -119,7 +123,7 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// Event logs.
     pub logs: Arc<Logs>,
-    /// API keys and access tokens.
+    /// API keys, dashboard sessions and access tokens.
     pub access: Arc<Access>,
     /// Upload, download and storage of media.
     pub media: Arc<MediaService>,
@@ -164,6 +168,7 @@ impl Services {
             random.clone(),
             tasks.clone(),
             parts.keys,
+            parts.dashboard_sessions,
             parts.access_tokens,
         ));
         let media = Arc::new(MediaService::new(

@@ -44,6 +44,8 @@ pub use secret::Secret;
 pub struct Settings {
     /// Listening, HTTP limits, shutdown.
     pub server: ServerSettings,
+    /// The web interface.
+    pub dashboard: DashboardSettings,
     /// Access tokens and failed logins.
     pub auth: AuthSettings,
     /// The database.
@@ -112,6 +114,14 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Most connections of one address without a valid key.
     pub max_unauthenticated_per_address: usize,
+}
+
+/// `[dashboard]`
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DashboardSettings {
+    /// Whether `/` is the dashboard.
+    pub enabled: bool,
 }
 
 /// `[webhooks]`

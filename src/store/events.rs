@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rusqlite::{Row, params};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::column_codec::to_word;
+use super::column_codec::{parsed, to_word};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
@@ -61,6 +61,16 @@ impl Reader<'_> {
             params![device.as_str(), after, call.call_id, to_word(&call.status, "call status")?],
         )?;
         Ok(count > 0)
+    }
+
+    /// The last position in each log.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn log_heads(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {
+        self.all("SELECT device_id, last_seq FROM log_heads", [], |row| {
+            Ok((parsed(row, "device_id", "device id")?, row.get("last_seq")?))
+        })
     }
 
     /// First and last position in the log.

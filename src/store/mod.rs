@@ -27,6 +27,7 @@ mod content_column;
 mod conversation_members;
 pub mod conversations;
 mod daemon_secrets;
+pub mod dashboard_sessions;
 mod data_files;
 pub mod device_secrets;
 pub mod devices;
@@ -111,6 +112,7 @@ struct Inner {
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     chat: watch::Sender<i64>,
+    all_logs: Arc<crate::store::wakeups::all_logs::AllLogs>,
     seal: Arc<seal::Seal>,
     data_files: data_files::DataFiles,
     _lock: File,
@@ -137,11 +139,13 @@ impl Store {
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
         let chat = watch::Sender::new(0);
+        let all_logs = Arc::new(crate::store::wakeups::all_logs::AllLogs::default());
         let effects = writer::CommitEffects {
             heads: heads.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
             chat: chat.clone(),
+            all_logs: all_logs.clone(),
             observer,
         };
         let writer = writer::Writer::start(connection, options.write_queue, effects)
@@ -154,6 +158,7 @@ impl Store {
                 hints,
                 growth,
                 chat,
+                all_logs,
                 seal,
                 data_files,
                 _lock: lock,
@@ -244,6 +249,17 @@ impl Store {
     #[must_use]
     pub fn follow_chat(&self) -> watch::Receiver<i64> {
         self.inner.chat.subscribe()
+    }
+
+    /// Starts or stops collecting the devices for [`Store::next_of_all_logs`].
+    pub fn follow_all_logs(&self, is_followed: bool) {
+        self.inner.all_logs.set_followed(is_followed);
+    }
+
+    /// Waits for commits that append to logs while these are followed, and returns their devices. A hint for one
+    /// caller at a time.
+    pub async fn next_of_all_logs(&self) -> std::collections::BTreeSet<DeviceId> {
+        self.inner.all_logs.take().await
     }
 
     /// Number of queued writes.

@@ -34,6 +34,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0014_reads.sql")),
     M::up(include_str!("migrations/0015_operator_chat.sql")),
     M::up(include_str!("migrations/0016_hardening.sql")),
+    M::up(include_str!("migrations/0017_dashboard_sessions.sql")),
 ];
 
 /// Path of the database file within the data directory.

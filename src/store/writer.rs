@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::StoreError;
 use super::tx::{Appended, Tx};
+use super::wakeups::all_logs::AllLogs;
 use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::log_heads::LogHeads;
@@ -53,6 +54,7 @@ pub(super) struct CommitEffects {
     pub(super) hints: Arc<DirtyEndpoints>,
     pub(super) growth: Arc<DirtyLogs>,
     pub(super) chat: watch::Sender<i64>,
+    pub(super) all_logs: Arc<AllLogs>,
     pub(super) observer: Arc<dyn WriterObserver>,
 }
 
@@ -331,7 +333,8 @@ impl Group {
             if committed.is_ok() {
                 events += done.appended.events;
                 let grown = done.appended.heads.iter().filter(|change| !change.entries.is_empty());
-                self.effects.growth.add(grown.map(|change| &change.device));
+                self.effects.growth.add(grown.clone().map(|change| &change.device));
+                self.effects.all_logs.add(grown.map(|change| &change.device));
                 for change in &mut done.appended.heads {
                     self.effects.heads.advance(change);
                 }

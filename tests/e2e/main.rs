@@ -17,6 +17,7 @@ mod chats;
 mod cloud_api;
 mod connections;
 mod contacts;
+mod dashboard;
 mod declared;
 mod devices;
 mod errors;

@@ -65,6 +65,9 @@ pub enum ApiError {
         "the daemon listens on a loopback address and does not serve this Host; set server.public_url, or list a proxy in server.trusted_proxies"
     )]
     HostNotAllowed,
+    /// A page of another origin asks for a session.
+    #[error("only pages of the daemon's own origin may sign in; see server.public_url")]
+    ForeignOrigin,
     /// No operation has this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -158,6 +161,7 @@ impl ApiError {
             Self::MissingScope(_)
             | Self::DeviceNotAllowed
             | Self::SignatureInvalid
+            | Self::ForeignOrigin
             | Self::HostNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -188,6 +192,7 @@ impl ApiError {
             Self::DeviceNotAllowed => "device_not_allowed",
             Self::HostInvalid => "invalid_host",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -1,4 +1,4 @@
-//! The event log of a device, by pages or as a stream of server-sent events.
+//! The event log of a device, by pages or as a stream of server-sent events; and the events of all devices.
 
 use std::sync::Arc;
 
@@ -22,8 +22,10 @@ use super::operator::Operator;
 use super::paging::{LIMIT, MAX_LIMIT};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
 use crate::service::LogEntry;
 
+mod fleet_stream;
 mod stream;
 
 const fn max_limit() -> usize {
@@ -32,7 +34,11 @@ const fn max_limit() -> usize {
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(guarded(Scope::EventsRead, &[], routes!(events)))
+    OpenApiRouter::new().routes(guarded(Scope::EventsRead, &[], routes!(events))).routes(guarded(
+        Scope::EventsRead,
+        &[],
+        routes!(fleet_events),
+    ))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -159,6 +165,43 @@ async fn events(
         resync: !range.covers(after),
     })
     .into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FleetEventQuery {
+    /// Only these events, such as `message,state`; all, when absent.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<String>>, max_items = 50, style = Form, explode = false)]
+    types: Vec<String>,
+    /// Only events of these devices; all devices of the key, when absent.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<String>>, max_items = 1000, style = Form, explode = false)]
+    devices: Vec<DeviceId>,
+}
+
+impl Request for FleetEventQuery {}
+
+/// Follow the events of all devices
+///
+/// A stream of the entries of all logs of the key's devices from now on, as sockets of `/devices` receive them after
+/// `events:tail`, and of `device:created`. It has no `id` and does not resume: close gaps with `GET
+/// …/devices/{id}/events?after=`. A client that fell behind gets `resync`. The stream ends when its key is revoked or
+/// expires.
+#[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events",
+    params(FleetEventQuery),
+    responses((status = 200, description = "A stream of events", body = String, content_type = "text/event-stream",
+        example = json!("event: ready\ndata: {\"deviceId\":\"shop\",\"seq\":4}\n\n"))))]
+async fn fleet_events(
+    caller: Caller,
+    Operator(operator): Operator,
+    State(state): State<ApiState>,
+    Query(query): Query<FleetEventQuery>,
+) -> Result<Response, ApiError> {
+    query.devices.iter().try_for_each(|device| caller.reach(device))?;
+    let FleetEventQuery { types, devices } = query;
+    let selection = fleet_stream::FleetSelection { types, devices };
+    Ok(fleet_stream::open(state.services, (Arc::clone(&caller.0), operator), selection).await)
 }
 
 fn accepts_stream(headers: &HeaderMap) -> bool {

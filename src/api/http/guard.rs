@@ -1,4 +1,4 @@
-//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces
+//! Authentication and authorization of every operation: key or dashboard session, scope, device. One call, [`guarded`], enforces
 //! and documents them, so that both agree.
 //!
 //! Invariants: keys are verified before anything else is read; a device outside a key's list is refused
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Extension, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -19,6 +20,7 @@ use super::error::ApiError;
 use super::openapi;
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::api::connections::mark_authenticated;
+use crate::api::session_cookie::CookieRequest;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::Principal;
@@ -66,8 +68,16 @@ pub fn guarded(
     routes: UtoipaMethodRouter<ApiState>,
 ) -> UtoipaMethodRouter<ApiState> {
     let (schemas, mut paths, router) = routes;
-    openapi::describe(&mut paths, scope, refusals);
+    openapi::describe(&mut paths, Some(scope), refusals);
     (schemas, paths, guarded_route(scope, router))
+}
+
+/// Operations that need any valid key or session.
+pub fn authenticated(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe(&mut paths, None, refusals);
+    let check = move |state, params, request, next| check(None, state, params, request, next);
+    (schemas, paths, router.route_layer(from_fn(check)))
 }
 
 /// Operations on the file of a message, which need `scope`, or a signature in the query instead of a key.
@@ -77,7 +87,7 @@ pub fn guarded_or_signed(
     routes: UtoipaMethodRouter<ApiState>,
 ) -> UtoipaMethodRouter<ApiState> {
     let (schemas, mut paths, router) = routes;
-    openapi::describe(&mut paths, scope, refusals);
+    openapi::describe(&mut paths, Some(scope), refusals);
     openapi::describe_signed(&mut paths);
     let check = move |state, params, request, next| check_or_signed(scope, state, params, request, next);
     (schemas, paths, router.route_layer(from_fn(check)))
@@ -85,12 +95,12 @@ pub fn guarded_or_signed(
 
 /// A route that needs `scope` and is not in the document.
 pub fn guarded_route(scope: Scope, router: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
-    let check = move |state, params, request, next| check(scope, state, params, request, next);
+    let check = move |state, params, request, next| check(Some(scope), state, params, request, next);
     router.route_layer(from_fn(check))
 }
 
 async fn check(
-    scope: Scope,
+    scope: Option<Scope>,
     Extension(state): Extension<ApiState>,
     params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
     mut request: Request,
@@ -119,7 +129,7 @@ async fn check_or_signed(
 ) -> Response {
     let signature = signature(request.uri().query().unwrap_or_default());
     let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
-        return check(scope, Extension(state), params, request, next).await;
+        return check(Some(scope), Extension(state), params, request, next).await;
     };
     let param = |requested: &str| {
         let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == requested)?;
@@ -136,7 +146,10 @@ async fn check_or_signed(
             mark_authenticated(request.extensions());
             next.run(request).await
         }
-        Ok(false) => count_failed(&state, &request, ApiError::SignatureInvalid).into_response(),
+        Ok(false) => {
+            let error = ApiError::SignatureInvalid;
+            count_failed(&state, request.headers(), request.extensions(), error).into_response()
+        }
         Err(error) => ApiError::from(error).into_response(),
     }
 }
@@ -148,19 +161,31 @@ fn signature(query: &str) -> Option<String> {
 }
 
 fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
-    let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
-    let authenticated = state.services.access.authenticate(&key);
-    let principal =
-        authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))?;
+    let access = &state.services.access;
+    let principal = match presented_key(request.headers(), None) {
+        Some(key) => access.authenticate(&key).map_err(|error| {
+            count_failed(state, request.headers(), request.extensions(), ApiError::KeyInvalid(error))
+        })?,
+        None => {
+            let cookie = CookieRequest { headers: request.headers(), extensions: request.extensions() };
+            let principal = cookie.principal(access, &state.config.own_origin, request.method());
+            principal.ok_or(ApiError::KeyMissing)?
+        }
+    };
     mark_authenticated(request.extensions());
     Ok(principal)
 }
 
 /// Counts a failed login, and returns the error to answer.
-fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiError {
+pub fn count_failed(
+    state: &ApiState,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    error: ApiError,
+) -> ApiError {
     state.services.metrics().auth_failures.inc();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    let address = client_address(peer, request.headers(), &state.config.trusted_proxies);
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let address = client_address(peer, headers, &state.config.trusted_proxies);
     match state.tries.count(address, state.services.now()) {
         Failed::Counted => error,
         Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
@@ -168,8 +193,8 @@ fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiErro
 }
 
 /// The handler refuses an invalid path parameter; no device has such an id.
-fn allow(scope: Scope, caller: &Caller, params: Option<&RawPathParams>) -> Result<(), ApiError> {
-    if !caller.0.grant.allows(scope) {
+fn allow(scope: Option<Scope>, caller: &Caller, params: Option<&RawPathParams>) -> Result<(), ApiError> {
+    if let Some(scope) = scope.filter(|scope| !caller.0.grant.allows(*scope)) {
         return Err(ApiError::MissingScope(scope));
     }
     let device = params.into_iter().flatten().find(|(name, _)| *name == "id").map(|(_, id)| id);

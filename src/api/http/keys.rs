@@ -30,7 +30,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[derive(ToSchema)]
 #[schema(as = Scope)]
 #[expect(dead_code, reason = "only in the OpenAPI document")]
-enum ScopeWord {
+pub(super) enum ScopeWord {
     #[schema(rename = "admin")]
     Admin,
     #[schema(rename = "devices:read")]

@@ -1,4 +1,4 @@
-//! REST: one file for each resource, path = URL = verb.
+//! REST and the dashboard: one file for each resource, path = URL = verb.
 //!
 //! A request passes the layers ([`layers`]), the guard of its operation ([`guard`]: key, scope, device),
 //! the extractors ([`input`]) and its handler, which calls the service. [`error`] maps errors to answers.
@@ -20,6 +20,7 @@ use crate::service::Services;
 mod callbacks;
 mod chats;
 mod contacts;
+mod dashboard;
 mod devices;
 mod docs;
 mod envelope;
@@ -42,6 +43,7 @@ mod probes;
 mod queue;
 mod routes;
 pub(in crate::api) mod schema;
+mod session;
 mod simulator;
 mod stats;
 mod webhooks;
@@ -79,7 +81,10 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 /// REST, the probes and the documentation.
 pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
     let (routes, document) = documented(services.chat.is_some()).split_for_parts();
-    let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
+    let mut routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
+    if config.dashboard_enabled {
+        routes = routes.merge(dashboard::routes());
+    }
     let callbacks = callbacks::CallbackReads::new(config.callbacks);
     layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
@@ -98,6 +103,7 @@ fn documented(with_chat: bool) -> OpenApiRouter<ApiState> {
         .merge(health::routes())
         .merge(stats::routes())
         .merge(keys::routes())
+        .merge(session::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(simulator::routes());

@@ -69,14 +69,16 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
     }
 }
 
-/// Describes operations that need `scope`.
-pub fn describe(paths: &mut Paths, scope: Scope, refusals: &[u16]) {
+/// Describes operations that need `scope`; without one, any valid key.
+pub fn describe(paths: &mut Paths, scope: Option<Scope>, refusals: &[u16]) {
     each_operation(paths, |path, operation| {
-        let word = scope.as_str();
-        let keys = ["apiKey", "bearer"].map(|scheme| SecurityRequirement::new(scheme, [word]));
+        let words: Vec<&str> = scope.iter().map(|scope| scope.as_str()).collect();
+        let keys = ["apiKey", "bearer"].map(|scheme| SecurityRequirement::new(scheme, words.clone()));
         operation.security = Some(keys.into());
         let description = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
-        operation.description = Some(format!("{description}Needs the scope `{word}`."));
+        let need =
+            scope.map_or_else(|| "Needs no scope.".to_owned(), |scope| format!("Needs the scope `{scope}`."));
+        operation.description = Some(format!("{description}{need}"));
         add_path_parameters(path, operation);
         let usual = [401, 403, 429, 503];
         for status in usual.iter().chain(refusals).chain(refusals_of_input(path, operation)) {
@@ -303,7 +305,8 @@ mod tests {
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}: id is taken");
             assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{name}: no tag");
             let security = operation["security"].as_array().unwrap();
-            assert_eq!(security.is_empty(), !name.contains(" /api/"), "{name}");
+            let needs_key = name.contains(" /api/") && name != "post /api/v1/session";
+            assert_eq!(!security.is_empty(), needs_key, "{name}");
             if !security.is_empty() {
                 assert_eq!(
                     operation["responses"]["401"]["$ref"], "#/components/responses/Error401",

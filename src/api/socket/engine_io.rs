@@ -14,9 +14,10 @@ use axum::extract::{ConnectInfo, MatchedPath, OriginalUri, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::anonymous_sessions::AnonymousSessions;
+use super::credentials::CookieSession;
 use super::namespaces::Namespaces;
 use crate::api::auth::client_address;
 use crate::api::{ApiConfig, ConnectionHandle};
@@ -40,7 +41,7 @@ const KEPT_HEADERS: [HeaderName; 6] = [
 /// The state of the layer.
 #[derive(Clone)]
 pub(super) struct EngineIo {
-    draining: CancellationToken,
+    shared: Arc<Shared>,
     namespaces: Arc<Namespaces>,
     sessions: Arc<AnonymousSessions>,
     trusted_proxies: Arc<[IpBlock]>,
@@ -50,13 +51,13 @@ pub(super) struct EngineIo {
 
 impl EngineIo {
     pub(super) fn new(
-        draining: CancellationToken,
+        shared: Arc<Shared>,
         namespaces: Arc<Namespaces>,
         sessions: Arc<AnonymousSessions>,
         config: &ApiConfig,
     ) -> Self {
         let trusted_proxies = config.trusted_proxies.as_slice().into();
-        Self { draining, namespaces, sessions, trusted_proxies, post_timeout: config.request_timeout }
+        Self { shared, namespaces, sessions, trusted_proxies, post_timeout: config.request_timeout }
     }
 
     /// The client's address; `None` if it is a trusted proxy's own.
@@ -76,7 +77,7 @@ const BAD_REQUEST: Refusal = (3, "Bad request");
 /// Middleware: refuses requests that the library would answer wrongly, and corrects its answers.
 pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, next: Next) -> Response {
     // Clients retry a refused connection, but not a missing namespace.
-    if protocol.draining.is_cancelled() {
+    if protocol.shared.services.tasks().soft().is_cancelled() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     if let Some(refusal) = refusal(&request) {
@@ -101,7 +102,8 @@ pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, nex
         }
     }
     let is_post = request.method() == Method::POST;
-    let answer = next.run(slim(request));
+    // Only a handshake creates the request that the library stores, so that a cookie counts there alone.
+    let answer = next.run(slim(request, None));
     if !is_post {
         return correct(answer.await).await;
     }
@@ -124,7 +126,8 @@ async fn handshake(protocol: &EngineIo, mut request: Request, next: Next) -> Res
         close_polling(&sid, &path, next.clone()).await;
     }
     request.extensions_mut().insert(session.clone());
-    let answer = next.clone().run(slim(request)).await;
+    let cookie = protocol.shared.cookie_session(&request);
+    let answer = next.clone().run(slim(request, cookie)).await;
     if !is_polling || !answer.status().is_success() {
         return correct(answer).await;
     }
@@ -203,7 +206,7 @@ fn is_upgrade(request: &Request) -> bool {
 
 /// The library stores a session's first request until the session ends, and headers share the
 /// connection's read buffer: only the needed headers are kept, as copies.
-fn slim(request: Request) -> Request {
+fn slim(request: Request, session: Option<CookieSession>) -> Request {
     let (mut parts, body) = request.into_parts();
     parts.headers = kept(&parts.headers);
     if let Ok(copy) = parts.uri.to_string().parse() {
@@ -211,6 +214,9 @@ fn slim(request: Request) -> Request {
     }
     parts.extensions.remove::<OriginalUri>();
     parts.extensions.remove::<MatchedPath>();
+    if let Some(session) = session {
+        parts.extensions.insert(session);
+    }
     Request::from_parts(parts, body)
 }
 
@@ -328,7 +334,7 @@ mod tests {
             .extension(OriginalUri("/ws".parse().unwrap()))
             .body(Body::empty())
             .unwrap();
-        let slim = slim(request);
+        let slim = slim(request, None);
         assert_eq!(slim.headers().len(), 1);
         assert_eq!(slim.headers()["x-api-key"], "k");
         assert_eq!(slim.uri().query(), Some("EIO=4&transport=polling&since=5"));

@@ -2,7 +2,8 @@
 //!
 //! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets
 //! wrong, and memory that it would keep) before the library. [`namespaces`] registers one namespace for each
-//! device, and [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
+//! device, and [`namespace_guard`] authorizes its connections by their [`credentials`]. `/devices` has the live
+//! events of all devices of a key ([`fleet_namespace`], [`fleet_forward`]). Each admitted socket has a forwarder
 //! ([`forward`]: snapshots and replay), shares the group of its device ([`fan_out`]: live events), and has a worker
 //! ([`request_queue`]: requests in order), all bounded. [`operator_chat`] serves the sockets of chat on a path of its
 //! own, while chat is enabled.
@@ -12,8 +13,11 @@
 
 mod anonymous_sessions;
 mod client_events;
+mod credentials;
 mod engine_io;
 mod fan_out;
+mod fleet_forward;
+mod fleet_namespace;
 mod forward;
 mod namespace_guard;
 mod namespaces;
@@ -41,7 +45,7 @@ use tower::Service;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::api::auth::FailedLogins;
-use crate::api::{ApiConfig, SocketConfig};
+use crate::api::{ApiConfig, OwnOrigin, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
@@ -63,6 +67,7 @@ struct Shared {
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<IpBlock>,
+    own_origin: Arc<OwnOrigin>,
     failed_tries: Arc<FailedLogins>,
     fan_out: Arc<FanOut>,
 }
@@ -78,29 +83,29 @@ pub fn mount(
     failed_tries: Arc<FailedLogins>,
 ) -> Router {
     let (service, io) = server(config);
-    let draining = services.tasks().soft().clone();
-    let shared = Shared {
+    let own_origin = Arc::new(config.own_origin.clone());
+    let shared = Arc::new(Shared {
         services,
         socket: config.socket.clone(),
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),
+        own_origin: own_origin.clone(),
         failed_tries,
         fan_out: Arc::default(),
-    };
-    let shared = Arc::new(shared);
+    });
     let chat = shared.services.chat.clone();
     if let Some(chat) = &chat {
         operator_chat::open(&io, &shared, chat);
     }
     let sessions = AnonymousSessions::new(config.socket.anonymous);
-    let namespaces = Namespaces::open(io, shared);
-    let protocol = EngineIo::new(draining, namespaces, sessions, config);
+    let namespaces = Namespaces::open(io, shared.clone());
+    let protocol = EngineIo::new(shared, namespaces, sessions, config);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
         .fallback_service(service)
         .layer(from_fn_with_state(protocol, engine_io::keep))
         .layer(cors(&allowed))
-        .layer(from_fn_with_state(allowed, origin::refuse_foreign));
+        .layer(from_fn_with_state((allowed, own_origin), origin::refuse_foreign));
     let fork = Fork { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), sockets, rest };
     Router::new().fallback_service(fork)
 }

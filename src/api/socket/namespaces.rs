@@ -1,4 +1,4 @@
-//! One namespace for each existing device.
+//! One namespace for each existing device, and `/devices` for all.
 //!
 //! The library creates dynamic namespaces before their guard runs, and never removes them. So each namespace
 //! is registered by name and deleted with its device. The forwarders notify the clients of a deleted device
@@ -17,6 +17,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 
 use super::Shared;
+use super::fleet_namespace::FleetGuard;
 use super::namespace_guard::NamespaceGuard;
 use super::unknown_namespace::UnknownNamespace;
 use crate::domain::ids::DeviceId;
@@ -51,6 +52,7 @@ impl Namespaces {
         let (notices, wake) =
             (shared.services.registry.device_changes(), shared.services.registry.device_changes());
         let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
+        io.ns("/devices", FleetGuard::new(shared.clone()));
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
         UnknownNamespace::register(&namespaces.io, &namespaces.shared, Arc::downgrade(&namespaces));

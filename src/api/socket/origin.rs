@@ -1,5 +1,5 @@
-//! The `Origin` rule: browsers attach the header, and only listed origins may open sockets, on both
-//! transports. CORS alone does not protect sockets. A request without `Origin` is not from a browser, and
+//! The `Origin` rule: browsers attach the header, and only the daemon's own origin and listed ones may open sockets,
+//! on both transports. CORS alone does not protect sockets. A request without `Origin` is not from a browser, and
 //! needs its key as usual.
 
 use std::sync::Arc;
@@ -9,15 +9,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::api::own_origin::{Initiator, OwnOrigin};
 use crate::domain::origin::OriginPattern;
 
 /// Middleware: answers 403 to a foreign origin.
 pub(super) async fn refuse_foreign(
-    State(allowed): State<Arc<[OriginPattern]>>,
+    State((allowed, own)): State<(Arc<[OriginPattern]>, Arc<OwnOrigin>)>,
     request: Request,
     next: Next,
 ) -> Response {
-    if is_foreign(request.headers(), &allowed) {
+    let is_refused = is_foreign(request.headers(), &allowed)
+        && own.initiator(request.headers(), request.extensions()) != Initiator::OwnPage;
+    if is_refused {
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         let body = r#"{"code":4,"message":"Forbidden"}"#;
         return (StatusCode::FORBIDDEN, content_type, body).into_response();

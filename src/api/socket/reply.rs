@@ -76,6 +76,13 @@ impl Reply {
         let _ = emit_with_backpressure(patience, || self.emit(event, &body)).await;
     }
 
+    /// Answers without waiting: the answer is lost if the buffer has no room.
+    pub(super) fn send_now(&self, answer: Result<Json, RequestError>, to: &Request<'_>) {
+        if let Some((event, body)) = self.body(answer, to) {
+            let _ = self.emit(event, &body);
+        }
+    }
+
     fn body(
         &self,
         answer: Result<Json, RequestError>,
@@ -102,8 +109,8 @@ impl Reply {
 
 /// The request in the event of a failure.
 pub(super) struct Request<'a> {
-    /// The device.
-    pub(super) device: &'a DeviceId,
+    /// The device; `None` in the namespace of all devices.
+    pub(super) device: Option<&'a DeviceId>,
     /// The event's name.
     pub(super) event: &'a str,
     /// The time of the answer.

@@ -59,12 +59,14 @@ impl RequestError {
     /// As the payload of an `error` event.
     pub(super) fn as_event(&self, request: &Request<'_>) -> Json {
         let mut event = json!({
-            "deviceId": request.device,
             "timestamp": request.at,
             "message": self.error,
             "code": self.code,
             "event": request.event.chars().take(NAME_MAX_CHARS).collect::<String>(),
         });
+        if let Some(device) = request.device {
+            event["deviceId"] = json!(device);
+        }
         self.put_details(&mut event);
         event
     }

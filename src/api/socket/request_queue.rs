@@ -173,7 +173,7 @@ impl Worker {
     }
 
     async fn answer(&self, reply: &Reply, answer: Result<Json, RequestError>, event: &str) {
-        let request = Request { device: &self.session.device, event, at: self.shared.services.now() };
+        let request = Request { device: Some(&self.session.device), event, at: self.shared.services.now() };
         reply.send(answer, &request, self.shared.socket.stall_timeout).await;
     }
 }

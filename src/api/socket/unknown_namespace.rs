@@ -13,7 +13,7 @@ use socketioxide::handler::{ConnectHandler, Value};
 use socketioxide::socket::Socket;
 
 use super::Shared;
-use super::namespace_guard::{SocketCredentials, refuse_unknown};
+use super::credentials::SocketCredentials;
 use super::namespaces::Namespaces;
 
 /// Every name but those of registered namespaces.
@@ -52,7 +52,7 @@ impl ConnectHandler<LocalAdapter, UnknownNamespace> for UnknownNamespace {
         Box::pin(async move {
             let request = socket.req_parts();
             let credentials = SocketCredentials::read(request, auth.as_ref());
-            let refusal = refuse_unknown(&self.shared, credentials.key.as_deref(), request).await;
+            let refusal = self.shared.refuse_unknown(&credentials, request).await;
             Err(Box::new(refusal) as Box<dyn Display + Send>)
         })
     }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::device_generations::DeviceGenerations;
 use crate::domain::access::{ApiKey, Grant, GrantedDevice, Scope, descendants};
 use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::dashboard_session::SessionHash;
 use crate::domain::ids::DeviceId;
 use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
@@ -41,6 +42,8 @@ pub struct Principal {
     pub grant: Grant,
     /// When it ends by itself.
     pub expires_at: Option<Millis>,
+    /// The dashboard session of the request, where that replaces the key.
+    pub session: Option<SessionHash>,
 }
 
 /// Why a key is not good.
@@ -220,13 +223,43 @@ impl Keys {
         if hashed.key.is_expired(now) {
             return Err(AuthError::Expired);
         }
-        self.used.lock().insert(hashed.key.id.clone(), now);
-        Ok(Principal {
-            key_id: hashed.key.id.clone(),
-            name: hashed.key.name.clone(),
-            grant: self.generations.grant_of(&hashed.key),
-            expires_at: hashed.key.expires_at,
-        })
+        Ok(self.use_key(&hashed.key, now))
+    }
+
+    fn use_key(&self, key: &ApiKey, now: Millis) -> Principal {
+        self.used.lock().insert(key.id.clone(), now);
+        Principal {
+            key_id: key.id.clone(),
+            name: key.name.clone(),
+            grant: self.generations.grant_of(key),
+            expires_at: key.expires_at,
+            session: None,
+        }
+    }
+
+    /// The rights of a key that a session stands for. Counts as a use of the key.
+    pub(super) fn principal(&self, id: &str, now: Millis) -> Option<Principal> {
+        let hashed = self.find(id).filter(|hashed| !hashed.key.is_expired(now))?;
+        Some(self.use_key(&hashed.key, now))
+    }
+
+    pub(super) fn expiry(&self, id: &str) -> Option<Millis> {
+        self.find(id)?.key.expires_at
+    }
+
+    /// The hash of a key's secret.
+    pub(super) fn hash_of(&self, id: &str) -> Option<Vec<u8>> {
+        Some(self.find(id)?.hash.clone())
+    }
+
+    /// Whether there is a key with this id and this hash of its secret.
+    pub(super) fn has_hash(&self, id: &str, hash: &[u8]) -> bool {
+        self.find(id).is_some_and(|hashed| hashed.hash == hash)
+    }
+
+    /// Wakes the sockets and streams, which check whether their key or session is still valid.
+    pub(super) fn announce_change(&self) {
+        self.changes.send_modify(|change| *change += 1);
     }
 }
 
@@ -254,10 +287,12 @@ impl Access {
         self.keys.verify(presented, self.clock.now())
     }
 
-    /// Whether the key behind a request is still good.
+    /// Whether the key behind a request, and its dashboard session if it has one, are still good.
     #[must_use]
     pub fn still_valid(&self, principal: &Principal) -> bool {
-        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.clock.now()))
+        let now = self.clock.now();
+        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(now))
+            && principal.session.is_none_or(|hash| self.sessions.is_open(&hash, now))
     }
 
     /// What a key grants; `None` when it is no more.
@@ -266,7 +301,7 @@ impl Access {
         (!hashed.key.is_expired(self.clock.now())).then(|| self.keys.generations.grant_of(&hashed.key))
     }
 
-    /// Changes at each revocation.
+    /// Changes at each revocation, and at each end of a dashboard session.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {
         self.keys.changes.subscribe()
@@ -356,13 +391,19 @@ impl Access {
         let revoked: Vec<String> = descendants.iter().cloned().chain([id.to_owned()]).collect();
         let stored = revoked.clone();
         self.store
-            .write(move |tx| stored.iter().try_for_each(|id| tx.delete_api_key(id).map(|_| ())))
+            .write(move |tx| {
+                stored.iter().try_for_each(|id| {
+                    tx.delete_dashboard_sessions_of(id)?;
+                    tx.delete_api_key(id).map(|_| ())
+                })
+            })
             .await?;
         for id in &revoked {
             keys.known.write().remove(id);
             keys.used.lock().remove(id);
+            self.sessions.remove_of_key(id);
         }
-        keys.changes.send_modify(|change| *change += 1);
+        keys.announce_change();
         tracing::info!(key = id, by = by.key_id, descendants = descendants.len(), "API key revoked");
         Ok(descendants)
     }
@@ -407,7 +448,7 @@ impl Access {
         ids
     }
 
-    /// Writes down now and then when keys were last used.
+    /// Stores now and then when keys and dashboard sessions were last used.
     pub(in crate::service) fn start_key_bookkeeping(&self) {
         let access = self.clone();
         self.tasks.spawn("key-bookkeeping", async move {
@@ -415,6 +456,7 @@ impl Access {
             loop {
                 let drained = tokio::time::timeout(BOOKKEEPING, soft.cancelled()).await.is_ok();
                 access.write_down_uses().await;
+                access.save_sessions().await;
                 if drained {
                     break;
                 }

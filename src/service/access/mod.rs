@@ -1,4 +1,4 @@
-//! API keys and access tokens. Keys are stored as hashes only.
+//! API keys, dashboard sessions and access tokens. Keys and sessions are stored as hashes only.
 
 use std::sync::Arc;
 
@@ -8,9 +8,10 @@ use crate::store::Store;
 
 mod device_generations;
 pub mod keys;
+pub mod sessions;
 pub mod tokens;
 
-/// API keys, and the access tokens of operators.
+/// API keys, dashboard sessions, and the access tokens of operators.
 #[derive(Clone)]
 pub struct Access {
     store: Store,
@@ -18,6 +19,7 @@ pub struct Access {
     random: Arc<dyn Random>,
     tasks: Tasks,
     keys: Arc<keys::Keys>,
+    sessions: Arc<sessions::DashboardSessions>,
     tokens: Arc<tokens::AccessTokens>,
 }
 
@@ -28,9 +30,11 @@ impl Access {
         random: Arc<dyn Random>,
         tasks: Tasks,
         keys: keys::Keys,
+        sessions: sessions::DashboardSessions,
         tokens: tokens::AccessTokens,
     ) -> Self {
-        Self { store, clock, random, tasks, keys: Arc::new(keys), tokens: Arc::new(tokens) }
+        let (keys, sessions, tokens) = (Arc::new(keys), Arc::new(sessions), Arc::new(tokens));
+        Self { store, clock, random, tasks, keys, sessions, tokens }
     }
 
     /// The operator that an access token names; `None` without a token where none is required.

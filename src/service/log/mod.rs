@@ -1,4 +1,4 @@
-//! Log tails, cursors and pages of a device's event log.
+//! Log tails, cursors and pages of a device's event log, and a tail of all logs.
 //!
 //! A cursor yields each entry after its start exactly once and in order.
 
@@ -11,6 +11,7 @@ use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+pub mod fleet_tail;
 pub(super) mod pages;
 pub mod tail;
 
@@ -24,6 +25,7 @@ pub struct Logs {
     limits: Arc<Limits>,
     registry: Arc<Registry>,
     tails: Arc<tail::LogTails>,
+    fleet: Arc<fleet_tail::FleetTail>,
 }
 
 impl Logs {
@@ -35,7 +37,8 @@ impl Logs {
         limits: Arc<Limits>,
         registry: Arc<Registry>,
     ) -> Self {
-        Self { store, clock, tasks, metrics, limits, registry, tails: Arc::default() }
+        let (tails, fleet) = (Arc::default(), Arc::default());
+        Self { store, clock, tasks, metrics, limits, registry, tails, fleet }
     }
 
     /// Ends the log tail of a deleted device; its cursors end too.

@@ -110,6 +110,15 @@ impl Registry {
         self.drivers.get(engine).map(|driver| driver.capabilities())
     }
 
+    /// The engines of this build with their capabilities, by name.
+    #[must_use]
+    pub fn engine_capabilities(&self) -> Vec<(&'static str, Capabilities)> {
+        let mut engines: Vec<_> =
+            self.drivers.iter().map(|(name, driver)| (*name, driver.capabilities())).collect();
+        engines.sort_by_key(|(name, _)| *name);
+        engines
+    }
+
     pub(super) fn driver(&self, engine: &str) -> Option<&Arc<dyn Driver>> {
         self.drivers.get(engine)
     }

@@ -28,6 +28,11 @@ impl DirtyLogs {
         }
     }
 
+    /// Empties the set.
+    pub(in crate::store) fn clear(&self) {
+        self.grown.lock().clear();
+    }
+
     /// Waits until the set is not empty and takes it. For one caller at a time; dropping the future loses
     /// nothing.
     pub(in crate::store) async fn take(&self) -> BTreeSet<DeviceId> {

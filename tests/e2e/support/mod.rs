@@ -229,6 +229,18 @@ impl TestApp {
         self.http.request(method.parse().unwrap(), url)
     }
 
+    /// Sends a request as it is, without a key.
+    pub async fn plain(&self, request: reqwest::RequestBuilder) -> Reply {
+        let reply = Reply::of(request.send().await.unwrap()).await;
+        log::record_private(&reply.bytes);
+        reply
+    }
+
+    /// Records a text that must not occur in the log.
+    pub fn private(&self, text: &str) {
+        secrets::record(text);
+    }
+
     /// Creates a device with short acknowledgement delays, not yet scanned.
     pub async fn new_device(&self, id: &str, world: Value) -> Value {
         let mut settings = json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 });

@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderName;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::TestApp;
@@ -38,6 +40,21 @@ impl Wire {
         let url = format!("ws://{}{path}?{query}", app.app().address);
         let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         Self { stream }
+    }
+
+    /// Connects with these headers; the error is the status of a refusal.
+    pub async fn with_headers(app: &TestApp, query: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let url = format!("ws://{}/ws/?{query}", app.app().address);
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        match tokio_tungstenite::connect_async(request).await {
+            Ok((stream, _)) => Ok(Self { stream }),
+            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub async fn send(&mut self, packet: &str) {

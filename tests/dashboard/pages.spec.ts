@@ -1,0 +1,135 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Page } from "@playwright/test";
+import { expect, open, signIn, test } from "./support/fixtures.ts";
+
+const CHAT = "15550100001@c.us";
+const ROUTES = ["overview", "devices", "devices/new", "devices/look", "devices/look/link", `devices/look/chats/${CHAT}`, "queue", "webhooks", "notifications", "events", "keys"];
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds; it is evaluated by the debugger, because the page's policy refuses foreign scripts. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async (tags) => {
+    type Result = { violations: { id: string; nodes: { html: string }[] }[] };
+    const run = (globalThis as unknown as { axe: { run: (options: object) => Promise<Result> } }).axe.run;
+    const { violations } = await run({ runOnly: tags });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  }, TAGS);
+}
+
+async function settle(page: Page): Promise<void> {
+  await expect(page.locator("main h1").first()).toBeVisible();
+  await expect(page.getByText("Loading …")).toHaveCount(0);
+  // A virtual list hides its rows until it has measured them.
+  if (page.url().includes("/chats/")) await expect(page.locator("[data-chat]").first()).toBeVisible();
+}
+
+test.beforeAll(async ({ daemon }) => {
+  await daemon.linkedDevice("look", "Front desk");
+  for (const words of ["Good morning", "Do you have *two* tables? See https://example.com/menu", "Thank you"]) await daemon.incoming("look", words);
+  await daemon.call("/devices/look/messages/send", { to: CHAT, text: "We do, at 19:00." });
+  await daemon.call("/webhooks", { url: "http://127.0.0.1:9/hook", name: "Orders" });
+});
+
+for (const look of ["light", "dark", "rtl"] as const) {
+  test(`axe-core finds nothing on any page: ${look}`, async ({ page, daemon }, info) => {
+    test.setTimeout(180_000);
+    if (look === "rtl") await page.addInitScript(() => localStorage.setItem("wharf.locale", "rtl"));
+    await page.emulateMedia({ colorScheme: look === "dark" ? "dark" : "light", reducedMotion: "reduce" });
+    await page.goto(`${daemon.url}/`);
+    await expect(page.locator("input[type=password]")).toBeVisible();
+    expect(await violations(page)).toEqual([]);
+    await page.locator("input[type=password]").fill("a-key-for-tests-that-may-do-everything");
+    await page.keyboard.press("Enter");
+    await expect(page.locator("nav")).toBeVisible();
+    for (const route of ROUTES) {
+      await open(page, daemon.url, route);
+      await settle(page);
+      expect.soft(await violations(page), route).toEqual([]);
+      await page.screenshot({ path: info.outputPath(`${route.replace(/\W/g, "_")}.png`) });
+    }
+  });
+}
+
+test("no page scrolls sideways at 320 px with long words", async ({ page, daemon }, info) => {
+  await page.addInitScript(() => localStorage.setItem("wharf.locale", "pseudo"));
+  await page.setViewportSize({ width: 320, height: 640 });
+  await page.goto(`${daemon.url}/`);
+  await page.locator("input[type=password]").fill("a-key-for-tests-that-may-do-everything");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("main h1").first()).toBeVisible();
+  for (const route of ROUTES) {
+    await open(page, daemon.url, route);
+    await expect(page.locator("main h1").first()).toBeVisible();
+    const overflow = await page.evaluate(() => {
+      const main = document.querySelector("main")!;
+      return Math.max(document.documentElement.scrollWidth - innerWidth, main.scrollWidth - main.clientWidth);
+    });
+    expect.soft(overflow, route).toBeLessThanOrEqual(0);
+    await page.screenshot({ path: info.outputPath(`${route.replace(/\W/g, "_")}.png`) });
+  }
+});
+
+test("webhook is created with its secret shown once and deleted", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "webhooks");
+  await page.getByRole("button", { name: "New webhook" }).click();
+  await page.getByLabel("Address").fill("http://127.0.0.1:9/other");
+  await page.getByLabel("Name").fill("Invoices");
+  await page.getByRole("button", { name: "Create" }).click();
+  await expect(page.getByRole("dialog").getByText(/^whsec_/)).toBeVisible();
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("link", { name: "Invoices" }).click();
+  await page.getByRole("button", { name: "Send a test" }).click();
+  await expect(page.getByText("The receiver did not accept the test.")).toBeVisible();
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: "Delete the webhook" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByRole("link", { name: "Invoices" })).toHaveCount(0);
+});
+
+test("key is created, shown once and revoked", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "keys");
+  await page.getByRole("button", { name: "New key" }).click();
+  await page.getByLabel("Name").fill("Till");
+  await page.getByRole("button", { name: "Create" }).click();
+  await expect(page.getByRole("dialog").getByText(/^whf_/)).toBeVisible();
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("listitem").filter({ hasText: "Till" }).getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await expect(page.getByRole("listitem").filter({ hasText: "Till" })).toHaveCount(0);
+});
+
+test("pace of a device is changed", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "queue");
+  await page.getByRole("button", { name: "Change pace" }).first().click();
+  await page.getByLabel("Messages per minute").fill("7");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("up to 7 a minute").first()).toBeVisible();
+});
+
+test("events of a device are shown with their payload", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "events");
+  await page.getByLabel("Device").selectOption("look");
+  await page.getByLabel("Event name contains").fill("message");
+  const event = page.locator("details", { hasText: "message:created" }).first();
+  await event.locator("summary").click();
+  await expect(event.locator("pre")).toContainText("We do, at 19:00.");
+});
+
+test("stopped device says why and starts again", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "devices");
+  const row = page.locator('[data-device="look"]');
+  await row.getByRole("button", { name: /Actions for/ }).click();
+  await page.getByRole("menuitem", { name: "Stop" }).click();
+  await expect(row).toContainText("An operator stopped the device.");
+  await row.getByRole("button", { name: /Actions for/ }).click();
+  await page.getByRole("menuitem", { name: "Start", exact: true }).click();
+  await expect(row).toContainText("Connected");
+});
