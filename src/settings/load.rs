@@ -10,6 +10,7 @@ use config::{Config, ConfigError, Map, Source, ValueKind};
 use toml::{Table, Value};
 
 use super::Settings;
+use super::describe::SettingSources;
 use super::error::{SettingsError, line_of, one_line};
 use super::tree::{DefaultKeys, SettingEntry, refuse_second};
 use super::validate;
@@ -48,8 +49,9 @@ impl Settings {
 
         let effective = effective_entries(&layers);
         validate::values(&effective)?;
-        let settings: Self = merge(layers)?;
+        let mut settings: Self = merge(layers)?;
         validate::relations(&settings, &effective)?;
+        settings.sources = SettingSources(effective.sources());
         Ok(settings)
     }
 }

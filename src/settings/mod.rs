@@ -9,6 +9,7 @@
 //! ever shows a secret; this module does not read the process's environment.
 
 pub mod declared;
+mod describe;
 mod effects;
 mod error;
 mod load;
@@ -30,11 +31,14 @@ pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
+pub use describe::DescribedSetting;
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
 pub use notify::{NamedCommandSettings, NotifySettings};
 pub use secret::Secret;
+
+use describe::SettingSources;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -76,6 +80,8 @@ pub struct Settings {
     pub net: NetSettings,
     /// Notifications and their rules.
     pub notify: NotifySettings,
+    #[serde(skip)]
+    sources: SettingSources,
 }
 
 /// `[server]`

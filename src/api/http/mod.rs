@@ -43,6 +43,7 @@ mod queue;
 mod routes;
 pub(in crate::api) mod schema;
 mod session;
+mod settings;
 mod simulator;
 mod stats;
 mod webhooks;
@@ -102,6 +103,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(stats::routes())
         .merge(keys::routes())
         .merge(session::routes())
+        .merge(settings::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(simulator::routes());
