@@ -54,6 +54,8 @@ pub struct ApiConfig {
     pub simulator_enabled: bool,
     /// Whether the dashboard is served.
     pub dashboard_enabled: bool,
+    /// The settings in effect, without secrets.
+    pub settings: Arc<[EffectiveSetting]>,
     /// The origin of the dashboard's pages.
     pub own_origin: OwnOrigin,
     /// The engine of a device that names none.
@@ -64,6 +66,17 @@ pub struct ApiConfig {
     pub media_max_bytes: u64,
     /// The URL under which clients reach the daemon, without a slash at its end; empty if not configured.
     pub public_url: String,
+}
+
+/// A setting in effect.
+#[derive(Debug, Clone)]
+pub struct EffectiveSetting {
+    /// Its key.
+    pub key: String,
+    /// Its value; secrets are masked.
+    pub value: serde_json::Value,
+    /// Its source.
+    pub source: String,
 }
 
 /// The limits of sockets.

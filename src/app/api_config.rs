@@ -1,5 +1,6 @@
 //! Converts the settings for the surfaces and the access tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -7,11 +8,11 @@ use url::Url;
 use super::StartError;
 use crate::api::http::CallbackLimits;
 use crate::api::socket::AnonymousLimits;
-use crate::api::{ApiConfig, OwnOrigin, SocketConfig};
+use crate::api::{ApiConfig, EffectiveSetting, OwnOrigin, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::net::{Guard, GuardedClient};
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
-use crate::settings::{AccessTokenMode, RequestLog, Settings};
+use crate::settings::{AccessTokenMode, DescribedSetting, RequestLog, Settings};
 
 pub(super) fn api(settings: &Settings) -> ApiConfig {
     let (server, socket) = (&settings.server, &settings.socket);
@@ -47,12 +48,26 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         },
         simulator_enabled: settings.simulator_enabled(),
         dashboard_enabled: settings.dashboard.enabled,
+        settings: effective(settings),
         own_origin: OwnOrigin::new(&server.public_url, &server.trusted_proxies),
         default_engine: settings.devices.default_engine.clone(),
         max_devices: settings.devices.max,
         media_max_bytes: settings.media.max_bytes,
         public_url: server.public_url.trim_end_matches('/').to_owned(),
     }
+}
+
+fn effective(settings: &Settings) -> Arc<[EffectiveSetting]> {
+    let described = settings.described().unwrap_or_else(|error| {
+        // Not reached: validated settings have a TOML form.
+        tracing::error!(%error, "the settings cannot be shown");
+        Vec::new()
+    });
+    let effective = described.into_iter().map(|setting| {
+        let DescribedSetting { key, value, source } = setting;
+        EffectiveSetting { key, value, source }
+    });
+    effective.collect()
 }
 
 pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, StartError> {

@@ -4,7 +4,8 @@
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
 //! - One file for each group of commands: [`chat`], [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
-//!   [`probe`]), [`keys`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`].
+//!   [`probe`]), [`keys`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`],
+//!   [`whoami`].
 //!
 //! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
 //! the network is stripped of control characters before a terminal sees it; a key that was found in a
@@ -29,6 +30,7 @@ mod event_line;
 pub mod tail;
 pub mod time_format;
 pub mod webhooks;
+pub mod whoami;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -127,6 +129,7 @@ impl Globals {
         let mut settings = Settings::load(self.config.as_deref(), process_environment())?;
         if let Some(dir) = &self.data_dir {
             settings.store.data_dir.clone_from(dir);
+            settings.set_by_option("store.data_dir", "--data-dir");
         }
         Ok(settings)
     }
@@ -187,9 +190,11 @@ impl ServeArgs {
         let mut settings = globals.settings()?;
         if let Some(address) = self.listen {
             settings.server.listen = address;
+            settings.set_by_option("server.listen", "--listen");
         }
         if let Some(dir) = &self.devices_dir {
             settings.devices.dir.clone_from(dir);
+            settings.set_by_option("devices.dir", "--devices-dir");
         }
         Ok(settings)
     }
@@ -216,6 +221,8 @@ pub enum ClientCommand {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Show the key in use and what it may do
+    Whoami,
     /// Push events to other programs: webhooks, what came of them, and once more
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
@@ -274,6 +281,7 @@ async fn dispatch(
         ClientCommand::Send(args) => send::run(args, &globals.client()?, out).await,
         ClientCommand::Tail(args) => tail::run(args, &globals.client()?, out).await,
         ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
+        ClientCommand::Whoami => whoami::run(&globals.client()?, out).await,
         ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
         ClientCommand::Notify(command) => notify::run(&command, &globals.client()?, clock, out).await,
         ClientCommand::Chat(command) => chat::run(&command, globals, clock, out),

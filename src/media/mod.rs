@@ -42,6 +42,14 @@ const SLOWEST: u32 = 4_096;
 /// A thumbnail is some tens of thousands of bytes; this is more than it can be.
 const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
 
+/// The type of a raster image, by its content; `None` for all other files.
+#[must_use]
+pub fn raster_type(bytes: &[u8]) -> Option<&'static str> {
+    let head = &bytes[..bytes.len().min(sniff::HEAD_BYTES)];
+    let found = sniff::mimetype(head, false);
+    matches!(found, "image/jpeg" | "image/png" | "image/webp" | "image/gif").then_some(found)
+}
+
 /// Why a file could not be stored or read.
 #[derive(Debug, Error)]
 pub enum MediaError {

@@ -34,6 +34,9 @@ pub enum ServiceError {
     /// The message had a file.
     #[error("the file of this message is not kept any more")]
     MediaGone,
+    /// The person or group has no picture.
+    #[error("this person or group has no picture, or does not show it to this account")]
+    NoPicture,
     /// The file has no smaller picture.
     #[error("there is no smaller picture of this file")]
     NoThumbnail,
@@ -248,6 +251,7 @@ impl ServiceError {
             Self::NoMedia => "no_media",
             Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
             Self::NoThumbnail => "no_thumbnail",
+            Self::NoPicture => "no_picture",
             Self::EmptyFile => "empty_file",
             Self::TooManyUploads | Self::TooManyUploadsOfDevice(_) => "too_many_uploads",
             Self::Media(MediaError::TooLarge(_)) => "media_too_large",
@@ -316,6 +320,7 @@ impl ServiceError {
             | Self::NoMedia
             | Self::MediaGone
             | Self::NoThumbnail
+            | Self::NoPicture
             | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
             | Self::WebhookNotFound

@@ -10,6 +10,7 @@ use config::{Config, ConfigError, Map, Source, ValueKind};
 use toml::{Table, Value};
 
 use super::Settings;
+use super::describe::SettingSources;
 use super::error::{SettingsError, line_of, one_line};
 use super::tree::{DefaultKeys, SettingEntry, refuse_second};
 use super::validate;
@@ -52,6 +53,7 @@ impl Settings {
         let mut settings: Self = merge(layers)?;
         settings.chat.resolve(&env).map_err(|reason| effective.impossible("chat.identities", &reason))?;
         validate::relations(&settings, &effective)?;
+        settings.sources = SettingSources(effective.sources());
         Ok(settings)
     }
 }

@@ -10,6 +10,7 @@
 
 mod chat;
 pub mod declared;
+mod describe;
 mod effects;
 mod error;
 mod load;
@@ -32,11 +33,14 @@ pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
 pub use chat::{ChatDialect, ChatSettings, IdentitySettings};
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
+pub use describe::DescribedSetting;
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
 pub use notify::{NamedCommandSettings, NotifySettings};
 pub use secret::Secret;
+
+use describe::SettingSources;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -82,6 +86,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// Operator chat.
     pub chat: ChatSettings,
+    #[serde(skip)]
+    sources: SettingSources,
 }
 
 /// `[server]`

@@ -199,7 +199,7 @@ fn switch_of(text: &str) -> Value {
     text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Boolean)
 }
 
-fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
+pub(super) fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = join(prefix, name);
         match value {
@@ -252,7 +252,7 @@ fn inline(value: &Value) -> String {
     }
 }
 
-fn without_credentials(text: &str) -> String {
+pub(super) fn without_credentials(text: &str) -> String {
     match (text.find("://"), text.rfind('@')) {
         (Some(scheme), Some(at)) if scheme + 3 <= at => {
             format!("{}{MASK}{}", &text[..scheme + 3], &text[at..])

@@ -174,6 +174,12 @@ impl Effective {
         self.0.get(key).cloned().unwrap_or_else(default).impossible(reason)
     }
 
+    /// The origin of each key that has another than the default.
+    pub(super) fn sources(self) -> BTreeMap<String, String> {
+        let entries = self.0.into_iter().filter(|(_, entry)| entry.origin != "default");
+        entries.map(|(key, entry)| (key, entry.origin)).collect()
+    }
+
     /// An error about keys that contradict each other, reported for the first one that is not a default.
     fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
         let entries = || keys.iter().filter_map(|key| self.0.get(*key));

@@ -26,7 +26,51 @@ pub enum Counter {
     Disconnected,
 }
 
+/// The counters of one clock hour, over several devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HourCounts {
+    /// Received messages.
+    pub received: i64,
+    /// Sent messages.
+    pub sent: i64,
+    /// Messages that could not be sent.
+    pub failed: i64,
+    /// Lost connections.
+    pub disconnections: i64,
+    /// Milliseconds from acceptance to the network, over all sent messages.
+    pub response_ms: i64,
+}
+
 impl Reader<'_> {
+    /// The counters of these devices by clock hour, oldest first; `None` means all devices.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn activity_since(
+        &self,
+        devices: Option<&[DeviceId]>,
+        from: Millis,
+    ) -> Result<Vec<(Millis, HourCounts)>, StoreError> {
+        let only = super::column_codec::to_json(&devices.unwrap_or_default(), "device ids")?;
+        self.all(
+            "SELECT hour, sum(received), sum(sent), sum(failed), sum(disconnections), sum(response_ms)
+             FROM activity
+             WHERE hour >= ?1 AND (?2 OR device_id IN (SELECT value FROM json_each(?3)))
+             GROUP BY hour ORDER BY hour",
+            params![from.0, devices.is_none(), only],
+            |row| {
+                let counts = HourCounts {
+                    received: row.get(1)?,
+                    sent: row.get(2)?,
+                    failed: row.get(3)?,
+                    disconnections: row.get(4)?,
+                    response_ms: row.get(5)?,
+                };
+                Ok((Millis(row.get(0)?), counts))
+            },
+        )
+    }
+
     /// Counters of the current clock hour and the whole previous one. Health is thus never judged by a few
     /// minutes alone.
     ///

@@ -24,6 +24,7 @@ use crate::domain::message::Message;
 use crate::service::{ChatQuery, PageRequest, ServiceError, Services};
 
 mod changes;
+mod picture;
 mod transfer;
 mod typing;
 
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesRead, &[], routes!(messages)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(mark_read)))
         .routes(guarded(Scope::MessagesSend, &[], read))
+        .merge(picture::routes())
         .merge(changes::routes())
         .merge(transfer::routes())
         .merge(typing::routes())

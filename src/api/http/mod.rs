@@ -44,6 +44,7 @@ mod queue;
 mod routes;
 pub(in crate::api) mod schema;
 mod session;
+mod settings;
 mod simulator;
 mod stats;
 mod webhooks;
@@ -104,6 +105,7 @@ fn documented(with_chat: bool) -> OpenApiRouter<ApiState> {
         .merge(stats::routes())
         .merge(keys::routes())
         .merge(session::routes())
+        .merge(settings::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(simulator::routes());

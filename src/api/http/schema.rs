@@ -593,7 +593,7 @@ pub struct StatsObject {
     pub queued_messages: i64,
     /// Queued messages by device, without empty queues.
     pub queues: BTreeMap<String, i64>,
-    /// Connected sockets of all devices.
+    /// Connected sockets of the key's devices; for a key of all devices also those of `/devices`.
     pub sockets: i64,
 }
 

@@ -69,7 +69,8 @@ impl NamespaceGuard {
             Some(since) => LogStart::Resume(since),
             None => LogStart::Live(self.end_of_log().await),
         };
-        Ok(Session::new(self.device.clone(), principal, operator, start))
+        let counted = self.shared.services.registry.sockets.add(&self.device);
+        Ok(Session::new(self.device.clone(), principal, operator, start, counted))
     }
 
     /// The log position of a client without one. It is read before the client is connected, so that the

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::DisconnectHandler;
 use socketioxide::socket::{DisconnectReason, Socket};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
-use crate::service::{LogEntry, Operator, Principal, Services, operator_id};
+use crate::service::{LogEntry, Operator, Principal, Services, SocketPermit, operator_id};
 
 /// Where a socket begins to read the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct Session {
     /// The operator of its access token.
     pub(super) operator: Option<Operator>,
     pub(super) start: LogStart,
+    /// Released at the disconnection: the library may keep the socket for longer.
+    counted: Mutex<Option<SocketPermit>>,
     closed: CancellationToken,
     reason: OnceLock<DisconnectReason>,
     flooded: CancellationToken,
@@ -51,9 +54,20 @@ impl Session {
         principal: Principal,
         operator: Option<Operator>,
         start: LogStart,
+        counted: SocketPermit,
     ) -> Self {
         let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
-        Self { device, principal, operator, start, closed, reason: OnceLock::new(), flooded }
+        let reason = OnceLock::new();
+        Self {
+            device,
+            principal,
+            operator,
+            start,
+            counted: Mutex::new(Some(counted)),
+            closed,
+            reason,
+            flooded,
+        }
     }
 
     /// The owner of the read and mute state.
@@ -108,6 +122,7 @@ impl DisconnectHandler<LocalAdapter, OnDisconnect> for OnDisconnect {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
         let _ = self.0.reason.set(reason);
         self.0.closed.cancel();
+        drop(self.0.counted.lock().take());
         defer(socket);
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::service::{Fleet, ServiceError};
+use crate::store::hourly_counters::HourCounts;
 
 /// The fleet, or a key's part of it.
 #[derive(Debug, Clone, Serialize)]
@@ -21,7 +23,7 @@ pub struct Stats {
     pub queued_messages: i64,
     /// By device, where any wait.
     pub queues: BTreeMap<String, i64>,
-    /// Connected sockets, in all.
+    /// Connected sockets of these devices; of all devices, also those of `/devices`.
     pub sockets: i64,
 }
 
@@ -34,7 +36,17 @@ pub struct Traffic {
     pub sent: i64,
 }
 
+/// The activity of one clock hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourOfActivity {
+    /// Its start.
+    pub hour: Millis,
+    /// What was counted.
+    pub counts: HourCounts,
+}
+
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
 
 impl Fleet {
     /// These devices, or all, in numbers.
@@ -44,8 +56,11 @@ impl Fleet {
     pub async fn stats(&self, only: Option<&[DeviceId]>) -> Result<Stats, ServiceError> {
         let now = self.clock.now();
         let midnight = now.plus(-now.0.rem_euclid(DAY_MS));
+        let sockets = match only {
+            Some(devices) => self.registry.sockets.of(devices),
+            None => self.metrics.sockets.get(),
+        };
         let only = only.map(<[DeviceId]>::to_vec);
-        let sockets = self.metrics.sockets.get();
         self.store
             .read(move |store| {
                 let seen = |id: &DeviceId| only.as_ref().is_none_or(|ids| ids.contains(id));
@@ -69,5 +84,31 @@ impl Fleet {
                 })
             })
             .await
+    }
+
+    /// The activity of these devices, or all, in the last clock hours including the current one, oldest first.
+    /// Hours without activity are included.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn history(
+        &self,
+        only: Option<&[DeviceId]>,
+        hours: u32,
+    ) -> Result<Vec<HourOfActivity>, ServiceError> {
+        let now = self.clock.now();
+        let current = now.0 - now.0.rem_euclid(HOUR_MS);
+        let from = current - (i64::from(hours) - 1) * HOUR_MS;
+        let only = only.map(<[DeviceId]>::to_vec);
+        let counted =
+            self.store.read(move |store| store.activity_since(only.as_deref(), Millis(from))).await?;
+        let counted: BTreeMap<i64, HourCounts> =
+            counted.into_iter().map(|(hour, counts)| (hour.0, counts)).collect();
+        let starts = (0..i64::from(hours)).map(|n| from + n * HOUR_MS);
+        let activity = starts.map(|hour| HourOfActivity {
+            hour: Millis(hour),
+            counts: counted.get(&hour).copied().unwrap_or_default(),
+        });
+        Ok(activity.collect())
     }
 }

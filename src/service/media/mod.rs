@@ -19,6 +19,7 @@ mod file_store;
 mod gc;
 pub(super) mod links;
 mod outgoing;
+pub(super) mod pictures;
 pub(super) mod port;
 mod serving;
 mod uploads;

@@ -29,6 +29,7 @@ pub(super) mod messages;
 pub(super) mod outbox;
 pub(super) mod own_changes;
 pub(super) mod pending_sync;
+mod pictures;
 pub(super) mod send;
 pub(super) mod typing;
 
@@ -61,6 +62,7 @@ pub struct Messaging {
     message_locks: Arc<changes::MessageLocks>,
     typing: Arc<typing::Typing>,
     own_changes: Arc<own_changes::OwnChangeTracker>,
+    pictures: Arc<pictures::Pictures>,
 }
 
 impl Messaging {
@@ -79,6 +81,7 @@ impl Messaging {
             message_locks: Arc::default(),
             typing: Arc::default(),
             own_changes: Arc::default(),
+            pictures: Arc::default(),
         }
     }
 }

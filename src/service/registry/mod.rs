@@ -15,6 +15,9 @@ use crate::engine::{Capabilities, Driver, Session};
 use crate::store::StoreError;
 
 pub(super) mod liveness;
+mod socket_counts;
+
+pub use socket_counts::{SocketCounts, SocketPermit};
 
 use liveness::Liveness;
 
@@ -90,6 +93,8 @@ pub struct Registry {
     pub(super) clock: Arc<dyn Clock>,
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
     devices: Mutex<HashMap<DeviceId, DeviceHandle>>,
+    /// The sockets of each device.
+    pub sockets: SocketCounts,
     lifecycle: broadcast::Sender<DeviceLifecycleEvent>,
 }
 
@@ -100,6 +105,7 @@ impl Registry {
             clock,
             drivers,
             devices: Mutex::default(),
+            sockets: SocketCounts::default(),
             lifecycle: broadcast::Sender::new(LIFECYCLE_EVENTS),
         }
     }

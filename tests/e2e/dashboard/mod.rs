@@ -1,7 +1,8 @@
 //! The dashboard: `page` covers its files, `sessions` sign-in and the cookie, `sockets` handshakes by cookie, `live`
-//! the events of all devices.
+//! the events of all devices, `overview` the calls of its other pages.
 
 mod live;
+mod overview;
 mod page;
 mod sessions;
 mod sockets;
