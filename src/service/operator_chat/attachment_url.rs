@@ -1,6 +1,6 @@
 //! The addresses that a message may attach: of this daemon, or public and https.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
@@ -42,8 +42,11 @@ fn is_public(address: IpAddr) -> bool {
                 && v4.octets()[0] != 0
         }
         IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unspecified() || v6 == Ipv6Addr::LOCALHOST)
-                && !(v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast())
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast())
         }
     }
 }

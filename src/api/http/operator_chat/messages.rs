@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::objects::{ConversationObject, MessageObject};
-use super::{ChatCaller, loose_id, signed_in};
+use super::{ChatCaller, loose_id, loose_ids, signed_in};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
@@ -231,7 +231,8 @@ struct ReadMessages {
     #[schema(value_type = LooseId)]
     conversation_id: Option<String>,
     /// The messages; all of the conversation if absent.
-    #[schema(max_items = 1000)]
+    #[serde(default, deserialize_with = "loose_ids")]
+    #[schema(value_type = Option<Vec<LooseId>>, max_items = 1000)]
     message_ids: Option<Vec<String>>,
 }
 

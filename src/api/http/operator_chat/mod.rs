@@ -92,16 +92,30 @@ fn count_failed(state: &ApiState, request: &Request) -> ApiError {
     }
 }
 
+/// An id that is a text or a whole number.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "must be an id")]
+enum IdValue {
+    Text(String),
+    Number(i64),
+}
+
+impl IdValue {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// Reads an id that is a text or a whole number.
 fn loose_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "must be an id")]
-    enum Loose {
-        Text(String),
-        Number(i64),
-    }
-    Ok(Option::<Loose>::deserialize(deserializer)?.map(|id| match id {
-        Loose::Text(text) => text,
-        Loose::Number(number) => number.to_string(),
-    }))
+    Ok(Option::<IdValue>::deserialize(deserializer)?.map(IdValue::into_text))
+}
+
+/// Reads a list of ids that are texts or whole numbers.
+fn loose_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let ids = Option::<Vec<IdValue>>::deserialize(deserializer)?;
+    Ok(ids.map(|ids| ids.into_iter().map(IdValue::into_text).collect()))
 }

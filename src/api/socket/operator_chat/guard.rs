@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -51,20 +51,22 @@ enum ChatRefusal {
     TooManySockets,
 }
 
-/// The guard of the namespace.
+/// The guard of the namespace. The library keeps it and the handlers of sockets when it closes, so that they
+/// must not keep the state.
 #[derive(Clone)]
 pub(super) struct ChatGuard {
-    state: Arc<ChatState>,
+    state: Weak<ChatState>,
 }
 
 impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
     fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
         let Some(session) = socket.extensions.get::<Arc<ChatSession>>() else { return };
+        let Some(state) = self.state.upgrade() else { return };
         let connected = ConnectedSocket { socket, session };
-        if self.register(&connected) {
-            requests::start_worker(&self.state, &connected);
-            let watch = watch(self.state.clone(), connected);
-            self.state.shared.services.tasks().spawn("chat-socket", watch);
+        if register(&state, &connected) {
+            requests::start_worker(&state, &connected);
+            let tasks = state.shared.services.tasks().clone();
+            tasks.spawn("chat-socket", watch(state, connected));
         }
     }
 
@@ -74,83 +76,84 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
         auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
-            match self.admit(socket.req_parts(), auth.as_ref()).await {
-                Ok(signed_in) => {
-                    self.attach_handlers(&socket, signed_in);
-                    Ok(())
-                }
-                Err(refusal) => Err(Box::new(refusal) as Box<dyn Display + Send>),
-            }
+            let admitted = match self.state.upgrade() {
+                Some(state) => admit(&state, &socket, auth.as_ref()).await,
+                None => Err(ChatRefusal::Unavailable),
+            };
+            admitted.map_err(|refusal| Box::new(refusal) as Box<dyn Display + Send>)
         })
     }
 }
 
 impl ChatGuard {
-    pub(super) fn new(state: Arc<ChatState>) -> Self {
-        Self { state }
+    pub(super) fn new(state: &Arc<ChatState>) -> Self {
+        Self { state: Arc::downgrade(state) }
     }
+}
 
-    async fn admit(&self, request: &Parts, auth: Option<&Value>) -> Result<SignedIn, ChatRefusal> {
-        if request.extensions.get::<ChatPath>().is_none() {
-            return Err(ChatRefusal::OtherPath);
-        }
-        let token = presented_token(request, auth);
-        let signed_in = match self.state.chat.authenticate(token.as_deref()).await {
-            Ok(signed_in) => signed_in,
-            Err(error) => return Err(self.refuse(request, &error).await),
-        };
-        mark_authenticated(&request.extensions);
-        if self.state.chat.has_too_many_sockets(signed_in.user.pk) {
-            return Err(ChatRefusal::TooManySockets);
-        }
-        Ok(signed_in)
+/// Authenticates a socket and attaches its handlers.
+async fn admit(state: &Arc<ChatState>, socket: &Socket, auth: Option<&Value>) -> Result<(), ChatRefusal> {
+    let request = socket.req_parts();
+    if request.extensions.get::<ChatPath>().is_none() {
+        return Err(ChatRefusal::OtherPath);
     }
+    let token = presented_token(request, auth);
+    let signed_in = match state.chat.authenticate(token.as_deref()).await {
+        Ok(signed_in) => signed_in,
+        Err(error) => return Err(refuse(state, request, &error).await),
+    };
+    mark_authenticated(&request.extensions);
+    if state.chat.has_too_many_sockets(signed_in.user.pk) {
+        return Err(ChatRefusal::TooManySockets);
+    }
+    attach_handlers(state, socket, signed_in);
+    Ok(())
+}
 
-    /// Counts a failed login, and delays the answer to an address that fails too often.
-    async fn refuse(&self, request: &Parts, error: &ChatAuthError) -> ChatRefusal {
-        match error {
-            ChatAuthError::Invalid => {}
-            ChatAuthError::TooManyUsers(limit) => {
-                tracing::warn!(limit, "chat user refused: the identity has too many users");
-                return ChatRefusal::Unauthenticated;
-            }
-            ChatAuthError::KeysUnavailable => return ChatRefusal::Unavailable,
-            ChatAuthError::Service(error) => {
-                tracing::warn!(%error, "chat user not stored");
-                return ChatRefusal::Unavailable;
-            }
+/// Counts a failed login, and delays the answer to an address that fails too often.
+async fn refuse(state: &ChatState, request: &Parts, error: &ChatAuthError) -> ChatRefusal {
+    match error {
+        ChatAuthError::Invalid => {}
+        ChatAuthError::TooManyUsers(limit) => {
+            tracing::warn!(limit, "chat user refused: the identity has too many users");
+            return ChatRefusal::Unauthenticated;
         }
-        let shared = &self.state.shared;
-        shared.services.metrics().auth_failures.inc();
-        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let address = client_address(peer, &request.headers, &shared.trusted_proxies);
-        if let Failed::TooMany { .. } = shared.failed_tries.count(address, shared.services.now()) {
-            sleep(TOO_MANY_TRIES_WAIT).await;
+        ChatAuthError::KeysUnavailable => return ChatRefusal::Unavailable,
+        ChatAuthError::Service(error) => {
+            tracing::warn!(%error, "chat user not stored");
+            return ChatRefusal::Unavailable;
         }
-        ChatRefusal::Unauthenticated
     }
+    let shared = &state.shared;
+    shared.services.metrics().auth_failures.inc();
+    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    let address = client_address(peer, &request.headers, &shared.trusted_proxies);
+    if let Failed::TooMany { .. } = shared.failed_tries.count(address, shared.services.now()) {
+        sleep(TOO_MANY_TRIES_WAIT).await;
+    }
+    ChatRefusal::Unauthenticated
+}
 
-    fn attach_handlers(&self, socket: &Arc<Socket>, signed_in: SignedIn) {
-        let (queue, requests) = mpsc::channel(self.state.shared.socket.inbound_queue.max(1));
-        let session = Arc::new(ChatSession::new(self.state.next_number(), signed_in, requests));
-        socket.on_disconnect(OnChatDisconnect { state: self.state.clone(), session: session.clone() });
-        socket.on_fallback(RequestHandler::new(queue, session.clone()));
-        socket.extensions.insert(session);
-    }
+fn attach_handlers(state: &Arc<ChatState>, socket: &Socket, signed_in: SignedIn) {
+    let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
+    let session = Arc::new(ChatSession::new(state.next_number(), signed_in, requests));
+    socket.on_disconnect(OnChatDisconnect { state: Arc::downgrade(state), session: session.clone() });
+    socket.on_fallback(RequestHandler::new(queue, session.clone()));
+    socket.extensions.insert(session);
+}
 
-    /// Emits the first event and registers the socket; `false` if it is gone already.
-    fn register(&self, connected: &ConnectedSocket) -> bool {
-        let mut phase = connected.session.phase.lock();
-        if *phase != SessionPhase::New {
-            return false;
-        }
-        connected.emit_now(&root::encode::auth_success(connected.user()));
-        self.state.rooms.connect(connected.clone());
-        self.state.chat.socket_connected(connected.user().pk);
-        self.state.shared.services.metrics().sockets.inc();
-        *phase = SessionPhase::Open;
-        true
+/// Emits the first event and registers the socket; `false` if it is gone already.
+fn register(state: &ChatState, connected: &ConnectedSocket) -> bool {
+    let mut phase = connected.session.phase.lock();
+    if *phase != SessionPhase::New {
+        return false;
     }
+    connected.emit_now(&root::encode::auth_success(connected.user()));
+    state.rooms.connect(connected.clone());
+    state.chat.socket_connected(connected.user().pk);
+    state.shared.services.metrics().sockets.inc();
+    *phase = SessionPhase::Open;
+    true
 }
 
 /// The token in `auth.token`, else in the header.
@@ -163,35 +166,40 @@ fn presented_token(request: &Parts, auth: Option<&Value>) -> Option<String> {
 
 /// Unregisters a socket when the library drops it.
 struct OnChatDisconnect {
-    state: Arc<ChatState>,
+    state: Weak<ChatState>,
     session: Arc<ChatSession>,
 }
 
 impl DisconnectHandler<LocalAdapter, OnChatDisconnect> for OnChatDisconnect {
     fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
-        let (state, session) = (&self.state, &self.session);
-        let mut phase = session.phase.lock();
-        if *phase == SessionPhase::Open {
-            state.rooms.disconnect(session.number);
-            state.chat.socket_disconnected(session.signed_in.user.pk);
-            state.shared.services.metrics().sockets.dec();
-            let ended = state.chat.typing_of_closed_socket(session.number);
-            router::emit_typing_stops(state, &session.signed_in.user, &ended);
+        if let Some(state) = self.state.upgrade() {
+            unregister(&state, &self.session);
         }
-        *phase = SessionPhase::Closed;
-        drop(phase);
-        session.closed.cancel();
+        self.session.closed.cancel();
         defer(socket);
     }
 }
 
-/// Waits for the end of a socket, or ends it.
+fn unregister(state: &ChatState, session: &ChatSession) {
+    let mut phase = session.phase.lock();
+    if *phase == SessionPhase::Open {
+        state.rooms.disconnect(session.number);
+        state.chat.socket_disconnected(session.signed_in.user.pk);
+        state.shared.services.metrics().sockets.dec();
+        let ended = state.chat.typing_of_closed_socket(session.number);
+        router::emit_typing_stops(state, &session.signed_in.user, &ended);
+    }
+    *phase = SessionPhase::Closed;
+}
+
+/// Waits for the end of a socket, or ends it. The library calls no handler when it closes all transports, so
+/// that a draining daemon unregisters its sockets here.
 async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
     let session = &connected.session;
     let soft = state.shared.services.tasks().soft();
     let is_expired = tokio::select! {
         () = session.closed.cancelled() => return,
-        () = soft.cancelled() => return,
+        () = soft.cancelled() => return unregister(&state, session),
         () = session.cut.cancelled() => false,
         () = expiry(&state, session) => true,
     };

@@ -55,6 +55,6 @@ pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>
         rooms: Rooms::default(),
         sockets: AtomicU64::new(1),
     });
-    io.ns(ROOT_NAMESPACE, ChatGuard::new(state.clone()));
+    io.ns(ROOT_NAMESPACE, ChatGuard::new(&state));
     shared.services.tasks().spawn_essential("chat-router", router::run(state));
 }
