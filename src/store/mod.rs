@@ -9,6 +9,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::domain::ids::DeviceId;
@@ -115,7 +116,8 @@ struct Inner {
     all_logs: Arc<crate::store::wakeups::all_logs::AllLogs>,
     seal: Arc<seal::Seal>,
     data_files: data_files::DataFiles,
-    _lock: File,
+    /// Held until the store is closed: handlers of closed sockets may keep the store longer.
+    lock: Mutex<Option<File>>,
 }
 
 impl Store {
@@ -161,7 +163,7 @@ impl Store {
                 all_logs,
                 seal,
                 data_files,
-                _lock: lock,
+                lock: Mutex::new(Some(lock)),
             }),
         })
     }
@@ -274,5 +276,6 @@ impl Store {
         // A reader would keep the write-ahead log.
         self.inner.readers.close().await;
         self.inner.writer.close().await;
+        self.inner.lock.lock().take();
     }
 }

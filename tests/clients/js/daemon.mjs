@@ -84,9 +84,11 @@ export class Daemon {
     mkdirSync(devices, { recursive: true });
     const args = ['serve', '--data-dir', join(this.#dir, 'data'), '--devices-dir', devices];
     args.push('--listen', this.address ?? '127.0.0.1:0');
+    // All clients of the tests have one address, and some tests connect hundreds at once.
+    const limits = { WHARF__SOCKET__MAX_ANONYMOUS_PER_ADDRESS: '1000' };
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WHARF_')));
     this.child = spawn(BIN, args, {
-      env: { ...clean, WHARF_API_KEY: this.key, WHARF__LOG__LEVEL: 'debug', ...this.#env },
+      env: { ...clean, ...limits, WHARF_API_KEY: this.key, WHARF__LOG__LEVEL: 'debug', ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const begin = this.log.length;

@@ -111,7 +111,7 @@ async fn notifications_are_read_on_all_sockets() {
     let id = new["id"].clone();
     assert_eq!(ben.ask("notification:read", id.clone()).await["error"], "Notification not found");
     assert_eq!(anna.ask("notification:read", id.clone()).await, json!({ "success": true }));
-    assert_eq!(other.event("notification:read").await, [id.clone()]);
+    assert_eq!(other.event("notification:read").await, std::slice::from_ref(&id));
     assert!(anna.arrived().await.iter().all(|event| event[0] != "notification:read"));
     notify(&app, "Second").await;
     let path = "/api/notifications?unread=true&limit=5";

@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// The picture of the person or group, which the daemon fetches from the network: a JPEG, PNG, WebP or GIF of at most
 /// 256 KiB, cached for an hour. 404 `no_picture` when there is none.
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}/picture", operation_id = "getChatPicture", tag = "chats",
-    responses((status = 200, description = "The picture", body = schema::Binary, content_type = "image/*")))]
+    responses((status = 200, description = "The picture", body = schema::Binary, content_type = "*/*")))]
 async fn picture(
     State(services): State<Services>,
     Device(device): Device,
