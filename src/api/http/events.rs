@@ -190,7 +190,7 @@ impl Request for FleetEventQuery {}
 /// expires.
 #[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events",
     params(FleetEventQuery),
-    responses((status = 200, description = "A stream of events", body = String, content_type = "text/event-stream",
+    responses((status = 200, description = "A stream of events", body = serde_json::Value, content_type = "text/event-stream",
         example = json!("event: ready\ndata: {\"deviceId\":\"shop\",\"seq\":4}\n\n"))))]
 async fn fleet_events(
     caller: Caller,

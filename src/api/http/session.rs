@@ -49,7 +49,7 @@ impl Request for SignIn {}
 
 /// A caller and its daemon.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Session)]
+#[schema(as = CurrentSession)]
 struct SessionObject {
     /// The key of the request or of its dashboard session.
     key: SessionKey,

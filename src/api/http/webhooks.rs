@@ -217,7 +217,7 @@ async fn test(
 ) -> Result<Success<TestReportObject>, ApiError> {
     authorize(&services, &caller, device.as_ref(), &id).await?;
     let report = services.webhooks.test_webhook(&id).await?;
-    Ok(Success::new(TestReportObject::new(report, outcomes_for(&caller))))
+    Ok(Success::new(TestReportObject::new(&report, outcomes_for(&caller))))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

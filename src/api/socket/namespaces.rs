@@ -55,7 +55,7 @@ impl Namespaces {
         io.ns("/devices", FleetGuard::new(shared.clone()));
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
-        UnknownNamespace::register(&namespaces.io, &namespaces.shared, Arc::downgrade(&namespaces));
+        UnknownNamespace::register(&namespaces.io, &namespaces.shared, &Arc::downgrade(&namespaces));
         let task = namespaces.clone().follow(wake);
         namespaces.shared.services.tasks().spawn_essential("socket-namespaces", task);
         namespaces
@@ -146,7 +146,7 @@ impl Namespaces {
         let book = self.lock();
         let device = path.strip_prefix(PREFIX).and_then(|id| id.parse::<DeviceId>().ok());
         if !device.is_some_and(|id| book.open.contains(&id)) {
-            self.io.delete_ns(path.to_owned());
+            self.io.delete_ns(path);
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) struct UnknownNamespace {
 }
 
 impl UnknownNamespace {
-    pub(super) fn register(io: &SocketIo, shared: &Arc<Shared>, namespaces: Weak<Namespaces>) {
+    pub(super) fn register(io: &SocketIo, shared: &Arc<Shared>, namespaces: &Weak<Namespaces>) {
         for pattern in PATTERNS {
             let handler = Self { shared: shared.clone(), namespaces: namespaces.clone() };
             if let Err(error) = io.dyn_ns(pattern, handler) {

@@ -55,7 +55,7 @@ mod tests {
         let counts = SocketCounts::default();
         let (shop, home): (DeviceId, DeviceId) = ("shop".parse().unwrap(), "home".parse().unwrap());
         let (one, two, three) = (counts.add(&shop), counts.add(&shop), counts.add(&home));
-        assert_eq!((counts.of(&[shop.clone()]), counts.of(&[shop.clone(), home])), (2, 3));
+        assert_eq!((counts.of(std::slice::from_ref(&shop)), counts.of(&[shop.clone(), home])), (2, 3));
         drop(one);
         assert_eq!(counts.of(&[shop]), 1);
         drop((two, three));

@@ -224,8 +224,8 @@ pub struct TestReportObject {
 
 impl TestReportObject {
     /// The report, with its outcome as the key may see it.
-    pub fn new(report: TestReport, show: ShowOutcome) -> Self {
-        let TestReport { delivered, outcome, status, duration_ms } = report;
+    pub fn new(report: &TestReport, show: ShowOutcome) -> Self {
+        let TestReport { delivered, outcome, status, duration_ms } = *report;
         Self { delivered, outcome: show(outcome).to_owned(), status, duration_ms }
     }
 }
