@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { ApiFailure, api, data, onSessionExpired, type Schemas } from "./client";
 
-export type Session = Schemas["Session"];
+export type Session = Schemas["CurrentSession"];
 export type Capability = keyof Session["server"]["engines"][number]["capabilities"];
 export type Scope = "admin" | "devices:read" | "devices:write" | "messages:read" | "messages:send" | "events:read";
 
