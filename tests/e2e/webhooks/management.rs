@@ -180,7 +180,7 @@ async fn recorded_attempts_of_a_second_are_limited() {
     let receiver = Receiver::start().await;
     let (id, _) = for_messages(&app, &receiver.url).await;
     // The clock of the records does not advance within the test by more than a few seconds.
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     for n in 0..40 {
         app.incoming("shop", ANNA, &format!("message {n}")).await;
     }

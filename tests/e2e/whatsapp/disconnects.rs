@@ -35,7 +35,7 @@ async fn fails_and_starts_again(fault: Value, reason: &str) {
     native.app.wait_for_state("shop", "ready").await;
     let id = native.app.send("shop", ANNA, "back").await;
     native.app.wait_for_status("shop", &id, "read").await;
-    native.stop().await;
+    Box::pin(native.stop()).await;
 }
 
 #[tokio::test]
