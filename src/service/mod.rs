@@ -207,6 +207,8 @@ impl Services {
             clock: clock.clone(),
             tasks: tasks.clone(),
             public_url: public_url.clone(),
+            messaging: messaging.clone(),
+            media: media.clone(),
         };
         let chat = parts.chat.map(|parts| Arc::new(OperatorChat::new(chat_services(&parts), parts)));
         let notify_services = NotifyServices {

@@ -471,7 +471,7 @@ fn message(row: &Row<'_>) -> Result<Message, StoreError> {
     Ok(message)
 }
 
-fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
+pub(super) fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
     let code: Option<String> = row.get(COLUMN_COUNT + 1)?;
     let reason: Option<String> = row.get(COLUMN_COUNT + 2)?;
     Ok(TrackedMessage {

@@ -30,6 +30,7 @@ pub mod conversations;
 mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
+pub mod device_conversations;
 pub mod device_secrets;
 pub mod devices;
 mod error;
@@ -40,6 +41,7 @@ pub mod history_import;
 pub mod hourly_counters;
 pub mod idempotency;
 pub mod identity;
+pub mod inbox_grants;
 pub mod media;
 mod merge_duplicates;
 pub mod message_changes;
@@ -245,6 +247,11 @@ impl Store {
     #[must_use]
     pub fn write_failure(&self) -> Option<StoreError> {
         self.inner.writer.failure()
+    }
+
+    /// Makes later transactions maintain device conversations.
+    pub fn enable_operator_chat(&self) {
+        self.inner.writer.enable_operator_chat();
     }
 
     /// Changes after each commit that appends to the log of operator chat. A hint: the log is the truth.

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -62,6 +63,8 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     observer: Arc<dyn WriterObserver>,
     failure: LastFailure,
+    /// Whether transactions maintain device conversations.
+    operator_chat: Arc<AtomicBool>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,7 +80,13 @@ impl Writer {
         let last_failure = failure.clone();
         let run = move || Group { connection, effects, last_failure }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
-        Ok(Self { jobs, observer, failure, thread: std::sync::Mutex::new(Some(thread)) })
+        let thread = std::sync::Mutex::new(Some(thread));
+        Ok(Self { jobs, observer, failure, operator_chat: Arc::default(), thread })
+    }
+
+    /// Makes later transactions maintain device conversations.
+    pub(super) fn enable_operator_chat(&self) {
+        self.operator_chat.store(true, Ordering::Release);
     }
 
     /// Number of queued writes.
@@ -97,7 +106,7 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (work, answer) = package(write);
+        let (work, answer) = package(write, self.operator_chat.clone());
         self.jobs.try_send(Job::Write(work)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.observer.refused();
@@ -115,7 +124,7 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (work, answer) = package(write);
+        let (work, answer) = package(write, self.operator_chat.clone());
         self.jobs.send(Job::Write(work)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
@@ -130,14 +139,33 @@ impl Writer {
     }
 }
 
-fn package<T, E, F>(write: F) -> (Work, oneshot::Receiver<Result<T, E>>)
+fn package<T, E, F>(write: F, operator_chat: Arc<AtomicBool>) -> (Work, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
     F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
 {
     let (answer, wait) = oneshot::channel();
-    let work: Work = Box::new(move |connection, isolation| match isolated(connection, isolation, write) {
+    let work: Work = Box::new(move |connection, isolation| {
+        let tx = Tx::new(connection, operator_chat.load(Ordering::Acquire));
+        apply(tx, connection, isolation, write, answer)
+    });
+    (work, wait)
+}
+
+fn apply<T, E, F>(
+    tx: Tx<'_>,
+    connection: &Connection,
+    isolation: Isolation,
+    write: F,
+    answer: oneshot::Sender<Result<T, E>>,
+) -> Option<Applied>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&Tx<'_>) -> Result<T, E>,
+{
+    match isolated(tx, connection, isolation, write) {
         Ok((value, appended)) => {
             let reply: Reply = Box::new(move |committed| {
                 let _ = answer.send(committed.map(|()| value).map_err(E::from));
@@ -148,8 +176,7 @@ where
             let _ = answer.send(Err(error));
             None
         }
-    });
-    (work, wait)
+    }
 }
 
 /// How a failed write is taken back without the others of its commit.
@@ -195,13 +222,17 @@ fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn isolated<T, E, F>(connection: &Connection, isolation: Isolation, write: F) -> Result<(T, Appended), E>
+fn isolated<T, E, F>(
+    tx: Tx<'_>,
+    connection: &Connection,
+    isolation: Isolation,
+    write: F,
+) -> Result<(T, Appended), E>
 where
     E: From<StoreError>,
     F: FnOnce(&Tx<'_>) -> Result<T, E>,
 {
     isolation.begin(connection)?;
-    let tx = Tx::new(connection);
     let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)));
     match outcome.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
         Ok(value) => {

@@ -109,6 +109,7 @@ fn documented(with_chat: bool) -> OpenApiRouter<ApiState> {
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(simulator::routes());
+    let api = if with_chat { api.merge(operator_chat::native_routes()) } else { api };
     let mut all = OpenApiRouter::with_openapi(openapi::frame())
         .nest("/api/v1", api)
         .merge(callbacks::routes())

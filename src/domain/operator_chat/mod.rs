@@ -5,11 +5,13 @@
 pub mod conversation;
 pub mod event;
 pub mod ids;
+pub mod inbox;
 pub mod message;
 pub mod notification;
 pub mod presence;
 pub mod receipts;
 pub mod send_rate;
+pub mod slash_commands;
 pub mod typing;
 pub mod user;
 pub mod visibility;

@@ -260,7 +260,21 @@ impl Fleet {
             return Err(ServiceError::invalid("settings", wrong));
         }
         driver.check_settings(&device.settings)?;
+        check_bridge(&device.settings)?;
         crate::service::messaging::outbox::settings::check(&device.settings)
+    }
+}
+
+/// Rejects invalid `settings.chat`.
+fn check_bridge(settings: &Map<String, Value>) -> Result<(), ServiceError> {
+    let bridge = match settings.get("chat") {
+        None => return Ok(()),
+        Some(Value::Object(chat)) if chat.keys().all(|key| key == "bridge") => chat.get("bridge"),
+        Some(_) => return Err(ServiceError::invalid("settings.chat", "must have the field bridge only")),
+    };
+    match bridge.map(Value::as_str) {
+        None | Some(Some("off" | "people")) => Ok(()),
+        _ => Err(ServiceError::invalid("settings.chat.bridge", "must be off or people")),
     }
 }
 

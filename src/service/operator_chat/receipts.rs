@@ -2,6 +2,7 @@
 
 use super::OperatorChat;
 use super::authentication::SignedIn;
+use super::bridge_outbound::device_messages;
 use super::error::ChatError;
 use super::views::conversation_of;
 use crate::domain::clock::Millis;
@@ -25,7 +26,8 @@ impl OperatorChat {
     pub async fn mark_message_read(&self, me: &SignedIn, message: &str) -> Result<i64, ChatError> {
         let id: ChatMessageId = message.parse().map_err(|_| ChatError::MessageNotFound)?;
         let (me, now) = (me.user.clone(), self.now());
-        self.store
+        let (count, on_device) = self
+            .store
             .write(move |tx| {
                 let message = tx.chat_message(id)?.ok_or(ChatError::MessageNotFound)?;
                 let conversation = tx.conversation(message.conversation)?;
@@ -34,9 +36,13 @@ impl OperatorChat {
                 if message.sender == me.pk {
                     return Err(ChatError::MessageNotFound);
                 }
-                Ok(mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?)
+                let on_device = device_messages(tx, &conversation, Some(&[id]))?;
+                let count = mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
+                Ok::<_, ChatError>((count, on_device))
             })
-            .await
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(count)
     }
 
     /// Marks these messages of a conversation read, or all of them. Returns how many were unread.
@@ -53,24 +59,29 @@ impl OperatorChat {
             return Err(ChatError::invalid("messageIds", format!("must have at most {MAX_NAMED} ids")));
         }
         let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
-        self.store
+        let (count, on_device) = self
+            .store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
                 let Some(messages) = messages else {
-                    return Ok(mark_all(tx, &conversation, me.pk, now)?);
+                    let count = mark_all(tx, &conversation, me.pk, now)?;
+                    return Ok((count, device_messages(tx, &conversation, None)?));
                 };
-                let mut count = 0;
+                let (mut count, mut ids) = (0, Vec::with_capacity(messages.len()));
                 for id in &messages {
                     let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
                     let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
                     let message = message.ok_or(ChatError::MessageNotFound)?;
+                    ids.push(id);
                     if message.sender != me.pk {
                         count += mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
                     }
                 }
-                Ok(count)
+                Ok::<_, ChatError>((count, device_messages(tx, &conversation, Some(&ids))?))
             })
-            .await
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(count)
     }
 }
 

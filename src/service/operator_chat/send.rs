@@ -18,6 +18,14 @@ use crate::store::{StoreError, Tx};
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
 
+/// What became of a message.
+enum Stored {
+    /// It is stored.
+    View(Box<MessageView>),
+    /// The conversation is a device's, which sends it.
+    OfDevice(Conversation),
+}
+
 impl OperatorChat {
     /// Sends a message to a conversation, or to a user; then the conversation is created if there is none.
     ///
@@ -39,20 +47,35 @@ impl OperatorChat {
         let now = self.now();
         self.count_send(me.user.pk, now)?;
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
-        self.store
+        let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
+        let stored = self
+            .store
             .write(move |tx| {
                 let conversation = match &target {
-                    ConversationTarget::Peer(peer) => join_or_create(tx, &staff, &me, peer, limit, now)?.0,
+                    ConversationTarget::Peer(peer) => match conversation_of(tx, &staff, &me, &target) {
+                        Err(ChatError::ConversationNotFound) => {
+                            join_or_create(tx, &staff, &me, peer, limit, now)?.0
+                        }
+                        known => known?,
+                    },
                     ConversationTarget::Named(_) => conversation_of(tx, &staff, &me, &target)?,
                 };
+                if conversation.device_chat().is_some() {
+                    return Ok(Stored::OfDevice(conversation));
+                }
                 let message = match sent_before(tx, me.pk, &conversation, &draft, now)? {
                     Some(message) => message,
                     None => store_message(tx, me.pk, &conversation, &draft, now)?,
                 };
-                let mut views = message_views(tx, &conversation, vec![message])?;
-                views.pop().ok_or_else(|| StoreError::Unreadable("message").into())
+                let view = message_views(tx, &conversation, vec![message], &links)?.pop();
+                let view = view.ok_or(StoreError::Unreadable("message"))?;
+                Ok::<_, ChatError>(Stored::View(Box::new(view)))
             })
-            .await
+            .await?;
+        match stored {
+            Stored::View(view) => Ok(*view),
+            Stored::OfDevice(conversation) => self.send_to_device(&user, conversation, to_device).await,
+        }
     }
 
     fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {

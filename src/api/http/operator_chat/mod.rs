@@ -22,6 +22,7 @@ use crate::api::connections::mark_authenticated;
 use crate::service::OperatorChat;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
+mod inbox;
 mod messages;
 mod notifications;
 pub(in crate::api) mod objects;
@@ -30,6 +31,11 @@ mod users;
 /// The operations of operator chat.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().merge(messages::routes()).merge(users::routes()).merge(notifications::routes())
+}
+
+/// The native operations, under `/api/v1`.
+pub fn native_routes() -> OpenApiRouter<ApiState> {
+    inbox::routes()
 }
 
 /// The user of a request, and the service.

@@ -10,11 +10,13 @@ use super::packet::Packet;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
 use super::{ChatState, root};
+use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::typing::Typist;
 use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
 /// The pause before the log is read again after an error.
@@ -79,11 +81,24 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 }
 
 fn route(state: &ChatState, event: &ChatEvent) {
+    match event {
+        ChatEvent::Message(view) if view.inbox.is_some() => return route_inbox_message(state, view, true),
+        ChatEvent::Updated(view) => return route_inbox_message(state, view, false),
+        ChatEvent::InboxAccess(conversations) => return remove_from_inbox(state, conversations),
+        _ => {}
+    }
     let packets: Vec<Arc<Packet>> = root::encode::event(event).into_iter().map(Arc::new).collect();
     match event {
+        ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
         ChatEvent::Message(view) => route_message(state, view, &packets),
-        ChatEvent::Receipts { conversation, .. } => route_to_joined(state, conversation.id, &packets),
-        ChatEvent::Deleted { conversation, .. } => route_to_joined(state, *conversation, &packets),
+        ChatEvent::Receipts { conversation, .. } => route_to_joined(state, conversation, &packets),
+        ChatEvent::Deleted { conversation, .. } => {
+            for joined in state.rooms.joined(*conversation) {
+                for packet in &packets {
+                    joined.emit(packet, *conversation, None);
+                }
+            }
+        }
         ChatEvent::Notification { user, .. } => route_to_user(state, *user, None, &packets),
         ChatEvent::NotificationRead { user, origin, .. } | ChatEvent::NotificationsRead { user, origin } => {
             route_to_user(state, *user, *origin, &packets);
@@ -104,10 +119,37 @@ fn route_message(state: &ChatState, view: &MessageView, packets: &[Arc<Packet>])
     }
 }
 
-fn route_to_joined(state: &ChatState, conversation: ConversationId, packets: &[Arc<Packet>]) {
-    for joined in state.rooms.joined(conversation) {
+fn route_to_joined(state: &ChatState, conversation: &Conversation, packets: &[Arc<Packet>]) {
+    let joined = state.rooms.joined(conversation.id);
+    for joined in joined.iter().filter(|joined| sees_conversation(joined.user(), conversation)) {
         for packet in packets {
-            joined.emit(packet, conversation, None);
+            joined.emit(packet, conversation.id, None);
+        }
+    }
+}
+
+/// Each user gets an encoding of its own; users without access to the inbox get none.
+fn route_inbox_message(state: &ChatState, view: &MessageView, is_new: bool) {
+    let Some(inbox) = &view.inbox else { return };
+    let (conversation, message) = (view.message.conversation, view.message.id);
+    let mut packets: HashMap<UserPk, Arc<Packet>> = HashMap::new();
+    for joined in state.rooms.joined(conversation) {
+        let user = joined.user();
+        if inbox.chat.rights_of(user).is_some() {
+            let encode = || Arc::new(root::encode::inbox_message(view, user, is_new));
+            let packet = packets.entry(user.pk).or_insert_with(encode);
+            joined.emit(packet, conversation, is_new.then_some(message));
+        }
+    }
+}
+
+/// Sockets of users without access leave the conversations.
+fn remove_from_inbox(state: &ChatState, conversations: &[Conversation]) {
+    for conversation in conversations {
+        for joined in state.rooms.joined(conversation.id) {
+            if !sees_conversation(joined.user(), conversation) {
+                state.rooms.leave(joined.session.number, conversation.id);
+            }
         }
     }
 }
