@@ -184,6 +184,7 @@ impl Tx<'_> {
              SELECT ?1, CASE WHEN o.from_me THEN ?2 ELSE ?3 END, 'TEXT', '', o.at, o.pk
              FROM (SELECT pk, from_me, at FROM messages
                    WHERE device_id = ?4 AND chat_id = ?5 AND hidden = 0 AND pk < ?6
+                     AND NOT EXISTS (SELECT 1 FROM chat_messages k WHERE k.message_pk = messages.pk)
                    ORDER BY at DESC, pk DESC LIMIT ?7) o
              ORDER BY o.at, o.pk",
             params![id.0, phone.0, contact.0, device.as_str(), chat.to_string(), message, IMPORTED],
