@@ -150,7 +150,7 @@ async fn events(
         let who = (Arc::clone(&caller.0), operator);
         let EventQuery { after, types, ephemeral, .. } = query;
         let selection = stream::Selection { since: last.or(after), types, ephemeral };
-        return stream::open(state.services, who, device, selection).await;
+        return stream::open(state.services.clone(), who, device, selection).await;
     }
     let after = query.after.unwrap_or(0);
     let (entries, range, next_after) =
@@ -201,7 +201,7 @@ async fn fleet_events(
     query.devices.iter().try_for_each(|device| caller.reach(device))?;
     let FleetEventQuery { types, devices } = query;
     let selection = fleet_stream::FleetSelection { types, devices };
-    Ok(fleet_stream::open(state.services, (Arc::clone(&caller.0), operator), selection).await)
+    Ok(fleet_stream::open(state.services.clone(), (Arc::clone(&caller.0), operator), selection).await)
 }
 
 fn accepts_stream(headers: &HeaderMap) -> bool {
