@@ -55,18 +55,18 @@ async fn seqs(store: &Store) -> Vec<i64> {
 /// Blocks the writer until the guard is dropped, so that later writes are committed in one group.
 async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let (begin, began) = tokio::sync::oneshot::channel();
+    let (begin, mut began) = tokio::sync::mpsc::channel(1);
     let holder = store.clone();
     #[expect(clippy::disallowed_methods, reason = "a test has no lifecycle")]
     tokio::spawn(async move {
         let write = move |_: &super::Tx<'_>| {
-            let _ = begin.send(());
+            let _ = begin.try_send(());
             let _ = held.recv();
             Ok::<_, StoreError>(())
         };
         holder.write(write).await
     });
-    began.await.unwrap();
+    began.recv().await.unwrap();
     release
 }
 

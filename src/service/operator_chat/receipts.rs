@@ -56,11 +56,11 @@ impl OperatorChat {
         self.store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
-                let Some(messages) = messages else {
+                let Some(messages) = &messages else {
                     return Ok(mark_all(tx, &conversation, me.pk, now)?);
                 };
                 let mut count = 0;
-                for id in &messages {
+                for id in messages {
                     let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
                     let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
                     let message = message.ok_or(ChatError::MessageNotFound)?;
