@@ -170,6 +170,18 @@ async fn database_file_is_complete_after_close() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn read_ends_when_its_caller_leaves() {
+    let (store, _, _dir) = open(64);
+    let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    let reads = (0..4).map(|_| store.read::<i64, StoreError, _>(move |store| store.number(endless, [])));
+    let left =
+        tokio::time::timeout(std::time::Duration::from_millis(20), futures_util::future::join_all(reads));
+    assert!(left.await.is_err());
+    // Every connection had an endless read.
+    assert!(seqs(&store).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wakeup_follows_commit() {
     let (store, _, _dir) = open(64);
     let mut head = store.follow(&shop());

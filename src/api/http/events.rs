@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
@@ -15,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
+use super::envelope::JsonBody;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Alias, Device, Query, Request};
@@ -155,7 +155,7 @@ async fn events(
     let after = query.after.unwrap_or(0);
     let (entries, range, next_after) =
         state.services.logs.events(&device, after, query.limit, &query.types).await?;
-    Ok(Json(EventPage {
+    Ok(JsonBody(EventPage {
         success: true,
         data: entries.into_iter().map(EventEntry::from).collect(),
         oldest_seq: range.oldest,

@@ -77,8 +77,8 @@ impl Fleet {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn device_record(&self, id: &DeviceId) -> Result<Device, ServiceError> {
-        let id = id.clone();
-        self.store.read(move |store| store.device(&id)?.ok_or(ServiceError::DeviceNotFound)).await
+        let of = id.clone();
+        self.store.read_of(id, move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound)).await
     }
 
     /// Creates a device, and starts to connect it.
