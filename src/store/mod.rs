@@ -179,7 +179,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.inner.writer.try_write(write).await
     }
@@ -193,7 +193,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.inner.writer.write(write).await
     }
@@ -208,7 +208,20 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.inner.readers.read(read).await
+        self.inner.readers.read(None, read).await
+    }
+
+    /// Like [`Store::read`], for a request about one device: devices take turns.
+    ///
+    /// # Errors
+    /// Like [`Store::read`]; [`StoreError::Busy`] when too many reads of the device are waiting.
+    pub async fn read_of<T, E, F>(&self, device: &DeviceId, read: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.inner.readers.read(Some(device), read).await
     }
 
     /// Changes after each commit that appends to this device's log or changes its state. A hint: the log is the

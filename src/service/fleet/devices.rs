@@ -72,6 +72,15 @@ impl Fleet {
             .await
     }
 
+    /// A device without its numbers, which cost several counts.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn device_record(&self, id: &DeviceId) -> Result<Device, ServiceError> {
+        let of = id.clone();
+        self.store.read_of(id, move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound)).await
+    }
+
     /// Creates a device, and starts to connect it.
     ///
     /// # Errors
@@ -151,11 +160,12 @@ impl Fleet {
     pub async fn update_device(
         &self,
         id: &DeviceId,
-        mut change: DeviceChange,
+        change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
         let (fleet, of) = (self.clone(), id.clone());
         self.store
             .write(move |tx| {
+                let mut change = change.clone();
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 if let Some(settings) = &mut change.settings {
                     use_current_settings(&device.engine, settings)?;

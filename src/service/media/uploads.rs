@@ -91,7 +91,7 @@ impl MediaService {
     async fn persist(
         &self,
         staged: Staged,
-        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+        also: impl Fn(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
         let hash = staged.media().hash.clone();
         let shelved = self.kept_with_row(staged, also).await;
@@ -106,7 +106,7 @@ impl MediaService {
     async fn kept_with_row(
         &self,
         staged: Staged,
-        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+        also: impl Fn(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
         let _order = self.files.adding(&staged.media().hash).await;
         let file = self.files.files.keep(staged).await?;

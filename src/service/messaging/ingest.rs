@@ -64,15 +64,17 @@ impl Messaging {
         Ok(())
     }
 
-    /// Ingests a receipt for a message of ours.
-    pub(in crate::service) async fn ingest_receipt(
+    /// Ingests receipts for messages of ours, in order, in one transaction.
+    pub(in crate::service) async fn ingest_receipts(
         &self,
         device: &DeviceId,
-        receipt: IncomingReceipt,
+        receipts: Vec<IncomingReceipt>,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let id = device.clone();
-        self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+        let write =
+            move |tx: &Tx<'_>| receipts.iter().try_for_each(|receipt| store_receipt(tx, &id, receipt, now));
+        self.store.write_patiently(write).await
     }
 
     /// Ingests the name of a chat.

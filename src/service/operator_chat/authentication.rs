@@ -118,7 +118,13 @@ impl OperatorChat {
                 }
                 let pk = tx.put_chat_user(&tenant, &id, &profile, now)?;
                 let last_seen_at = known.and_then(|user| user.last_seen_at);
-                Ok(ChatUser { pk, tenant, id, profile, last_seen_at })
+                Ok(ChatUser {
+                    pk,
+                    tenant: tenant.clone(),
+                    id: id.clone(),
+                    profile: profile.clone(),
+                    last_seen_at,
+                })
             })
             .await
     }

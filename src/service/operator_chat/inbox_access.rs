@@ -52,7 +52,7 @@ impl OperatorChat {
                 require_device(tx, &device)?;
                 tx.set_inbox_grants(&device, &grants)?;
                 tx.append_chat_event(&ChatLogEntry::InboxAccess { device: device.to_string() }, now)?;
-                Ok(grants)
+                Ok(grants.clone())
             })
             .await
     }

@@ -63,12 +63,12 @@ impl OperatorChat {
             .store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
-                let Some(messages) = messages else {
+                let Some(messages) = &messages else {
                     let count = mark_all(tx, &conversation, me.pk, now)?;
                     return Ok((count, device_messages(tx, &conversation, None)?));
                 };
                 let (mut count, mut ids) = (0, Vec::with_capacity(messages.len()));
-                for id in &messages {
+                for id in messages {
                     let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
                     let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
                     let message = message.ok_or(ChatError::MessageNotFound)?;
