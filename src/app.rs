@@ -318,6 +318,10 @@ fn limits(settings: &Settings) -> Limits {
             dir: settings.store.data_dir.clone(),
             max_bytes: settings.import.max_bytes,
             max_unpacked_bytes: settings.import.max_unpacked_bytes,
+            max_running: settings.import.max_running,
+            max_running_per_device: settings.import.max_running_per_device,
+            min_bytes_per_second: settings.import.min_bytes_per_second,
+            grace: Duration::from_millis(settings.import.grace_ms),
         },
     }
 }

@@ -94,4 +94,12 @@ pub struct ImportLimits {
     pub max_bytes: u64,
     /// Bytes that an archive may come to when unpacked.
     pub max_unpacked_bytes: u64,
+    /// Maximum concurrent imports.
+    pub max_running: usize,
+    /// Maximum concurrent imports into one device.
+    pub max_running_per_device: usize,
+    /// Minimum average rate of a request body.
+    pub min_bytes_per_second: u64,
+    /// The wait for a client before the minimum rate applies.
+    pub grace: Duration,
 }

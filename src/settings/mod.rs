@@ -378,6 +378,14 @@ pub struct ImportSettings {
     pub max_bytes: u64,
     /// Most bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
+    /// Most concurrent imports.
+    pub max_running: usize,
+    /// Most concurrent imports into one device.
+    pub max_running_per_device: usize,
+    /// Minimum average rate of a request body.
+    pub min_bytes_per_second: u64,
+    /// Milliseconds of waiting for a client before the minimum rate applies.
+    pub grace_ms: u64,
 }
 
 /// `[callbacks]`
