@@ -79,6 +79,10 @@ pub struct MediaLimits {
     pub max_bytes: u64,
     /// Bytes of all files; zero: no limit.
     pub max_total_bytes: u64,
+    /// Free bytes of the disk that uploads and imports require; zero: not checked.
+    pub min_free_bytes: u64,
+    /// The same in percent of the disk; the smaller of both applies.
+    pub min_free_percent: u64,
     /// How long a file is kept after it last came in; zero: for ever.
     pub keep_ms: i64,
     /// Time limit for fetching a file, in milliseconds.

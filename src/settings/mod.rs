@@ -234,6 +234,10 @@ pub struct MediaSettings {
     pub max_bytes: u64,
     /// Bytes of all files; 0 is no limit.
     pub max_total_bytes: u64,
+    /// Uploads and imports need this free space.
+    pub min_free_bytes: u64,
+    /// Or this part of the disk, in percent.
+    pub min_free_percent: u64,
     /// Milliseconds that fetching a file may take.
     pub fetch_timeout_ms: u64,
     /// The location of files.

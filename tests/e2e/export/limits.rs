@@ -1,8 +1,9 @@
-//! Limits of imports: one per device, and a minimum rate.
+//! Limits of imports: one per device, a minimum rate, and free disk space.
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::json;
 
 use super::{import, unlinked_device};
 use crate::support::{ANNA, Reply, TestApp};
@@ -62,4 +63,21 @@ async fn trickling_import_ends_after_grace_period() {
     let error = reply.refused(400, "invalid_import");
     assert!(error["error"].as_str().unwrap().contains("16384 bytes per second"), "{error}");
     assert_eq!(import(&app, "a", &query(), TEXT).await.ok()["data"]["imported"], 1);
+}
+
+#[tokio::test]
+async fn files_are_refused_while_messages_pass_on_low_disk() {
+    let app = TestApp::start_with(&[
+        ("WHARF__MEDIA__MIN_FREE_PERCENT", "100"),
+        ("WHARF__MEDIA__MIN_FREE_BYTES", "1125899906842624"),
+    ])
+    .await;
+    app.device("shop").await;
+    let upload = app.request("POST", "/devices/shop/media").body("a file");
+    app.with_key(&app.key).send(upload).await.refused(503, "disk_full");
+    let inline = json!({ "to": ANNA, "media": { "data": "YQ==", "filename": "a.txt" } });
+    app.post("/devices/shop/messages/send", inline).await.refused(503, "disk_full");
+    import(&app, "shop", &query(), TEXT).await.refused(503, "disk_full");
+    let message = app.send("shop", ANNA, "still stored").await;
+    app.wait_for_status("shop", &message, "read").await;
 }

@@ -187,6 +187,7 @@ impl History {
             .await?;
         let limits = self.limits.import.clone();
         let _permit = self.imports.begin(device, &limits)?;
+        self.media.require_free_space().await?;
         let file = temp_file::store_upload(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
