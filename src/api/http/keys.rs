@@ -43,6 +43,10 @@ pub(super) enum ScopeWord {
     MessagesSend,
     #[schema(rename = "events:read")]
     EventsRead,
+    #[schema(rename = "chat:read")]
+    ChatRead,
+    #[schema(rename = "chat:write")]
+    ChatWrite,
 }
 
 /// A key to create.

@@ -43,7 +43,7 @@ fn reply() -> String {
 
 /// Who may use the inbox of a device
 #[derive(Serialize, Deserialize, ToSchema)]
-#[schema(as = InboxOperators)]
+#[schema(as = InboxOperators, example = json!({ "operators": [{ "who": "desk:role:support", "rights": "reply" }] }))]
 struct Operators {
     /// The grants.
     #[schema(max_items = 1000)]
