@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::api::Surfaces;
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::outbox::{Pace, QuietHours, Rules};
@@ -176,8 +177,8 @@ impl App {
         let app = Self { address: bound.address, services, settings, store, simulator, tasks };
         app.services.start().await?;
         app.reconcile().await?;
-        let router = crate::api::router(app.services.clone(), api_config::api(&app.settings));
-        bound.serve(router, &app.settings, &app.tasks);
+        let surfaces = Surfaces::open(app.services.clone(), api_config::api(&app.settings));
+        bound.serve(surfaces, &app.settings, &app.tasks);
         tracing::info!(address = %app.address, data_dir = %app.settings.store.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "wharf is listening");
         Ok(app)
     }

@@ -11,9 +11,12 @@ use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -120,6 +123,14 @@ impl Tasks {
         self.launch(name, task, |_| {})
     }
 
+    /// Runs a future in its caller, and to completion in a task of its own if the caller is dropped.
+    pub fn run_to_completion<F>(&self, name: &'static str, future: F) -> RunToCompletion<F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        RunToCompletion { name, tasks: self.clone(), future: Some(Box::pin(future)) }
+    }
+
     /// Starts a task without which the process is of no use: if it panics, or returns before the
     /// soft token, [`Tasks::failed`] says so. Other tasks are not touched.
     pub fn spawn_essential<F>(&self, name: &'static str, task: F) -> JoinHandle<()>
@@ -223,6 +234,41 @@ fn pass_on(name: &'static str, panic: Box<dyn Any + Send>) {
     clippy::disallowed_methods,
     reason = "the one place where tasks start; all callers are in this module"
 )]
+/// See [`Tasks::run_to_completion`].
+pub struct RunToCompletion<F: Future<Output: Send> + Send + 'static> {
+    name: &'static str,
+    tasks: Tasks,
+    /// Absent after its end.
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for RunToCompletion<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // A future that panics is gone, and does not run on.
+        let Some(mut future) = self.future.take() else { return Poll::Pending };
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.future = Some(future);
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for RunToCompletion<F> {
+    fn drop(&mut self) {
+        // Without a runtime the process ends, and the future with it.
+        if let Some(future) = self.future.take()
+            && Handle::try_current().is_ok()
+        {
+            self.tasks.spawn(self.name, async move {
+                future.await;
+            });
+        }
+    }
+}
+
 fn spawn_untracked<F>(task: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,

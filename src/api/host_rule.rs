@@ -4,13 +4,10 @@
 //! Invariant: a request without a `Host` header, or with two, has no effect.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use super::ApiConfig;
@@ -34,7 +31,8 @@ impl HostRule {
         Self { names, trusted_proxies: config.trusted_proxies.clone() }
     }
 
-    fn check(&self, request: &Request) -> Result<(), ApiError> {
+    /// Refuses requests for other names.
+    pub(super) fn check(&self, request: &Request) -> Result<(), ApiError> {
         let mut headers = request.headers().get_all(HOST).iter();
         let (Some(host), None) = (headers.next(), headers.next()) else { return Err(ApiError::HostInvalid) };
         let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
@@ -59,14 +57,6 @@ fn is_loopback(name: &str) -> bool {
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-/// Middleware: refuses requests for other names.
-pub(super) async fn check(State(rule): State<Arc<HostRule>>, request: Request, next: Next) -> Response {
-    match rule.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
 
+use self::host_rule::HostRule;
+use self::socket::SocketServer;
 use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
@@ -100,13 +102,41 @@ pub struct SocketConfig {
     pub stall_timeout: Duration,
 }
 
-/// The router of all surfaces. Needs the runtime: it spawns the tasks of the socket server.
-pub fn router(services: Services, config: ApiConfig) -> Router {
-    let config = Arc::new(config);
-    let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
-    let rest = http::router(services.clone(), Arc::clone(&config), Arc::clone(&tries));
-    let host_rule = Arc::new(host_rule::HostRule::new(&config));
-    socket::mount(rest, services, &config, tries).layer(from_fn_with_state(host_rule, host_rule::check))
+/// All surfaces. Clones share their state.
+#[derive(Clone)]
+pub struct Surfaces(Arc<SurfaceParts>);
+
+struct SurfaceParts {
+    host_rule: HostRule,
+    sockets: SocketServer,
+    rest: http::Rest,
+}
+
+impl Surfaces {
+    /// Needs the runtime: the socket server spawns tasks.
+    #[must_use]
+    pub fn open(services: Services, config: ApiConfig) -> Self {
+        let config = Arc::new(config);
+        let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
+        let rest = http::rest(services.clone(), Arc::clone(&config), Arc::clone(&tries));
+        let host_rule = HostRule::new(&config);
+        let sockets = SocketServer::open(services, &config, tries);
+        Self(Arc::new(SurfaceParts { host_rule, sockets, rest }))
+    }
+
+    /// Answers a request, which has its peer's [`axum::extract::ConnectInfo`] and its [`ConnectionHandle`] as extensions.
+    pub fn respond(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
+        let parts = Arc::clone(&self.0);
+        async move {
+            if let Err(error) = parts.host_rule.check(&request) {
+                return error.into_response();
+            }
+            match parts.sockets.respond(request) {
+                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                Err(request) => parts.rest.respond(request).await,
+            }
+        }
+    }
 }
 
 /// The OpenAPI 3.1 document of the REST interface, as indented JSON that ends in a line end.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::CONNECTION;
@@ -23,12 +22,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 use super::StartError;
 use super::client_stream::{ClientStream, ConnectionProgress, ConnectionTimeouts};
 use super::process_limits;
-use crate::api::{ConnectionHandle, ConnectionLimits, Connections};
+use crate::api::{ConnectionHandle, ConnectionLimits, Connections, Surfaces};
 use crate::lifecycle::Tasks;
 use crate::settings::{ServerSettings, Settings};
 
@@ -56,9 +54,9 @@ pub(super) async fn bind(address: SocketAddr) -> Result<Bound, StartError> {
 }
 
 impl Bound {
-    pub(super) fn serve(self, router: Router, settings: &Settings, tasks: &Tasks) {
+    pub(super) fn serve(self, surfaces: Surfaces, settings: &Settings, tasks: &Tasks) {
         let server = Server {
-            router,
+            surfaces,
             connections: Connections::new(limits(settings)),
             timeouts: ConnectionTimeouts {
                 head: Duration::from_millis(settings.server.header_timeout_ms),
@@ -94,7 +92,7 @@ fn max_connections(server: &ServerSettings) -> usize {
 }
 
 struct Server {
-    router: Router,
+    surfaces: Surfaces,
     connections: Arc<Connections>,
     timeouts: ConnectionTimeouts,
     user_timeout: Duration,
@@ -130,7 +128,7 @@ impl Server {
         let handle = permit.handle().clone();
         let progress = ConnectionProgress::new(self.timeouts);
         let stream = ClientStream::new(stream, progress.clone(), permit);
-        let connection = Connection { router: self.router.clone(), peer, handle, progress };
+        let connection = Connection { surfaces: self.surfaces.clone(), peer, handle, progress };
         let soft = self.tasks.soft().clone();
         self.tasks.spawn("connection", connection.serve(stream, soft));
     }
@@ -176,7 +174,7 @@ impl LogPause {
 }
 
 struct Connection {
-    router: Router,
+    surfaces: Surfaces,
     peer: SocketAddr,
     handle: ConnectionHandle,
     progress: Arc<ConnectionProgress>,
@@ -227,9 +225,9 @@ impl Connection {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(handle.clone());
-        let answer = self.router.clone().oneshot(request);
+        let answer = self.surfaces.respond(request);
         async move {
-            let response = answer.await?;
+            let response = answer.await;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 handle.upgraded();
             }

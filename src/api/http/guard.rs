@@ -18,6 +18,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::ApiState;
 use super::error::ApiError;
 use super::openapi;
+use super::request_notes::{note_caller, note_route};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::api::connections::mark_authenticated;
 use crate::api::session_cookie::CookieRequest;
@@ -52,13 +53,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         // Absent only if a route was added without its guard.
         parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
     }
-}
-
-/// The key of a request, attached to the answer for the log.
-#[derive(Clone)]
-pub struct Asked {
-    /// The key's public part.
-    pub key_id: String,
 }
 
 /// Operations that need `scope`, with their refusals besides the usual ones.
@@ -106,18 +100,17 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
+    note_route(request.extensions());
     let caller = match authenticate(&state, &request) {
         Ok(principal) => Caller(Arc::new(principal)),
         Err(error) => return error.into_response(),
     };
-    let asked = Asked { key_id: caller.0.key_id.clone() };
-    request.extensions_mut().insert(caller.clone());
-    let mut response = match allow(scope, &caller, params.ok().as_ref()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    };
-    response.extensions_mut().insert(asked);
-    response
+    note_caller(request.extensions(), &caller.0);
+    if let Err(error) = allow(scope, &caller, params.ok().as_ref()) {
+        return error.into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
 async fn check_or_signed(
@@ -127,6 +120,7 @@ async fn check_or_signed(
     request: Request,
     next: Next,
 ) -> Response {
+    note_route(request.extensions());
     let signature = signature(request.uri().query().unwrap_or_default());
     let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
         return check(Some(scope), Extension(state), params, request, next).await;

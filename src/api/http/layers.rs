@@ -1,31 +1,39 @@
-//! The layers of every request, from the outside in: CORS, log and metrics with the request id, compression,
-//! the time limit, and the handling of panics.
+//! All that concerns every request of REST: CORS, compression, the request id, the log and the metrics, the time limit,
+//! and the handling of panics.
 //!
 //! Invariants: the log and the metrics contain routes, never paths or queries, since those name chats and
 //! keys; every answer has a request id, and is JSON unless its operation documents another type.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::{Extension, MatchedPath, Request};
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, ORIGIN,
+    RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use hyper::body::Body as HttpBody;
 use tokio::time::Instant;
+use tower::{Layer as _, Service, ServiceExt as _};
 use tower_http::CompressionLevel;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate};
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower_http::compression::predicate::{And, DefaultPredicate, Predicate, SizeAbove};
+use tower_http::compression::{Compression, CompressionLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 
 use super::ApiState;
 use super::error::ApiError;
-use super::guard::Asked;
 use super::media::NotCompressed;
+use super::request_notes::{NO_ROUTE, NotedRoute, RequestNotes};
 use crate::domain::origin::OriginPattern;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,24 +41,51 @@ static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Headers that players and downloads in a page read.
 const OF_FILES: [HeaderName; 4] = [ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG];
 const REQUEST_ID_MAX: usize = 128;
-/// Routes with large bodies, which limit the time between two chunks themselves.
-const WITHOUT_TIME_LIMIT: [&str; 2] = ["/api/v1/devices/{id}/chats/import", "/api/v1/devices/{id}/media"];
-/// The route of requests that match none.
-const NO_ROUTE: &str = "none";
+/// Operations of a device with large bodies, which limit the time between two chunks themselves.
+const WITHOUT_TIME_LIMIT: [&str; 2] = ["chats/import", "media"];
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(600);
+/// Bodies that fit in one packet are not compressed.
+const COMPRESSED_FROM_BYTES: u16 = 1024;
 
-/// Puts all layers around the routes.
-pub fn wrap(routes: Router<ApiState>, state: ApiState) -> Router {
-    let cors = cors(&state.config.allowed_origins);
-    routes
-        .fallback(|| async { ApiError::NotFound })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(CatchPanicLayer::custom(caught))
-        .layer(from_fn(handle))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(compressible()))
-        .layer(Extension(state.clone()))
-        .layer(cors)
-        .with_state(state)
+/// REST, the probes and the documentation. Clones share their state.
+///
+/// The parts around the routes are not layers of the router: each of those costs allocations in every request.
+#[derive(Clone)]
+pub struct Rest {
+    plain: Handler,
+    compressing: Compression<Handler, Compressible>,
+    cross_origin: Cors<Compression<Handler, Compressible>>,
+}
+
+impl Rest {
+    pub(super) fn new(routes: Router<ApiState>, state: ApiState) -> Self {
+        let cors = cors(&state.config.allowed_origins);
+        let routes = routes
+            .fallback(|| async { ApiError::NotFound })
+            .method_not_allowed_fallback(|_: NotedRoute| async { ApiError::MethodNotAllowed })
+            .with_state(state.clone());
+        let plain = Handler { routes, state, ids: Arc::new(RequestIds::new()) };
+        let compressing = CompressionLayer::new()
+            .quality(CompressionLevel::Fastest)
+            .compress_when(Compressible::default())
+            .layer(plain.clone());
+        Self { plain, cross_origin: cors.layer(compressing.clone()), compressing }
+    }
+
+    /// Answers a request.
+    pub async fn respond(&self, request: Request) -> Response {
+        let headers = request.headers();
+        if request.method() == Method::OPTIONS || headers.contains_key(ORIGIN) {
+            let Ok(response) = self.cross_origin.clone().oneshot(request).await;
+            return response.map(Body::new);
+        }
+        if headers.contains_key(ACCEPT_ENCODING) {
+            let Ok(response) = self.compressing.clone().oneshot(request).await;
+            return response.map(Body::new);
+        }
+        let Ok(response) = self.plain.clone().oneshot(request).await;
+        response
+    }
 }
 
 fn cors(allowed: &[OriginPattern]) -> CorsLayer {
@@ -74,12 +109,87 @@ fn cors(allowed: &[OriginPattern]) -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Files are not compressed: a range refers to the file itself.
-fn compressible() -> impl Predicate {
-    let no_file = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
-        extensions.get::<NotCompressed>().is_none()
+/// Chooses the answers that are compressed. Files are not: a range refers to the file itself.
+#[derive(Clone)]
+struct Compressible(And<DefaultPredicate, SizeAbove>);
+
+impl Default for Compressible {
+    fn default() -> Self {
+        Self(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM_BYTES)))
+    }
+}
+
+impl Predicate for Compressible {
+    fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
+        response.extensions().get::<NotCompressed>().is_none() && self.0.should_compress(response)
+    }
+}
+
+/// Handles a request between its compression and its route.
+#[derive(Clone)]
+struct Handler {
+    routes: Router,
+    state: ApiState,
+    ids: Arc<RequestIds>,
+}
+
+impl Service<Request> for Handler {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    /// Routers are always ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(self.clone().handle(request).map(Ok))
+    }
+}
+
+impl Handler {
+    async fn handle(self, mut request: Request) -> Response {
+        let began = Instant::now();
+        let id = self.ids.of(request.headers());
+        let method = request.method().clone();
+        let is_api = request.uri().path().starts_with("/api/");
+        let has_time_limit = !has_large_body(request.uri().path());
+        let notes = RequestNotes::default();
+        request.extensions_mut().insert(notes.clone());
+        request.extensions_mut().insert(self.state.clone());
+        let mut response = match has_time_limit {
+            true => limit_time(&self.state, run(&self.state, self.routes, request)).await,
+            false => run(&self.state, self.routes, request).await,
+        };
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        let route = notes.route().unwrap_or(NO_ROUTE);
+        self.state.services.metrics().http_request(method.as_str(), route, status, took);
+        let key = notes.key_id().unwrap_or("-");
+        let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
+        let config = &self.state.config;
+        let is_problem = status >= 400 || took > config.slow_request;
+        // Probes and scrapes come every few seconds.
+        if is_api && (is_problem || config.logs_all_requests) {
+            tracing::info!(%method, route, status, took_ms, key, request_id, "request");
+        } else {
+            tracing::debug!(%method, route, status, took_ms, key, request_id, "request");
+        }
+        add_headers(response.headers_mut(), id, is_api);
+        response
+    }
+}
+
+/// Runs a request that changes state to completion, even if its client disconnects or the time limit passes:
+/// the updates in memory after a commit must not be cut off.
+async fn run(state: &ApiState, mut routes: Router, request: Request) -> Response {
+    let is_safe = request.method().is_safe();
+    let answer = AssertUnwindSafe(routes.call(request)).catch_unwind();
+    let answer = match is_safe {
+        true => answer.await,
+        false => state.services.tasks().run_to_completion("request", answer).await,
     };
-    DefaultPredicate::new().and(no_file)
+    answer.map_or_else(caught, |Ok(response)| response)
 }
 
 /// The panic's text may be confidential; the panic hook has logged its place.
@@ -88,49 +198,8 @@ fn caught(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal.into_response()
 }
 
-/// Handles a request: all that concerns every request, in one layer, because each layer costs allocations.
-async fn handle(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id = request_id(request.headers());
-    let method = request.method().clone();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let is_api = request.uri().path().starts_with("/api/");
-    let mut response = limit_time(&state, route, run_to_completion(&state, request, next)).await;
-    let (status, took) = (response.status().as_u16(), began.elapsed());
-    state.services.metrics().http_request(method.as_str(), route, status, took);
-    let key = response.extensions().get::<Asked>().map_or("-", |asked| asked.key_id.as_str());
-    let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
-    let config = &state.config;
-    let is_problem = status >= 400 || took > config.slow_request;
-    // Probes and scrapes come every few seconds.
-    if is_api && (is_problem || config.logs_all_requests) {
-        tracing::info!(%method, route, status, took_ms, key, request_id, "request");
-    } else {
-        tracing::debug!(%method, route, status, took_ms, key, request_id, "request");
-    }
-    add_headers(response.headers_mut(), id, is_api);
-    response
-}
-
-/// Runs a request that changes state to completion, even if its client disconnects or the time limit passes:
-/// the updates in memory after a commit must not be cut off.
-async fn run_to_completion(state: &ApiState, request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    state.services.tasks().spawn("request", async move {
-        let _ = answer.send(next.run(request).await);
-    });
-    answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
-}
-
 /// Limits the time until an answer begins; streams and large uploads are exempt.
-async fn limit_time(state: &ApiState, route: &str, answer: impl Future<Output = Response>) -> Response {
-    if WITHOUT_TIME_LIMIT.contains(&route) {
-        return answer.await;
-    }
+async fn limit_time(state: &ApiState, answer: impl Future<Output = Response>) -> Response {
     match tokio::time::timeout(state.config.request_timeout, answer).await {
         Ok(response) => response,
         Err(_) => {
@@ -142,28 +211,58 @@ async fn limit_time(state: &ApiState, route: &str, answer: impl Future<Output = 
     }
 }
 
+fn has_large_body(path: &str) -> bool {
+    path.strip_prefix("/api/v1/devices/")
+        .and_then(|below| below.split_once('/'))
+        .is_some_and(|(_, operation)| WITHOUT_TIME_LIMIT.contains(&operation))
+}
+
 fn add_headers(headers: &mut HeaderMap, id: HeaderValue, is_api: bool) {
     headers.insert(&REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_api && !headers.contains_key(CACHE_CONTROL) {
+    if !is_api {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding, origin"));
+    } else if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
-/// The client's own id if it is short and visible ASCII, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let sane = |value: &&HeaderValue| {
-        (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    headers.get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_request_id)
+/// The ids of requests that bring none: distinct within a process, and different after a restart.
+struct RequestIds {
+    next: AtomicU64,
 }
 
-fn new_request_id() -> HeaderValue {
-    let mut bytes = [0_u8; 8];
-    // Without randomness the id is zeros: nothing depends on it.
-    let _ = getrandom::fill(&mut bytes);
-    let text = format!("{:016x}", u64::from_be_bytes(bytes));
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
+impl RequestIds {
+    fn new() -> Self {
+        let mut bytes = [0_u8; 8];
+        // Without randomness the ids begin anew: nothing depends on them.
+        let _ = getrandom::fill(&mut bytes);
+        Self { next: AtomicU64::new(u64::from_be_bytes(bytes)) }
+    }
+
+    /// The client's own id if it is short and visible ASCII, else a new one.
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let sane = |value: &&HeaderValue| {
+            (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        headers.get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| self.next())
+    }
+
+    fn next(&self) -> HeaderValue {
+        let mut text = [0_u8; 16];
+        let number = mixed(self.next.fetch_add(1, Ordering::Relaxed));
+        // The text has room for all digits.
+        let _ = hex::encode_to_slice(number.to_be_bytes(), &mut text);
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+/// Distinct numbers for distinct numbers, so that the ids of two requests look unlike. Source: the last steps of SplitMix64.
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }
 
 #[cfg(test)]
@@ -173,7 +272,7 @@ mod tests {
     fn id_for(value: &[u8]) -> HeaderValue {
         let mut headers = HeaderMap::new();
         headers.insert(&REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
-        request_id(&headers)
+        RequestIds::new().of(&headers)
     }
 
     #[test]
@@ -184,6 +283,20 @@ mod tests {
             assert_ne!(id.as_bytes(), strange);
             assert_eq!(id.len(), 16);
         }
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        let ids = RequestIds::new();
+        assert_ne!(ids.of(&HeaderMap::new()), ids.of(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn large_bodies_have_no_time_limit() {
+        for (path, expected) in [
+            ("/api/v1/devices/shop/media", true),
+            ("/api/v1/devices/shop/chats/import", true),
+            ("/api/v1/devices/shop/messages", false),
+            ("/api/v1/devices/media", false),
+            ("/healthz", false),
+        ] {
+            assert_eq!(has_large_body(path), expected, "{path}");
+        }
     }
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::FromRef;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -41,6 +40,7 @@ pub(in crate::api) mod operator_chat;
 mod paging;
 mod probes;
 mod queue;
+mod request_notes;
 mod routes;
 pub(in crate::api) mod schema;
 mod session;
@@ -51,6 +51,7 @@ mod webhooks;
 
 pub use callbacks::CallbackLimits;
 pub use error::{ApiError, FieldError};
+pub use layers::Rest;
 
 /// The state of handlers. A clone costs one reference count: each layer makes one for each request.
 #[derive(Clone)]
@@ -91,7 +92,7 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
+pub fn rest(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Rest {
     let (routes, document) = documented(services.chat.is_some()).split_for_parts();
     let mut routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     if config.dashboard_enabled {
@@ -99,7 +100,7 @@ pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogin
     }
     let callbacks = callbacks::CallbackReads::new(config.callbacks);
     let parts = ApiParts { services, config, tries, callbacks, refused_callbacks: Arc::default() };
-    layers::wrap(routes, ApiState(Arc::new(parts)))
+    Rest::new(routes, ApiState(Arc::new(parts)))
 }
 
 /// The documented operations, and the document.

@@ -32,7 +32,6 @@ mod unknown_namespace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::Request;
@@ -41,7 +40,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::future::RouteFuture;
 use socketioxide::service::SocketIoService;
 use socketioxide::{ParserConfig, SocketIo};
-use tower::Service;
+use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::api::auth::FailedLogins;
@@ -72,45 +71,74 @@ struct Shared {
     fan_out: Arc<FanOut>,
 }
 
-/// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
-/// compression and the like must not apply to sockets.
-///
-/// Needs the runtime: it spawns the task that follows the lifecycle of devices.
-pub fn mount(
-    rest: Router,
-    services: Services,
-    config: &ApiConfig,
-    failed_tries: Arc<FailedLogins>,
-) -> Router {
-    let (service, io) = server(config);
-    let own_origin = Arc::new(config.own_origin.clone());
-    let shared = Arc::new(Shared {
-        services,
-        socket: config.socket.clone(),
-        text_max_chars: config.text_max_chars,
-        trusted_proxies: config.trusted_proxies.clone(),
-        own_origin: own_origin.clone(),
-        failed_tries,
-        fan_out: Arc::default(),
-    });
-    let chat = shared.services.chat.clone();
-    if let Some(chat) = &chat {
-        operator_chat::open(&io, &shared, chat);
-    }
-    let sessions = AnonymousSessions::new(config.socket.anonymous);
-    let namespaces = Namespaces::open(io, shared.clone());
-    let protocol = EngineIo::new(shared, namespaces, sessions, config);
-    let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
-    let sockets = Router::new()
-        .fallback_service(service)
-        .layer(from_fn_with_state(protocol, engine_io::keep))
-        .layer(cors(&allowed))
-        .layer(from_fn_with_state((allowed, own_origin), origin::refuse_foreign));
-    let fork = Fork { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), sockets, rest };
-    Router::new().fallback_service(fork)
+/// The Socket.IO server. Time limits, compression and the like do not apply to it.
+pub struct SocketServer {
+    path: Arc<str>,
+    /// Whether the path of chat exists too. The library serves one path, so that the other one is rewritten.
+    has_chat: bool,
+    routes: Router,
 }
 
-/// The library's server. Nothing is behind it: [`Fork`] lets only its own requests through.
+impl SocketServer {
+    /// Needs the runtime: it spawns the task that follows the lifecycle of devices.
+    pub fn open(services: Services, config: &ApiConfig, failed_tries: Arc<FailedLogins>) -> Self {
+        let (service, io) = server(config);
+        let own_origin = Arc::new(config.own_origin.clone());
+        let shared = Arc::new(Shared {
+            services,
+            socket: config.socket.clone(),
+            text_max_chars: config.text_max_chars,
+            trusted_proxies: config.trusted_proxies.clone(),
+            own_origin: own_origin.clone(),
+            failed_tries,
+            fan_out: Arc::default(),
+        });
+        let chat = shared.services.chat.clone();
+        if let Some(chat) = &chat {
+            operator_chat::open(&io, &shared, chat);
+        }
+        let sessions = AnonymousSessions::new(config.socket.anonymous);
+        let namespaces = Namespaces::open(io, shared.clone());
+        let protocol = EngineIo::new(shared, namespaces, sessions, config);
+        let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
+        let routes = Router::new()
+            .fallback_service(service)
+            .layer(from_fn_with_state(protocol, engine_io::keep))
+            .layer(cors(&allowed))
+            .layer(from_fn_with_state((allowed, own_origin), origin::refuse_foreign));
+        Self { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), routes }
+    }
+
+    /// Answers a request for one of the server's paths.
+    ///
+    /// # Errors
+    /// The request, if it is for another path.
+    pub fn respond(&self, request: Request) -> Result<RouteFuture<Infallible>, Request> {
+        let path = request.uri().path();
+        let request = match path {
+            path if is_path(path, &self.path) => request,
+            path if self.has_chat && is_path(path, operator_chat::PATH) => self.as_chat_request(request),
+            _ => return Err(request),
+        };
+        Ok(self.routes.clone().call(request))
+    }
+
+    /// The request on the library's path, marked as one of chat.
+    fn as_chat_request(&self, mut request: Request) -> Request {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{}/{query}", self.path).parse() {
+            *request.uri_mut() = uri;
+        }
+        request.extensions_mut().insert(operator_chat::ChatPath);
+        request
+    }
+}
+
+fn is_path(path: &str, own: &str) -> bool {
+    path.strip_prefix(own).is_some_and(|rest| matches!(rest, "" | "/"))
+}
+
+/// The library's server. Nothing is behind it: [`SocketServer::respond`] passes its own requests only.
 fn server(config: &ApiConfig) -> (SocketIoService<Router>, SocketIo) {
     let socket = &config.socket;
     let largest = socket.max_payload_bytes;
@@ -141,62 +169,4 @@ fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(true)
-}
-
-/// Separates requests for the Socket.IO paths from all others. A route would panic at start
-/// if the path is also one of the API.
-#[derive(Clone)]
-struct Fork {
-    path: Arc<str>,
-    /// Whether the path of chat exists too. The library serves one path, so that the other one is rewritten.
-    has_chat: bool,
-    sockets: Router,
-    rest: Router,
-}
-
-impl Fork {
-    fn is_for_sockets(&self, path: &str) -> bool {
-        is_path(path, &self.path)
-    }
-
-    fn is_for_chat(&self, path: &str) -> bool {
-        self.has_chat && is_path(path, operator_chat::PATH)
-    }
-
-    /// The request on the library's path, marked as one of chat.
-    fn as_chat_request(&self, mut request: Request) -> Request {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(uri) = format!("{}/{query}", self.path).parse() {
-            *request.uri_mut() = uri;
-        }
-        request.extensions_mut().insert(operator_chat::ChatPath);
-        request
-    }
-}
-
-fn is_path(path: &str, own: &str) -> bool {
-    path.strip_prefix(own).is_some_and(|rest| matches!(rest, "" | "/"))
-}
-
-impl Service<Request> for Fork {
-    type Response = axum::response::Response;
-    type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
-
-    /// Routers are always ready.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let path = request.uri().path();
-        if self.is_for_sockets(path) {
-            return self.sockets.call(request);
-        }
-        if self.is_for_chat(path) {
-            let request = self.as_chat_request(request);
-            return self.sockets.call(request);
-        }
-        self.rest.call(request)
-    }
 }
