@@ -9,6 +9,10 @@ use wharf::cli::exit::CliError;
 use wharf::cli::output::Output;
 use wharf::cli::{self, Command, Globals, ServeArgs};
 
+/// Requests allocate many short-lived objects: the system's allocator took a third of their instructions.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let (globals, command) = cli::parse().into_parts();
     match command {

@@ -164,3 +164,20 @@ async fn system_signals_are_received() {
     send("-TERM");
     tokio::time::timeout(10 * SECOND, signals.shutdown()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn future_completes_after_its_caller_is_dropped() {
+    let tasks = Tasks::new();
+    let completed = Arc::new(AtomicUsize::new(0));
+    let request = |completed: Arc<AtomicUsize>| async move {
+        sleep(2 * SECOND).await;
+        completed.fetch_add(1, Ordering::Relaxed)
+    };
+    let in_time = tasks.run_to_completion("request", request(completed.clone())).await;
+    assert_eq!((in_time, tasks.running()), (0, 0));
+    let future = tasks.run_to_completion("request", request(completed.clone()));
+    assert!(tokio::time::timeout(SECOND, future).await.is_err());
+    assert_eq!(tasks.running(), 1);
+    assert_eq!(tasks.drain(8 * SECOND).await, Drained::Clean);
+    assert_eq!(completed.load(Ordering::Relaxed), 2);
+}

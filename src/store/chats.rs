@@ -12,9 +12,9 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::queries::ChatQuery;
 
+/// [`chat`] reads the columns by position: finding one by its name costs more than reading it.
 const SELECT: &str = "SELECT c.id, coalesce(c.name, g.subject, p.address_book_name, p.pushname) AS name, c.unread, \
-     c.pinned, c.archived, c.muted, c.muted_until, c.at AS chat_at, m.id AS last_id, m.body AS last_body, m.at AS last_at, \
-     m.from_me AS last_from_me, m.author AS last_author, m.type AS last_type \
+     c.pinned, c.archived, c.muted, c.muted_until, c.at, m.id, m.body, m.at, m.from_me, m.author, m.type \
      FROM chats c \
      LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
      LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id \
@@ -161,8 +161,8 @@ impl Tx<'_> {
 }
 
 fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
-    let id: Jid = parsed(row, "id", "chat id")?;
-    let name: Option<String> = row.get("name")?;
+    let id: Jid = parsed(row, 0, "chat id")?;
+    let name: Option<String> = row.get(1)?;
     Ok(Chat {
         name: name.unwrap_or_else(|| id.as_name()),
         is_group: id.is_group(),
@@ -170,26 +170,24 @@ fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
         chat_id: id.clone(),
         id,
         last_message: last_message(row)?,
-        unread_count: row.get("unread")?,
-        pinned: row.get("pinned")?,
-        archived: row.get("archived")?,
-        muted: row.get("muted")?,
-        muted_until: time_if_any(row, "muted_until")?,
+        unread_count: row.get(2)?,
+        pinned: row.get(3)?,
+        archived: row.get(4)?,
+        muted: row.get(5)?,
+        muted_until: time_if_any(row, 6)?,
         profile_pic_url: None,
-        timestamp: Millis(row.get("chat_at")?),
+        timestamp: Millis(row.get(7)?),
     })
 }
 
 fn last_message(row: &Row<'_>) -> Result<Option<LastMessage>, StoreError> {
-    if row.get::<_, Option<String>>("last_id")?.is_none() {
-        return Ok(None);
-    }
+    let Some(id) = parsed_if_any(row, 8, "message id")? else { return Ok(None) };
     Ok(Some(LastMessage {
-        id: parsed(row, "last_id", "message id")?,
-        body: row.get("last_body")?,
-        timestamp: Millis(row.get("last_at")?),
-        from_me: row.get("last_from_me")?,
-        author: parsed_if_any(row, "last_author", "author")?,
-        kind: from_word(text(row, "last_type")?, "message type")?,
+        id,
+        body: row.get(9)?,
+        timestamp: Millis(row.get(10)?),
+        from_me: row.get(11)?,
+        author: parsed_if_any(row, 12, "author")?,
+        kind: from_word(text(row, 13)?, "message type")?,
     }))
 }

@@ -70,6 +70,6 @@ pub(super) fn from_word<T: DeserializeOwned>(
 }
 
 /// Reads a nullable time column.
-pub(super) fn time_if_any(row: &Row<'_>, column: &str) -> Result<Option<Millis>, StoreError> {
+pub(super) fn time_if_any(row: &Row<'_>, column: impl RowIndex) -> Result<Option<Millis>, StoreError> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Millis))
 }

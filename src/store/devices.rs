@@ -150,6 +150,7 @@ impl Tx<'_> {
             ],
         )?;
         self.note_state(&device.id, &device.state);
+        self.note_device(&device.id);
         Ok(())
     }
 
@@ -168,6 +169,7 @@ impl Tx<'_> {
                 to_json(&device.declared, "declaration")?,
             ],
         )?;
+        self.note_device(&device.id);
         Ok(())
     }
 
@@ -181,6 +183,7 @@ impl Tx<'_> {
             params![id.as_str(), to_json(state, "state")?, state.is_ready(), now.0],
         )?;
         self.note_state(id, state);
+        self.note_device(id);
         Ok(changed > 0)
     }
 
@@ -190,6 +193,7 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn set_last_seen(&self, id: &DeviceId, now: Millis) -> Result<(), StoreError> {
         self.run("UPDATE devices SET last_seen = ?2 WHERE id = ?1", params![id.as_str(), now.0])?;
+        self.note_device(id);
         Ok(())
     }
 
@@ -202,6 +206,7 @@ impl Tx<'_> {
             "UPDATE devices SET phone_number = ?2, client_name = ?3 WHERE id = ?1",
             params![id.as_str(), account.map(|a| &a.phone_number), account.map(|a| &a.client_name)],
         )?;
+        self.note_device(id);
         Ok(())
     }
 
@@ -230,6 +235,7 @@ impl Tx<'_> {
         ] {
             self.run(sql, [id.as_str()])?;
         }
+        self.note_device(id);
         self.end_webhooks_of(id)?;
         if !keep_data {
             self.run("INSERT OR IGNORE INTO purges (device_id) VALUES (?1)", [id.as_str()])?;

@@ -131,11 +131,11 @@ impl Tx<'_> {
 }
 
 fn logged(row: &Row<'_>) -> Result<LogRow, StoreError> {
-    let payload: String = row.get("payload")?;
+    let payload: String = row.get(3)?;
     Ok(LogRow {
-        seq: row.get("seq")?,
-        kind: Cow::Owned(row.get("type")?),
-        at: Millis(row.get("at")?),
+        seq: row.get(0)?,
+        kind: Cow::Owned(row.get(1)?),
+        at: Millis(row.get(2)?),
         payload: RawValue::from_string(payload).map_err(|_| StoreError::Unreadable("event"))?,
     })
 }

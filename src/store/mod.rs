@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
 
 pub mod api_keys;
@@ -31,6 +32,7 @@ mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
 pub mod device_conversations;
+mod device_records;
 pub mod device_secrets;
 pub mod devices;
 mod error;
@@ -112,6 +114,7 @@ struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
     heads: Arc<crate::store::wakeups::log_heads::LogHeads>,
+    device_records: Arc<device_records::DeviceRecords>,
     hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     chat: watch::Sender<i64>,
@@ -140,12 +143,14 @@ impl Store {
         let data_files = data_files::DataFiles::new(&[path, open::lock_file(data_dir)])
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         let heads = Arc::new(crate::store::wakeups::log_heads::LogHeads::default());
+        let device_records = Arc::<device_records::DeviceRecords>::default();
         let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
         let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
         let chat = watch::Sender::new(0);
         let all_logs = Arc::new(crate::store::wakeups::all_logs::AllLogs::default());
         let effects = writer::CommitEffects {
             heads: heads.clone(),
+            device_records: device_records.clone(),
             hints: hints.clone(),
             growth: growth.clone(),
             chat: chat.clone(),
@@ -159,6 +164,7 @@ impl Store {
                 writer,
                 readers,
                 heads,
+                device_records,
                 hints,
                 growth,
                 chat,
@@ -222,6 +228,24 @@ impl Store {
         F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     {
         self.inner.readers.read(Some(device), read).await
+    }
+
+    /// A device's record, from memory if it did not change since the last call.
+    ///
+    /// # Errors
+    /// Like [`Store::read_of`].
+    pub async fn device_record(&self, id: &DeviceId) -> Result<Option<Arc<Device>>, StoreError> {
+        let began = match self.inner.device_records.get(id) {
+            Ok(record) => return Ok(Some(record)),
+            Err(began) => began,
+        };
+        let of = id.clone();
+        let read = self.read_of(id, move |store| store.device(&of)).await?;
+        let record = read.map(Arc::new);
+        if let Some(record) = &record {
+            self.inner.device_records.keep(began, record);
+        }
+        Ok(record)
     }
 
     /// Changes after each commit that appends to this device's log or changes its state. A hint: the log is the

@@ -44,6 +44,7 @@ pub struct NewOutboxRow<'a> {
 /// `retry_at` of a message whose outcome is unknown and that is never resent.
 pub const NEVER_RESEND: Millis = Millis(i64::MAX);
 
+/// [`entry`] and [`outbox_row`] read the columns by position.
 const SELECT: &str = "SELECT o.row, o.chat_id, o.priority, o.due, o.retry_at, o.message_pk, o.attempts, o.sending_since, \
      m.id, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
 
@@ -62,7 +63,7 @@ impl Reader<'_> {
             "SELECT row, chat_id, priority, due, retry_at, sending_since FROM outbox
              WHERE device_id = ?1 AND row > ?2 ORDER BY row",
             params![device.as_str(), after],
-            |row| Ok((entry(row)?, time_if_any(row, "sending_since")?)),
+            |row| Ok((entry(row)?, time_if_any(row, 5)?)),
         )
     }
 
@@ -202,21 +203,21 @@ impl Tx<'_> {
 
 fn entry(row: &Row<'_>) -> Result<QueuedMessage, StoreError> {
     Ok(QueuedMessage {
-        row: row.get("row")?,
-        chat: parsed(row, "chat_id", "chat id")?,
-        priority: Priority::of_rank(row.get("priority")?),
-        due: Millis(row.get("due")?),
-        retry_at: time_if_any(row, "retry_at")?,
+        row: row.get(0)?,
+        chat: parsed(row, 1, "chat id")?,
+        priority: Priority::of_rank(row.get(2)?),
+        due: Millis(row.get(3)?),
+        retry_at: time_if_any(row, 4)?,
     })
 }
 
 fn outbox_row(row: &Row<'_>) -> Result<OutboxRow, StoreError> {
     Ok(OutboxRow {
         entry: entry(row)?,
-        message_pk: row.get("message_pk")?,
-        message_id: parsed(row, "id", "message id")?,
-        temp_id: row.get("temp_id")?,
-        attempts: row.get("attempts")?,
-        sending_since: time_if_any(row, "sending_since")?,
+        message_pk: row.get(5)?,
+        message_id: parsed(row, 8, "message id")?,
+        temp_id: row.get(9)?,
+        attempts: row.get(6)?,
+        sending_since: time_if_any(row, 7)?,
     })
 }

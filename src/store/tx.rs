@@ -83,6 +83,8 @@ pub(super) struct Appended {
     pub(super) events: usize,
     /// The newest entry of the log of operator chat.
     pub(super) chat_seq: Option<i64>,
+    /// Devices whose record changed.
+    pub(super) devices: Vec<DeviceId>,
     /// Endpoints with new deliveries or a changed configuration.
     pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
 }
@@ -128,6 +130,14 @@ impl<'c> Tx<'c> {
     /// Records the device's new state; followers of its log see it after the commit.
     pub(super) fn note_state(&self, device: &DeviceId, state: &State) {
         self.appended.borrow_mut().head(device).state = Some(Arc::new(state.clone()));
+    }
+
+    /// Records that the device's record changed, so that its copy in memory is removed.
+    pub(super) fn note_device(&self, device: &DeviceId) {
+        let devices = &mut self.appended.borrow_mut().devices;
+        if !devices.contains(device) {
+            devices.push(device.clone());
+        }
     }
 
     /// Records that the log of operator chat grew; its readers are woken after the commit.

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::device_records::DeviceRecords;
 use super::error::StoreError;
 use super::tx::{Appended, Tx};
 use super::wakeups::all_logs::AllLogs;
@@ -45,6 +46,7 @@ pub trait WriterObserver: Send + Sync + 'static {
 /// Effects of a commit outside the database: metrics and wake-ups.
 pub(super) struct CommitEffects {
     pub(super) heads: Arc<LogHeads>,
+    pub(super) device_records: Arc<DeviceRecords>,
     pub(super) hints: Arc<DirtyEndpoints>,
     pub(super) growth: Arc<DirtyLogs>,
     pub(super) chat: watch::Sender<i64>,
@@ -358,8 +360,9 @@ impl Group {
         self.effects.observer.appended(events);
     }
 
-    /// Wakes the readers of the logs that grew.
+    /// Removes outdated copies, and wakes the readers of the logs that grew.
     fn wake(&self, appended: &mut Appended) {
+        self.effects.device_records.remove(&appended.devices);
         let grown = appended.heads.iter().filter(|change| !change.entries.is_empty());
         self.effects.growth.add(grown.clone().map(|change| &change.device));
         self.effects.all_logs.add(grown.map(|change| &change.device));

@@ -11,7 +11,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::error::ApiError;
-use super::request_notes::NotedRoute;
+use super::request_labels::LabelledRoute;
 use super::{ApiState, openapi};
 use crate::api::auth::client_address;
 use crate::domain::ids::DeviceId;
@@ -39,7 +39,11 @@ fn open((schemas, mut paths, router): UtoipaMethodRouter<ApiState>) -> UtoipaMet
 /// Some upstreams verify the address first. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(get, path = "/hooks/{deviceId}", operation_id = "verifyCallback", tag = "callbacks",
     responses((status = 200, description = "The driver's answer", body = Value, example = json!("1158201444"))))]
-async fn verify(_: NotedRoute, State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
+async fn verify(
+    _: LabelledRoute,
+    State(state): State<ApiState>,
+    request: Request,
+) -> Result<Response, ApiError> {
     pass_to_driver(&state, request).await
 }
 
@@ -48,7 +52,11 @@ async fn verify(_: NotedRoute, State(state): State<ApiState>, request: Request) 
 /// Answers once its events are durable. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(post, path = "/hooks/{deviceId}", operation_id = "receiveCallback", tag = "callbacks",
     responses((status = 200, description = "The driver's answer", body = Value, example = json!({}))))]
-async fn receive(_: NotedRoute, State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
+async fn receive(
+    _: LabelledRoute,
+    State(state): State<ApiState>,
+    request: Request,
+) -> Result<Response, ApiError> {
     pass_to_driver(&state, request).await
 }
 

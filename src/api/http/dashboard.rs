@@ -17,7 +17,7 @@ use rust_embed::Embed;
 
 use super::ApiState;
 use super::error::ApiError;
-use super::request_notes::NotedRoute;
+use super::request_labels::LabelledRoute;
 
 const POLICY: HeaderValue = HeaderValue::from_static(concat!(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; ",
@@ -43,12 +43,12 @@ struct Built;
 /// `/`, `/ui/…` and `/sw.js`.
 pub fn routes() -> Router<ApiState> {
     Router::new()
-        .route("/", get(|_: NotedRoute, headers: HeaderMap| async move { file("index.html", REVALIDATED, &headers) }))
-        .route("/sw.js", get(|_: NotedRoute, headers: HeaderMap| async move { file("sw.js", REVALIDATED, &headers) }))
+        .route("/", get(|_: LabelledRoute, headers: HeaderMap| async move { file("index.html", REVALIDATED, &headers) }))
+        .route("/sw.js", get(|_: LabelledRoute, headers: HeaderMap| async move { file("sw.js", REVALIDATED, &headers) }))
         .route("/ui/{file}", get(asset))
 }
 
-async fn asset(_: NotedRoute, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn asset(_: LabelledRoute, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.starts_with('.') || !name.chars().all(is_plain) {
         return Err(ApiError::NotFound);

@@ -14,7 +14,7 @@ use utoipa_swagger_ui::Config;
 
 use super::ApiState;
 use super::error::ApiError;
-use super::request_notes::NotedRoute;
+use super::request_labels::LabelledRoute;
 
 /// The page loads nothing from other hosts, and sends nothing to them.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -32,11 +32,16 @@ pub fn routes(document: &OpenApi) -> Router<ApiState> {
     Router::new()
         .route(
             "/docs-json",
-            get(move |_: NotedRoute| async { ([(CONTENT_TYPE, "application/json")], json).into_response() }),
+            get(move |_: LabelledRoute| async {
+                ([(CONTENT_TYPE, "application/json")], json).into_response()
+            }),
         )
-        .route("/docs", get(|_: NotedRoute| async { Redirect::permanent("docs/") }))
-        .route("/docs/", get(move |_: NotedRoute| async { page("", index) }))
-        .route("/docs/{*file}", get(move |_: NotedRoute, Path(file): Path<String>| async move { page(&file, files) }))
+        .route("/docs", get(|_: LabelledRoute| async { Redirect::permanent("docs/") }))
+        .route("/docs/", get(move |_: LabelledRoute| async { page("", index) }))
+        .route(
+            "/docs/{*file}",
+            get(move |_: LabelledRoute, Path(file): Path<String>| async move { page(&file, files) }),
+        )
 }
 
 fn page(path: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> {

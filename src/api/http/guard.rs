@@ -18,7 +18,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::ApiState;
 use super::error::ApiError;
 use super::openapi;
-use super::request_notes::{note_caller, note_route};
+use super::request_labels::{label_caller, label_route};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::api::connections::mark_authenticated;
 use crate::api::session_cookie::CookieRequest;
@@ -100,12 +100,12 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    note_route(request.extensions());
+    label_route(request.extensions());
     let caller = match authenticate(&state, &request) {
         Ok(principal) => Caller(Arc::new(principal)),
         Err(error) => return error.into_response(),
     };
-    note_caller(request.extensions(), &caller.0);
+    label_caller(request.extensions(), &caller.0);
     if let Err(error) = allow(scope, &caller, params.ok().as_ref()) {
         return error.into_response();
     }
@@ -120,7 +120,7 @@ async fn check_or_signed(
     request: Request,
     next: Next,
 ) -> Response {
-    note_route(request.extensions());
+    label_route(request.extensions());
     let signature = signature(request.uri().query().unwrap_or_default());
     let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
         return check(Some(scope), Extension(state), params, request, next).await;

@@ -16,8 +16,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, ORIGIN,
-    RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG,
+    ORIGIN, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
@@ -33,7 +33,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 use super::ApiState;
 use super::error::ApiError;
 use super::media::NotCompressed;
-use super::request_notes::{NO_ROUTE, NotedRoute, RequestNotes};
+use super::request_labels::{LabelledRoute, NO_ROUTE, RequestLabels};
 use crate::domain::origin::OriginPattern;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -62,7 +62,7 @@ impl Rest {
         let cors = cors(&state.config.allowed_origins);
         let routes = routes
             .fallback(|| async { ApiError::NotFound })
-            .method_not_allowed_fallback(|_: NotedRoute| async { ApiError::MethodNotAllowed })
+            .method_not_allowed_fallback(|_: LabelledRoute| async { ApiError::MethodNotAllowed })
             .with_state(state.clone());
         let plain = Handler { routes, state, ids: Arc::new(RequestIds::new()) };
         let compressing = CompressionLayer::new()
@@ -155,17 +155,17 @@ impl Handler {
         let method = request.method().clone();
         let is_api = request.uri().path().starts_with("/api/");
         let has_time_limit = !has_large_body(request.uri().path());
-        let notes = RequestNotes::default();
-        request.extensions_mut().insert(notes.clone());
+        let labels = RequestLabels::default();
+        request.extensions_mut().insert(labels.clone());
         request.extensions_mut().insert(self.state.clone());
         let mut response = match has_time_limit {
             true => limit_time(&self.state, run(&self.state, self.routes, request)).await,
             false => run(&self.state, self.routes, request).await,
         };
         let (status, took) = (response.status().as_u16(), began.elapsed());
-        let route = notes.route().unwrap_or(NO_ROUTE);
+        let route = labels.route().unwrap_or(NO_ROUTE);
         self.state.services.metrics().http_request(method.as_str(), route, status, took);
-        let key = notes.key_id().unwrap_or("-");
+        let key = labels.key_id().unwrap_or("-");
         let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
         let config = &self.state.config;
         let is_problem = status >= 400 || took > config.slow_request;
@@ -257,7 +257,7 @@ impl RequestIds {
     }
 }
 
-/// Distinct numbers for distinct numbers, so that the ids of two requests look unlike. Source: the last steps of SplitMix64.
+/// A distinct number for each number, with all bits changed. Source: the output function of SplitMix64.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

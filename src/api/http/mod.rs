@@ -40,7 +40,7 @@ pub(in crate::api) mod operator_chat;
 mod paging;
 mod probes;
 mod queue;
-mod request_notes;
+mod request_labels;
 mod routes;
 pub(in crate::api) mod schema;
 mod session;

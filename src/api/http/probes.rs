@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::envelope::Success;
 use super::error::ApiError;
-use super::request_notes::NotedRoute;
+use super::request_labels::LabelledRoute;
 use super::{ApiState, openapi};
 use crate::service::Services;
 use crate::telemetry::METRICS_CONTENT_TYPE;
@@ -44,7 +44,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Check whether the daemon is alive
 #[utoipa::path(get, path = "/healthz", operation_id = "isAlive", tag = "probes",
     responses((status = 200, description = "The daemon is alive", body = Success<Alive>)))]
-async fn alive(_: NotedRoute) -> Success<Alive> {
+async fn alive(_: LabelledRoute) -> Success<Alive> {
     Success::new(Alive { status: "alive", version: VERSION })
 }
 
@@ -54,7 +54,7 @@ async fn alive(_: NotedRoute) -> Success<Alive> {
 /// names the cause, such as `disk_full`, `data_file_replaced`, `database_damaged` or `no_file_descriptor`.
 #[utoipa::path(get, path = "/readyz", operation_id = "isReady", tag = "probes",
     responses((status = 200, description = "The daemon is ready", body = Success<Alive>)))]
-async fn ready(_: NotedRoute, State(services): State<Services>) -> Result<Success<Alive>, ApiError> {
+async fn ready(_: LabelledRoute, State(services): State<Services>) -> Result<Success<Alive>, ApiError> {
     services.maintenance.readiness().await?;
     Ok(Success::new(Alive { status: "ready", version: VERSION }))
 }
@@ -64,6 +64,6 @@ async fn ready(_: NotedRoute, State(services): State<Services>) -> Result<Succes
 /// In the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "probes",
     responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text", example = json!("wharf_messages_in_total 42"))))]
-async fn metrics(_: NotedRoute, State(services): State<Services>) -> Response {
+async fn metrics(_: LabelledRoute, State(services): State<Services>) -> Response {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], services.metrics().encode()).into_response()
 }

@@ -17,7 +17,7 @@ use super::guard::{Caller, authenticated, count_failed};
 use super::input::{Body, Request};
 use super::keys::ScopeWord;
 use super::openapi;
-use super::request_notes::NotedRoute;
+use super::request_labels::LabelledRoute;
 use crate::api::connections::mark_authenticated;
 use crate::api::own_origin::Initiator;
 use crate::api::session_cookie::CookieRequest;
@@ -230,7 +230,7 @@ struct PushObject {
     responses((status = 200, description = "The session, with its cookie", body = Success<SessionObject>,
         headers(("Set-Cookie" = String, description = "The cookie `wharf_session_…`")))))]
 async fn sign_in(
-    _: NotedRoute,
+    _: LabelledRoute,
     State(state): State<ApiState>,
     parts: Parts,
     Body(body): Body<SignIn>,

@@ -1,5 +1,7 @@
 //! Devices as people manage them: create, change, start, stop, log out, delete.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::domain::clock::Millis;
@@ -76,9 +78,8 @@ impl Fleet {
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
-    pub async fn device_record(&self, id: &DeviceId) -> Result<Device, ServiceError> {
-        let of = id.clone();
-        self.store.read_of(id, move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound)).await
+    pub async fn device_record(&self, id: &DeviceId) -> Result<Arc<Device>, ServiceError> {
+        self.store.device_record(id).await?.ok_or(ServiceError::DeviceNotFound)
     }
 
     /// Creates a device, and starts to connect it.

@@ -44,7 +44,7 @@ async fn page_is_revalidated_and_compressed() {
     assert_eq!(get(&app, "GET", "/", &[("if-none-match", "W/\"other\"")]).await.status, 200);
     let head = get(&app, "HEAD", "/", &[]).await;
     assert_eq!((head.status, head.bytes.len(), head.header("etag")), (200, 0, tag.as_str()));
-    let packed = get(&app, "GET", "/", &[("accept-encoding", "gzip")]).await;
+    let packed = get(&app, "GET", "/sw.js", &[("accept-encoding", "gzip")]).await;
     assert_eq!((packed.status, packed.header("content-encoding")), (200, "gzip"));
     assert!(packed.bytes.starts_with(&[0x1f, 0x8b]));
     assert_eq!(get(&app, "POST", "/", &[]).await.status, 405);

@@ -80,7 +80,7 @@ async fn status(
         qr_data_url: qr.as_deref().map(qr::data_url).transpose().map_err(|error| not_drawn(&error))?,
         qr,
         last_seen: last_seen(&device, services.now()),
-        phone_number: device.account.map(|account| account.phone_number),
+        phone_number: device.account.as_ref().map(|account| account.phone_number.clone()),
     }))
 }
 
@@ -136,8 +136,8 @@ async fn txt(State(services): State<Services>, Device(id): Device) -> Result<Res
 }
 
 async fn waiting(services: &Services, id: &DeviceId) -> Result<(String, u32, Millis), ApiError> {
-    match services.fleet.device_record(id).await?.state {
-        DeviceState::Qr { code, attempt, expires_at, .. } => Ok((code, attempt, expires_at)),
+    match &services.fleet.device_record(id).await?.state {
+        DeviceState::Qr { code, attempt, expires_at, .. } => Ok((code.clone(), *attempt, *expires_at)),
         _ => Err(ApiError::NoQr),
     }
 }

@@ -15,7 +15,7 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
-use crate::api::http::request_notes::NotedRoute;
+use crate::api::http::request_labels::LabelledRoute;
 use crate::domain::access::Scope;
 use crate::service::Services;
 
@@ -60,7 +60,7 @@ async fn list(State(services): State<Services>) -> Result<Success<Vec<SoundObjec
 }
 
 async fn file(
-    _: NotedRoute,
+    _: LabelledRoute,
     State(services): State<Services>,
     Path(name): Path<String>,
     headers: HeaderMap,

@@ -17,7 +17,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::ApiState;
 use super::error::ApiError;
 use super::openapi;
-use super::request_notes::note_route;
+use super::request_labels::label_route;
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::mark_authenticated;
 use crate::service::OperatorChat;
@@ -63,7 +63,7 @@ fn signed_in(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMe
 }
 
 async fn check(Extension(state): Extension<ApiState>, mut request: Request, next: Next) -> Response {
-    note_route(request.extensions());
+    label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));

@@ -1,4 +1,4 @@
-//! Facts about a request that are known at its route, for the log and the metrics around it.
+//! The route and the key of a request, for the log and the metrics. The router sets both.
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -14,15 +14,15 @@ pub(super) const NO_ROUTE: &str = "none";
 
 /// The route and the key of a request. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct RequestNotes(Arc<Notes>);
+pub(super) struct RequestLabels(Arc<Labels>);
 
 #[derive(Default)]
-struct Notes {
+struct Labels {
     route: OnceLock<MatchedPath>,
     caller: OnceLock<Arc<Principal>>,
 }
 
-impl RequestNotes {
+impl RequestLabels {
     pub(super) fn route(&self) -> Option<&str> {
         self.0.route.get().map(MatchedPath::as_str)
     }
@@ -33,30 +33,30 @@ impl RequestNotes {
     }
 }
 
-/// Notes the route of a request.
-pub(super) fn note_route(extensions: &Extensions) {
-    if let Some((notes, route)) = extensions.get::<RequestNotes>().zip(extensions.get::<MatchedPath>()) {
+/// Records the route of a request.
+pub(super) fn label_route(extensions: &Extensions) {
+    if let Some((labels, route)) = extensions.get::<RequestLabels>().zip(extensions.get::<MatchedPath>()) {
         // A request has one route.
-        let _ = notes.0.route.set(route.clone());
+        let _ = labels.0.route.set(route.clone());
     }
 }
 
-/// Notes the key of a request.
-pub(super) fn note_caller(extensions: &Extensions, caller: &Arc<Principal>) {
-    if let Some(notes) = extensions.get::<RequestNotes>() {
+/// Records the key of a request.
+pub(super) fn label_caller(extensions: &Extensions, caller: &Arc<Principal>) {
+    if let Some(labels) = extensions.get::<RequestLabels>() {
         // A request has one key.
-        let _ = notes.0.caller.set(caller.clone());
+        let _ = labels.0.caller.set(caller.clone());
     }
 }
 
-/// The parameter of a handler without a guard: it notes the route, as guards do.
-pub(super) struct NotedRoute;
+/// The parameter of a handler without a guard: it records the route, as guards do.
+pub(super) struct LabelledRoute;
 
-impl<S: Send + Sync> FromRequestParts<S> for NotedRoute {
+impl<S: Send + Sync> FromRequestParts<S> for LabelledRoute {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        note_route(&parts.extensions);
+        label_route(&parts.extensions);
         Ok(Self)
     }
 }
