@@ -6,6 +6,8 @@ use super::ids::{ChatMessageId, ConversationId, UserPk};
 use super::user::ChatUser;
 use crate::domain::clock::Millis;
 
+/// Longest name of a file, in characters.
+pub const FILE_NAME_MAX_CHARS: usize = 255;
 /// Longest `tempId` as JSON, in characters.
 pub const TEMP_ID_MAX_CHARS: usize = 128;
 
@@ -74,6 +76,8 @@ pub struct ChatMessage {
     pub content: String,
     /// The address of a file.
     pub attachment_url: Option<String>,
+    /// The name of that file.
+    pub attachment_name: Option<String>,
     /// The client's own id, as JSON.
     pub temp_id: Option<String>,
     /// When it was stored; never before the previous message of the conversation.
@@ -116,6 +120,8 @@ pub struct MessageDraft {
     pub content: String,
     /// The address of a file.
     pub attachment_url: Option<String>,
+    /// The name of that file.
+    pub attachment_name: Option<String>,
     /// The client's own id, as JSON.
     pub temp_id: Option<String>,
 }
@@ -139,6 +145,11 @@ impl MessageDraft {
         if self.content.trim().is_empty() && self.attachment_url.is_none() {
             return Err(("content", "must not be empty without attachmentUrl".to_owned()));
         }
+        let name = self.attachment_name.as_deref().unwrap_or_default();
+        if too_long(name, FILE_NAME_MAX_CHARS) || name.contains('\0') {
+            let what = format!("must have at most {FILE_NAME_MAX_CHARS} characters, and no U+0000");
+            return Err(("attachmentName", what));
+        }
         if self.temp_id.as_deref().is_some_and(|id| too_long(id, TEMP_ID_MAX_CHARS)) {
             return Err(("tempId", format!("must have at most {TEMP_ID_MAX_CHARS} characters")));
         }
@@ -155,6 +166,7 @@ mod tests {
             kind: ChatMessageKind::Text,
             content: content.to_owned(),
             attachment_url: None,
+            attachment_name: None,
             temp_id: None,
         }
     }

@@ -30,7 +30,7 @@ impl OperatorChat {
                 let conversation = tx.conversation(message.conversation)?;
                 let conversation = conversation.filter(|found| sees_conversation(&me, found));
                 let conversation = conversation.ok_or(ChatError::MessageNotFound)?;
-                if named.is_some_and(|named| named != conversation.id.to_string()) {
+                if named.as_ref().is_some_and(|named| *named != conversation.id.to_string()) {
                     return Err(ChatError::MessageNotFound);
                 }
                 for user in conversation.members().into_iter().filter(|member| *member != me.pk) {

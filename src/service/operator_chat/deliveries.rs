@@ -61,7 +61,7 @@ impl OperatorChat {
             }
             let (deliveries, now) = (std::mem::take(&mut batch), self.now());
             let recorded = self.store.write_patiently::<_, StoreError, _>(move |tx| {
-                for delivery in deliveries {
+                for delivery in &deliveries {
                     let message = tx.chat_message(delivery.message)?;
                     let conversation = tx.conversation(delivery.conversation)?;
                     if let (Some(message), Some(conversation)) = (message, conversation) {

@@ -53,12 +53,12 @@ impl OperatorChat {
 
 fn event_of(store: &Reader<'_>, entry: ChatLogEntry, at: Millis) -> Result<Option<ChatEvent>, StoreError> {
     Ok(match entry {
-        ChatLogEntry::Message { conversation, message } => {
+        ChatLogEntry::Message { conversation, message, origin } => {
             let message = store.chat_message(ChatMessageId(message))?;
             let conversation = store.conversation(ConversationId(conversation))?;
             let (Some(message), Some(conversation)) = (message, conversation) else { return Ok(None) };
             let view = message_views(store, &conversation, vec![message])?.pop();
-            view.map(|view| ChatEvent::Message(Box::new(view)))
+            view.map(|view| ChatEvent::Message { view: Box::new(view), origin })
         }
         ChatLogEntry::Delivered(logged) => receipts(store, &logged, ReceiptLevel::Delivered, at)?,
         ChatLogEntry::Read(logged) => receipts(store, &logged, ReceiptLevel::Read, at)?,
@@ -99,5 +99,5 @@ fn receipts(
         messages.extend(store.chat_message_ids_from(&authored, MAX_NAMED.saturating_sub(messages.len()))?);
     }
     messages.sort();
-    Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: by.id, at }))
+    Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }))
 }

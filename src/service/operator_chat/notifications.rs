@@ -49,7 +49,7 @@ impl OperatorChat {
         self.store
             .write(move |tx| {
                 let user = tx.chat_user(&tenant, &user)?.ok_or(ChatError::UserNotFound)?.pk;
-                let NewChatNotification { kind, title, message, link, data } = new;
+                let NewChatNotification { kind, title, message, link, data } = new.clone();
                 let (id, created_at) = (ChatNotificationId(0), now);
                 let mut stored =
                     ChatNotification { id, kind, title, message, link, data, created_at, read_at: None };

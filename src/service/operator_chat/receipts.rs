@@ -7,7 +7,7 @@ use super::views::conversation_of;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
-use crate::domain::operator_chat::ids::{ChatMessageId, UserPk};
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::store::chat_messages::AuthoredMessages;
@@ -16,6 +16,17 @@ use crate::store::{StoreError, Tx};
 
 /// The most messages that one request may name.
 const MAX_NAMED: usize = 1_000;
+
+/// What a request marked read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMark {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The message up to which all are read; none in an empty conversation.
+    pub message: Option<ChatMessageId>,
+    /// How many were unread.
+    pub count: i64,
+}
 
 impl OperatorChat {
     /// Marks one message read. Only its recipient may do this.
@@ -56,11 +67,11 @@ impl OperatorChat {
         self.store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
-                let Some(messages) = messages else {
+                let Some(messages) = &messages else {
                     return Ok(mark_all(tx, &conversation, me.pk, now)?);
                 };
                 let mut count = 0;
-                for id in &messages {
+                for id in messages {
                     let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
                     let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
                     let message = message.ok_or(ChatError::MessageNotFound)?;
@@ -69,6 +80,38 @@ impl OperatorChat {
                     }
                 }
                 Ok(count)
+            })
+            .await
+    }
+
+    /// Marks the messages of a conversation read, up to and including one, or all of them.
+    ///
+    /// # Errors
+    /// When the caller has no such conversation, the message is not in it, or the store fails.
+    pub async fn mark_read_up_to(
+        &self,
+        me: &SignedIn,
+        conversation: String,
+        message: Option<String>,
+    ) -> Result<ReadMark, ChatError> {
+        let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
+        let target = ConversationTarget::Named(conversation);
+        self.store
+            .write(move |tx| {
+                let found = conversation_of(tx, &staff, &me, &target)?;
+                let last = match &message {
+                    None => tx.newest_chat_message(found.id)?.map(|newest| newest.id),
+                    Some(id) => {
+                        let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
+                        let named = tx.chat_message(id)?.filter(|known| known.conversation == found.id);
+                        Some(named.ok_or(ChatError::MessageNotFound)?.id)
+                    }
+                };
+                let count = match last {
+                    Some(last) => mark(tx, &found, me.pk, ReceiptLevel::Read, (1, last.0), now)?,
+                    None => 0,
+                };
+                Ok(ReadMark { conversation: found.id, message: last, count })
             })
             .await
     }

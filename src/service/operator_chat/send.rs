@@ -18,8 +18,18 @@ use crate::store::{StoreError, Tx};
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
 
+/// A message that was sent.
+#[derive(Debug, Clone)]
+pub struct SentMessage {
+    /// The message.
+    pub view: MessageView,
+    /// Whether this request stored it; else its `tempId` was sent before.
+    pub is_new: bool,
+}
+
 impl OperatorChat {
     /// Sends a message to a conversation, or to a user; then the conversation is created if there is none.
+    /// `origin` is the number of the sending socket.
     ///
     /// # Errors
     /// When a field is invalid, the caller has no such conversation, or sends too much.
@@ -28,7 +38,8 @@ impl OperatorChat {
         me: &SignedIn,
         target: ConversationTarget,
         draft: MessageDraft,
-    ) -> Result<MessageView, ChatError> {
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
         draft
             .check(self.limits.content_max_chars)
             .map_err(|(field, message)| ChatError::Invalid { field, message })?;
@@ -45,12 +56,15 @@ impl OperatorChat {
                     ConversationTarget::Peer(peer) => join_or_create(tx, &staff, &me, peer, limit, now)?.0,
                     ConversationTarget::Named(_) => conversation_of(tx, &staff, &me, &target)?,
                 };
-                let message = match sent_before(tx, me.pk, &conversation, &draft, now)? {
+                let known = sent_before(tx, me.pk, &conversation, &draft, now)?;
+                let is_new = known.is_none();
+                let message = match known {
                     Some(message) => message,
-                    None => store_message(tx, me.pk, &conversation, &draft, now)?,
+                    None => store_message(tx, (me.pk, origin), &conversation, &draft, now)?,
                 };
-                let mut views = message_views(tx, &conversation, vec![message])?;
-                views.pop().ok_or_else(|| StoreError::Unreadable("message").into())
+                let view = message_views(tx, &conversation, vec![message])?.pop();
+                let view = view.ok_or(StoreError::Unreadable("message"))?;
+                Ok(SentMessage { view, is_new })
             })
             .await
     }
@@ -79,7 +93,7 @@ fn sent_before(
 /// A reply also reads what was there before it.
 fn store_message(
     tx: &Tx<'_>,
-    me: UserPk,
+    (me, origin): (UserPk, Option<u64>),
     conversation: &Conversation,
     draft: &MessageDraft,
     now: Millis,
@@ -95,7 +109,7 @@ fn store_message(
     if let Some(temp_id) = &draft.temp_id {
         tx.record_temp_id(me, conversation.id, temp_id, (message.id, now), now.plus(-DAY_MS))?;
     }
-    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0 };
+    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0, origin };
     tx.append_chat_event(&entry, now)?;
     Ok(message)
 }

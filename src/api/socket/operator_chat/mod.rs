@@ -4,8 +4,13 @@
 //! Invariants: a dialect translates and has no rules; an event is emitted only from a committed log entry,
 //! except for presence and typing; a socket that does not read is cut and delays no other.
 
+mod fields;
 mod guard;
+mod membership;
+mod namespace;
 mod packet;
+mod packets;
+mod request_error;
 mod requests;
 mod rooms;
 mod root;
@@ -18,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use socketioxide::SocketIo;
 
 use super::Shared;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
 
 use self::guard::ChatGuard;
@@ -27,6 +33,8 @@ use self::rooms::Rooms;
 pub(super) const PATH: &str = "/socket.io";
 /// The namespace of the `root` dialect.
 const ROOT_NAMESPACE: &str = "/";
+/// The namespace of the `namespace` dialect.
+const CHAT_NAMESPACE: &str = "/chat";
 
 /// Marks requests on the path of chat; namespaces of devices refuse them.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +55,7 @@ impl ChatState {
     }
 }
 
-/// Registers the namespace and starts the router.
+/// Registers the namespaces and starts the router.
 pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>) {
     let state = Arc::new(ChatState {
         shared: shared.clone(),
@@ -55,6 +63,7 @@ pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>
         rooms: Rooms::default(),
         sockets: AtomicU64::new(1),
     });
-    io.ns(ROOT_NAMESPACE, ChatGuard::new(&state));
+    io.ns(ROOT_NAMESPACE, ChatGuard::new(&state, Dialect::Root));
+    io.ns(CHAT_NAMESPACE, ChatGuard::new(&state, Dialect::Namespace));
     shared.services.tasks().spawn_essential("chat-router", router::run(state));
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::packet::Packet;
+use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
-use super::{ChatState, root};
+use super::{ChatState, namespace};
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::message::MessageView;
@@ -79,9 +80,9 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 }
 
 fn route(state: &ChatState, event: &ChatEvent) {
-    let packets: Vec<Arc<Packet>> = root::encode::event(event).into_iter().map(Arc::new).collect();
+    let packets = Packets::of_event(event);
     match event {
-        ChatEvent::Message(view) => route_message(state, view, &packets),
+        ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
         ChatEvent::Receipts { conversation, .. } => route_to_joined(state, conversation.id, &packets),
         ChatEvent::Deleted { conversation, .. } => route_to_joined(state, *conversation, &packets),
         ChatEvent::Notification { user, .. } => route_to_user(state, *user, None, &packets),
@@ -91,31 +92,67 @@ fn route(state: &ChatState, event: &ChatEvent) {
     }
 }
 
-fn route_message(state: &ChatState, view: &MessageView, packets: &[Arc<Packet>]) {
+/// The sending socket is confirmed before any other socket has the message.
+fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &Packets) {
     let (conversation, message) = (view.message.conversation, view.message.id);
+    let is_confirmed = |socket: &ConnectedSocket| {
+        Some(socket.session.number) == origin && socket.session.dialect == Dialect::Namespace
+    };
+    let own = state.rooms.of_user(view.sender.pk);
+    if let Some(sending) = own.iter().find(|socket| is_confirmed(socket)) {
+        confirm(sending, view, packets);
+    }
     for joined in state.rooms.joined(conversation) {
+        if is_confirmed(&joined) {
+            continue;
+        }
         let recipient = joined.user().pk;
-        for packet in packets {
+        for packet in packets.of(joined.session.dialect) {
             let emission = joined.emit(packet, conversation, Some(message));
             if emission == Emission::Emitted && recipient != view.message.sender {
                 state.chat.delivered(Delivery { conversation, message, recipient });
             }
         }
     }
+    notify_outside(state, view, origin);
 }
 
-fn route_to_joined(state: &ChatState, conversation: ConversationId, packets: &[Arc<Packet>]) {
+/// Confirms a message to its sending socket, which has rendered it already if it gave a `tempId`.
+fn confirm(sending: &ConnectedSocket, view: &MessageView, packets: &Packets) {
+    sending.emit_now(&namespace::encode::message_sent(view));
+    if view.message.temp_id.is_none() {
+        for packet in packets.of(Dialect::Namespace) {
+            sending.emit_now(packet);
+        }
+    }
+}
+
+/// Notifies the members' sockets of the `namespace` dialect that did not join, but not the sending one.
+fn notify_outside(state: &ChatState, view: &MessageView, origin: Option<u64>) {
+    let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
+    let mut packet = None;
+    for member in members.into_iter().flatten() {
+        for socket in state.rooms.outside(member, view.message.conversation) {
+            let is_origin = Some(socket.session.number) == origin;
+            if socket.session.dialect == Dialect::Namespace && !is_origin {
+                socket.emit_now(packet.get_or_insert_with(|| namespace::encode::message_notification(view)));
+            }
+        }
+    }
+}
+
+fn route_to_joined(state: &ChatState, conversation: ConversationId, packets: &Packets) {
     for joined in state.rooms.joined(conversation) {
-        for packet in packets {
+        for packet in packets.of(joined.session.dialect) {
             joined.emit(packet, conversation, None);
         }
     }
 }
 
-fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: &[Arc<Packet>]) {
+fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: &Packets) {
     let sockets = state.rooms.of_user(user);
     for socket in sockets.iter().filter(|socket| Some(socket.session.number) != origin) {
-        for packet in packets {
+        for packet in packets.of(socket.session.dialect) {
             socket.emit_now(packet);
         }
     }
@@ -140,12 +177,12 @@ async fn route_due(state: &ChatState) {
         by_user.entry(socket.user().pk).or_default().push(socket);
     }
     for change in &changes {
-        let packets = root::encode::presence(&change.user, change.is_online, Some(change.last_seen));
+        let packets = Packets::of_presence(change);
         for sockets in by_user.values() {
             let is_in_audience =
                 sockets.first().is_some_and(|socket| state.chat.is_in_audience(socket.user(), change));
             for socket in sockets.iter().filter(|_| is_in_audience) {
-                for packet in &packets {
+                for packet in packets.of(socket.session.dialect) {
                     socket.emit_now(packet);
                 }
             }
@@ -162,10 +199,12 @@ pub(super) fn emit_typing_stops(state: &ChatState, typist: &ChatUser, ended: &[T
 
 /// Emits a typing state to the other users who joined.
 pub(super) fn emit_typing(state: &ChatState, typist: &ChatUser, conversation: ConversationId, on: bool) {
-    let packet = Arc::new(root::encode::typing(typist, conversation, on));
+    let packets = Packets::of_typing(typist, conversation, on);
     for joined in state.rooms.joined(conversation) {
         if joined.user().pk != typist.pk {
-            joined.emit(&packet, conversation, None);
+            for packet in packets.of(joined.session.dialect) {
+                joined.emit(packet, conversation, None);
+            }
         }
     }
 }
