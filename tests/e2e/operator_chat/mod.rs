@@ -1,9 +1,11 @@
-//! Operator chat in the `root` dialect, over raw Socket.IO packets and REST: `peers` has peer-addressed
-//! events, `conversations` conversation-addressed ones, `access` tokens and outsiders, `rest` the calls.
+//! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
+//! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
+//! `namespace` has the events of that dialect.
 
 mod access;
 mod client;
 mod conversations;
+mod namespace;
 mod peers;
 mod rest;
 
