@@ -9,7 +9,7 @@ readonly CI_DIR=${CARGO_TARGET_DIR:-target}/ci
 readonly MAX_FLAKY=3
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
-readonly STAGES=(words format build fast native upstream clippy check dependencies slow kills upstream-kills
+readonly STAGES=(words format build fast native upstream clippy check dependencies packaging slow kills upstream-kills
   javascript python effects generated dashboard random bucket instructions measured)
 
 # --- Which stages ----------------------------------------------------------------------------------------------
@@ -321,6 +321,12 @@ upstream_tests() {
   done
 }
 
+# Quick checks of assets/packaging. Debian's systemd package has systemd-analyze.
+check_packaging() {
+  have systemd-analyze || install_debian systemd
+  tests/packaging/systemd
+}
+
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and
 # recordings are kept in target/effects/.
 effects_tests() { tests/effects/run "$1" "$(dirname "$1")/examples/effects"; }
@@ -431,6 +437,7 @@ lane_lints() {
     stage clippy check_clippy
     stage check check_features
     stage dependencies check_dependencies
+    stage packaging check_packaging
   )
 }
 

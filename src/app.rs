@@ -310,6 +310,8 @@ fn limits(settings: &Settings) -> Limits {
         media: MediaLimits {
             max_bytes: settings.media.max_bytes,
             max_total_bytes: settings.media.max_total_bytes,
+            min_free_bytes: settings.media.min_free_bytes,
+            min_free_percent: settings.media.min_free_percent,
             keep_ms: i64::from(settings.retention.media_days) * DAY_MS,
             fetch_timeout_ms: settings.media.fetch_timeout_ms,
         },
@@ -318,6 +320,10 @@ fn limits(settings: &Settings) -> Limits {
             dir: settings.store.data_dir.clone(),
             max_bytes: settings.import.max_bytes,
             max_unpacked_bytes: settings.import.max_unpacked_bytes,
+            max_running: settings.import.max_running,
+            max_running_per_device: settings.import.max_running_per_device,
+            min_bytes_per_second: settings.import.min_bytes_per_second,
+            grace: Duration::from_millis(settings.import.grace_ms),
         },
     }
 }

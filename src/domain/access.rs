@@ -29,17 +29,25 @@ pub enum Scope {
     /// Follow the event log, over REST, SSE and Socket.IO.
     #[serde(rename = "events:read")]
     EventsRead,
+    /// Read operator chat, and who may use the inboxes.
+    #[serde(rename = "chat:read")]
+    ChatRead,
+    /// Change operator chat, and who may use the inboxes.
+    #[serde(rename = "chat:write")]
+    ChatWrite,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Admin,
         Self::DevicesRead,
         Self::DevicesWrite,
         Self::MessagesRead,
         Self::MessagesSend,
         Self::EventsRead,
+        Self::ChatRead,
+        Self::ChatWrite,
     ];
 
     /// The name on the wire.
@@ -52,6 +60,8 @@ impl Scope {
             Self::MessagesRead => "messages:read",
             Self::MessagesSend => "messages:send",
             Self::EventsRead => "events:read",
+            Self::ChatRead => "chat:read",
+            Self::ChatWrite => "chat:write",
         }
     }
 }

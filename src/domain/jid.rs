@@ -121,6 +121,9 @@ impl Jid {
 fn bare_number(text: &str) -> Result<Jid, JidError> {
     let separator = |c: char| matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{a0}');
     let text = text.strip_prefix('+').unwrap_or(text);
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Jid::person(text);
+    }
     let digits: String = text.chars().filter(|c| !separator(*c)).collect();
     Jid::person(&digits)
 }

@@ -16,6 +16,17 @@ pub trait Inbound: Send + Sync {
     /// # Errors
     /// If it could not be stored. The engine must not acknowledge it then, and should end the session.
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError>;
+
+    /// Delivers events in order. Messages and receipts that follow one another become durable in one transaction.
+    ///
+    /// # Errors
+    /// As [`Inbound::deliver`]; events before the one that failed may be durable.
+    async fn deliver_all(&self, events: Vec<EngineEvent>) -> Result<(), InboundError> {
+        for event in events {
+            self.deliver(event).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Why an event was not ingested.
@@ -137,12 +148,12 @@ pub trait Vault: Send + Sync {
         if batch.is_empty() {
             return Ok(());
         }
-        self.update(Box::new(move |_| Ok(batch))).await
+        self.update(Box::new(move |_| Ok(batch.clone()))).await
     }
 }
 
-/// Computes changes from the current values.
-pub type VaultUpdate = Box<dyn FnOnce(&dyn VaultView) -> Result<VaultBatch, VaultError> + Send>;
+/// Computes changes from the current values. The store may call it again, after it has undone the changes.
+pub type VaultUpdate = Box<dyn Fn(&dyn VaultView) -> Result<VaultBatch, VaultError> + Send>;
 
 /// The values that a [`VaultUpdate`] reads, including all earlier changes.
 pub trait VaultView {

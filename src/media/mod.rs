@@ -20,6 +20,7 @@ use crate::domain::media::{MediaHash, StoredMedia};
 
 mod backend;
 mod decode_limiter;
+mod free_space;
 mod local_files;
 mod probe;
 #[cfg(feature = "s3")]
@@ -31,6 +32,7 @@ mod tests;
 mod thumbnail;
 
 pub use backend::{Backend, BackendEntry, Key};
+pub use free_space::{DiskSpace, disk_space};
 
 /// A file's bytes, piece by piece.
 pub type ByteStream = BoxStream<'static, io::Result<bytes::Bytes>>;

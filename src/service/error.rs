@@ -192,6 +192,11 @@ pub enum ServiceError {
     /// As many imports run as may.
     #[error("{0} imports are running already; try again when one has ended")]
     TooManyImports(usize),
+    /// As many imports into the device run as the settings allow.
+    #[error(
+        "{0} imports into this device are running, as many as import.max_running_per_device allows; try again when one has ended"
+    )]
+    TooManyImportsOfDevice(usize),
     /// The daemon is on its way out.
     #[error("the daemon is shutting down")]
     ShuttingDown,
@@ -296,7 +301,7 @@ impl ServiceError {
             Self::TooLarge(_) => "too_large",
             Self::BadImport(_) => "invalid_import",
             Self::ImportCut { source, .. } => source.code(),
-            Self::TooManyImports(_) => "too_many_imports",
+            Self::TooManyImports(_) | Self::TooManyImportsOfDevice(_) => "too_many_imports",
             Self::ShuttingDown => "shutting_down",
             Self::Store(StoreError::Busy) => "store_busy",
             Self::Store(StoreError::Closed) => "shutting_down",
@@ -360,6 +365,7 @@ impl ServiceError {
             Self::BadSignature => ErrorKind::Unauthorized,
             Self::OutboxFull(_)
             | Self::TooManyImports(_)
+            | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
@@ -383,7 +389,8 @@ impl ServiceError {
             Self::Store(StoreError::DiskFull)
             | Self::NotReady { .. }
             | Self::OutboxFull(_)
-            | Self::TooManyImports(_) => Some(30),
+            | Self::TooManyImports(_)
+            | Self::TooManyImportsOfDevice(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)

@@ -79,6 +79,10 @@ pub struct MediaLimits {
     pub max_bytes: u64,
     /// Bytes of all files; zero: no limit.
     pub max_total_bytes: u64,
+    /// Free bytes of the disk that uploads and imports require; zero: not checked.
+    pub min_free_bytes: u64,
+    /// The same in percent of the disk; the smaller of both applies.
+    pub min_free_percent: u64,
     /// How long a file is kept after it last came in; zero: for ever.
     pub keep_ms: i64,
     /// Time limit for fetching a file, in milliseconds.
@@ -94,4 +98,12 @@ pub struct ImportLimits {
     pub max_bytes: u64,
     /// Bytes that an archive may come to when unpacked.
     pub max_unpacked_bytes: u64,
+    /// Maximum concurrent imports.
+    pub max_running: usize,
+    /// Maximum concurrent imports into one device.
+    pub max_running_per_device: usize,
+    /// Minimum average rate of a request body.
+    pub min_bytes_per_second: u64,
+    /// The wait for a client before the minimum rate applies.
+    pub grace: Duration,
 }

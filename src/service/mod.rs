@@ -117,9 +117,20 @@ pub struct ServiceParts {
     pub chat: Option<ChatParts>,
 }
 
-/// All services, for the surfaces. A clone costs one reference count per service.
+/// All services, for the surfaces. A clone costs one reference count.
 #[derive(Clone)]
-pub struct Services {
+pub struct Services(Arc<ServiceSet>);
+
+impl std::ops::Deref for Services {
+    type Target = ServiceSet;
+
+    fn deref(&self) -> &ServiceSet {
+        &self.0
+    }
+}
+
+/// The services that [`Services`] shares.
+pub struct ServiceSet {
     /// Existing devices, their sessions and engines.
     pub registry: Arc<Registry>,
     /// Event logs.
@@ -207,6 +218,8 @@ impl Services {
             clock: clock.clone(),
             tasks: tasks.clone(),
             public_url: public_url.clone(),
+            messaging: messaging.clone(),
+            media: media.clone(),
         };
         let chat = parts.chat.map(|parts| Arc::new(OperatorChat::new(chat_services(&parts), parts)));
         let notify_services = NotifyServices {
@@ -254,7 +267,7 @@ impl Services {
             media: media.clone(),
             messaging: messaging.clone(),
         }));
-        Self {
+        Self(Arc::new(ServiceSet {
             registry,
             logs,
             access,
@@ -269,7 +282,7 @@ impl Services {
             clock,
             tasks,
             metrics,
-        }
+        }))
     }
 
     /// Starts all devices that were running before, and the background tasks.

@@ -234,6 +234,10 @@ pub struct MediaSettings {
     pub max_bytes: u64,
     /// Bytes of all files; 0 is no limit.
     pub max_total_bytes: u64,
+    /// Uploads and imports need this free space.
+    pub min_free_bytes: u64,
+    /// Or this part of the disk, in percent.
+    pub min_free_percent: u64,
     /// Milliseconds that fetching a file may take.
     pub fetch_timeout_ms: u64,
     /// The location of files.
@@ -378,6 +382,14 @@ pub struct ImportSettings {
     pub max_bytes: u64,
     /// Most bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
+    /// Most concurrent imports.
+    pub max_running: usize,
+    /// Most concurrent imports into one device.
+    pub max_running_per_device: usize,
+    /// Minimum average rate of a request body.
+    pub min_bytes_per_second: u64,
+    /// Milliseconds of waiting for a client before the minimum rate applies.
+    pub grace_ms: u64,
 }
 
 /// `[callbacks]`

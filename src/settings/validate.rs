@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 90] = [
+pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -41,6 +41,8 @@ pub(super) const RANGES: [(&str, i64, i64); 90] = [
     ("retention.media_days", 0, 36_500),
     ("media.max_bytes", 1024, 16 * GIB),
     ("media.max_total_bytes", 0, 1024 * 1024 * GIB),
+    ("media.min_free_bytes", 0, 1024 * 1024 * GIB),
+    ("media.min_free_percent", 0, 100),
     ("media.fetch_timeout_ms", 1, YEAR_MS),
     ("retention.sweep_interval_ms", 1000, YEAR_MS),
     ("devices.max", 1, MANY),
@@ -66,6 +68,10 @@ pub(super) const RANGES: [(&str, i64, i64); 90] = [
     ("messages.idempotency_ttl_ms", 1, YEAR_MS),
     ("import.max_bytes", 1024, 1024 * GIB),
     ("import.max_unpacked_bytes", 1024, 1024 * GIB),
+    ("import.max_running", 1, 1_000),
+    ("import.max_running_per_device", 1, 1_000),
+    ("import.min_bytes_per_second", 1, GIB),
+    ("import.grace_ms", 1, YEAR_MS),
     ("callbacks.first_byte_timeout_ms", 1, YEAR_MS),
     ("callbacks.min_bytes_per_second", 1, GIB),
     ("callbacks.max_unfinished_per_address", 1, MANY),

@@ -3,17 +3,19 @@
 use rusqlite::{Row, params};
 
 use super::chat_messages::{MESSAGE_COLUMNS, chat_message};
-use super::column_codec::time_if_any;
+use super::column_codec::{parsed, time_if_any};
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use super::users::{USER_COLUMNS, chat_user};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationKind, UserPair};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::inbox::DeviceChat;
 use crate::domain::operator_chat::message::ChatMessage;
 use crate::domain::operator_chat::user::ChatUser;
 
 const DIRECT: &str = "direct";
+const DEVICE: &str = "device";
 
 /// A conversation in the list of one of its members.
 #[derive(Debug, Clone)]
@@ -38,11 +40,17 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        self.one(
-            "SELECT id, tenant, kind, low_user, high_user FROM conversations WHERE id = ?1",
+        let found = self.one(
+            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user
+             FROM conversations WHERE id = ?1",
             [id.0],
             conversation,
-        )
+        )?;
+        let Some(mut found) = found else { return Ok(None) };
+        if let ConversationKind::Device(chat) = &mut found.kind {
+            chat.grants = self.inbox_grants(&chat.device)?;
+        }
+        Ok(Some(found))
     }
 
     /// The direct conversation of two users.
@@ -52,7 +60,7 @@ impl Reader<'_> {
     pub fn direct_conversation(&self, pair: UserPair) -> Result<Option<Conversation>, StoreError> {
         let [low, high] = pair.users();
         self.one(
-            "SELECT id, tenant, kind, low_user, high_user FROM conversations
+            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user FROM conversations
              WHERE low_user = ?1 AND high_user = ?2",
             [low.0, high.0],
             conversation,
@@ -155,15 +163,21 @@ impl Tx<'_> {
     }
 }
 
+/// Reads a conversation; the grants of an inbox are read apart.
 fn conversation(row: &Row<'_>) -> Result<Conversation, StoreError> {
-    let unreadable = StoreError::Unreadable("conversation");
-    if row.get::<_, String>("kind")? != DIRECT {
-        return Err(unreadable);
-    }
-    let pair = UserPair::new(UserPk(row.get("low_user")?), UserPk(row.get("high_user")?));
-    Ok(Conversation {
-        id: ConversationId(row.get("id")?),
-        tenant: row.get("tenant")?,
-        kind: ConversationKind::Direct(pair.ok_or(unreadable)?),
-    })
+    let unreadable = || StoreError::Unreadable("conversation");
+    let kind = match row.get::<_, String>("kind")?.as_str() {
+        DIRECT => {
+            let pair = UserPair::new(UserPk(row.get("low_user")?), UserPk(row.get("high_user")?));
+            ConversationKind::Direct(pair.ok_or_else(unreadable)?)
+        }
+        DEVICE => ConversationKind::Device(Box::new(DeviceChat {
+            device: parsed(row, "device_id", "device id")?,
+            chat: parsed(row, "chat_id", "chat id")?,
+            contact: UserPk(row.get("contact_user")?),
+            grants: Vec::new(),
+        })),
+        _ => return Err(unreadable()),
+    };
+    Ok(Conversation { id: ConversationId(row.get("id")?), tenant: row.get("tenant")?, kind })
 }

@@ -226,6 +226,7 @@ impl Tx<'_> {
             "DELETE FROM notification_reads WHERE device_id = ?1",
             "DELETE FROM notification_mutes WHERE device_id = ?1",
             "DELETE FROM notification_rules WHERE device_id = ?1",
+            "DELETE FROM inbox_grants WHERE device_id = ?1",
         ] {
             self.run(sql, [id.as_str()])?;
         }
@@ -250,6 +251,8 @@ impl Tx<'_> {
         )?;
         self.copy_payloads_to_deliveries(id, (0, gone))?;
         for sql in [
+            "DELETE FROM chat_messages WHERE id IN (SELECT m.id FROM chat_messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
+            "DELETE FROM users WHERE pk IN (SELECT u.pk FROM users u JOIN conversations c ON c.contact_user = u.pk WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
             "DELETE FROM chats WHERE device_id = ?1 AND id IN (SELECT id FROM chats WHERE device_id = ?1 LIMIT ?2)",
@@ -264,6 +267,7 @@ impl Tx<'_> {
         if removed > 0 {
             return Ok(true);
         }
+        self.run("DELETE FROM conversations WHERE device_id = ?1", [id.as_str()])?;
         self.run("DELETE FROM totals WHERE device_id = ?1", [id.as_str()])?;
         self.run("DELETE FROM outbox_sizes WHERE device_id = ?1 AND messages = 0", [id.as_str()])?;
         self.run("DELETE FROM clearings WHERE device_id = ?1", [id.as_str()])?;

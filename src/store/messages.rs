@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use super::column_codec::{from_json, from_word, parsed, parsed_if_any, text, text_if_any, to_json, to_word};
 use super::content_column::{StoredContent, extra_text};
@@ -284,16 +284,16 @@ impl Tx<'_> {
             return Ok(None);
         }
         let quoted = m.quoted_message.as_ref().map(|quoted| to_json(quoted, "quoted message")).transpose()?;
-        let added: Option<Pk> = self
+        let added = self
             .prepare(
                 "INSERT INTO messages (device_id, id, chat_id, from_jid, to_jid, author, from_me, body, type, at,
                      stored_at, ack, status, unread, notify_name, temp_id, is_forwarded, is_starred, is_edited,
                      content, quoted, media_hash, extra_text)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
                      ?20, ?21, (SELECT hash FROM media WHERE hash = ?22), ?23)
-                 ON CONFLICT (device_id, id) DO NOTHING RETURNING pk",
+                 ON CONFLICT (device_id, id) DO NOTHING",
             )?
-            .query_row(
+            .execute(
                 params![
                     device.as_str(),
                     m.id.to_string(),
@@ -319,13 +319,13 @@ impl Tx<'_> {
                     m.media.as_ref().map(|media| media.file.hash.as_str()),
                     extra_text(m),
                 ],
-                |row| row.get(0),
-            )
-            .optional()?;
-        if let Some(pk) = added {
-            self.record_unresolved(pk, &hidden_ids(&mut m.clone()))?;
+            )?;
+        if added == 0 {
+            return Ok(None);
         }
-        Ok(added)
+        let pk = self.last_row();
+        self.record_unresolved(pk, &hidden_ids(&mut m.clone()))?;
+        Ok(Some(pk))
     }
 
     /// Writes how far a message has come.
@@ -471,7 +471,7 @@ fn message(row: &Row<'_>) -> Result<Message, StoreError> {
     Ok(message)
 }
 
-fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
+pub(super) fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
     let code: Option<String> = row.get(COLUMN_COUNT + 1)?;
     let reason: Option<String> = row.get(COLUMN_COUNT + 2)?;
     Ok(TrackedMessage {

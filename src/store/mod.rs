@@ -30,6 +30,7 @@ pub mod conversations;
 mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
+pub mod device_conversations;
 pub mod device_secrets;
 pub mod devices;
 mod error;
@@ -40,6 +41,7 @@ pub mod history_import;
 pub mod hourly_counters;
 pub mod idempotency;
 pub mod identity;
+pub mod inbox_grants;
 pub mod media;
 mod merge_duplicates;
 pub mod message_changes;
@@ -177,7 +179,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.inner.writer.try_write(write).await
     }
@@ -191,7 +193,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.inner.writer.write(write).await
     }
@@ -206,7 +208,20 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.inner.readers.read(read).await
+        self.inner.readers.read(None, read).await
+    }
+
+    /// Like [`Store::read`], for a request about one device: devices take turns.
+    ///
+    /// # Errors
+    /// Like [`Store::read`]; [`StoreError::Busy`] when too many reads of the device are waiting.
+    pub async fn read_of<T, E, F>(&self, device: &DeviceId, read: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.inner.readers.read(Some(device), read).await
     }
 
     /// Changes after each commit that appends to this device's log or changes its state. A hint: the log is the
@@ -245,6 +260,11 @@ impl Store {
     #[must_use]
     pub fn write_failure(&self) -> Option<StoreError> {
         self.inner.writer.failure()
+    }
+
+    /// Makes later transactions maintain device conversations.
+    pub fn enable_operator_chat(&self) {
+        self.inner.writer.enable_operator_chat();
     }
 
     /// Changes after each commit that appends to the log of operator chat. A hint: the log is the truth.

@@ -36,6 +36,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0016_hardening.sql")),
     M::up(include_str!("migrations/0017_dashboard_sessions.sql")),
     M::up(include_str!("migrations/0018_chat_namespace.sql")),
+    M::up(include_str!("migrations/0021_device_inboxes.sql")),
 ];
 
 /// Path of the database file within the data directory.
@@ -100,6 +101,7 @@ pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection
     let mut connection = Connection::open(path).map_err(|source| at_open(path, source))?;
     configure(&connection, synchronous).map_err(|source| at_open(path, source))?;
     migrate(&mut connection, path)?;
+    connection.execute_batch(super::search::TEMPORARY_TABLES).map_err(|source| at_open(path, source))?;
     Ok(connection)
 }
 
@@ -108,9 +110,9 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|source| at_open(path, source))?;
     let tune = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -2_000)?;
+        connection.execute_batch(super::search::TEMPORARY_TABLES)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))
     };
     tune().map_err(|source| at_open(path, source))?;

@@ -128,6 +128,31 @@ async fn search_returns_newest_by_time_and_counts_to_a_thousand() {
 }
 
 #[tokio::test]
+async fn search_completes_last_word_of_any_script() {
+    let (store, _dir) = open();
+    let totals = store
+        .write(|tx| {
+            for (number, body) in ["Müller zahlt", "mulle", "Счёт 12", "счета", "宛先変更"].iter().enumerate()
+            {
+                let number = i64::try_from(number).unwrap();
+                insert(tx, number, number * 1_000, body)?;
+            }
+            // More words begin with `w` than replace the last word of a query.
+            for number in 100..200 {
+                insert(tx, number, number * 1_000, &format!("w{number}"))?;
+            }
+            let total = |words| Ok::<_, StoreError>(tx.search(&shop(), &query(words))?.total);
+            ["MULL", "müll", "Muller zah", "zahlt mull", "сче", "Счёт", "宛先", "w", "w10", "w1000", "x"]
+                .into_iter()
+                .map(total)
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .unwrap();
+    assert_eq!(totals, [2, 2, 1, 1, 1, 1, 1, 100, 10, 0, 0]);
+}
+
+#[tokio::test]
 async fn search_keeps_to_device_chat_and_type() {
     let (store, _dir) = open();
     let totals = store

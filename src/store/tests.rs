@@ -55,18 +55,18 @@ async fn seqs(store: &Store) -> Vec<i64> {
 /// Blocks the writer until the guard is dropped, so that later writes are committed in one group.
 async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let (begin, began) = tokio::sync::oneshot::channel();
+    let (begin, mut began) = tokio::sync::mpsc::channel(1);
     let holder = store.clone();
     #[expect(clippy::disallowed_methods, reason = "a test has no lifecycle")]
     tokio::spawn(async move {
         let write = move |_: &super::Tx<'_>| {
-            let _ = begin.send(());
+            let _ = begin.try_send(());
             let _ = held.recv();
             Ok::<_, StoreError>(())
         };
         holder.write(write).await
     });
-    began.await.unwrap();
+    began.recv().await.unwrap();
     release
 }
 
@@ -167,6 +167,18 @@ async fn database_file_is_complete_after_close() {
         StoreOptions { synchronous: Synchronous::Full, write_queue: 8, readers: 1, vault_key: None };
     let again = Store::open(copy.path(), options, Arc::new(Counting::default())).unwrap();
     assert_eq!(seqs(&again).await.len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_ends_when_its_caller_leaves() {
+    let (store, _, _dir) = open(64);
+    let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    let reads = (0..4).map(|_| store.read::<i64, StoreError, _>(move |store| store.number(endless, [])));
+    let left =
+        tokio::time::timeout(std::time::Duration::from_millis(20), futures_util::future::join_all(reads));
+    assert!(left.await.is_err());
+    // Every connection had an endless read.
+    assert!(seqs(&store).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

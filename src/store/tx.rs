@@ -73,6 +73,7 @@ impl<'c> Reader<'c> {
 pub struct Tx<'c> {
     reader: Reader<'c>,
     appended: RefCell<Appended>,
+    has_operator_chat: bool,
 }
 
 /// Wake-ups that a transaction causes once it is committed.
@@ -98,8 +99,14 @@ impl Appended {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { reader: Reader::new(connection), appended: RefCell::default() }
+    pub(super) fn new(connection: &'c Connection, has_operator_chat: bool) -> Self {
+        Self { reader: Reader::new(connection), appended: RefCell::default(), has_operator_chat }
+    }
+
+    /// Whether operator chat is enabled, so that device conversations are maintained.
+    #[must_use]
+    pub fn has_operator_chat(&self) -> bool {
+        self.has_operator_chat
     }
 
     /// Runs a statement and returns the number of changed rows.

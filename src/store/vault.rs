@@ -78,7 +78,7 @@ impl Store {
     pub async fn vault_update<E, F>(&self, device: &DeviceId, change: F) -> Result<(), E>
     where
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&VaultRows<'_>) -> Result<VaultBatch, E> + Send + 'static,
+        F: Fn(&VaultRows<'_>) -> Result<VaultBatch, E> + Send + 'static,
     {
         let (seal, device) = (self.inner.seal.clone(), device.clone());
         self.write_patiently(move |tx| {

@@ -1,11 +1,12 @@
 //! The only thread that writes. It commits all queued writes in one group.
 //!
-//! Invariants: a caller receives success only after the commit. Savepoints isolate a failed write from the
-//! rest of its group; if SQLite rolls back the whole transaction, every caller of the group receives an
-//! error. The queue is bounded; a write that finds it full is refused.
+//! Invariants: a caller receives success only after the commit. A failed write changes nothing, and fails no other
+//! write of its group, except where SQLite rolls back the whole transaction. The queue is bounded; a write that finds
+//! it full is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -21,20 +22,13 @@ use super::wakeups::log_heads::LogHeads;
 /// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
 
-type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-type Work = Box<dyn FnOnce(&Connection, Isolation) -> Option<Applied> + Send>;
-
-/// An applied write that waits for the commit of its group.
-struct Applied {
-    appended: Appended,
-    reply: Reply,
-}
+type Writes = Vec<Box<dyn Work>>;
 
 /// The error of the last group, `None` if it was committed.
 type LastFailure = Arc<parking_lot::Mutex<Option<StoreError>>>;
 
 enum Job {
-    Write(Work),
+    Write(Box<dyn Work>),
     Close,
 }
 
@@ -62,6 +56,8 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     observer: Arc<dyn WriterObserver>,
     failure: LastFailure,
+    /// Whether transactions maintain device conversations.
+    operator_chat: Arc<AtomicBool>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,7 +73,13 @@ impl Writer {
         let last_failure = failure.clone();
         let run = move || Group { connection, effects, last_failure }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
-        Ok(Self { jobs, observer, failure, thread: std::sync::Mutex::new(Some(thread)) })
+        let thread = std::sync::Mutex::new(Some(thread));
+        Ok(Self { jobs, observer, failure, operator_chat: Arc::default(), thread })
+    }
+
+    /// Makes later transactions maintain device conversations.
+    pub(super) fn enable_operator_chat(&self) {
+        self.operator_chat.store(true, Ordering::Release);
     }
 
     /// Number of queued writes.
@@ -95,9 +97,9 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (work, answer) = package(write);
+        let (work, answer) = package(write, self.operator_chat.clone());
         self.jobs.try_send(Job::Write(work)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.observer.refused();
@@ -113,9 +115,9 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (work, answer) = package(write);
+        let (work, answer) = package(write, self.operator_chat.clone());
         self.jobs.send(Job::Write(work)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
@@ -130,62 +132,74 @@ impl Writer {
     }
 }
 
-fn package<T, E, F>(write: F) -> (Work, oneshot::Receiver<Result<T, E>>)
+fn package<T, E, F>(
+    write: F,
+    operator_chat: Arc<AtomicBool>,
+) -> (Box<dyn Work>, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
-    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    F: Fn(&Tx<'_>) -> Result<T, E> + Send + 'static,
 {
     let (answer, wait) = oneshot::channel();
-    let work: Work = Box::new(move |connection, isolation| match isolated(connection, isolation, write) {
-        Ok((value, appended)) => {
-            let reply: Reply = Box::new(move |committed| {
-                let _ = answer.send(committed.map(|()| value).map_err(E::from));
-            });
-            Some(Applied { appended, reply })
-        }
-        Err(error) => {
-            let _ = answer.send(Err(error));
-            None
-        }
-    });
-    (work, wait)
+    let queued = QueuedWrite { write, operator_chat, result: None, appended: Appended::default(), answer };
+    (Box::new(queued), wait)
 }
 
-/// How a failed write is taken back without the others of its commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Isolation {
-    /// It is the only write of its commit: the transaction ends with it.
-    Transaction,
-    /// It has a savepoint of its own. SQLite keeps a copy of each page that changes within one.
-    Savepoint,
+/// A queued write of any type.
+trait Work: Send {
+    /// Runs the write and keeps its result. `false` when it failed.
+    fn run(&mut self, connection: &Connection) -> bool;
+
+    /// The result of a write that could not run, or whose changes SQLite took back.
+    fn fail(&mut self, error: StoreError);
+
+    /// What the write appended, if it succeeded.
+    fn appended(&mut self) -> Option<&mut Appended>;
+
+    /// Answers the caller: with its own error, or with the result of the commit.
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
 }
 
-impl Isolation {
-    fn of(writes: usize) -> Self {
-        if writes == 1 { Self::Transaction } else { Self::Savepoint }
+/// A write with its result, until it is committed.
+struct QueuedWrite<T, E, F> {
+    write: F,
+    operator_chat: Arc<AtomicBool>,
+    result: Option<Result<T, E>>,
+    appended: Appended,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Work for QueuedWrite<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: Fn(&Tx<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let tx = Tx::new(connection, self.operator_chat.load(Ordering::Acquire));
+        let result = catch_unwind(AssertUnwindSafe(|| (self.write)(&tx)));
+        let result = result.unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        self.appended = tx.into_appended();
+        self.result.insert(result).is_ok()
     }
 
-    fn begin(self, connection: &Connection) -> Result<(), StoreError> {
-        match self {
-            Self::Transaction => Ok(()),
-            Self::Savepoint => run(connection, "SAVEPOINT job"),
-        }
+    fn fail(&mut self, error: StoreError) {
+        self.result = Some(Err(error.into()));
     }
 
-    fn keep(self, connection: &Connection) -> Result<(), StoreError> {
-        match self {
-            Self::Transaction => Ok(()),
-            Self::Savepoint => run(connection, "RELEASE job"),
-        }
+    fn appended(&mut self) -> Option<&mut Appended> {
+        matches!(self.result, Some(Ok(_))).then_some(&mut self.appended)
     }
 
-    /// Takes the write back; a whole transaction is rolled back by [`Group`]. Fails only when SQLite has already
-    /// rolled back the transaction.
-    fn undo(self, connection: &Connection) {
-        if self == Self::Savepoint {
-            let _ = run(connection, "ROLLBACK TO job").and_then(|()| run(connection, "RELEASE job"));
-        }
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>) {
+        let result = match (self.result, committed) {
+            (Some(Ok(_)), Err(error)) => Err(error.clone().into()),
+            (Some(result), _) => result,
+            (None, Err(error)) => Err(error.clone().into()),
+            (None, Ok(())) => Err(StoreError::Closed.into()),
+        };
+        let _ = self.answer.send(result);
     }
 }
 
@@ -193,26 +207,6 @@ impl Isolation {
 fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
-}
-
-fn isolated<T, E, F>(connection: &Connection, isolation: Isolation, write: F) -> Result<(T, Appended), E>
-where
-    E: From<StoreError>,
-    F: FnOnce(&Tx<'_>) -> Result<T, E>,
-{
-    isolation.begin(connection)?;
-    let tx = Tx::new(connection);
-    let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)));
-    match outcome.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
-        Ok(value) => {
-            isolation.keep(connection)?;
-            Ok((value, tx.into_appended()))
-        }
-        Err(error) => {
-            isolation.undo(connection);
-            Err(error)
-        }
-    }
 }
 
 struct Group {
@@ -259,92 +253,122 @@ impl Group {
         Ok(busy == 0)
     }
 
-    fn group_commit(&self, writes: Vec<Work>) {
+    fn group_commit(&self, mut writes: Writes) {
         if writes.is_empty() {
             return;
         }
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric; decides nothing")]
         let started = std::time::Instant::now();
-        let count = writes.len();
-        if !self.begin() {
-            // Dropping a write answers `Closed`. Running it outside a transaction would break its atomicity.
-            return;
-        }
-        let isolation = Isolation::of(count);
-        let mut applied = Vec::with_capacity(count);
-        for work in writes {
-            if self.connection.is_autocommit() && !self.restart(&mut applied) {
-                // Dropping the remaining writes answers `Closed`; outside a transaction each would commit
-                // alone.
-                return;
-            }
-            applied.extend(work(&self.connection, isolation));
-        }
-        if isolation == Isolation::Transaction && applied.is_empty() {
-            return self.roll_back();
-        }
-        let committed = self.commit();
+        let committed = self.write_together(&mut writes).unwrap_or_else(|| self.write_apart(&mut writes));
         *self.last_failure.lock() = committed.clone().err();
-        self.effects.observer.committed(count, started.elapsed().as_secs_f64());
-        self.publish(applied, &committed);
+        self.effects.observer.committed(writes.len(), started.elapsed().as_secs_f64());
+        self.publish(writes, &committed);
     }
 
-    /// Ends the transaction of a lone write that failed and was answered.
+    /// Runs all writes and commits. A savepoint for each would make SQLite copy every page that several of them
+    /// change. `None`, and nothing is changed, when a write failed after it had changed something.
+    fn write_together(&self, writes: &mut Writes) -> Option<Result<(), StoreError>> {
+        if let Err(error) = self.begin() {
+            return Some(Err(error));
+        }
+        let changes_before = self.connection.total_changes();
+        let is_alone = writes.len() == 1;
+        for write in writes.iter_mut() {
+            let before = self.connection.total_changes();
+            if write.run(&self.connection) {
+                continue;
+            }
+            if self.connection.is_autocommit() {
+                // SQLite ended the transaction by itself: the disk is full, or an I/O error occurred.
+                return is_alone.then_some(Err(StoreError::RolledBack));
+            }
+            if self.connection.total_changes() != before {
+                self.roll_back();
+                return is_alone.then_some(Ok(()));
+            }
+        }
+        if self.connection.total_changes() == changes_before {
+            // There is nothing to write to the disk.
+            self.roll_back();
+            return Some(Ok(()));
+        }
+        Some(self.commit())
+    }
+
+    /// Runs the writes again, each in a savepoint of its own, and commits those that succeed.
+    fn write_apart(&self, writes: &mut Writes) -> Result<(), StoreError> {
+        self.begin()?;
+        let mut since_begin = 0;
+        for index in 0..writes.len() {
+            self.write_in_savepoint(&mut writes[index]);
+            if self.connection.is_autocommit() {
+                // SQLite ended the transaction by itself (disk full, I/O error): the writes since then are lost.
+                writes[since_begin..=index].iter_mut().for_each(|lost| lost.fail(StoreError::RolledBack));
+                since_begin = index + 1;
+                self.begin()?;
+            }
+        }
+        self.commit()
+    }
+
+    fn write_in_savepoint(&self, write: &mut Box<dyn Work>) {
+        if let Err(error) = run(&self.connection, "SAVEPOINT job") {
+            return write.fail(error);
+        }
+        if !write.run(&self.connection) {
+            // Fails only when SQLite has already rolled back the transaction.
+            let _ =
+                run(&self.connection, "ROLLBACK TO job").and_then(|()| run(&self.connection, "RELEASE job"));
+        } else if let Err(error) = run(&self.connection, "RELEASE job") {
+            write.fail(error);
+        }
+    }
+
+    /// Takes all changes back. SQLite may have done so by itself.
     fn roll_back(&self) {
         if self.connection.is_autocommit() {
-            // SQLite ended the transaction by itself: the disk is full, or an I/O error occurred.
-            *self.last_failure.lock() = Some(StoreError::RolledBack);
             return;
         }
         if let Err(error) = run(&self.connection, "ROLLBACK") {
-            tracing::error!(%error, "a failed write could not be rolled back");
+            tracing::error!(%error, "failed writes could not be rolled back");
         }
     }
 
-    /// Handles a transaction that SQLite ended by itself (disk full, I/O error): all applied writes are lost.
-    /// Returns `false` when no new transaction can begin.
-    fn restart(&self, applied: &mut Vec<Applied>) -> bool {
-        for lost in applied.drain(..) {
-            (lost.reply)(Err(StoreError::RolledBack));
-        }
-        self.begin()
-    }
-
-    fn begin(&self) -> bool {
-        let Err(error) = run(&self.connection, "BEGIN IMMEDIATE") else { return true };
-        tracing::error!(%error, "cannot begin a transaction");
-        *self.last_failure.lock() = Some(error);
-        false
+    fn begin(&self) -> Result<(), StoreError> {
+        run(&self.connection, "BEGIN IMMEDIATE")
+            .inspect_err(|error| tracing::error!(%error, "cannot begin a transaction"))
     }
 
     fn commit(&self) -> Result<(), StoreError> {
-        if self.connection.is_autocommit() {
-            return Err(StoreError::RolledBack);
-        }
         run(&self.connection, "COMMIT").inspect_err(|error| {
             tracing::error!(%error, "commit failed");
-            let _ = run(&self.connection, "ROLLBACK");
+            self.roll_back();
         })
     }
 
-    fn publish(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
+    fn publish(&self, mut writes: Writes, committed: &Result<(), StoreError>) {
         let mut events = 0;
-        for mut done in applied {
-            if committed.is_ok() {
-                events += done.appended.events;
-                let grown = done.appended.heads.iter().filter(|change| !change.entries.is_empty());
-                self.effects.growth.add(grown.clone().map(|change| &change.device));
-                self.effects.all_logs.add(grown.map(|change| &change.device));
-                for change in &mut done.appended.heads {
-                    self.effects.heads.advance(change);
-                }
-                self.effects.hints.add(&done.appended.deliveries);
-                if let Some(seq) = done.appended.chat_seq {
-                    self.effects.chat.send_replace(seq);
-                }
+        if committed.is_ok() {
+            for appended in writes.iter_mut().filter_map(|write| write.appended()) {
+                events += appended.events;
+                self.wake(appended);
             }
-            (done.reply)(committed.clone());
         }
+        writes.into_iter().for_each(|write| write.answer(committed));
         self.effects.observer.appended(events);
+    }
+
+    /// Wakes the readers of the logs that grew.
+    fn wake(&self, appended: &mut Appended) {
+        let grown = appended.heads.iter().filter(|change| !change.entries.is_empty());
+        self.effects.growth.add(grown.clone().map(|change| &change.device));
+        self.effects.all_logs.add(grown.map(|change| &change.device));
+        for change in &mut appended.heads {
+            self.effects.heads.advance(change);
+        }
+        self.effects.hints.add(&appended.deliveries);
+        if let Some(seq) = appended.chat_seq {
+            self.effects.chat.send_replace(seq);
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Chats: list, search, show, messages, mark read. Changes, exports and imports have files of their own.
 
-use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
-use super::envelope::{Offsets, Page, Success};
+use super::envelope::{JsonBody, Offsets, Page, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::loose::distinct;
@@ -157,11 +156,11 @@ async fn search(
     State(services): State<Services>,
     Device(device): Device,
     Query(SearchChats { q, limit }): Query<SearchChats>,
-) -> Result<Json<FoundChats>, ApiError> {
+) -> Result<JsonBody<FoundChats>, ApiError> {
     let query = ChatQuery { search: Some(q.clone()), limit, ..ChatQuery::default() };
     let (chats, _) = services.messaging.chats(&device, query).await?;
     let results = chats.into_iter().map(FoundChat::from).collect();
-    Ok(Json(FoundChats { success: true, query: q, results }))
+    Ok(JsonBody(FoundChats { success: true, query: q, results }))
 }
 
 /// The devices whose chats to list.

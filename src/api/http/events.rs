@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
@@ -15,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
+use super::envelope::JsonBody;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Alias, Device, Query, Request};
@@ -150,12 +150,12 @@ async fn events(
         let who = (Arc::clone(&caller.0), operator);
         let EventQuery { after, types, ephemeral, .. } = query;
         let selection = stream::Selection { since: last.or(after), types, ephemeral };
-        return stream::open(state.services, who, device, selection).await;
+        return stream::open(state.services.clone(), who, device, selection).await;
     }
     let after = query.after.unwrap_or(0);
     let (entries, range, next_after) =
         state.services.logs.events(&device, after, query.limit, &query.types).await?;
-    Ok(Json(EventPage {
+    Ok(JsonBody(EventPage {
         success: true,
         data: entries.into_iter().map(EventEntry::from).collect(),
         oldest_seq: range.oldest,
@@ -201,7 +201,7 @@ async fn fleet_events(
     query.devices.iter().try_for_each(|device| caller.reach(device))?;
     let FleetEventQuery { types, devices } = query;
     let selection = fleet_stream::FleetSelection { types, devices };
-    Ok(fleet_stream::open(state.services, (Arc::clone(&caller.0), operator), selection).await)
+    Ok(fleet_stream::open(state.services.clone(), (Arc::clone(&caller.0), operator), selection).await)
 }
 
 fn accepts_stream(headers: &HeaderMap) -> bool {

@@ -46,10 +46,8 @@ pub fn wrap(routes: Router<ApiState>, state: ApiState) -> Router {
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(caught))
-        .layer(from_fn(run_to_completion))
-        .layer(from_fn(limit_time))
+        .layer(from_fn(handle))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(compressible()))
-        .layer(from_fn(observe))
         .layer(Extension(state.clone()))
         .layer(cors)
         .with_state(state)
@@ -90,45 +88,17 @@ fn caught(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal.into_response()
 }
 
-/// Runs a request that changes state to completion, even if its client disconnects or the time limit passes:
-/// the updates in memory after a commit must not be cut off.
-async fn run_to_completion(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    state.services.tasks().spawn("request", async move {
-        let _ = answer.send(next.run(request).await);
-    });
-    answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
-}
-
-/// Limits the time until an answer begins; streams and large uploads are exempt.
-async fn limit_time(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    if route.is_some_and(|route| WITHOUT_TIME_LIMIT.contains(&route)) {
-        return next.run(request).await;
-    }
-    match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let mut response = ApiError::Timeout.into_response();
-            // The client may never send the rest of its body.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
-    }
-}
-
-async fn observe(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
+/// Handles a request: all that concerns every request, in one layer, because each layer costs allocations.
+async fn handle(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let is_api = request.uri().path().starts_with("/api/");
-    let mut response = next.run(request).await;
+    let mut response = limit_time(&state, route, run_to_completion(&state, request, next)).await;
     let (status, took) = (response.status().as_u16(), began.elapsed());
-    state.services.metrics().http_request(method.as_str(), &route, status, took);
+    state.services.metrics().http_request(method.as_str(), route, status, took);
     let key = response.extensions().get::<Asked>().map_or("-", |asked| asked.key_id.as_str());
     let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
     let config = &state.config;
@@ -141,6 +111,35 @@ async fn observe(Extension(state): Extension<ApiState>, request: Request, next: 
     }
     add_headers(response.headers_mut(), id, is_api);
     response
+}
+
+/// Runs a request that changes state to completion, even if its client disconnects or the time limit passes:
+/// the updates in memory after a commit must not be cut off.
+async fn run_to_completion(state: &ApiState, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    state.services.tasks().spawn("request", async move {
+        let _ = answer.send(next.run(request).await);
+    });
+    answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
+}
+
+/// Limits the time until an answer begins; streams and large uploads are exempt.
+async fn limit_time(state: &ApiState, route: &str, answer: impl Future<Output = Response>) -> Response {
+    if WITHOUT_TIME_LIMIT.contains(&route) {
+        return answer.await;
+    }
+    match tokio::time::timeout(state.config.request_timeout, answer).await {
+        Ok(response) => response,
+        Err(_) => {
+            let mut response = ApiError::Timeout.into_response();
+            // The client may never send the rest of its body.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
 }
 
 fn add_headers(headers: &mut HeaderMap, id: HeaderValue, is_api: bool) {

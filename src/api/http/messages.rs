@@ -1,6 +1,5 @@
 //! Messages: show, sending status, search. Sending and changing them have files of their own.
 
-use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -8,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
-use super::envelope::Success;
+use super::envelope::{JsonBody, Success};
 use super::error::ApiError;
 use super::guard::guarded;
 use super::input::{Alias, Device, Message as MessageParam, Query, Request};
@@ -220,11 +219,11 @@ async fn search(
     State(services): State<Services>,
     Device(device): Device,
     Query(SearchMessages { query, chat_id, r#type, limit }): Query<SearchMessages>,
-) -> Result<Json<FoundMessages>, ApiError> {
+) -> Result<JsonBody<FoundMessages>, ApiError> {
     let search_scope = if chat_id.is_some() { "single_chat" } else { "all_chats" };
     let search = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
     let found = services.messaging.search(&device, search).await?;
-    Ok(Json(FoundMessages {
+    Ok(JsonBody(FoundMessages {
         success: true,
         data: found.messages,
         query,

@@ -52,9 +52,20 @@ mod webhooks;
 pub use callbacks::CallbackLimits;
 pub use error::{ApiError, FieldError};
 
-/// The state of handlers; cheap to clone.
+/// The state of handlers. A clone costs one reference count: each layer makes one for each request.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+impl std::ops::Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
+/// The parts that [`ApiState`] shares.
+pub struct ApiParts {
     /// The use cases.
     pub services: Services,
     /// The configuration.
@@ -87,7 +98,8 @@ pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogin
         routes = routes.merge(dashboard::routes());
     }
     let callbacks = callbacks::CallbackReads::new(config.callbacks);
-    layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
+    let parts = ApiParts { services, config, tries, callbacks, refused_callbacks: Arc::default() };
+    layers::wrap(routes, ApiState(Arc::new(parts)))
 }
 
 /// The documented operations, and the document.
@@ -109,6 +121,7 @@ fn documented(with_chat: bool) -> OpenApiRouter<ApiState> {
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(simulator::routes());
+    let api = if with_chat { api.merge(operator_chat::native_routes()) } else { api };
     let mut all = OpenApiRouter::with_openapi(openapi::frame())
         .nest("/api/v1", api)
         .merge(callbacks::routes())

@@ -1,6 +1,7 @@
 //! Conversations, and how clients name them.
 
 use super::ids::{ConversationId, UserId, UserPk};
+use super::inbox::DeviceChat;
 use super::message::MessageView;
 use super::user::ChatUser;
 
@@ -20,6 +21,8 @@ pub struct Conversation {
 pub enum ConversationKind {
     /// Two users; there is one for each unordered pair.
     Direct(UserPair),
+    /// One chat of a device.
+    Device(Box<DeviceChat>),
 }
 
 /// Two different users in the order of their rows, so that each pair has one form.
@@ -44,11 +47,22 @@ impl UserPair {
 }
 
 impl Conversation {
-    /// The users who take part.
+    /// The users who take part: both of a direct conversation, the contact of a device conversation.
     #[must_use]
-    pub fn members(&self) -> [UserPk; 2] {
-        let ConversationKind::Direct(pair) = &self.kind;
-        pair.users()
+    pub fn members(&self) -> Vec<UserPk> {
+        match &self.kind {
+            ConversationKind::Direct(pair) => pair.users().to_vec(),
+            ConversationKind::Device(chat) => vec![chat.contact],
+        }
+    }
+
+    /// The chat of a device conversation.
+    #[must_use]
+    pub fn device_chat(&self) -> Option<&DeviceChat> {
+        match &self.kind {
+            ConversationKind::Direct(_) => None,
+            ConversationKind::Device(chat) => Some(chat),
+        }
     }
 
     /// Whether a user takes part.
@@ -57,7 +71,7 @@ impl Conversation {
         self.members().contains(&user)
     }
 
-    /// The other user of a direct conversation.
+    /// The other user of a direct conversation, or the contact of a device conversation.
     #[must_use]
     pub fn peer_of(&self, user: UserPk) -> Option<UserPk> {
         self.members().into_iter().find(|member| *member != user)

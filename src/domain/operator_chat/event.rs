@@ -35,6 +35,18 @@ pub enum ChatLogEntry {
         /// The message.
         message: i64,
     },
+    /// A message changed: it could not be sent.
+    Updated {
+        /// The conversation.
+        conversation: i64,
+        /// The message.
+        message: i64,
+    },
+    /// The grants of a device's inbox changed.
+    InboxAccess {
+        /// The device.
+        device: String,
+    },
     /// A user got a notification.
     Notification {
         /// The user.
@@ -80,6 +92,8 @@ impl ChatLogEntry {
             Self::Delivered(_) => "delivered",
             Self::Read(_) => "read",
             Self::Deleted { .. } => "deleted",
+            Self::Updated { .. } => "updated",
+            Self::InboxAccess { .. } => "inbox_access",
             Self::Notification { .. } => "notification",
             Self::NotificationRead { .. } => "notification_read",
             Self::NotificationsRead { .. } => "notifications_read",
@@ -90,9 +104,9 @@ impl ChatLogEntry {
     #[must_use]
     pub fn conversation(&self) -> Option<ConversationId> {
         match self {
-            Self::Message { conversation, .. } | Self::Deleted { conversation, .. } => {
-                Some(ConversationId(*conversation))
-            }
+            Self::Message { conversation, .. }
+            | Self::Deleted { conversation, .. }
+            | Self::Updated { conversation, .. } => Some(ConversationId(*conversation)),
             Self::Delivered(receipts) | Self::Read(receipts) => Some(ConversationId(receipts.conversation)),
             _ => None,
         }
@@ -120,6 +134,10 @@ pub enum ChatEvent {
         /// The socket that sent it.
         origin: Option<u64>,
     },
+    /// A message changed.
+    Updated(Box<MessageView>),
+    /// The grants of a device's inbox changed; these are its conversations.
+    InboxAccess(Vec<Conversation>),
     /// Receipts of one user.
     Receipts {
         /// What they say.

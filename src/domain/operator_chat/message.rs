@@ -3,8 +3,10 @@
 use std::str::FromStr;
 
 use super::ids::{ChatMessageId, ConversationId, UserPk};
-use super::user::ChatUser;
+use super::inbox::DeviceChat;
+use super::user::{ChatUser, UserProfile};
 use crate::domain::clock::Millis;
+use crate::domain::message::SendFailure;
 
 /// Longest name of a file, in characters.
 pub const FILE_NAME_MAX_CHARS: usize = 255;
@@ -97,17 +99,50 @@ pub struct MessageView {
     pub delivered_at: Option<Millis>,
     /// When the recipient read it.
     pub read_at: Option<Millis>,
+    /// In a device conversation: who wrote it, and the chat.
+    pub inbox: Option<Box<InboxMessage>>,
+}
+
+/// What a message of a device conversation has besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxMessage {
+    /// The chat, and who may see it.
+    pub chat: DeviceChat,
+    /// The author.
+    pub author: ChatUser,
+    /// The status of a message of the operator side.
+    pub status: Option<&'static str>,
+    /// Why the device could not send it.
+    pub failure: Option<SendFailure>,
 }
 
 impl MessageView {
     /// The word for the receipts.
     #[must_use]
     pub fn status(&self) -> &'static str {
+        if let Some(status) = self.inbox.as_ref().and_then(|inbox| inbox.status) {
+            return status;
+        }
         match (self.read_at, self.delivered_at) {
             (Some(_), _) => "read",
             (None, Some(_)) => "delivered",
             (None, None) => "sent",
         }
+    }
+
+    /// A message of a device conversation with two parties: the viewer stands for the operator side.
+    #[must_use]
+    pub fn between_contact_and(&self, viewer: &ChatUser) -> Self {
+        let mut view = self.clone();
+        let Some(inbox) = &self.inbox else { return view };
+        if inbox.author.pk == inbox.chat.contact {
+            view.recipient = Some(viewer.clone());
+        } else {
+            let name = Some(inbox.author.display_name().to_owned());
+            view.sender = viewer.clone();
+            view.sender.profile = UserProfile { name, ..inbox.author.profile.clone() };
+        }
+        view
     }
 }
 

@@ -1,6 +1,7 @@
 //! Users of operator chat. A user belongs to one tenant, and its profile comes from its token.
 
 use super::ids::{UserId, UserPk};
+use super::inbox::CONTACTS;
 use crate::domain::clock::Millis;
 
 /// Longest name, picture address, email or role that is stored, in characters.
@@ -41,6 +42,13 @@ impl ChatUser {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.profile.name.as_deref().unwrap_or(self.bare_id())
+    }
+
+    /// Whether this user stands for a contact of a device; its id is `c<number>`.
+    #[must_use]
+    pub fn is_contact(&self) -> bool {
+        let number = self.id.as_str().strip_prefix('c').filter(|number| !number.is_empty());
+        self.tenant == CONTACTS && number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// The id without the type. The id of a user of a typed identity provider is `<type>:<id>`.

@@ -49,7 +49,10 @@ impl StaffRoles {
 /// Whether a user may read a conversation and write to it.
 #[must_use]
 pub fn sees_conversation(viewer: &ChatUser, conversation: &Conversation) -> bool {
-    viewer.tenant == conversation.tenant && conversation.has_member(viewer.pk)
+    match conversation.device_chat() {
+        Some(chat) => chat.rights_of(viewer).is_some(),
+        None => viewer.tenant == conversation.tenant && conversation.has_member(viewer.pk),
+    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ impl PendingMessages {
         true
     }
 
-    pub(super) fn front(&self) -> Option<&UnacknowledgedMessage> {
-        self.messages.front()
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = &UnacknowledgedMessage> {
+        self.messages.iter()
     }
 
     /// All messages, newest first.
@@ -142,9 +142,14 @@ impl DueQueue {
         true
     }
 
-    /// The next entry.
-    pub(super) fn first(&self) -> Option<(DueKey, &Due)> {
-        self.entries.first_key_value().map(|(key, entry)| (*key, &entry.due))
+    /// The entries that are due at `now`, oldest first.
+    pub(super) fn until(&self, now: Instant) -> impl Iterator<Item = (DueKey, &Due)> {
+        self.entries.range(..=(now, u64::MAX)).map(|(key, entry)| (*key, &entry.due))
+    }
+
+    /// The time of the next entry.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        self.entries.first_key_value().map(|(key, _)| key.0)
     }
 
     /// Removes an entry that was executed, and resolves its waiter.

@@ -61,12 +61,24 @@ struct State {
     recent: VecDeque<u64>,
 }
 
+/// Messages or due entries of one step.
+const STEP: usize = 64;
+
+/// A message that the session delivers.
+pub(super) struct Delivery {
+    /// Its number within the device.
+    pub(super) number: u64,
+    pub(super) message: NetworkMessage,
+    /// Whether an earlier process accepted it.
+    pub(super) is_restored: bool,
+}
+
 /// The next action of a session.
 pub(super) enum Step {
-    /// Deliver a message.
-    Deliver { number: u64, message: Box<NetworkMessage>, is_restored: bool },
-    /// Execute a due entry.
-    Due(DueKey, Due),
+    /// Deliver messages.
+    Deliver(Vec<Delivery>),
+    /// Execute due entries.
+    Due(Vec<(DueKey, Due)>),
     /// Wait for a change, or until this moment.
     Wait(Option<Instant>),
 }
@@ -303,16 +315,15 @@ impl Device {
             return Step::Wait(Some(until));
         }
         let state = self.lock();
-        let first = state.due.first();
-        match (first, state.pending.front()) {
-            (Some((key, due)), _) if key.0 <= now => Step::Due(key, due.clone()),
-            (_, Some(pending)) => Step::Deliver {
-                number: pending.number,
-                message: Box::new(pending.message.clone()),
-                is_restored: pending.is_restored,
-            },
-            (first, None) => Step::Wait(first.map(|(key, _)| key.0)),
+        let due: Vec<_> = state.due.until(now).take(STEP).map(|(key, due)| (key, due.clone())).collect();
+        if !due.is_empty() {
+            return Step::Due(due);
         }
+        let pending: Vec<_> = state.pending.oldest_first().take(STEP).map(Delivery::of).collect();
+        if !pending.is_empty() {
+            return Step::Deliver(pending);
+        }
+        Step::Wait(state.due.next_at())
     }
 
     /// Arms a fault.
@@ -365,6 +376,13 @@ impl Device {
         }
         state.recent.push_back(hash);
         true
+    }
+}
+
+impl Delivery {
+    fn of(pending: &UnacknowledgedMessage) -> Self {
+        let UnacknowledgedMessage { number, message, is_restored, .. } = pending;
+        Self { number: *number, message: message.clone(), is_restored: *is_restored }
     }
 }
 

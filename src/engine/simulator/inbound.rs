@@ -4,6 +4,7 @@
 //! recorded that.
 
 use super::attachment;
+use super::device::Delivery;
 use super::faults::FaultKind;
 use super::network_message::NetworkMessage;
 use super::network_view::LedgerEntry;
@@ -12,35 +13,46 @@ use crate::domain::content::Content;
 use crate::engine::{EngineEvent, Incoming, SessionEnd};
 
 impl SimulatorSession {
-    /// Delivers a message and acknowledges it.
-    pub(super) async fn deliver_message(
-        &self,
-        number: u64,
-        message: NetworkMessage,
-        is_restored: bool,
-    ) -> Result<(), SessionEnd> {
-        let message = self.with_file(message, is_restored).await?;
-        if self.device.take_fault(FaultKind::DuplicateIncoming).is_some() {
-            self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
+    /// Delivers messages, in order, and acknowledges them.
+    pub(super) async fn deliver_messages(&self, deliveries: Vec<Delivery>) -> Result<(), SessionEnd> {
+        let mut messages = Vec::with_capacity(deliveries.len());
+        let mut events = Vec::with_capacity(deliveries.len());
+        for Delivery { number, message, is_restored } in deliveries {
+            let message = self.with_file(message, is_restored).await?;
+            if self.device.take_fault(FaultKind::DuplicateIncoming).is_some() {
+                events.push(EngineEvent::Message(Box::new(message.clone())));
+            }
+            events.push(EngineEvent::Message(Box::new(message.clone())));
+            messages.push((number, message));
         }
-        self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
-        self.acknowledge(number, &message).await
+        self.deliver_all(events).await?;
+        self.acknowledge(messages).await
     }
 
-    /// Records the acknowledgement, then removes the message. Only a message that a request waits for, or
-    /// that the vault has, waits for the disk.
-    async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), SessionEnd> {
-        let Some((is_stored, has_waiter)) = self.device.mark_ingested(number) else { return Ok(()) };
-        let recorded = self.network.ledger.append(&self.device.id, &LedgerEntry::acknowledged(message)).await;
-        let recorded = recorded.map_err(|error| self.storage_failed(&error))?;
-        if is_stored || has_waiter {
-            recorded.synced().await.map_err(|error| self.storage_failed(&error))?;
+    /// Records the acknowledgements, then removes the messages. Only those that a request waits for, or that
+    /// the vault has, wait for the disk.
+    async fn acknowledge(&self, messages: Vec<(u64, Incoming)>) -> Result<(), SessionEnd> {
+        let mut recorded = Vec::new();
+        let mut stored = Vec::new();
+        let mut acknowledged = Vec::with_capacity(messages.len());
+        for (number, message) in &messages {
+            let Some((is_stored, has_waiter)) = self.device.mark_ingested(*number) else { continue };
+            let line = self.network.ledger.append(&self.device.id, &LedgerEntry::acknowledged(message)).await;
+            let line = line.map_err(|error| self.storage_failed(&error))?;
+            if is_stored || has_waiter {
+                recorded.push(line);
+            }
+            if is_stored {
+                stored.push(*number);
+            }
+            acknowledged.push(*number);
         }
-        if is_stored {
-            let removed = self.device.storage.remove_message(number).await;
-            removed.map_err(|error| self.storage_failed(&error))?;
+        for line in recorded {
+            line.synced().await.map_err(|error| self.storage_failed(&error))?;
         }
-        self.device.complete(number);
+        let removed = self.device.storage.remove_messages(&stored).await;
+        removed.map_err(|error| self.storage_failed(&error))?;
+        acknowledged.into_iter().for_each(|number| self.device.complete(number));
         Ok(())
     }
 

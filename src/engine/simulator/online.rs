@@ -1,4 +1,4 @@
-//! The loop of an online session: delivers messages and due events, one at a time, until the link ends.
+//! The loop of an online session: delivers messages and due events in small batches until the link ends.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -36,10 +36,8 @@ impl SimulatorSession {
                 self.report_latency(now).await?;
             }
             match self.device.next_step(now) {
-                Step::Deliver { number, message, is_restored } => {
-                    self.deliver_message(number, *message, is_restored).await?;
-                }
-                Step::Due(key, due) => self.run_due(key, due).await?,
+                Step::Deliver(messages) => self.deliver_messages(messages).await?,
+                Step::Due(entries) => self.run_due(entries).await?,
                 Step::Wait(until) => {
                     let next = [until, traffic.as_ref().map(Traffic::next_at)].into_iter().flatten();
                     self.wait_for_change(next.fold(next_latency, Instant::min)).await;
@@ -102,17 +100,25 @@ impl SimulatorSession {
         self.device.queue(message.into(), None);
     }
 
-    async fn run_due(&self, key: DueKey, due: Due) -> Result<(), SessionEnd> {
-        match due {
-            Due::Event(event) => self.deliver(*event).await?,
-            Due::Echo { chat, from, body } => {
-                let notify_name = generator::name_of(&self.settings, &from);
-                let network_id = NetworkId::random(self.random.as_ref());
-                let text = Incoming::text(network_id, chat, from, body, self.clock.now());
-                self.queue_generated(Incoming { notify_name, ..text });
+    /// An entry is completed after the daemon has its event.
+    async fn run_due(&self, entries: Vec<(DueKey, Due)>) -> Result<(), SessionEnd> {
+        let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
+        let mut events = Vec::with_capacity(entries.len());
+        let mut echoes = Vec::new();
+        for (_, due) in entries {
+            match due {
+                Due::Event(event) => events.push(*event),
+                Due::Echo { chat, from, body } => echoes.push((chat, from, body)),
             }
         }
-        self.device.complete_due(key);
+        self.deliver_all(events).await?;
+        for (chat, from, body) in echoes {
+            let notify_name = generator::name_of(&self.settings, &from);
+            let network_id = NetworkId::random(self.random.as_ref());
+            let text = Incoming::text(network_id, chat, from, body, self.clock.now());
+            self.queue_generated(Incoming { notify_name, ..text });
+        }
+        keys.into_iter().for_each(|key| self.device.complete_due(key));
         Ok(())
     }
 }

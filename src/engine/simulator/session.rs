@@ -94,13 +94,22 @@ impl SimulatorSession {
 
     /// Delivers an event to the daemon; a failure ends the session.
     pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
+        self.inbound.deliver(event).await.map_err(|error| self.not_delivered(&error))
+    }
+
+    /// The same for several events, in order.
+    pub(super) async fn deliver_all(&self, events: Vec<EngineEvent>) -> Result<(), SessionEnd> {
+        self.inbound.deliver_all(events).await.map_err(|error| self.not_delivered(&error))
+    }
+
+    fn not_delivered(&self, error: &InboundError) -> SessionEnd {
+        match error {
             InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device.id, error = %source, "event not stored");
                 SessionEnd::LinkLost(Reason::EngineError)
             }
-        })
+        }
     }
 
     /// The end of a session after a failure of the vault or the ledger.

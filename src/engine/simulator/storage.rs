@@ -87,21 +87,25 @@ impl Storage {
         &self,
         number: u64,
         message: &NetworkMessage,
-        is_pending: impl FnOnce() -> bool + Send + 'static,
+        is_pending: impl Fn() -> bool + Send + 'static,
     ) -> Result<(), VaultError> {
         let value = bytes(message)?;
         let change = move |_: &dyn VaultView| {
             let mut batch = VaultBatch::new();
             if is_pending() {
-                batch.put(SPACE, message_key(number), value);
+                batch.put(SPACE, message_key(number), value.clone());
             }
             Ok(batch)
         };
         self.0.update(Box::new(change)).await
     }
 
-    pub(super) async fn remove_message(&self, number: u64) -> Result<(), VaultError> {
-        self.0.put(SPACE, &message_key(number), None).await
+    pub(super) async fn remove_messages(&self, numbers: &[u64]) -> Result<(), VaultError> {
+        let mut batch = VaultBatch::new();
+        for number in numbers {
+            batch.remove(SPACE, message_key(*number));
+        }
+        self.0.apply(batch).await
     }
 
     /// Stores groups and messages that an earlier version had in files.

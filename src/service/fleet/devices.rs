@@ -72,6 +72,15 @@ impl Fleet {
             .await
     }
 
+    /// A device without its numbers, which cost several counts.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn device_record(&self, id: &DeviceId) -> Result<Device, ServiceError> {
+        let of = id.clone();
+        self.store.read_of(id, move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound)).await
+    }
+
     /// Creates a device, and starts to connect it.
     ///
     /// # Errors
@@ -151,11 +160,12 @@ impl Fleet {
     pub async fn update_device(
         &self,
         id: &DeviceId,
-        mut change: DeviceChange,
+        change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
         let (fleet, of) = (self.clone(), id.clone());
         self.store
             .write(move |tx| {
+                let mut change = change.clone();
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 if let Some(settings) = &mut change.settings {
                     use_current_settings(&device.engine, settings)?;
@@ -260,7 +270,21 @@ impl Fleet {
             return Err(ServiceError::invalid("settings", wrong));
         }
         driver.check_settings(&device.settings)?;
+        check_bridge(&device.settings)?;
         crate::service::messaging::outbox::settings::check(&device.settings)
+    }
+}
+
+/// Rejects invalid `settings.chat`.
+fn check_bridge(settings: &Map<String, Value>) -> Result<(), ServiceError> {
+    let bridge = match settings.get("chat") {
+        None => return Ok(()),
+        Some(Value::Object(chat)) if chat.keys().all(|key| key == "bridge") => chat.get("bridge"),
+        Some(_) => return Err(ServiceError::invalid("settings.chat", "must have the field bridge only")),
+    };
+    match bridge.map(Value::as_str) {
+        None | Some(Some("off" | "people")) => Ok(()),
+        _ => Err(ServiceError::invalid("settings.chat.bridge", "must be off or people")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The ports that an engine is given, over the store and the use cases.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -10,13 +12,14 @@ use crate::domain::event::{CallEvent, EphemeralEvent, HistoryProgressEvent};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::state::Input;
 use crate::engine::{
-    EngineEvent, Inbound, InboundError, IncomingChange, Vault, VaultError, VaultUpdate, VaultView,
+    EngineEvent, Inbound, InboundError, Incoming, IncomingChange, IncomingReceipt, Vault, VaultError,
+    VaultUpdate, VaultView,
 };
 use crate::service::Fleet;
 use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::MessageUpdate;
 use crate::service::messaging::group_changes::GroupChangeOrigin;
-use crate::service::registry::DeviceCommand;
+use crate::service::registry::{DeviceCommand, LiveDevice};
 use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
@@ -119,6 +122,33 @@ impl InboundPort {
         }
     }
 
+    async fn ingest_messages(&self, messages: Vec<Incoming>) -> Result<(), InboundError> {
+        let ingested =
+            self.fleet.messaging.ingest_messages(&self.device, self.account(), messages, IngestMode::Live);
+        ingested.await.map_err(storage)
+    }
+
+    async fn deliver_messages(&self, messages: Vec<Incoming>) -> Result<(), InboundError> {
+        let live = self.live_device()?;
+        let _people = live.identities.read().await;
+        let messages = self.fleet.messaging.canonicalize(&self.device, messages).await.map_err(storage)?;
+        self.ingest_messages(messages).await
+    }
+
+    async fn deliver_receipts(&self, receipts: Vec<IncomingReceipt>) -> Result<(), InboundError> {
+        let live = self.live_device()?;
+        let _people = live.identities.read().await;
+        let messaging = &self.fleet.messaging;
+        let receipts = messaging.canonicalize(&self.device, receipts).await.map_err(storage)?;
+        messaging.ingest_receipts(&self.device, receipts).await.map_err(storage)
+    }
+
+    /// The device of an event that has arrived; it is alive.
+    fn live_device(&self) -> Result<Arc<LiveDevice>, InboundError> {
+        self.fleet.registry.touch(&self.device);
+        self.fleet.registry.live(&self.device).map_err(|_| InboundError::Gone)
+    }
+
     async fn changed(&self, change: IncomingChange, telling: IngestMode) -> Result<(), InboundError> {
         let (id, change) = self.change_of(change);
         self.fleet.messaging.ingest_change(&self.device, id, change, telling).await.map_err(storage)
@@ -152,8 +182,7 @@ impl InboundPort {
 impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (fleet, device) = (&self.fleet, &self.device);
-        fleet.registry.touch(device);
-        let Ok(live) = fleet.registry.live(device) else { return Err(InboundError::Gone) };
+        let live = self.live_device()?;
         // A merge of identities excludes all other ingestion: nothing is stored under an id that it replaces.
         let _who = match &event {
             EngineEvent::Contacts(_) => People::Learnt(live.identities.write().await),
@@ -170,11 +199,7 @@ impl Inbound for InboundPort {
                 self.remember(&account);
                 self.about_the_link(Input::Opened(account)).await
             }
-            EngineEvent::Message(message) => fleet
-                .messaging
-                .ingest_messages(device, self.account(), vec![*message], IngestMode::Live)
-                .await
-                .map_err(storage),
+            EngineEvent::Message(message) => self.ingest_messages(vec![*message]).await,
             EngineEvent::History(messages) => fleet
                 .messaging
                 .ingest_messages(device, self.account(), messages, IngestMode::History)
@@ -183,7 +208,7 @@ impl Inbound for InboundPort {
             EngineEvent::MessageChange(change) => self.changed(change, IngestMode::Live).await,
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
             EngineEvent::Receipt(receipt) => {
-                fleet.messaging.ingest_receipt(device, receipt).await.map_err(storage)
+                fleet.messaging.ingest_receipts(device, vec![receipt]).await.map_err(storage)
             }
             EngineEvent::ReadElsewhere { chat, messages } => {
                 fleet.messaging.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
@@ -230,6 +255,42 @@ impl Inbound for InboundPort {
             }
         }
     }
+
+    async fn deliver_all(&self, events: Vec<EngineEvent>) -> Result<(), InboundError> {
+        for batch in Batch::of(events) {
+            match batch {
+                Batch::One(event) => self.deliver(event).await?,
+                Batch::Messages(messages) => self.deliver_messages(messages).await?,
+                Batch::Receipts(receipts) => self.deliver_receipts(receipts).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Events that one transaction stores.
+#[derive(Debug, PartialEq)]
+enum Batch {
+    Messages(Vec<Incoming>),
+    Receipts(Vec<IncomingReceipt>),
+    One(EngineEvent),
+}
+
+impl Batch {
+    /// Joins messages and receipts that follow one another; the order stays.
+    fn of(events: Vec<EngineEvent>) -> Vec<Self> {
+        let mut batches = Vec::new();
+        for event in events {
+            match (event, batches.last_mut()) {
+                (EngineEvent::Message(message), Some(Self::Messages(before))) => before.push(*message),
+                (EngineEvent::Receipt(receipt), Some(Self::Receipts(before))) => before.push(receipt),
+                (EngineEvent::Message(message), _) => batches.push(Self::Messages(vec![*message])),
+                (EngineEvent::Receipt(receipt), _) => batches.push(Self::Receipts(vec![receipt])),
+                (other, _) => batches.push(Self::One(other)),
+            }
+        }
+        batches
+    }
 }
 
 /// Held during an ingestion.
@@ -245,4 +306,50 @@ enum People<'a> {
 
 fn storage(error: StoreError) -> InboundError {
     InboundError::Store(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ack::Ack;
+    use crate::domain::ids::NetworkId;
+    use crate::domain::jid::Jid;
+
+    #[test]
+    fn batch_joins_neighbours_and_keeps_order() {
+        let chat: Jid = "15550100001@c.us".parse().unwrap();
+        let network = |id: &str| -> NetworkId { id.parse().unwrap() };
+        let message =
+            |id: &str| Incoming::text(network(id), chat.clone(), chat.clone(), "hello".to_owned(), Millis(1));
+        let receipt = |id: &str| IncomingReceipt {
+            chat: chat.clone(),
+            network_id: network(id),
+            ack: Ack::Read,
+            participant: None,
+            timestamp: Millis(1),
+            error: None,
+        };
+        let of_message = |id: &str| EngineEvent::Message(Box::new(message(id)));
+        let of_receipt = |id: &str| EngineEvent::Receipt(receipt(id));
+        let latency = || EngineEvent::Latency { ms: 1 };
+        let events = vec![
+            of_message("A"),
+            of_message("B"),
+            latency(),
+            of_message("C"),
+            of_receipt("D"),
+            of_receipt("E"),
+            of_message("F"),
+        ];
+        assert_eq!(
+            Batch::of(events),
+            [
+                Batch::Messages(vec![message("A"), message("B")]),
+                Batch::One(latency()),
+                Batch::Messages(vec![message("C")]),
+                Batch::Receipts(vec![receipt("D"), receipt("E")]),
+                Batch::Messages(vec![message("F")]),
+            ]
+        );
+    }
 }

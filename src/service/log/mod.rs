@@ -11,6 +11,7 @@ use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+pub(super) mod bridge_inbound;
 pub mod fleet_tail;
 pub(super) mod pages;
 pub mod tail;

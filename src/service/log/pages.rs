@@ -18,8 +18,8 @@ impl Logs {
         if let Some(head) = self.head(device) {
             return Ok(head.newest);
         }
-        let device = device.clone();
-        self.store.read(move |store| Ok(store.log_range(&device)?.newest)).await
+        let of = device.clone();
+        self.store.read_of(device, move |store| Ok(store.log_range(&of)?.newest)).await
     }
 
     /// At most `limit` entries with `seq > after`, in order; only of the given types, if any. A page
@@ -35,15 +35,15 @@ impl Logs {
         limit: usize,
         types: &[String],
     ) -> Result<(Vec<LogEntry>, LogRange, i64), ServiceError> {
-        let (device, types) = (device.clone(), types.to_vec());
+        let (of, types) = (device.clone(), types.to_vec());
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                let range = store.log_range(&device)?;
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                let range = store.log_range(&of)?;
                 // After a restore from a backup, a position beyond the newest entry would block its reader.
                 let (mut found, mut last, mut examined) = (Vec::new(), after.min(range.newest), 0);
                 while found.len() < limit && examined < SCAN {
-                    let page = store.events_after(&device, last, limit.max(64))?;
+                    let page = store.events_after(&of, last, limit.max(64))?;
                     if page.is_empty() {
                         break;
                     }

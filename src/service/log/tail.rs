@@ -330,8 +330,8 @@ impl LogTailReader {
 }
 
 async fn page(logs: &Logs, device: &DeviceId, after: i64) -> Result<Vec<Arc<LogEntry>>, ServiceError> {
-    let (device, limit) = (device.clone(), logs.limits.replay_page);
-    let entries = logs.store.read(move |store| store.events_after(&device, after, limit)).await?;
+    let (of, limit) = (device.clone(), logs.limits.replay_page);
+    let entries = logs.store.read_of(device, move |store| store.events_after(&of, after, limit)).await?;
     Ok(entries.into_iter().map(|entry| Arc::new(entry.into())).collect())
 }
 

@@ -24,7 +24,7 @@ impl MediaService {
             MediaSource::Uploaded(id) => self.uploaded(device, id).await?,
             MediaSource::Url(url) => self.fetched(device, url).await?,
             MediaSource::Inline(bytes) => {
-                let _place = self.files.place(device)?;
+                let _permit = self.upload_permit(device).await?;
                 (self.keep_media(device.as_str(), &mut whole(bytes.clone())).await?, None)
             }
         };
@@ -61,7 +61,7 @@ impl MediaService {
     ) -> Result<(StoredMedia, Option<String>), ServiceError> {
         let url = Url::parse(url)
             .map_err(|error| ServiceError::invalid("media.url", format!("is not a URL: {error}")))?;
-        let _place = self.files.place(device)?;
+        let _permit = self.upload_permit(device).await?;
         let limits = &self.limits.media;
         let patience = Duration::from_millis(limits.fetch_timeout_ms);
         let mut bytes = self.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;

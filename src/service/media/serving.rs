@@ -55,10 +55,13 @@ impl MediaService {
         message: &MessageId,
         signature: &str,
     ) -> Result<bool, ServiceError> {
-        let (device, message, signature) = (device.clone(), message.clone(), signature.to_owned());
+        let (of, message, signature) = (device.clone(), message.clone(), signature.to_owned());
         let links = self.link_base();
         self.store
-            .read(move |store| Ok(MediaLinks::of(store, &device, &links)?.verify(&message, &signature)))
+            .read_of(
+                device,
+                move |store| Ok(MediaLinks::of(store, &of, &links)?.verify(&message, &signature)),
+            )
             .await
     }
 

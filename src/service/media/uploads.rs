@@ -4,7 +4,8 @@ use crate::domain::clock::Millis;
 use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::StoredMedia;
-use crate::media::{ByteStream, Staged};
+use crate::media::{ByteStream, Staged, disk_space};
+use crate::service::media::file_store::UploadPermit;
 use crate::service::{MediaService, ServiceError};
 use crate::store::Tx;
 use crate::store::media::Upload;
@@ -44,7 +45,7 @@ impl MediaService {
         self.store
             .read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop))
             .await?;
-        let _place = self.files.place(device)?;
+        let _permit = self.upload_permit(device).await?;
         let staged = self.staged(device.as_str(), bytes).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
@@ -55,6 +56,27 @@ impl MediaService {
             })
             .await?;
         Ok(Uploaded { id, file, filename })
+    }
+
+    /// Admits a file of a client: there is space on the disk, and the device has not too many uploads.
+    pub(super) async fn upload_permit(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
+        self.require_free_space().await?;
+        self.files.place(device)
+    }
+
+    /// Refuses files of clients while the disk has little space, so that messages can still be stored.
+    pub(in crate::service) async fn require_free_space(&self) -> Result<(), ServiceError> {
+        let limits = &self.limits.media;
+        let disk = disk_space(self.limits.import.dir.clone()).await?;
+        if !disk.is_below(limits.min_free_bytes, limits.min_free_percent) {
+            return Ok(());
+        }
+        Err(ServiceError::NotReady {
+            code: "disk_full",
+            message: "the disk has too little free space for files (media.min_free_bytes, media.min_free_percent); \
+                      messages without new files are still accepted"
+                .to_owned(),
+        })
     }
 
     /// Stores a file for a message that is about to be stored; it stays until its reservation ends.
@@ -91,7 +113,7 @@ impl MediaService {
     async fn persist(
         &self,
         staged: Staged,
-        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+        also: impl Fn(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
         let hash = staged.media().hash.clone();
         let shelved = self.kept_with_row(staged, also).await;
@@ -106,7 +128,7 @@ impl MediaService {
     async fn kept_with_row(
         &self,
         staged: Staged,
-        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+        also: impl Fn(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
         let _order = self.files.adding(&staged.media().hash).await;
         let file = self.files.files.keep(staged).await?;

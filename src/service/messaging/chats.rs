@@ -14,12 +14,12 @@ impl Messaging {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn chats(&self, device: &DeviceId, query: ChatQuery) -> Result<(Vec<Chat>, i64), ServiceError> {
-        let (device, now) = (device.clone(), self.clock.now());
+        let (of, now) = (device.clone(), self.clock.now());
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                let found = store.chats(&device, &query)?.into_iter().map(|chat| chat.as_of(now)).collect();
-                Ok((found, store.chat_count(&device, &query)?))
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                let found = store.chats(&of, &query)?.into_iter().map(|chat| chat.as_of(now)).collect();
+                Ok((found, store.chat_count(&of, &query)?))
             })
             .await
     }
@@ -29,13 +29,13 @@ impl Messaging {
     /// # Errors
     /// When there is no such device or chat, or the store fails.
     pub async fn chat(&self, device: &DeviceId, id: &Jid) -> Result<Chat, ServiceError> {
-        let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
+        let (of, id, now) = (device.clone(), id.clone(), self.clock.now());
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                let id = store.canonical_id(&device, &id)?;
-                let mut chat = store.chat(&device, &id)?.ok_or(ServiceError::ChatNotFound)?.as_of(now);
-                chat.participants = store.group(&device, &id)?.map(|group| group.participants);
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                let id = store.canonical_id(&of, &id)?;
+                let mut chat = store.chat(&of, &id)?.ok_or(ServiceError::ChatNotFound)?.as_of(now);
+                chat.participants = store.group(&of, &id)?.map(|group| group.participants);
                 Ok(chat)
             })
             .await

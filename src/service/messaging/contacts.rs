@@ -19,11 +19,11 @@ impl Messaging {
         device: &DeviceId,
         query: ContactQuery,
     ) -> Result<(Vec<Contact>, i64), ServiceError> {
-        let device = device.clone();
+        let of = device.clone();
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                Ok(store.contacts(&device, &query)?)
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                Ok(store.contacts(&of, &query)?)
             })
             .await
     }

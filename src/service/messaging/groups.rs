@@ -27,8 +27,8 @@ impl Messaging {
         query: GroupQuery,
     ) -> Result<(Vec<ListedGroup>, i64), ServiceError> {
         self.has_groups(device)?;
-        let device = device.clone();
-        self.store.read(move |store| Ok(store.groups(&device, &query)?)).await
+        let of = device.clone();
+        self.store.read_of(device, move |store| Ok(store.groups(&of, &query)?)).await
     }
 
     /// One group with its participants. A group that is not in the store is fetched from the network.

@@ -95,7 +95,8 @@ impl Messaging {
         let now = self.clock.now();
         for batch in updates.chunks(CONTACTS) {
             let (id, batch) = (device.clone(), batch.to_vec());
-            let after = self.store.write_patiently(move |tx| store_contacts(tx, &id, batch, now)).await?;
+            let after =
+                self.store.write_patiently(move |tx| store_contacts(tx, &id, batch.clone(), now)).await?;
             self.after_joining(device, after).await?;
         }
         Ok(())

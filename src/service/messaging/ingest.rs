@@ -20,6 +20,7 @@ use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
 use crate::engine::{Incoming, IncomingReceipt};
 use crate::service::Messaging;
+use crate::service::log::bridge_inbound::{self, BridgeAuthor};
 use crate::service::media::links::LinkBase;
 use crate::store::hourly_counters::Counter;
 use crate::store::messages::{AckRow, NewMessage};
@@ -63,15 +64,17 @@ impl Messaging {
         Ok(())
     }
 
-    /// Ingests a receipt for a message of ours.
-    pub(in crate::service) async fn ingest_receipt(
+    /// Ingests receipts for messages of ours, in order, in one transaction.
+    pub(in crate::service) async fn ingest_receipts(
         &self,
         device: &DeviceId,
-        receipt: IncomingReceipt,
+        receipts: Vec<IncomingReceipt>,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let id = device.clone();
-        self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+        let write =
+            move |tx: &Tx<'_>| receipts.iter().try_for_each(|receipt| store_receipt(tx, &id, receipt, now));
+        self.store.write_patiently(write).await
     }
 
     /// Ingests the name of a chat.
@@ -137,7 +140,14 @@ pub(in crate::service) fn store_incoming(
     let id = message.id.clone();
     if live {
         links.attach_all(tx, device, [&mut message])?;
+        let name = message.notify_name.clone();
+        let chat = message.chat_id.clone();
         tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
+        let author = match incoming.from_me {
+            true => BridgeAuthor::Phone,
+            false => BridgeAuthor::Contact(name),
+        };
+        bridge_inbound::record_message(tx, device, &chat, pk, &author, now)?;
         tx.count(device, Counter::Received, now)?;
     }
     make_early_changes(tx, device, &id, mode, links, now)?;
@@ -304,6 +314,7 @@ pub(in crate::service) fn raise_ack(
     }
     tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
     append_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
+    bridge_inbound::record_ack(tx, row.pk, ack, now)?;
     if row.ack < Ack::Read && ack >= Ack::Read {
         let read = MessagesReadEvent {
             chat_id: row.chat.clone(),

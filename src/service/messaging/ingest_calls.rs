@@ -22,7 +22,7 @@ impl Messaging {
             .write_patiently(move |tx| {
                 let from = tx.log_range(&id)?.newest.saturating_sub(CALL_SEARCH_ENTRIES);
                 if !tx.has_call_event(&id, &call, from)? {
-                    tx.append(&id, &Event::Call(call), now)?;
+                    tx.append(&id, &Event::Call(call.clone()), now)?;
                 }
                 Ok(())
             })
@@ -36,8 +36,7 @@ impl Messaging {
         progress: HistoryProgressEvent,
     ) -> Result<(), StoreError> {
         let (id, now) = (device.clone(), self.clock.now());
-        self.store
-            .write_patiently(move |tx| tx.append(&id, &Event::HistoryProgress(progress), now).map(|_| ()))
-            .await
+        let event = Event::HistoryProgress(progress);
+        self.store.write_patiently(move |tx| tx.append(&id, &event, now).map(|_| ())).await
     }
 }

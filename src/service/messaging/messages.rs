@@ -45,12 +45,12 @@ impl Messaging {
     /// # Errors
     /// When there is no such device or message, or the store fails.
     pub async fn message(&self, device: &DeviceId, id: &MessageId) -> Result<TrackedMessage, ServiceError> {
-        let (device, id, links) = (device.clone(), id.clone(), self.media.link_base());
+        let (of, id, links) = (device.clone(), id.clone(), self.media.link_base());
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
-                links.attach_all(store, &device, [&mut found.message])?;
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                let mut found = store.message(&of, &id)?.ok_or(ServiceError::MessageNotFound)?;
+                links.attach_all(store, &of, [&mut found.message])?;
                 Ok(found)
             })
             .await
@@ -66,22 +66,23 @@ impl Messaging {
         chat: &Jid,
         page: PageRequest,
     ) -> Result<MessagePage, ServiceError> {
-        let (device, chat, links) = (device.clone(), chat.clone(), self.media.link_base());
+        let (of, chat, links) = (device.clone(), chat.clone(), self.media.link_base());
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                let chat = store.canonical_id(&device, &chat)?;
-                if !store.has_chat(&device, &chat)? {
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                let chat = store.canonical_id(&of, &chat)?;
+                if !store.has_chat(&of, &chat)? {
                     return Err(ServiceError::ChatNotFound);
                 }
-                let mut page = read_page(store, &device, &chat, &page)?;
-                links.attach_all(store, &device, page.messages.iter_mut())?;
+                let mut page = read_page(store, &of, &chat, &page)?;
+                links.attach_all(store, &of, page.messages.iter_mut())?;
                 Ok(page)
             })
             .await
     }
 
-    /// Messages that contain all the words, newest first, and the total number without the limit.
+    /// Messages that contain all the words, newest first, and the total number without the limit. Searches of one
+    /// device run one after another.
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
@@ -90,13 +91,15 @@ impl Messaging {
         device: &DeviceId,
         mut query: SearchQuery,
     ) -> Result<SearchResult, ServiceError> {
-        let (device, links) = (device.clone(), self.media.link_base());
+        let (of, links) = (device.clone(), self.media.link_base());
+        let live = self.registry.live(device)?;
+        let _searching = live.searching.lock().await;
         self.store
-            .read(move |store| {
-                require_device(store, &device)?;
-                store.canonicalize_ids(&device, &mut query.chat)?;
-                let mut found = store.search(&device, &query)?;
-                links.attach_all(store, &device, found.messages.iter_mut())?;
+            .read_of(device, move |store| {
+                require_device(store, &of)?;
+                store.canonicalize_ids(&of, &mut query.chat)?;
+                let mut found = store.search(&of, &query)?;
+                links.attach_all(store, &of, found.messages.iter_mut())?;
                 Ok(found)
             })
             .await

@@ -13,6 +13,7 @@ use crate::domain::message::{Message, MessageType};
 use crate::domain::outbox::Priority;
 use crate::domain::state::State;
 use crate::engine::Capabilities;
+use crate::service::log::bridge_inbound::{self, BridgeAuthor, OperatorSend};
 use crate::service::media::links::LinkBase;
 use crate::service::{Messaging, SendMedia, ServiceError};
 use crate::store::idempotency::StoredAnswer;
@@ -95,9 +96,28 @@ impl Messaging {
     /// # Errors
     /// When the device does not exist or is not linked, its outbox is full, or the store fails. When the
     /// idempotency key belongs to another request.
-    pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
+    pub async fn send(&self, device: &DeviceId, request: SendRequest) -> Result<Accepted, ServiceError> {
+        self.send_by(self.acceptance(device), request).await
+    }
+
+    /// Accepts a message of an operator, and adds it to the operator's conversation.
+    pub(in crate::service) async fn send_as_operator(
+        &self,
+        device: &DeviceId,
+        request: SendRequest,
+        author: OperatorSend,
+    ) -> Result<Accepted, ServiceError> {
+        let author = BridgeAuthor::Operator(author);
+        self.send_by(Acceptance { author, ..self.acceptance(device) }, request).await
+    }
+
+    async fn send_by(
+        &self,
+        acceptance: Acceptance,
+        mut request: SendRequest,
+    ) -> Result<Accepted, ServiceError> {
+        let device = &acceptance.device.clone();
         self.check_supported(device, &request.content)?;
-        let acceptance = self.acceptance(device);
         let mut reserved = None;
         if let SendContent::Media(media) = &request.content {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
@@ -153,6 +173,7 @@ impl Messaging {
             max_queued: self.limits.outbox.max_queued,
             idempotency_from: now.plus(-self.limits.idempotency_ttl_ms),
             links: self.media.link_base(),
+            author: BridgeAuthor::Api,
         }
     }
 
@@ -206,6 +227,7 @@ struct Acceptance {
     max_queued: usize,
     idempotency_from: Millis,
     links: LinkBase,
+    author: BridgeAuthor,
 }
 
 impl Acceptance {
@@ -352,6 +374,8 @@ impl Acceptance {
         let created = MessageCreatedEvent { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
         tx.append(&self.device, &status, self.now)?;
+        let chat = &request.to;
+        bridge_inbound::record_message(tx, &self.device, chat, pk, &self.author, self.now)?;
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Notifications {
                 if let Some(full) = full {
                     return Err(ServiceError::TooManySubscriptions(full));
                 }
-                Ok(shown(sealed, devices))
+                Ok(shown(sealed.clone(), devices.clone()))
             })
             .await
     }

@@ -75,7 +75,7 @@ impl Notifications {
                     Ok(serde_json::Value::Object(fields)) => fields,
                     _ => serde_json::Map::new(),
                 };
-                fields.extend(change.0);
+                fields.extend(change.0.clone());
                 let spec = notify.read_rule(fields)?;
                 Ok::<_, ServiceError>(tx.change_notify_rule(&of, &spec)?)
             })

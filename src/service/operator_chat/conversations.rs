@@ -1,17 +1,22 @@
 //! Conversations: join, list, and pages of messages.
 
+use std::cmp::Reverse;
+
 use super::OperatorChat;
 use super::authentication::SignedIn;
 use super::error::ChatError;
+use super::inbox_views::inbox_conversations;
 use super::views::{accessible_user, conversation_of, message_views};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{
     Conversation, ConversationTarget, ConversationView, UserPair,
 };
+use crate::domain::operator_chat::inbox::CONTACTS;
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
+use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::conversations::ListedConversation;
@@ -118,6 +123,7 @@ impl OperatorChat {
     ) -> Result<Vec<MessageView>, ChatError> {
         let (me, conversation) = (me.user.pk, conversation.clone());
         let own_since = self.now().plus(-self.limits.resume_ms);
+        let links = self.links.clone();
         self.store
             .read(move |store| {
                 let Some(newest) = store.newest_chat_message(conversation.id)? else {
@@ -144,7 +150,7 @@ impl OperatorChat {
                 }
                 messages.sort_by_key(|message| message.id);
                 let newest = messages.split_off(messages.len().saturating_sub(MAX_REPLAYED));
-                Ok(message_views(store, &conversation, newest)?)
+                Ok(message_views(store, &conversation, newest, &links)?)
             })
             .await
     }
@@ -154,11 +160,15 @@ impl OperatorChat {
     /// # Errors
     /// When the store fails.
     pub async fn conversations(&self, me: &SignedIn) -> Result<Vec<ConversationView>, ChatError> {
-        let me = me.user.clone();
+        let (me, links) = (me.user.clone(), self.links.clone());
         self.store
             .read(move |store| {
                 let listed = store.conversations_of(me.pk, MAX_LISTED)?;
-                Ok(listed.into_iter().map(|listed| listed_view(&me, listed)).collect())
+                let mut views: Vec<_> = listed.into_iter().map(|listed| listed_view(&me, listed)).collect();
+                views.extend(inbox_conversations(store, &me, MAX_LISTED, &links)?);
+                views.sort_by_key(|view| Reverse(view.last_message.as_ref().map(|last| last.message.id)));
+                views.truncate(MAX_LISTED);
+                Ok(views)
             })
             .await
     }
@@ -181,8 +191,8 @@ impl OperatorChat {
         me: &SignedIn,
         request: MessageListRequest,
     ) -> Result<MessageListPage, ChatError> {
-        let (user, staff) = (me.user.clone(), self.staff_roles.clone());
-        let page = self.store.read(move |store| message_page(store, &staff, &user, &request)).await?;
+        let (user, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let page = self.store.read(move |store| message_page(store, &staff, &user, &request, &links)).await?;
         self.fetched(me.user.pk, &page.messages);
         Ok(page)
     }
@@ -198,6 +208,9 @@ pub(super) fn join_or_create(
     now: Millis,
 ) -> Result<(Conversation, ChatUser), ChatError> {
     let peer = accessible_user(tx, staff, me, peer, UserAccess::Write)?;
+    if peer.tenant == CONTACTS {
+        return Err(ChatError::UserNotFound);
+    }
     let pair = UserPair::new(me.pk, peer.pk).ok_or(ChatError::UserNotFound)?;
     if let Some(known) = tx.direct_conversation(pair)? {
         return Ok((known, peer));
@@ -215,7 +228,7 @@ fn listed_view(me: &ChatUser, listed: ListedConversation) -> ConversationView {
         let is_mine = message.sender == me.pk;
         let (sender, recipient) =
             if is_mine { (me.clone(), peer.clone()) } else { (peer.clone(), me.clone()) };
-        MessageView { message, sender, recipient: Some(recipient), delivered_at, read_at }
+        MessageView { message, sender, recipient: Some(recipient), delivered_at, read_at, inbox: None }
     });
     ConversationView { name: id.to_string(), participants: vec![peer], last_message, unread }
 }
@@ -225,6 +238,7 @@ fn message_page(
     staff: &StaffRoles,
     me: &ChatUser,
     request: &MessageListRequest,
+    links: &LinkBase,
 ) -> Result<MessageListPage, ChatError> {
     let conversation = match (conversation_of(store, staff, me, &request.target), &request.target) {
         (Ok(conversation), _) => conversation,
@@ -242,16 +256,19 @@ fn message_page(
     messages.truncate(request.limit);
     messages.reverse();
     let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
-    let last_message = message_views(store, &conversation, newest)?.pop();
+    let last_message = message_views(store, &conversation, newest, links)?.pop();
     let peer = conversation.peer_of(me.pk);
     let peer = peer.map_or(Ok(None), |peer| store.chat_user_by_pk(peer))?;
     let view = ConversationView {
         name: conversation.id.to_string(),
         participants: peer.into_iter().collect(),
         last_message,
-        unread: store.unread_in_conversation(conversation.id, me.pk)?,
+        unread: match conversation.device_chat() {
+            Some(_) => store.unread_of_device_conversation(conversation.id)?,
+            None => store.unread_in_conversation(conversation.id, me.pk)?,
+        },
     };
-    let messages = message_views(store, &conversation, messages)?;
+    let messages = message_views(store, &conversation, messages, links)?;
     Ok(MessageListPage { messages, conversation: view, has_more })
 }
 

@@ -28,7 +28,8 @@ impl OperatorChat {
                 let message = tx.chat_message(id)?.filter(|message| message.sender == me.pk);
                 let message = message.ok_or(ChatError::MessageNotFound)?;
                 let conversation = tx.conversation(message.conversation)?;
-                let conversation = conversation.filter(|found| sees_conversation(&me, found));
+                let conversation = conversation
+                    .filter(|found| found.device_chat().is_none() && sees_conversation(&me, found));
                 let conversation = conversation.ok_or(ChatError::MessageNotFound)?;
                 if named.as_ref().is_some_and(|named| *named != conversation.id.to_string()) {
                     return Err(ChatError::MessageNotFound);

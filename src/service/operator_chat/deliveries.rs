@@ -64,6 +64,8 @@ impl OperatorChat {
                 for delivery in &deliveries {
                     let message = tx.chat_message(delivery.message)?;
                     let conversation = tx.conversation(delivery.conversation)?;
+                    // In a device conversation the network's receipts count.
+                    let conversation = conversation.filter(|found| found.device_chat().is_none());
                     if let (Some(message), Some(conversation)) = (message, conversation) {
                         let level = ReceiptLevel::Delivered;
                         mark_one(tx, &conversation, delivery.recipient, level, message.id, now)?;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::operator_chat::send_rate::SendRateError;
+use crate::domain::operator_chat::slash_commands::UnknownCommand;
 use crate::service::error::{ErrorKind, ServiceError};
 use crate::store::StoreError;
 
@@ -29,6 +30,12 @@ pub enum ChatError {
         /// What it must be.
         message: String,
     },
+    /// The grant of the inbox allows no sending.
+    #[error("your access to this inbox is read only; sending needs the rights `reply`")]
+    ReadOnly,
+    /// A text that is a command.
+    #[error(transparent)]
+    UnknownCommand(#[from] UnknownCommand),
     /// Too many messages.
     #[error(transparent)]
     SendRate(#[from] SendRateError),
@@ -64,6 +71,8 @@ impl ChatError {
             | Self::MessageNotFound
             | Self::NotificationNotFound => "not_found",
             Self::Invalid { .. } => "invalid_field",
+            Self::ReadOnly => "read_only",
+            Self::UnknownCommand(_) => "unknown_command",
             Self::SendRate(_) => "rate_limited",
             Self::TooManyConversations(_) => "too_many_conversations",
             Self::TooManyRooms(_) => "too_many_rooms",
@@ -79,7 +88,8 @@ impl ChatError {
             | Self::UserNotFound
             | Self::MessageNotFound
             | Self::NotificationNotFound => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,
+            Self::ReadOnly => ErrorKind::Forbidden,
             Self::SendRate(_) => ErrorKind::TooMany,
             Self::TooManyConversations(_) | Self::TooManyRooms(_) => ErrorKind::Conflict,
             Self::Service(error) => error.kind(),

@@ -8,7 +8,9 @@ use super::views::message_views;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::event::{ChatEvent, ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;
 use crate::store::{Reader, StoreError};
 
@@ -38,12 +40,13 @@ impl OperatorChat {
     /// # Errors
     /// When the store fails.
     pub async fn events_after(&self, seq: i64) -> Result<(Vec<ChatEvent>, i64), ChatError> {
+        let links = self.links.clone();
         let read = self.store.read::<_, StoreError, _>(move |store| {
             let entries = store.chat_events_after(seq, PAGE)?;
             let last = entries.last().map_or(seq, |(seq, ..)| *seq);
             let mut events = Vec::with_capacity(entries.len());
             for (_, entry, at) in entries {
-                events.extend(event_of(store, entry, at)?);
+                events.extend(event_of(store, entry, at, &links)?);
             }
             Ok((events, last))
         });
@@ -51,14 +54,28 @@ impl OperatorChat {
     }
 }
 
-fn event_of(store: &Reader<'_>, entry: ChatLogEntry, at: Millis) -> Result<Option<ChatEvent>, StoreError> {
+fn event_of(
+    store: &Reader<'_>,
+    entry: ChatLogEntry,
+    at: Millis,
+    links: &LinkBase,
+) -> Result<Option<ChatEvent>, StoreError> {
+    // The message has its conversation, which changes when two chats are merged.
+    let view = |message| -> Result<Option<Box<MessageView>>, StoreError> {
+        let Some(message) = store.chat_message(ChatMessageId(message))? else { return Ok(None) };
+        let Some(conversation) = store.conversation(message.conversation)? else { return Ok(None) };
+        Ok(message_views(store, &conversation, vec![message], links)?.pop().map(Box::new))
+    };
     Ok(match entry {
-        ChatLogEntry::Message { conversation, message, origin } => {
-            let message = store.chat_message(ChatMessageId(message))?;
-            let conversation = store.conversation(ConversationId(conversation))?;
-            let (Some(message), Some(conversation)) = (message, conversation) else { return Ok(None) };
-            let view = message_views(store, &conversation, vec![message])?.pop();
-            view.map(|view| ChatEvent::Message { view: Box::new(view), origin })
+        ChatLogEntry::Message { message, origin, .. } => {
+            view(message)?.map(|view| ChatEvent::Message { view, origin })
+        }
+        ChatLogEntry::Updated { message, .. } => view(message)?.map(ChatEvent::Updated),
+        ChatLogEntry::InboxAccess { device } => {
+            let Ok(device) = device.parse() else { return Ok(None) };
+            let ids = store.device_conversations(&device, usize::MAX)?;
+            let found = ids.into_iter().filter_map(|id| store.conversation(id).transpose());
+            Some(ChatEvent::InboxAccess(found.collect::<Result<_, _>>()?))
         }
         ChatLogEntry::Delivered(logged) => receipts(store, &logged, ReceiptLevel::Delivered, at)?,
         ChatLogEntry::Read(logged) => receipts(store, &logged, ReceiptLevel::Read, at)?,
@@ -92,6 +109,11 @@ fn receipts(
     let (Some(conversation), Some(by)) = (conversation, store.chat_user_by_pk(user)?) else {
         return Ok(None);
     };
+    if conversation.device_chat().is_some_and(|chat| chat.contact == user) {
+        // The network's receipts name single messages.
+        let messages = logged.ranges.iter().map(|(first, _)| ChatMessageId(*first)).collect();
+        return Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }));
+    }
     let Some(sender) = conversation.peer_of(user) else { return Ok(None) };
     let mut messages = Vec::new();
     for (first, last) in logged.ranges.iter().rev() {

@@ -16,16 +16,21 @@ use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
 use crate::domain::operator_chat::typing::TypingBook;
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
+use crate::service::media::links::LinkBase;
+use crate::service::{MediaService, Messaging};
 use crate::store::Store;
 
 mod attachment_url;
 pub mod authentication;
+mod bridge_outbound;
 mod conversations;
 mod deletion;
 pub mod deliveries;
 mod directory;
 mod error;
 mod events;
+mod inbox_access;
+mod inbox_views;
 mod notifications;
 pub mod presence;
 mod receipts;
@@ -79,6 +84,8 @@ pub(super) struct ChatServices {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: Tasks,
     pub(super) public_url: Arc<str>,
+    pub(super) messaging: Arc<Messaging>,
+    pub(super) media: Arc<MediaService>,
 }
 
 /// The use cases of operator chat.
@@ -87,6 +94,8 @@ pub struct OperatorChat {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     public_url: Arc<str>,
+    messaging: Arc<Messaging>,
+    links: LinkBase,
     providers: Vec<IdentityProvider>,
     staff_roles: StaffRoles,
     limits: ChatLimits,
@@ -101,6 +110,7 @@ pub struct OperatorChat {
 
 impl OperatorChat {
     pub(super) fn new(services: ChatServices, parts: ChatParts) -> Self {
+        services.store.enable_operator_chat();
         let (deliveries, waiting) = mpsc::channel(MAX_DELIVERIES);
         let started = services.clock.now();
         Self {
@@ -108,6 +118,8 @@ impl OperatorChat {
             clock: services.clock,
             tasks: services.tasks,
             public_url: services.public_url,
+            messaging: services.messaging,
+            links: services.media.link_base(),
             providers: parts.providers,
             staff_roles: StaffRoles::new(&parts.staff_roles),
             limits: parts.limits,

@@ -2,6 +2,7 @@
 
 use super::OperatorChat;
 use super::authentication::SignedIn;
+use super::bridge_outbound::{ReadOnDevice, device_messages};
 use super::error::ChatError;
 use super::views::conversation_of;
 use crate::domain::clock::Millis;
@@ -36,7 +37,8 @@ impl OperatorChat {
     pub async fn mark_message_read(&self, me: &SignedIn, message: &str) -> Result<i64, ChatError> {
         let id: ChatMessageId = message.parse().map_err(|_| ChatError::MessageNotFound)?;
         let (me, now) = (me.user.clone(), self.now());
-        self.store
+        let (count, on_device) = self
+            .store
             .write(move |tx| {
                 let message = tx.chat_message(id)?.ok_or(ChatError::MessageNotFound)?;
                 let conversation = tx.conversation(message.conversation)?;
@@ -45,9 +47,13 @@ impl OperatorChat {
                 if message.sender == me.pk {
                     return Err(ChatError::MessageNotFound);
                 }
-                Ok(mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?)
+                let on_device = device_messages(tx, &conversation, Some(&[id]))?;
+                let count = mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
+                Ok::<_, ChatError>((count, on_device))
             })
-            .await
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(count)
     }
 
     /// Marks these messages of a conversation read, or all of them. Returns how many were unread.
@@ -64,24 +70,29 @@ impl OperatorChat {
             return Err(ChatError::invalid("messageIds", format!("must have at most {MAX_NAMED} ids")));
         }
         let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
-        self.store
+        let (count, on_device) = self
+            .store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
                 let Some(messages) = &messages else {
-                    return Ok(mark_all(tx, &conversation, me.pk, now)?);
+                    let count = mark_all(tx, &conversation, me.pk, now)?;
+                    return Ok((count, device_messages(tx, &conversation, None)?));
                 };
-                let mut count = 0;
+                let (mut count, mut ids) = (0, Vec::with_capacity(messages.len()));
                 for id in messages {
                     let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
                     let message = tx.chat_message(id)?.filter(|found| found.conversation == conversation.id);
                     let message = message.ok_or(ChatError::MessageNotFound)?;
+                    ids.push(id);
                     if message.sender != me.pk {
                         count += mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
                     }
                 }
-                Ok(count)
+                Ok::<_, ChatError>((count, device_messages(tx, &conversation, Some(&ids))?))
             })
-            .await
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(count)
     }
 
     /// Marks the messages of a conversation read, up to and including one, or all of them.
@@ -96,7 +107,8 @@ impl OperatorChat {
     ) -> Result<ReadMark, ChatError> {
         let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
         let target = ConversationTarget::Named(conversation);
-        self.store
+        let (mark, on_device) = self
+            .store
             .write(move |tx| {
                 let found = conversation_of(tx, &staff, &me, &target)?;
                 let last = match &message {
@@ -111,10 +123,29 @@ impl OperatorChat {
                     Some(last) => mark(tx, &found, me.pk, ReceiptLevel::Read, (1, last.0), now)?,
                     None => 0,
                 };
-                Ok(ReadMark { conversation: found.id, message: last, count })
+                let mark = ReadMark { conversation: found.id, message: last, count };
+                let up_to = message.as_ref().and(last);
+                Ok::<_, ChatError>((mark, device_messages_up_to(tx, &found, up_to)?))
             })
-            .await
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(mark)
     }
+}
+
+/// The device's messages of the contact up to one, or all of its chat.
+fn device_messages_up_to(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    up_to: Option<ChatMessageId>,
+) -> Result<Option<ReadOnDevice>, StoreError> {
+    let (Some(chat), Some(last)) = (conversation.device_chat(), up_to) else {
+        return device_messages(tx, conversation, None);
+    };
+    let (sender, last) = (chat.contact, last.0);
+    let of_contact = AuthoredMessages { conversation: conversation.id, sender, first: 1, last };
+    let ids = tx.chat_message_ids_from(&of_contact, MAX_NAMED)?;
+    device_messages(tx, conversation, Some(&ids))
 }
 
 /// Marks all messages of others in a conversation read. Returns how many were unread.

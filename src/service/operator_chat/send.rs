@@ -27,6 +27,14 @@ pub struct SentMessage {
     pub is_new: bool,
 }
 
+/// What became of a message.
+enum Stored {
+    /// It is stored.
+    Sent(Box<SentMessage>),
+    /// The conversation is a device's, which sends it.
+    OfDevice(Conversation),
+}
+
 impl OperatorChat {
     /// Sends a message to a conversation, or to a user; then the conversation is created if there is none.
     /// `origin` is the number of the sending socket.
@@ -50,23 +58,39 @@ impl OperatorChat {
         let now = self.now();
         self.count_send(me.user.pk, now)?;
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
-        self.store
+        let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
+        let stored = self
+            .store
             .write(move |tx| {
                 let conversation = match &target {
-                    ConversationTarget::Peer(peer) => join_or_create(tx, &staff, &me, peer, limit, now)?.0,
+                    ConversationTarget::Peer(peer) => match conversation_of(tx, &staff, &me, &target) {
+                        Err(ChatError::ConversationNotFound) => {
+                            join_or_create(tx, &staff, &me, peer, limit, now)?.0
+                        }
+                        known => known?,
+                    },
                     ConversationTarget::Named(_) => conversation_of(tx, &staff, &me, &target)?,
                 };
+                if conversation.device_chat().is_some() {
+                    return Ok(Stored::OfDevice(conversation));
+                }
                 let known = sent_before(tx, me.pk, &conversation, &draft, now)?;
                 let is_new = known.is_none();
                 let message = match known {
                     Some(message) => message,
                     None => store_message(tx, (me.pk, origin), &conversation, &draft, now)?,
                 };
-                let view = message_views(tx, &conversation, vec![message])?.pop();
+                let view = message_views(tx, &conversation, vec![message], &links)?.pop();
                 let view = view.ok_or(StoreError::Unreadable("message"))?;
-                Ok(SentMessage { view, is_new })
+                Ok::<_, ChatError>(Stored::Sent(Box::new(SentMessage { view, is_new })))
             })
-            .await
+            .await?;
+        match stored {
+            Stored::Sent(sent) => Ok(*sent),
+            Stored::OfDevice(conversation) => {
+                self.send_to_device(&user, conversation, to_device, origin).await
+            }
+        }
     }
 
     fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {

@@ -1,12 +1,15 @@
 //! Reads users, conversations and messages as their members see them. Access is checked here.
 
 use super::error::ChatError;
+use super::inbox_views::inbox_views;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget, UserPair, peer_in_name};
 use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::inbox::CONTACTS;
 use crate::domain::operator_chat::message::{ChatMessage, MessageView};
 use crate::domain::operator_chat::receipts::{ReceiptLevel, ReceiptRanges};
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess, sees_conversation};
+use crate::service::media::links::LinkBase;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::{Reader, StoreError};
 
@@ -19,8 +22,17 @@ pub(super) fn accessible_user(
     access: UserAccess,
 ) -> Result<ChatUser, ChatError> {
     let id = id.parse().map_err(|_| ChatError::UserNotFound)?;
-    let user = store.chat_user(&me.tenant, &id)?;
-    user.filter(|user| staff.allows(me, user, access)).ok_or(ChatError::UserNotFound)
+    if let Some(user) = store.chat_user(&me.tenant, &id)? {
+        return Some(user).filter(|user| staff.allows(me, user, access)).ok_or(ChatError::UserNotFound);
+    }
+    let contact = store.chat_user(CONTACTS, &id)?.ok_or(ChatError::UserNotFound)?;
+    let conversation = contact_conversation(store, &contact)?;
+    let is_visible = conversation.is_some_and(|found| sees_conversation(me, &found));
+    is_visible.then_some(contact).ok_or(ChatError::UserNotFound)
+}
+
+fn contact_conversation(store: &Reader<'_>, contact: &ChatUser) -> Result<Option<Conversation>, StoreError> {
+    store.conversation_with_contact(contact.pk)?.map_or(Ok(None), |id| store.conversation(id))
 }
 
 /// A conversation of the caller. The other user of a target by peer is looked up first.
@@ -33,13 +45,19 @@ pub(super) fn conversation_of(
     let found = match target {
         ConversationTarget::Peer(peer) => {
             let peer = accessible_user(store, staff, me, peer, UserAccess::Write)?;
-            direct(store, me.pk, peer.pk)?
+            match peer.tenant.as_str() {
+                CONTACTS => contact_conversation(store, &peer)?,
+                _ => direct(store, me.pk, peer.pk)?,
+            }
         }
         ConversationTarget::Named(name) => match (name.parse(), peer_in_name(name, &me.id)) {
             (Ok(id), _) => store.conversation(id)?,
             (Err(_), Some(peer)) => match store.chat_user(&me.tenant, &peer)? {
                 Some(peer) => direct(store, me.pk, peer.pk)?,
-                None => None,
+                None => match store.chat_user(CONTACTS, &peer)? {
+                    Some(contact) => contact_conversation(store, &contact)?,
+                    None => None,
+                },
             },
             (Err(_), None) => None,
         },
@@ -56,7 +74,11 @@ pub(super) fn message_views(
     store: &Reader<'_>,
     conversation: &Conversation,
     messages: Vec<ChatMessage>,
+    links: &LinkBase,
 ) -> Result<Vec<MessageView>, StoreError> {
+    if let Some(chat) = conversation.device_chat() {
+        return inbox_views(store, conversation.id, chat, messages, links);
+    }
     let ids = || messages.iter().map(|message| message.id.0);
     let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
     let mut members = Vec::new();
@@ -91,5 +113,6 @@ fn view(members: &[Member], message: ChatMessage) -> Option<MessageView> {
         read_at: recipient.and_then(|member| member.read.at(message.id)),
         recipient: recipient.map(|member| member.user.clone()),
         message,
+        inbox: None,
     })
 }

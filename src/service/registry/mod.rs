@@ -56,6 +56,8 @@ pub(in crate::service) struct LiveDevice {
     pub(in crate::service) outbox: Notify,
     /// Held while local changes are sent to the network, so that they keep their order.
     pub(in crate::service) pending_sync: tokio::sync::Mutex<()>,
+    /// Held during a full-text search: a device has one at a time.
+    pub(in crate::service) searching: tokio::sync::Mutex<()>,
     /// Read-locked during ingest; write-locked during an identity merge, so that nothing is stored under an outdated id.
     pub(in crate::service) identities: tokio::sync::RwLock<()>,
     pub(in crate::service) liveness: Liveness,

@@ -36,7 +36,7 @@ pub(super) struct Target {
 }
 
 /// What a try came to, and how long it took.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct AttemptResult {
     pub(super) outcome: Outcome,
     pub(super) message_id: String,

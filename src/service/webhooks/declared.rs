@@ -10,6 +10,7 @@ use super::endpoint_types::WebhookChange;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::SECRET_OVERLAP_MS;
 use crate::service::{ServiceError, Webhooks};
+use crate::store::Tx;
 use crate::store::webhook_endpoints::StoredEndpoint;
 
 impl Webhooks {
@@ -65,8 +66,9 @@ impl Webhooks {
             enabled: is_changed.then_some(!new.disabled),
         };
         let webhooks = self.clone();
-        let more =
-            self.store.write_patiently(move |tx| webhooks.configure(tx, stored, secrets, change)).await?;
+        let write =
+            move |tx: &Tx<'_>| webhooks.configure(tx, stored.clone(), secrets.clone(), change.clone());
+        let more = self.store.write_patiently(write).await?;
         self.hurry_more(more).await;
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Webhooks {
                 };
                 let secrets = webhooks.store.open_webhook(&stored)?;
                 check_move(&stored.endpoint, &secrets, &change)?;
-                webhooks.configure(tx, stored, secrets, change)
+                webhooks.configure(tx, stored, secrets, change.clone())
             })
             .await?;
         self.hurry_more(more).await;
@@ -212,7 +212,7 @@ impl Webhooks {
             .write(move |tx| {
                 let stored = undeclared(tx, &of)?;
                 let mut secrets = webhooks.store.open_webhook(&stored)?;
-                secrets.replace_secret(new, now, previous_until);
+                secrets.replace_secret(new.clone(), now, previous_until);
                 webhooks.configure(tx, stored, secrets, WebhookChange::default())
             })
             .await?;

@@ -85,7 +85,7 @@ struct DeliveryResult {
 }
 
 impl AttemptRecord {
-    fn store(self, tx: &Tx<'_>) -> Result<DeliveryResult, ServiceError> {
+    fn store(&self, tx: &Tx<'_>) -> Result<DeliveryResult, ServiceError> {
         let (key, now) = (self.target.key, self.now);
         let mut end = DeliveryResult::default();
         let mut next_at = None;
@@ -113,7 +113,7 @@ impl AttemptRecord {
         }
         let number = self.delivery.attempts.saturating_add(1);
         let event = (self.delivery.device.clone(), self.delivery.seq);
-        let attempt = self.tried.into_attempt(Some(event), &self.delivery.name, number, next_at);
+        let attempt = self.tried.clone().into_attempt(Some(event), &self.delivery.name, number, next_at);
         tx.record_attempt(key, &attempt, self.max_per_second)?;
         Ok(end)
     }

@@ -47,7 +47,7 @@ fn shop() -> DeviceId {
 }
 
 async fn apply(store: &Store, device: &DeviceId, batch: VaultBatch) -> Result<(), StoreError> {
-    store.vault_update(device, move |_| Ok(batch)).await
+    store.vault_update(device, move |_| Ok(batch.clone())).await
 }
 
 async fn put(store: &Store, space: &str, key: &str, value: &[u8]) {

@@ -9,6 +9,7 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::support::{ANNA, BEN, Reply, TestApp};
 
 mod hostile;
+mod limits;
 
 const GROUP: &str = "120363000000000007@g.us";
 

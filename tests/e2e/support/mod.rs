@@ -213,6 +213,10 @@ impl TestApp {
         self.admin().send(self.request("PATCH", path).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.admin().send(self.request("PUT", path).json(&body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Reply {
         self.admin().delete(path).await
     }

@@ -71,7 +71,7 @@ async fn status(
     State(services): State<Services>,
     Device(id): Device,
 ) -> Result<Success<DeviceStatus>, ApiError> {
-    let device = services.fleet.device(&id).await?.device;
+    let device = services.fleet.device_record(&id).await?;
     let qr = if let DeviceState::Qr { code, .. } = &device.state { Some(code.clone()) } else { None };
     Ok(Success::new(DeviceStatus {
         status: device.state.rest_status(),
@@ -136,7 +136,7 @@ async fn txt(State(services): State<Services>, Device(id): Device) -> Result<Res
 }
 
 async fn waiting(services: &Services, id: &DeviceId) -> Result<(String, u32, Millis), ApiError> {
-    match services.fleet.device(id).await?.device.state {
+    match services.fleet.device_record(id).await?.state {
         DeviceState::Qr { code, attempt, expires_at, .. } => Ok((code, attempt, expires_at)),
         _ => Err(ApiError::NoQr),
     }

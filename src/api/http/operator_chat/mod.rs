@@ -23,6 +23,7 @@ use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
+mod inbox;
 mod messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
@@ -32,6 +33,11 @@ mod users;
 /// The operations of operator chat.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().merge(messages::routes()).merge(users::routes()).merge(notifications::routes())
+}
+
+/// The native operations, under `/api/v1`.
+pub fn native_routes() -> OpenApiRouter<ApiState> {
+    inbox::routes()
 }
 
 /// The user of a request, and the service.

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::objects::iso;
+use crate::domain::operator_chat::inbox::CONTACTS;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::ChatUser;
 
@@ -10,6 +11,8 @@ use crate::domain::operator_chat::user::ChatUser;
 const NUMBER_MAX_DIGITS: usize = 15;
 /// The type of a system message's author.
 const SYSTEM_TYPE: &str = "system";
+/// The type of a contact of a device.
+const CONTACT_TYPE: &str = "contact";
 
 /// A user id: a number if it is plain digits, else a text.
 pub(in crate::api) fn user_id(id: &str) -> Json {
@@ -24,7 +27,23 @@ pub(in crate::api) fn user_id(id: &str) -> Json {
 
 /// The pair that identifies a user.
 pub(in crate::api) fn user(user: &ChatUser) -> Json {
-    json!({ "userId": user_id(user.bare_id()), "userType": user.profile.user_type })
+    json!({ "userId": id_of(user), "userType": user_type(user) })
+}
+
+/// The id of a contact of a device is the number in its id.
+fn id_of(user: &ChatUser) -> Json {
+    match user.is_contact() {
+        true => user_id(user.bare_id().trim_start_matches('c')),
+        false => user_id(user.bare_id()),
+    }
+}
+
+/// Clients find their own messages by the type alone; the phone and other systems have none of a user.
+fn user_type(user: &ChatUser) -> Option<&str> {
+    if user.is_contact() {
+        return Some(CONTACT_TYPE);
+    }
+    if user.tenant == CONTACTS { Some(SYSTEM_TYPE) } else { user.profile.user_type.as_deref() }
 }
 
 /// A message.
@@ -32,9 +51,9 @@ pub(in crate::api) fn message(view: &MessageView) -> Json {
     let MessageView { message, sender, read_at, .. } = view;
     let (word, sender_type) = match message.kind {
         ChatMessageKind::System => ("text", Some(SYSTEM_TYPE)),
-        ChatMessageKind::Image => ("image", sender.profile.user_type.as_deref()),
-        ChatMessageKind::Audio | ChatMessageKind::File => ("file", sender.profile.user_type.as_deref()),
-        ChatMessageKind::Text => ("text", sender.profile.user_type.as_deref()),
+        ChatMessageKind::Image => ("image", user_type(sender)),
+        ChatMessageKind::Audio | ChatMessageKind::File => ("file", user_type(sender)),
+        ChatMessageKind::Text => ("text", user_type(sender)),
     };
     let mut object = json!({
         "id": message.id.0,
@@ -67,7 +86,7 @@ fn author(user: &ChatUser) -> Json {
         None => (name, None),
     };
     json!({
-        "id": user_id(user.bare_id()),
+        "id": id_of(user),
         "username": user.display_name(),
         "firstName": first,
         "lastName": last,

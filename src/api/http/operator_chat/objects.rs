@@ -95,14 +95,36 @@ pub(in crate::api) struct MessageObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = "sent")]
     status: Option<&'static str>,
-    /// The author.
+    /// The author; the caller in place of all operators of a device conversation.
     sender: UserObject,
+    /// The author of a message of a device conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    author: Option<AuthorObject>,
+}
+
+/// Who wrote a message of a device conversation
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatAuthor)]
+pub(in crate::api) struct AuthorObject {
+    /// The author's id.
+    #[schema(example = "bela")]
+    id: String,
+    /// The author's name.
+    #[schema(example = "Bela")]
+    name: String,
+}
+
+impl AuthorObject {
+    fn new(author: &ChatUser) -> Self {
+        Self { id: author.id.to_string(), name: author.display_name().to_owned() }
+    }
 }
 
 impl MessageObject {
     /// For all members.
     pub(in crate::api) fn new(view: &MessageView) -> Self {
-        let MessageView { message, sender, recipient, delivered_at, read_at } = view;
+        let MessageView { message, sender, recipient, delivered_at, read_at, inbox } = view;
         Self {
             id: message.id.to_string(),
             conversation_id: message.conversation.to_string(),
@@ -118,6 +140,7 @@ impl MessageObject {
             temp_id: message.temp_id.as_deref().and_then(raw),
             status: None,
             sender: UserObject::new(sender),
+            author: inbox.as_ref().map(|inbox| AuthorObject::new(&inbox.author)),
         }
     }
 
@@ -128,6 +151,10 @@ impl MessageObject {
 
     /// For one of the members.
     pub(in crate::api) fn seen_by(view: &MessageView, viewer: &ChatUser) -> Self {
+        if let Some(inbox) = &view.inbox {
+            let between = view.between_contact_and(viewer);
+            return if inbox.status.is_some() { Self::of_author(&between) } else { Self::new(&between) };
+        }
         if view.message.sender == viewer.pk { Self::of_author(view) } else { Self::new(view) }
     }
 }

@@ -6,6 +6,7 @@
 
 mod fields;
 mod guard;
+mod inbox_router;
 mod membership;
 mod namespace;
 mod packet;

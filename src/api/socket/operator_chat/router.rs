@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::inbox_router;
+use super::packet::Packet;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
 use super::{ChatState, namespace};
+use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::typing::Typist;
 use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
 /// The pause before the log is read again after an error.
@@ -80,11 +84,26 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 }
 
 fn route(state: &ChatState, event: &ChatEvent) {
+    match event {
+        ChatEvent::Message { view, origin } if view.inbox.is_some() => {
+            return inbox_router::route_message(state, view, *origin);
+        }
+        ChatEvent::Updated(view) => return inbox_router::route_update(state, view),
+        ChatEvent::InboxAccess(conversations) => return inbox_router::remove_users(state, conversations),
+        _ => {}
+    }
     let packets = Packets::of_event(event);
     match event {
+        ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
         ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
-        ChatEvent::Receipts { conversation, .. } => route_to_joined(state, conversation.id, &packets),
-        ChatEvent::Deleted { conversation, .. } => route_to_joined(state, *conversation, &packets),
+        ChatEvent::Receipts { conversation, .. } => route_receipts(state, conversation, &packets),
+        ChatEvent::Deleted { conversation, .. } => {
+            for joined in state.rooms.joined(*conversation) {
+                for packet in packets.of(joined.session.dialect) {
+                    joined.emit(packet, *conversation, None);
+                }
+            }
+        }
         ChatEvent::Notification { user, .. } => route_to_user(state, *user, None, &packets),
         ChatEvent::NotificationRead { user, origin, .. } | ChatEvent::NotificationsRead { user, origin } => {
             route_to_user(state, *user, *origin, &packets);
@@ -95,15 +114,9 @@ fn route(state: &ChatState, event: &ChatEvent) {
 /// The sending socket is confirmed before any other socket has the message.
 fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &Packets) {
     let (conversation, message) = (view.message.conversation, view.message.id);
-    let is_confirmed = |socket: &ConnectedSocket| {
-        Some(socket.session.number) == origin && socket.session.dialect == Dialect::Namespace
-    };
-    let own = state.rooms.of_user(view.sender.pk);
-    if let Some(sending) = own.iter().find(|socket| is_confirmed(socket)) {
-        confirm(sending, view, packets);
-    }
+    confirm(state, view, origin, packets.of(Dialect::Namespace));
     for joined in state.rooms.joined(conversation) {
-        if is_confirmed(&joined) {
+        if is_confirmed(&joined, origin) {
             continue;
         }
         let recipient = joined.user().pk;
@@ -114,37 +127,48 @@ fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, pac
             }
         }
     }
-    notify_outside(state, view, origin);
+    let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
+    let outside = members.into_iter().flatten().flat_map(|user| state.rooms.outside(user, conversation));
+    notify(view, origin, outside);
+}
+
+/// Whether a socket gets the confirmation of the message that it sent.
+pub(super) fn is_confirmed(socket: &ConnectedSocket, origin: Option<u64>) -> bool {
+    Some(socket.session.number) == origin && socket.session.dialect == Dialect::Namespace
 }
 
 /// Confirms a message to its sending socket, which has rendered it already if it gave a `tempId`.
-fn confirm(sending: &ConnectedSocket, view: &MessageView, packets: &Packets) {
+pub(super) fn confirm(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &[Arc<Packet>]) {
+    let own = state.rooms.of_user(view.message.sender);
+    let Some(sending) = own.iter().find(|socket| is_confirmed(socket, origin)) else { return };
     sending.emit_now(&namespace::encode::message_sent(view));
     if view.message.temp_id.is_none() {
-        for packet in packets.of(Dialect::Namespace) {
+        for packet in packets {
             sending.emit_now(packet);
         }
     }
 }
 
-/// Notifies the members' sockets of the `namespace` dialect that did not join, but not the sending one.
-fn notify_outside(state: &ChatState, view: &MessageView, origin: Option<u64>) {
-    let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
+/// Notifies sockets of the `namespace` dialect that did not join, but not the sending one.
+pub(super) fn notify(
+    view: &MessageView,
+    origin: Option<u64>,
+    outside: impl Iterator<Item = ConnectedSocket>,
+) {
     let mut packet = None;
-    for member in members.into_iter().flatten() {
-        for socket in state.rooms.outside(member, view.message.conversation) {
-            let is_origin = Some(socket.session.number) == origin;
-            if socket.session.dialect == Dialect::Namespace && !is_origin {
-                socket.emit_now(packet.get_or_insert_with(|| namespace::encode::message_notification(view)));
-            }
-        }
+    let is_notified = |socket: &ConnectedSocket| {
+        socket.session.dialect == Dialect::Namespace && Some(socket.session.number) != origin
+    };
+    for socket in outside.filter(is_notified) {
+        socket.emit_now(packet.get_or_insert_with(|| namespace::encode::message_notification(view)));
     }
 }
 
-fn route_to_joined(state: &ChatState, conversation: ConversationId, packets: &Packets) {
-    for joined in state.rooms.joined(conversation) {
+fn route_receipts(state: &ChatState, conversation: &Conversation, packets: &Packets) {
+    let joined = state.rooms.joined(conversation.id);
+    for joined in joined.iter().filter(|joined| sees_conversation(joined.user(), conversation)) {
         for packet in packets.of(joined.session.dialect) {
-            joined.emit(packet, conversation, None);
+            joined.emit(packet, conversation.id, None);
         }
     }
 }

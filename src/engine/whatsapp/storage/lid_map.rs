@@ -24,7 +24,7 @@ impl VaultBackend {
         }
         self.update(move |view, batch| {
             let mut update = LidMapUpdate { view, numbers: BTreeMap::new(), owners: BTreeMap::new() };
-            entries.into_iter().try_for_each(|entry| update.record(entry))?;
+            entries.iter().try_for_each(|entry| update.record(entry.clone()))?;
             update.write(batch)
         })
         .await

@@ -72,7 +72,7 @@ impl MsgSecretStore for VaultBackend {
             }
         }
         self.update(move |view, batch| {
-            for (key, stored) in new {
+            for (key, stored) in new.clone() {
                 let stored = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
                     Some(earlier) => StoredSecret::from_bytes(&earlier)?.renewed(stored),
                     None => stored,

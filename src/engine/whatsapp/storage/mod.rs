@@ -42,9 +42,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 use wacore::store::error::{Result, StoreError};
 
 use crate::domain::clock::{Clock, Millis};
@@ -130,18 +130,20 @@ impl VaultBackend {
     async fn update<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn VaultView, &mut VaultBatch) -> Result<T> + Send + 'static,
+        F: Fn(&dyn VaultView, &mut VaultBatch) -> Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
+        let result = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&result);
         let update = move |view: &dyn VaultView| {
             let mut batch = VaultBatch::new();
             let value = change(view, &mut batch).map_err(|error| VaultError(Box::new(error)))?;
-            // The change is applied even if the caller was cancelled.
-            let _ = answer.send(value);
+            // The vault may run the change again; the last result counts.
+            *slot.lock() = Some(value);
             Ok(batch)
         };
         self.vault.update(Box::new(update)).await.map_err(failed)?;
-        answered.await.map_err(|error| StoreError::Database(Box::new(error)))
+        let value = result.lock().take();
+        value.ok_or_else(|| StoreError::Database("the vault did not run the change".into()))
     }
 
     /// Removes values whose deadline is before the second `before`.

@@ -143,7 +143,7 @@ impl ProtocolStore for VaultBackend {
         self.update(move |view, batch| {
             let payload = view.get(SENT, &key).map_err(failed)?;
             if payload.is_some() {
-                batch.remove(SENT, key);
+                batch.remove(SENT, key.clone());
             }
             Ok(payload)
         })

@@ -26,14 +26,14 @@ impl VaultBackend {
         let group = group.to_owned();
         let entries: Vec<_> = entries.iter().map(|(device, has)| ((*device).to_owned(), *has)).collect();
         self.update(move |view, batch| {
-            for (device, has_key) in entries {
-                let value = if has_key { HAS_KEY } else { NEEDS_KEY };
-                batch.put(SENDER_KEY_DEVICES, joined(&[&group, &device]), value);
-                batch.put(SENDER_KEY_GROUPS, joined(&[&device, &group]), []);
-                if has_key {
+            for (device, has_key) in &entries {
+                let value = if *has_key { HAS_KEY } else { NEEDS_KEY };
+                batch.put(SENDER_KEY_DEVICES, joined(&[&group, device]), value);
+                batch.put(SENDER_KEY_GROUPS, joined(&[device, &group]), []);
+                if *has_key {
                     continue;
                 }
-                let Some(other) = alias_of(view, &device)? else { continue };
+                let Some(other) = alias_of(view, device)? else { continue };
                 let key = joined(&[&group, &other]);
                 if view.get(SENDER_KEY_DEVICES, &key).map_err(failed)?.is_some() {
                     batch.put(SENDER_KEY_DEVICES, key, NEEDS_KEY);
@@ -62,11 +62,11 @@ impl VaultBackend {
         }
         let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
         self.update(move |view, batch| {
-            for device in devices {
-                for (key, _) in list(view, SENDER_KEY_GROUPS, &first(&device))? {
-                    batch.remove(SENDER_KEY_DEVICES, joined(&[&last_part(&key), &device]));
+            for device in &devices {
+                for (key, _) in list(view, SENDER_KEY_GROUPS, &first(device))? {
+                    batch.remove(SENDER_KEY_DEVICES, joined(&[&last_part(&key), device]));
                 }
-                batch.remove_prefix(SENDER_KEY_GROUPS, first(&device));
+                batch.remove_prefix(SENDER_KEY_GROUPS, first(device));
             }
             Ok(())
         })

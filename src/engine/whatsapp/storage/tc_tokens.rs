@@ -30,7 +30,7 @@ impl VaultBackend {
                 return None;
             }
             let sender_timestamp = entry.and_then(|stored| stored.sender_timestamp);
-            Some(TcTokenEntry { token, token_timestamp: at, sender_timestamp })
+            Some(TcTokenEntry { token: token.clone(), token_timestamp: at, sender_timestamp })
         })
         .await
     }
@@ -55,14 +55,14 @@ impl VaultBackend {
 
     async fn merge_token<F>(&self, jid: &str, merge: F) -> Result<()>
     where
-        F: FnOnce(Option<TcTokenEntry>) -> Option<TcTokenEntry> + Send + 'static,
+        F: Fn(Option<TcTokenEntry>) -> Option<TcTokenEntry> + Send + 'static,
     {
         let jid = jid.to_owned();
         self.update(move |view, batch| {
             let stored = view.get(TC_TOKENS, &jid).map_err(failed)?;
             let stored = stored.map(|bytes| decoded(&bytes)).transpose()?;
             if let Some(entry) = merge(stored) {
-                batch.put(TC_TOKENS, jid, encoded(&entry)?);
+                batch.put(TC_TOKENS, jid.clone(), encoded(&entry)?);
             }
             Ok(())
         })

@@ -236,18 +236,19 @@ impl Actor {
     async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Refusal> {
         let now = self.fleet.clock.now();
         let (state, effects) = step(&self.device.state, input, now).map_err(Refusal::Invalid)?;
-        let mut device = self.device.clone();
+        let device = self.device.clone();
         let to_store = effects.clone();
         let stored = self
             .fleet
             .store
             .write_patiently(move |tx| {
+                let mut device = device.clone();
                 // Settings may have changed meanwhile; the state is this actor's alone.
                 if let Some(fresh) = tx.device(&device.id)? {
                     device.settings = fresh.settings;
                     device.name = fresh.name;
                 }
-                let there = persist(tx, &mut device, state, &to_store, now)?;
+                let there = persist(tx, &mut device, state.clone(), &to_store, now)?;
                 Ok::<_, StoreError>(there.then_some(device))
             })
             .await

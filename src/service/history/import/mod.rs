@@ -5,8 +5,9 @@
 //! batches and reports their number of messages; repeating the import adds the rest. Exports and their files
 //! are streamed, never held whole in memory. File names in archives are never used as paths.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -27,9 +28,6 @@ mod writer;
 
 use archive::{Archive, Source};
 use writer::ImportWriter;
-
-/// Maximum concurrent imports.
-const AT_ONCE: usize = 4;
 
 /// File format of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -134,27 +132,38 @@ pub struct ImportedAuthor {
     pub known: bool,
 }
 
-/// Number of running imports.
+/// Number of running imports of each device that has one.
 #[derive(Default)]
-pub(in crate::service) struct Imports(AtomicUsize);
+pub(in crate::service) struct Imports(Mutex<HashMap<DeviceId, usize>>);
 
 /// A permit to run an import.
-struct ImportPermit<'a>(&'a AtomicUsize);
+struct ImportPermit<'a> {
+    imports: &'a Imports,
+    device: DeviceId,
+}
 
 impl Imports {
-    fn begin(&self) -> Result<ImportPermit<'_>, ServiceError> {
-        let turn = ImportPermit(&self.0);
-        // Dropping the permit releases the slot, also when the import is refused.
-        if self.0.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
-            return Err(ServiceError::TooManyImports(AT_ONCE));
+    fn begin(&self, device: &DeviceId, limits: &ImportLimits) -> Result<ImportPermit<'_>, ServiceError> {
+        let mut running = self.0.lock();
+        let of_device = running.get(device).copied().unwrap_or(0);
+        if of_device >= limits.max_running_per_device {
+            return Err(ServiceError::TooManyImportsOfDevice(limits.max_running_per_device));
         }
-        Ok(turn)
+        if running.values().sum::<usize>() >= limits.max_running {
+            return Err(ServiceError::TooManyImports(limits.max_running));
+        }
+        running.insert(device.clone(), of_device + 1);
+        Ok(ImportPermit { imports: self, device: device.clone() })
     }
 }
 
 impl Drop for ImportPermit<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let mut running = self.imports.0.lock();
+        match running.get_mut(&self.device) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(running.remove(&self.device)),
+        }
     }
 }
 
@@ -176,8 +185,9 @@ impl History {
                 Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account)
             })
             .await?;
-        let _turn = self.imports.begin()?;
         let limits = self.limits.import.clone();
+        let _permit = self.imports.begin(device, &limits)?;
+        self.media.require_free_space().await?;
         let file = temp_file::store_upload(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
@@ -259,10 +269,25 @@ mod tests {
 
     #[test]
     fn concurrent_imports_are_limited() {
+        let limits = ImportLimits {
+            dir: "/".into(),
+            max_bytes: 1,
+            max_unpacked_bytes: 1,
+            max_running: 3,
+            max_running_per_device: 2,
+            min_bytes_per_second: 1,
+            grace: std::time::Duration::ZERO,
+        };
+        let (a, b): (DeviceId, DeviceId) = ("a".parse().unwrap(), "b".parse().unwrap());
         let imports = Imports::default();
-        let turns: Vec<_> = (0..AT_ONCE).map(|_| imports.begin().unwrap_or_else(|e| panic!("{e}"))).collect();
-        assert!(matches!(imports.begin(), Err(ServiceError::TooManyImports(AT_ONCE))));
-        drop(turns);
-        assert!(imports.begin().is_ok());
+        let first = imports.begin(&a, &limits).unwrap_or_else(|error| panic!("{error}"));
+        let second = imports.begin(&a, &limits).unwrap_or_else(|error| panic!("{error}"));
+        assert!(matches!(imports.begin(&a, &limits), Err(ServiceError::TooManyImportsOfDevice(2))));
+        let other = imports.begin(&b, &limits).unwrap_or_else(|error| panic!("{error}"));
+        assert!(matches!(imports.begin(&b, &limits), Err(ServiceError::TooManyImports(3))));
+        drop(first);
+        assert!(imports.begin(&b, &limits).is_ok());
+        drop((second, other));
+        assert!(imports.0.lock().is_empty());
     }
 }

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use super::{ImportLimits, ServiceError, blocking, refused};
 use crate::engine::ByteStream;
 use crate::store::StoreError;
 
-/// Maximum wait for the next piece of a request body.
-const STALL: Duration = Duration::from_secs(30);
 /// Bytes that are read to detect the format.
 const START: usize = 64;
 
@@ -34,10 +33,13 @@ pub(super) async fn store_upload(
     let dir = limits.dir.clone();
     let file = blocking(move || tempfile::tempfile_in(dir).map_err(|error| broken(&error))).await?;
     let mut file = tokio::fs::File::from_std(file);
-    let mut len = 0;
+    let (mut len, mut waited) = (0, Duration::ZERO);
     loop {
-        let piece = tokio::time::timeout(STALL, bytes.next()).await;
-        let piece = piece.map_err(|_| refused("the request body stalled before its end"))?;
+        let since = Instant::now();
+        let allowed = max_wait(limits, len).saturating_sub(waited);
+        let piece = tokio::time::timeout(allowed, bytes.next()).await.map_err(|_| too_slow(limits))?;
+        // Only waiting for the client counts, not writing to disk.
+        waited += since.elapsed();
         let Some(piece) = piece else { break };
         let piece = piece.map_err(|_| refused("the request body ended early"))?;
         len += piece.len() as u64;
@@ -48,6 +50,17 @@ pub(super) async fn store_upload(
     }
     file.flush().await.map_err(|error| broken(&error))?;
     Ok(TempUpload { file: Arc::new(file.into_std().await), len })
+}
+
+/// The total wait for a client that has sent `len` bytes.
+fn max_wait(limits: &ImportLimits, len: u64) -> Duration {
+    let earned_ms = len.saturating_mul(1_000) / limits.min_bytes_per_second.max(1);
+    limits.grace.saturating_add(Duration::from_millis(earned_ms))
+}
+
+fn too_slow(limits: &ImportLimits) -> ServiceError {
+    let least = limits.min_bytes_per_second;
+    refused(format!("the request body arrived too slowly: send at least {least} bytes per second on average"))
 }
 
 /// Logs a disk error and returns the error for the client.

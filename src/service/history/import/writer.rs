@@ -172,7 +172,7 @@ impl ImportWriter {
 
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Tx<'_>, &DeviceId) -> Result<T, StoreError> + Send + 'static,
+        write: impl Fn(&Tx<'_>, &DeviceId) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let id = self.device.clone();
         let written = self.history.store.write_patiently(move |tx| {
@@ -192,7 +192,7 @@ impl ImportWriter {
         }
         let (now, head) = (self.history.clock.now(), self.head.take());
         let added = self.write(move |tx, device| {
-            if let Some((mut chat, names)) = head {
+            if let Some((mut chat, names)) = head.clone() {
                 tx.canonicalize_ids(device, &mut chat.id)?;
                 tx.import_chat(device, &chat)?;
                 for (mut id, name) in names {
@@ -200,6 +200,7 @@ impl ImportWriter {
                     tx.import_contact(device, &id, &name)?;
                 }
             }
+            let mut batch = batch.clone();
             let mut added = Vec::with_capacity(batch.len());
             for message in &mut batch {
                 by_hash(tx, device, &mut message.message)?;

@@ -74,7 +74,7 @@ impl Messaging {
                     if tx.found(&of, &id)?.is_none() {
                         orphans::keep(tx, &of, &id, &change, now)?;
                     }
-                    return Ok((id.chat, Applied::default()));
+                    return Ok((id.chat.clone(), Applied::default()));
                 };
                 if let MessageUpdate::Star(on) = change {
                     tx.supersede_pending_sync(

@@ -179,6 +179,14 @@ async fn sleep(pause: Option<Duration>) {
     }
 }
 
+/// A message that is marked as being sent.
+struct MarkedMessage {
+    /// The row before this attempt.
+    row: OutboxRow,
+    message: Message,
+    record: SentRecord,
+}
+
 /// One attempt to send one message.
 struct Attempt {
     messaging: Messaging,
@@ -212,83 +220,63 @@ impl Attempt {
     }
 
     async fn try_once(&self, row: i64) -> Result<SendAttemptResult, ServiceError> {
-        let Some((row, message)) = self.find(row).await? else { return Ok(SendAttemptResult::Done) };
-        if message.is_none() {
-            return self.removed(row).await;
-        }
-        self.show_typing(&row).await;
+        self.show_typing(row).await?;
         if self.slot.is_too_late() {
             return Ok(SendAttemptResult::Held);
         }
-        let Some(departure) = self.mark_sending(&row).await? else { return Ok(SendAttemptResult::Done) };
-        self.slot.leave(departure);
-        // Read the text only now: until the row was marked, the message could be edited or revoked.
-        let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(SendAttemptResult::Done) };
-        let Some(message) = message else { return self.removed(row).await };
+        let Some(marked) = self.mark_sending(row).await? else { return Ok(SendAttemptResult::Done) };
+        self.slot.leave(marked.record);
         let since = self.messaging.clock.now();
-        let outgoing = outgoing(message, row.attempts > 0);
+        let outgoing = outgoing(marked.message, marked.row.attempts > 0);
         let outcome = self.session.send(outgoing).await;
         self.slot.answered(&outcome, since);
-        self.finalize(row, outcome).await
+        self.finalize(marked.row, outcome).await
     }
 
-    /// The row with its message, if both exist; the message is `None` if it was removed from this account.
-    async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Option<Message>)>, ServiceError> {
+    /// Shows that the account is typing, for the configured time, unless the message was removed.
+    async fn show_typing(&self, row: i64) -> Result<(), ServiceError> {
+        if self.limits.typing_delay_ms == 0 {
+            return Ok(());
+        }
         let device = self.device.clone();
-        self.messaging
+        let chat = self
+            .messaging
             .store
             .read(move |store| {
                 let Some(row) = store.outbox_row(row)? else { return Ok(None) };
                 let message = store.message(&device, &row.message_id)?;
-                Ok(Some((row, message.map(|found| found.message))))
-            })
-            .await
-    }
-
-    async fn removed(&self, row: OutboxRow) -> Result<SendAttemptResult, ServiceError> {
-        let (device, now) = (self.device.clone(), self.messaging.clock.now());
-        self.write(move |tx| outcome::store_removed(tx, &device, &row, now)).await?;
-        Ok(SendAttemptResult::Done)
-    }
-
-    async fn show_typing(&self, row: &OutboxRow) {
-        if self.limits.typing_delay_ms == 0 {
-            return;
-        }
-        // Typing is cosmetic: a network that refuses it still accepts the message.
-        let _ = self.session.typing(&row.entry.chat, TypingKind::Text, true).await;
-        tokio::time::sleep(Duration::from_millis(self.limits.typing_delay_ms)).await;
-        let _ = self.session.typing(&row.entry.chat, TypingKind::Text, false).await;
-    }
-
-    /// `None` when the row was removed from the outbox in the meantime.
-    async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<SentRecord>, ServiceError> {
-        let (device, row, now) = (self.device.clone(), row.clone(), self.messaging.clock.now());
-        let departure = self
-            .messaging
-            .store
-            .write_patiently(move |tx| {
-                if !tx.outbox_sending(row.entry.row, now)? {
-                    return Ok(None);
-                }
-                let departure = tx.record_send(&device, row.message_pk, &row.entry.chat, now)?;
-                if row.attempts == 0 {
-                    tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
-                    tx.append(
-                        &device,
-                        &Event::status(
-                            &row.message_id,
-                            &row.entry.chat,
-                            Status::Sending,
-                            row.temp_id.as_deref(),
-                        ),
-                        now,
-                    )?;
-                }
-                Ok::<_, StoreError>(Some(departure))
+                Ok::<_, ServiceError>(message.map(|_| row.entry.chat))
             })
             .await?;
-        Ok(departure)
+        let Some(chat) = chat else { return Ok(()) };
+        // Typing is cosmetic: a network that refuses it still accepts the message.
+        let _ = self.session.typing(&chat, TypingKind::Text, true).await;
+        tokio::time::sleep(Duration::from_millis(self.limits.typing_delay_ms)).await;
+        let _ = self.session.typing(&chat, TypingKind::Text, false).await;
+        Ok(())
+    }
+
+    /// Marks the message as being sent and reads its text in the same write: until then it can be edited or
+    /// revoked. `None` when nothing is to be sent any more.
+    async fn mark_sending(&self, row: i64) -> Result<Option<MarkedMessage>, ServiceError> {
+        let (device, now) = (self.device.clone(), self.messaging.clock.now());
+        let write = move |tx: &Tx<'_>| {
+            let Some(row) = tx.outbox_row(row)? else { return Ok(None) };
+            let Some(found) = tx.message(&device, &row.message_id)? else {
+                outcome::store_removed(tx, &device, &row, now)?;
+                return Ok(None);
+            };
+            tx.outbox_sending(row.entry.row, now)?;
+            let record = tx.record_send(&device, row.message_pk, &row.entry.chat, now)?;
+            if row.attempts == 0 {
+                tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
+                let temp_id = row.temp_id.as_deref();
+                let status = Event::status(&row.message_id, &row.entry.chat, Status::Sending, temp_id);
+                tx.append(&device, &status, now)?;
+            }
+            Ok::<_, StoreError>(Some(MarkedMessage { row, message: found.message, record }))
+        };
+        Ok(self.messaging.store.write_patiently(write).await?)
     }
 
     async fn finalize(
@@ -353,7 +341,7 @@ impl Attempt {
     /// Waits for a busy store, so that the network's answer is not lost.
     async fn write(
         &self,
-        write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+        write: impl Fn(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), ServiceError> {
         Ok(self.messaging.store.write_patiently(write).await?)
     }

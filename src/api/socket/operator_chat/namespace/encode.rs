@@ -53,6 +53,23 @@ pub(in super::super) fn message_notification(view: &MessageView) -> Packet {
     Packet::new("message:notification", &payload)
 }
 
+/// A new or changed message of a device conversation; it shows the real author.
+pub(in super::super) fn inbox_message(view: &MessageView, is_new: bool) -> Packet {
+    Packet::new(if is_new { "message:new" } else { "message:updated" }, &objects::message(view))
+}
+
+/// The error of a message that was accepted and failed later.
+pub(in super::super) fn message_failed(view: &MessageView) -> Option<Packet> {
+    let failure = view.inbox.as_ref()?.failure.as_ref()?;
+    let payload = json!({
+        "error": failure.message,
+        "code": failure.code,
+        "tempId": objects::temp_id(view),
+        "messageId": view.message.id.0,
+    });
+    Some(Packet::new("message:error", &payload))
+}
+
 pub(in super::super) fn typing(typist: &ChatUser, conversation: ConversationId, on: bool) -> Packet {
     let event = if on { "typing:start" } else { "typing:stop" };
     Packet::new(event, &json!({ "conversationId": conversation.0, "user": objects::user(typist) }))
@@ -67,6 +84,7 @@ pub(in super::super) fn presence(user: &ChatUser, is_online: bool) -> Packet {
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
         ChatEvent::Message { view, .. } => vec![Packet::new("message:new", &objects::message(view))],
+        ChatEvent::Updated(view) => vec![inbox_message(view, false)],
         ChatEvent::Receipts { level: ReceiptLevel::Read, conversation, messages, by, .. } => {
             let Some(newest) = messages.last() else { return Vec::new() };
             let payload = json!({
@@ -81,6 +99,7 @@ pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
             vec![Packet::new("message:deleted", &payload)]
         }
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, .. }
+        | ChatEvent::InboxAccess(_)
         | ChatEvent::Notification { .. }
         | ChatEvent::NotificationRead { .. }
         | ChatEvent::NotificationsRead { .. } => Vec::new(),

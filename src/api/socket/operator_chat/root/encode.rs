@@ -37,6 +37,12 @@ pub(in super::super) fn message_new(view: &MessageView) -> Packet {
     Packet::new("message:new", &MessageObject::new(view))
 }
 
+/// A new or changed message of a device conversation, as one user sees it.
+pub(in super::super) fn inbox_message(view: &MessageView, viewer: &ChatUser, is_new: bool) -> Packet {
+    let event = if is_new { "message:new" } else { "message:updated" };
+    Packet::new(event, &MessageObject::seen_by(view, viewer))
+}
+
 pub(in super::super) fn typing(typist: &ChatUser, conversation: ConversationId, on: bool) -> Packet {
     let event = if on { "typing:start" } else { "typing:stop" };
     let payload = json!({
@@ -71,6 +77,8 @@ pub(in super::super) fn status(user: &str, status: UserStatus) -> Json {
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
         ChatEvent::Message { view, .. } => vec![message_new(view)],
+        ChatEvent::Updated(view) => vec![Packet::new("message:updated", &MessageObject::new(view))],
+        ChatEvent::InboxAccess(_) => Vec::new(),
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, conversation, messages, by, at } => {
             let delivered = |message: &ChatMessageId| {
                 let payload = json!({
@@ -181,6 +189,7 @@ mod tests {
             recipient: Some(user(7, None)),
             delivered_at: None,
             read_at: None,
+            inbox: None,
         };
         let expected = json!(["message:new", {
             "id": "1042", "conversationId": "17", "senderId": "u3", "recipientId": "u7",

@@ -99,9 +99,13 @@ impl RootRequest<'_> {
             }
         }
         let messages = state.chat.replay(self.me(), conversation).await?;
-        let emitted = messages
-            .into_iter()
-            .filter(|view| connected.emit_now(&encode::message_new(view)) == Emission::Emitted);
+        let emitted = messages.into_iter().filter(|view| {
+            let packet = match view.inbox {
+                Some(_) => encode::inbox_message(view, connected.user(), true),
+                None => encode::message_new(view),
+            };
+            connected.emit_now(&packet) == Emission::Emitted
+        });
         Ok(emitted.collect())
     }
 

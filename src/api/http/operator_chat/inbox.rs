@@ -1,0 +1,88 @@
+//! Access to the inbox of a device, for API keys.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::http::ApiState;
+use crate::api::http::envelope::Success;
+use crate::api::http::error::ApiError;
+use crate::api::http::guard::guarded;
+use crate::api::http::input::{Body, Device, Request};
+use crate::domain::access::Scope;
+use crate::domain::operator_chat::inbox::InboxGrant;
+use crate::service::Services;
+
+/// The operations of this file.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(guarded(Scope::ChatRead, &[404], routes!(show))).routes(guarded(
+        Scope::ChatWrite,
+        &[404],
+        routes!(replace),
+    ))
+}
+
+/// Access of a user or a role to an inbox
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = InboxGrant)]
+struct GrantObject {
+    /// `<identity>:<user id>`, or `<identity>:role:<role>`; the identity is optional while there is one.
+    #[schema(example = "desk:anna")]
+    who: String,
+    /// `read`, `reply` or `manage`; `reply` if absent.
+    #[serde(default = "reply")]
+    #[schema(required = false, example = "reply")]
+    rights: String,
+}
+
+fn reply() -> String {
+    "reply".to_owned()
+}
+
+/// Who may use the inbox of a device
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = InboxOperators)]
+struct Operators {
+    /// The grants.
+    #[schema(max_items = 1000)]
+    operators: Vec<GrantObject>,
+}
+
+impl Request for Operators {}
+
+fn object(grants: &[InboxGrant]) -> Success<Operators> {
+    let grant = |grant: &InboxGrant| GrantObject {
+        who: grant.who.to_string(),
+        rights: grant.rights.as_str().to_owned(),
+    };
+    Success::new(Operators { operators: grants.iter().map(grant).collect() })
+}
+
+/// Show who may use the inbox of a device
+#[utoipa::path(get, path = "/devices/{id}/operators", operation_id = "getInboxOperators", tag = "operator chat",
+    responses((status = 200, description = "The grants", body = Success<Operators>)))]
+async fn show(
+    State(services): State<Services>,
+    Device(device): Device,
+) -> Result<Success<Operators>, ApiError> {
+    let chat = services.chat.as_ref().ok_or(ApiError::NotFound)?;
+    Ok(object(&chat.inbox_grants(&device).await?))
+}
+
+/// Replace who may use the inbox of a device
+///
+/// A user who is no longer named gets no event of the inbox from then on.
+#[utoipa::path(put, path = "/devices/{id}/operators", operation_id = "putInboxOperators", tag = "operator chat",
+    request_body = Operators,
+    responses((status = 200, description = "The grants", body = Success<Operators>)))]
+async fn replace(
+    State(services): State<Services>,
+    Device(device): Device,
+    Body(body): Body<Operators>,
+) -> Result<Success<Operators>, ApiError> {
+    let chat = services.chat.as_ref().ok_or(ApiError::NotFound)?;
+    let grants: Vec<_> = body.operators.into_iter().map(|grant| (grant.who, grant.rights)).collect();
+    Ok(object(&chat.set_inbox_grants(&device, &grants).await?))
+}

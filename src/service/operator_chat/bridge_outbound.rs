@@ -1,0 +1,107 @@
+//! Sends a message of an operator through the device: the device's message, its outbox row, the reference in
+//! the conversation and all events are one transaction.
+
+use super::OperatorChat;
+use super::error::ChatError;
+use super::send::SentMessage;
+use super::views::message_views;
+use crate::domain::content::Content;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::operator_chat::conversation::Conversation;
+use crate::domain::operator_chat::ids::ChatMessageId;
+use crate::domain::operator_chat::inbox::InboxRights;
+use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::domain::operator_chat::slash_commands::outgoing_text;
+use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::outbox::Priority;
+use crate::service::SendMedia;
+use crate::service::log::bridge_inbound::OperatorSend;
+use crate::service::media::{MediaSource, SendAs};
+use crate::service::messaging::send::{IdempotencyKey, SendContent, SendRequest};
+use crate::store::{StoreError, Tx};
+
+/// Messages of a device that an operator read.
+pub(super) struct ReadOnDevice {
+    pub(super) device: DeviceId,
+    pub(super) chat: Jid,
+    /// All messages of the chat if `None`.
+    pub(super) messages: Option<Vec<MessageId>>,
+}
+
+impl OperatorChat {
+    pub(super) async fn send_to_device(
+        &self,
+        me: &ChatUser,
+        conversation: Conversation,
+        draft: MessageDraft,
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
+        let chat = conversation.device_chat().ok_or(ChatError::ConversationNotFound)?;
+        if chat.rights_of(me) < Some(InboxRights::Reply) {
+            return Err(ChatError::ReadOnly);
+        }
+        let text = outgoing_text(&draft.content)?.to_owned();
+        let device = chat.device.clone();
+        let idempotency = draft.temp_id.as_ref().map(|temp_id| IdempotencyKey {
+            key: format!("operator {} {} {temp_id}", me.pk, conversation.id),
+            fingerprint: Vec::new(),
+        });
+        let request = SendRequest {
+            to: chat.chat.clone(),
+            text,
+            content: content(&draft),
+            quoted: None,
+            mentions: Vec::new(),
+            forwarded: false,
+            temp_id: None,
+            priority: Priority::default(),
+            send_at: None,
+            idempotency,
+        };
+        let author =
+            OperatorSend { user: me.pk, conversation: conversation.id, temp_id: draft.temp_id, origin };
+        let accepted = self.messaging.send_as_operator(&device, request, author).await?;
+        let links = self.links.clone();
+        self.store
+            .read(move |store| {
+                let pk = store.message_pk(&device, &accepted.id)?.ok_or(ChatError::MessageNotFound)?;
+                let message = store.chat_message_of(pk)?.ok_or(ChatError::MessageNotFound)?;
+                let view = message_views(store, &conversation, vec![message], &links)?.pop();
+                let view = view.ok_or(StoreError::Unreadable("message"))?;
+                Ok(SentMessage { view, is_new: !accepted.replayed })
+            })
+            .await
+    }
+
+    /// Marks messages read on the device, and so at the network.
+    pub(super) async fn read_on_device(&self, read: Option<ReadOnDevice>) -> Result<(), ChatError> {
+        if let Some(ReadOnDevice { device, chat, messages }) = read {
+            self.messaging.mark_read(&device, &chat, messages).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The device's messages behind messages of a device conversation; all of its chat if `ids` is `None`.
+pub(super) fn device_messages(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    ids: Option<&[ChatMessageId]>,
+) -> Result<Option<ReadOnDevice>, StoreError> {
+    let Some(chat) = conversation.device_chat() else { return Ok(None) };
+    let messages = match ids {
+        None => None,
+        Some(ids) => {
+            let linked = ids.iter().filter_map(|id| tx.linked_message(*id).transpose());
+            Some(linked.map(|found| found.map(|linked| linked.message.id)).collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(Some(ReadOnDevice { device: chat.device.clone(), chat: chat.chat.clone(), messages }))
+}
+
+fn content(draft: &MessageDraft) -> SendContent {
+    let Some(url) = &draft.attachment_url else { return SendContent::Ready(Content::Text) };
+    let as_what = if draft.kind == ChatMessageKind::File { SendAs::Document } else { SendAs::Content };
+    SendContent::Media(SendMedia { source: MediaSource::Url(url.clone()), filename: None, as_what })
+}

@@ -1,0 +1,172 @@
+//! Device inboxes: contacts and operators write to each other through the simulator.
+
+use serde_json::{Value, json};
+
+use super::client::{ChatClient, app, rest, token};
+use super::support::{ANNA, TestApp};
+
+/// A bridged device whose inbox these users may use, with one message of a contact. The contact's id.
+async fn inbox(app: &TestApp, operators: Value) -> String {
+    app.device("shop").await;
+    app.patch("/devices/shop", json!({ "settings": { "chat": { "bridge": "people" } } })).await.ok();
+    app.put("/devices/shop/operators", json!({ "operators": operators })).await.ok();
+    app.incoming("shop", ANNA, "Is it open?").await;
+    contact(app, "bela").await
+}
+
+/// The contact in the newest conversation of a user.
+async fn contact(app: &TestApp, user: &str) -> String {
+    let list = rest(app, &token(user), "GET", "/api/messages/conversations", None).await.ok();
+    list["data"]["conversations"][0]["participants"][0]["id"].as_str().unwrap().to_owned()
+}
+
+fn bela_and_cleo() -> Value {
+    json!([{ "who": "desk:bela" }, { "who": "desk:role:support", "rights": "read" }])
+}
+
+async fn sent_texts(app: &TestApp) -> Vec<Value> {
+    let network = app.get("/simulator/shop/network").await.ok();
+    network["data"]["sent"].as_array().unwrap().iter().map(|sent| sent["body"].clone()).collect()
+}
+
+// covers: PUT /devices/{id}/operators
+// covers: GET /devices/{id}/operators
+#[tokio::test]
+async fn inbox_access_is_replaced_and_shown() {
+    let app = app().await;
+    app.device("shop").await;
+    let grants = json!({ "operators": bela_and_cleo() });
+    let put = app.put("/devices/shop/operators", grants).await.ok()["data"].clone();
+    let expected = json!({ "operators": [
+        { "who": "desk:bela", "rights": "reply" }, { "who": "desk:role:support", "rights": "read" }
+    ] });
+    assert_eq!(put, expected);
+    assert_eq!(app.get("/devices/shop/operators").await.ok()["data"], expected);
+    for wrong in [json!([{ "who": "bela" }]), json!([{ "who": "desk:bela", "rights": "own" }])] {
+        let body = json!({ "operators": wrong });
+        app.put("/devices/shop/operators", body).await.refused(400, "invalid_field");
+    }
+    app.put("/devices/none/operators", json!({ "operators": [] })).await.refused(404, "device_not_found");
+}
+
+#[tokio::test]
+async fn operator_reply_reaches_contact_with_receipts() {
+    let app = app().await;
+    let contact = inbox(&app, bela_and_cleo()).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let mut cleo = ChatClient::connect(&app, "cleo").await;
+    for client in [&mut bela, &mut cleo] {
+        client.ask("conversation:join", json!({ "conversationWith": contact })).await;
+        let unread = client.payload("message:new").await;
+        assert_eq!((&unread["content"], &unread["senderId"]), (&json!("Is it open?"), &json!(contact)));
+    }
+    app.incoming("shop", ANNA, "Hello?").await;
+    for (client, id) in [(&mut bela, "bela"), (&mut cleo, "cleo")] {
+        let new = client.payload("message:new").await;
+        assert_eq!((&new["content"], &new["recipientId"]), (&json!("Hello?"), &json!(id)));
+    }
+    let message = json!({ "recipientId": contact, "content": "Until six.", "tempId": "t-1" });
+    let first = bela.ask("message:send", message.clone()).await;
+    assert_eq!(first["success"], true, "{first}");
+    let again = bela.ask("message:send", message).await;
+    assert_eq!(again["message"]["id"], first["message"]["id"]);
+    let own = bela.payload("message:new").await;
+    assert_eq!((&own["senderId"], &own["author"]["id"]), (&json!("bela"), &json!("bela")));
+    let colleague = cleo.payload("message:new").await;
+    assert_eq!((&colleague["senderId"], &colleague["recipientId"]), (&json!("cleo"), &json!(contact)));
+    assert_eq!(colleague["author"], json!({ "id": "bela", "name": "bela's name" }));
+    for client in [&mut bela, &mut cleo] {
+        assert_eq!(client.payload("message:delivered").await["deliveredTo"], contact);
+        assert_eq!(client.payload("messages:read").await["messageIds"], json!([first["message"]["id"]]));
+    }
+    assert_eq!(sent_texts(&app).await, ["Until six."]);
+    let path = format!("/api/messages?conversationWith={contact}");
+    let page = rest(&app, &token("cleo"), "GET", &path, None).await.ok();
+    let messages = page["data"]["messages"].as_array().unwrap();
+    assert_eq!((messages.len(), &messages[2]["status"]), (3, &json!("read")));
+}
+
+#[tokio::test]
+async fn message_of_phone_and_api_is_on_operator_side() {
+    let app = app().await;
+    let contact = inbox(&app, bela_and_cleo()).await;
+    app.send("shop", &format!("{ANNA}@c.us"), "From the API").await;
+    let path = format!("/api/messages?conversationWith={contact}");
+    let page = rest(&app, &token("bela"), "GET", &path, None).await.ok();
+    let message = &page["data"]["messages"][1];
+    assert_eq!((&message["content"], &message["senderId"]), (&json!("From the API"), &json!("bela")));
+    assert_eq!(message["author"]["name"], "API");
+}
+
+#[tokio::test]
+async fn read_mark_of_operator_reaches_the_device() {
+    let app = app().await;
+    let contact = inbox(&app, bela_and_cleo()).await;
+    let chat = format!("/devices/shop/chats/{ANNA}@c.us");
+    assert_eq!(app.get(&chat).await.ok()["data"]["unreadCount"], 1);
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    bela.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    let id = bela.payload("message:new").await["id"].clone();
+    let marked = bela.ask("message:mark_read", json!({ "messageId": id })).await;
+    assert_eq!(marked, json!({ "success": true }));
+    assert_eq!(app.get(&chat).await.ok()["data"]["unreadCount"], 0);
+}
+
+#[tokio::test]
+async fn command_and_read_only_user_send_nothing() {
+    let app = app().await;
+    let contact = inbox(&app, bela_and_cleo()).await;
+    let send = |text: &str| Some(json!({ "recipientId": contact, "content": text }));
+    for text in ["/typo", "/note he is rude", "/ärger"] {
+        let refused = rest(&app, &token("bela"), "POST", "/api/messages", send(text)).await;
+        refused.refused(400, "unknown_command");
+    }
+    let refused = rest(&app, &token("cleo"), "POST", "/api/messages", send("Hello")).await;
+    refused.refused(403, "read_only");
+    rest(&app, &token("bela"), "POST", "/api/messages", send("//slash")).await.created();
+    app.wait_until("the message to arrive", async || {
+        let texts = sent_texts(&app).await;
+        (!texts.is_empty()).then_some(texts)
+    })
+    .await;
+    assert_eq!(sent_texts(&app).await, ["/slash"]);
+}
+
+#[tokio::test]
+async fn removed_user_gets_nothing_and_outsider_finds_nothing() {
+    let app = app().await;
+    let contact = inbox(&app, json!([{ "who": "desk:bela" }, { "who": "desk:dora" }])).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let mut dora = ChatClient::connect(&app, "dora").await;
+    for client in [&mut bela, &mut dora] {
+        client.ask("conversation:join", json!({ "conversationWith": contact })).await;
+        client.payload("message:new").await;
+    }
+    app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
+    app.incoming("shop", ANNA, "A secret").await;
+    assert_eq!(bela.payload("message:new").await["content"], "A secret");
+    assert!(dora.arrived().await.iter().all(|event| event[0] != "message:new"));
+    let path = |who: &str| format!("/api/messages?conversationWith={who}");
+    let forbidden = rest(&app, &token("dora"), "GET", &path(&contact), None).await;
+    let missing = rest(&app, &token("dora"), "GET", &path("c99999"), None).await;
+    assert_eq!((forbidden.status, &forbidden.bytes), (missing.status, &missing.bytes));
+    assert_eq!(forbidden.status, 404);
+    let body = |who: &str| Some(json!({ "recipientId": who, "content": "Hello" }));
+    let forbidden = rest(&app, &token("dora"), "POST", "/api/messages", body(&contact)).await;
+    let missing = rest(&app, &token("dora"), "POST", "/api/messages", body("c99999")).await;
+    assert_eq!((forbidden.status, forbidden.bytes), (missing.status, missing.bytes));
+    let list = rest(&app, &token("dora"), "GET", "/api/messages/conversations", None).await.ok();
+    assert_eq!(list["data"]["conversations"], json!([]));
+}
+
+#[tokio::test]
+async fn device_without_bridge_has_no_conversation() {
+    let app = app().await;
+    app.device("shop").await;
+    app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
+    app.incoming("shop", ANNA, "Hello?").await;
+    let list = rest(&app, &token("bela"), "GET", "/api/messages/conversations", None).await.ok();
+    assert_eq!(list["data"]["conversations"], json!([]));
+    let wrong = json!({ "settings": { "chat": { "bridge": "some" } } });
+    app.patch("/devices/shop", wrong).await.refused(400, "invalid_field");
+}
