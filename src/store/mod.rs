@@ -30,6 +30,8 @@ pub mod conversations;
 mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
+#[cfg(test)]
+mod device_conversation_tests;
 pub mod device_conversations;
 pub mod device_secrets;
 pub mod devices;
