@@ -12,9 +12,10 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::TrackedMessage;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
-use crate::domain::operator_chat::inbox::{BridgeMode, CONTACTS};
+use crate::domain::operator_chat::inbox::BridgeMode;
 use crate::domain::operator_chat::message::ChatMessage;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::user::CONTACTS;
 
 /// Older messages of a chat that a new conversation gets.
 const IMPORTED: i64 = 1_000;

@@ -146,6 +146,15 @@ impl MessageView {
     }
 }
 
+/// A message that was sent.
+#[derive(Debug, Clone)]
+pub struct SentMessage {
+    /// The message.
+    pub view: MessageView,
+    /// Whether this request stored it; else its `tempId` was sent before.
+    pub is_new: bool,
+}
+
 /// The content of a message that a user sends; it passed [`MessageDraft::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageDraft {

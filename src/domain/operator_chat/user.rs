@@ -1,9 +1,10 @@
 //! Users of operator chat. A user belongs to one tenant, and its profile comes from its token.
 
 use super::ids::{UserId, UserPk};
-use super::inbox::CONTACTS;
 use crate::domain::clock::Millis;
 
+/// The tenant of contacts and of other systems that write as the device; no identity provider has this name.
+pub const CONTACTS: &str = "";
 /// Longest name, picture address, email or role that is stored, in characters.
 pub const PROFILE_MAX_CHARS: usize = 500;
 

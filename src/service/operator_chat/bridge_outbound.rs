@@ -3,7 +3,6 @@
 
 use super::OperatorChat;
 use super::error::ChatError;
-use super::send::SentMessage;
 use super::views::message_views;
 use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -11,7 +10,7 @@ use crate::domain::jid::Jid;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ChatMessageId;
 use crate::domain::operator_chat::inbox::InboxRights;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, SentMessage};
 use crate::domain::operator_chat::slash_commands::outgoing_text;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::outbox::Priority;

@@ -11,10 +11,9 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{
     Conversation, ConversationTarget, ConversationView, UserPair,
 };
-use crate::domain::operator_chat::inbox::CONTACTS;
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
-use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
 use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::views::message_views;
 use crate::domain::ack::Status;
 use crate::domain::content::ContactCard;
 use crate::domain::message::{Message, MessageType, TrackedMessage};
@@ -86,7 +85,7 @@ pub(super) fn inbox_conversations(
             views.push(ConversationView {
                 name: id.to_string(),
                 participants: store.chat_user_by_pk(chat.contact)?.into_iter().collect(),
-                last_message: message_views(store, &conversation, newest, links)?.pop(),
+                last_message: inbox_views(store, id, chat, newest, links)?.pop(),
                 unread: store.unread_of_device_conversation(id)?,
             });
         }

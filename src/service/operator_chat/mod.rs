@@ -43,7 +43,6 @@ pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest}
 pub use error::ChatError;
 pub use notifications::NewChatNotification;
 pub use receipts::ReadMark;
-pub use send::SentMessage;
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
 

@@ -11,27 +11,18 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, MessageView};
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::store::{StoreError, Tx};
 
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
 
-/// A message that was sent.
-#[derive(Debug, Clone)]
-pub struct SentMessage {
-    /// The message.
-    pub view: MessageView,
-    /// Whether this request stored it; else its `tempId` was sent before.
-    pub is_new: bool,
-}
-
-/// What became of a message.
+/// The result of the transaction of a send.
 enum Stored {
-    /// It is stored.
+    /// The message is stored.
     Sent(Box<SentMessage>),
-    /// The conversation is a device's, which sends it.
+    /// The conversation is a device's, which sends the message.
     OfDevice(Conversation),
 }
 

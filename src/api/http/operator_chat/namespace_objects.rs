@@ -3,9 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::objects::iso;
-use crate::domain::operator_chat::inbox::CONTACTS;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
-use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
 
 /// Most digits of a user id that is a number.
 const NUMBER_MAX_DIGITS: usize = 15;

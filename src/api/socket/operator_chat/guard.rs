@@ -26,7 +26,8 @@ use super::packet::Packet;
 use super::requests::RequestHandler;
 use super::rooms::ConnectedSocket;
 use super::session::{ChatSession, SessionPhase};
-use super::{ChatPath, ChatState, namespace, requests, root, router};
+use super::typing::emit_typing_stops;
+use super::{ChatPath, ChatState, namespace, requests, root};
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::{ConnectionHandle, mark_authenticated};
 use crate::domain::operator_chat::dialect::Dialect;
@@ -210,7 +211,7 @@ fn unregister(state: &ChatState, session: &ChatSession) {
         state.chat.socket_disconnected(session.signed_in.user.pk);
         state.shared.services.metrics().sockets.dec();
         let ended = state.chat.typing_of_closed_socket(session.number);
-        router::emit_typing_stops(state, &session.signed_in.user, &ended);
+        emit_typing_stops(state, &session.signed_in.user, &ended);
     }
     *phase = SessionPhase::Closed;
 }

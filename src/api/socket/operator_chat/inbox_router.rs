@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::confirmation::{confirm, is_confirmed, notify};
 use super::packet::Packet;
 use super::rooms::ConnectedSocket;
-use super::router::{confirm, is_confirmed, notify};
 use super::{ChatState, membership, namespace, root};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;

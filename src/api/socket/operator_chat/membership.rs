@@ -1,7 +1,8 @@
 //! Joining, leaving and typing, which are the same in all dialects.
 
+use super::ChatState;
 use super::rooms::ConnectedSocket;
-use super::{ChatState, router};
+use super::typing::emit_typing;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ConversationId;
 use crate::service::operator_chat::ChatError;
@@ -23,7 +24,7 @@ pub(super) fn enter(
 pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
     state.rooms.leave(connected.session.number, conversation);
     if state.chat.stop_typing((conversation, connected.user().pk)) {
-        router::emit_typing(state, connected.user(), conversation, false);
+        emit_typing(state, connected.user(), conversation, false);
     }
 }
 
@@ -40,6 +41,6 @@ pub(super) fn type_in(
         false => state.chat.stop_typing(typist),
     };
     if is_change {
-        router::emit_typing(state, connected.user(), conversation, on);
+        emit_typing(state, connected.user(), conversation, on);
     }
 }

@@ -4,6 +4,7 @@
 //! Invariants: a dialect translates and has no rules; an event is emitted only from a committed log entry,
 //! except for presence and typing; a socket that does not read is cut and delays no other.
 
+mod confirmation;
 mod fields;
 mod guard;
 mod inbox_router;
@@ -17,6 +18,7 @@ mod rooms;
 mod root;
 mod router;
 mod session;
+mod typing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::ChatState;
+use super::confirmation::{confirm, is_confirmed, notify};
 use super::inbox_router;
-use super::packet::Packet;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
-use super::{ChatState, namespace};
+use super::typing::emit_typing_stops;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
-use crate::domain::operator_chat::ids::{ConversationId, UserPk};
+use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::MessageView;
-use crate::domain::operator_chat::typing::Typist;
-use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
@@ -132,38 +131,6 @@ fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, pac
     notify(view, origin, outside);
 }
 
-/// Whether a socket gets the confirmation of the message that it sent.
-pub(super) fn is_confirmed(socket: &ConnectedSocket, origin: Option<u64>) -> bool {
-    Some(socket.session.number) == origin && socket.session.dialect == Dialect::Namespace
-}
-
-/// Confirms a message to its sending socket, which has rendered it already if it gave a `tempId`.
-pub(super) fn confirm(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &[Arc<Packet>]) {
-    let own = state.rooms.of_user(view.message.sender);
-    let Some(sending) = own.iter().find(|socket| is_confirmed(socket, origin)) else { return };
-    sending.emit_now(&namespace::encode::message_sent(view));
-    if view.message.temp_id.is_none() {
-        for packet in packets {
-            sending.emit_now(packet);
-        }
-    }
-}
-
-/// Notifies sockets of the `namespace` dialect that did not join, but not the sending one.
-pub(super) fn notify(
-    view: &MessageView,
-    origin: Option<u64>,
-    outside: impl Iterator<Item = ConnectedSocket>,
-) {
-    let mut packet = None;
-    let is_notified = |socket: &ConnectedSocket| {
-        socket.session.dialect == Dialect::Namespace && Some(socket.session.number) != origin
-    };
-    for socket in outside.filter(is_notified) {
-        socket.emit_now(packet.get_or_insert_with(|| namespace::encode::message_notification(view)));
-    }
-}
-
 fn route_receipts(state: &ChatState, conversation: &Conversation, packets: &Packets) {
     let joined = state.rooms.joined(conversation.id);
     for joined in joined.iter().filter(|joined| sees_conversation(joined.user(), conversation)) {
@@ -209,25 +176,6 @@ async fn route_due(state: &ChatState) {
                 for packet in packets.of(socket.session.dialect) {
                     socket.emit_now(packet);
                 }
-            }
-        }
-    }
-}
-
-/// Emits that a user stopped typing, to the other users who joined.
-pub(super) fn emit_typing_stops(state: &ChatState, typist: &ChatUser, ended: &[Typist]) {
-    for (conversation, _) in ended {
-        emit_typing(state, typist, *conversation, false);
-    }
-}
-
-/// Emits a typing state to the other users who joined.
-pub(super) fn emit_typing(state: &ChatState, typist: &ChatUser, conversation: ConversationId, on: bool) {
-    let packets = Packets::of_typing(typist, conversation, on);
-    for joined in state.rooms.joined(conversation) {
-        if joined.user().pk != typist.pk {
-            for packet in packets.of(joined.session.dialect) {
-                joined.emit(packet, conversation, None);
             }
         }
     }
