@@ -4,11 +4,12 @@ use url::Url;
 
 use super::StartError;
 use super::api_config::guarded_client;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::send_rate::SendLimits;
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::service::operator_chat::{ChatLimits, ChatParts, ClaimNames, IdentityProvider};
-use crate::settings::{IdentitySettings, Settings};
+use crate::settings::{ChatDialect, IdentitySettings, Settings};
 
 /// `None` while chat is disabled, or without an identity provider.
 pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError> {
@@ -52,6 +53,17 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
         picture: identity.picture_claim.clone(),
         email: identity.email_claim.clone(),
         role: identity.role_claim.clone(),
+        user_type: identity.type_claim.clone(),
     };
-    Ok(IdentityProvider { name: identity.name.clone(), tokens, claims })
+    let dialects = identity.dialects.iter().map(|dialect| match dialect {
+        ChatDialect::Root => Dialect::Root,
+        ChatDialect::Namespace => Dialect::Namespace,
+    });
+    Ok(IdentityProvider {
+        name: identity.name.clone(),
+        tokens,
+        dialects: dialects.collect(),
+        typed: identity.is_typed(),
+        claims,
+    })
 }

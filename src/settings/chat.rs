@@ -84,6 +84,17 @@ pub struct IdentitySettings {
     /// Claims of the role.
     #[serde(default = "role_claim")]
     pub role_claim: Vec<String>,
+    /// Claims of the type.
+    #[serde(default = "type_claim")]
+    pub type_claim: Vec<String>,
+}
+
+impl IdentitySettings {
+    /// Whether users are identified by type and id: if `namespace` is the only dialect.
+    #[must_use]
+    pub fn is_typed(&self) -> bool {
+        self.dialects == [ChatDialect::Namespace]
+    }
 }
 
 /// A dialect of operator chat.
@@ -92,10 +103,12 @@ pub struct IdentitySettings {
 pub enum ChatDialect {
     /// Events on the namespace `/` of `/socket.io/`.
     Root,
+    /// Events on the namespace `/chat` of `/socket.io/`.
+    Namespace,
 }
 
 fn all_dialects() -> Vec<ChatDialect> {
-    vec![ChatDialect::Root]
+    vec![ChatDialect::Root, ChatDialect::Namespace]
 }
 
 fn claims(names: &[&str]) -> Vec<String> {
@@ -120,6 +133,10 @@ fn email_claim() -> Vec<String> {
 
 fn role_claim() -> Vec<String> {
     claims(&["role", "userType"])
+}
+
+fn type_claim() -> Vec<String> {
+    claims(&["userType"])
 }
 
 impl ChatSettings {

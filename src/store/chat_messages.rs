@@ -11,7 +11,8 @@ use crate::domain::operator_chat::message::{ChatMessage, MessageDraft};
 
 /// The columns that [`chat_message`] reads, of the table `m`.
 pub(super) const MESSAGE_COLUMNS: &str = "m.id AS message_id, m.conversation_id AS conversation_id, m.sender AS sender, m.type AS message_type, \
-     m.content AS content, m.attachment_url AS attachment_url, m.temp_id AS temp_id, m.created_at AS created_at";
+     m.content AS content, m.attachment_url AS attachment_url, \
+     m.attachment_name AS attachment_name, m.temp_id AS temp_id, m.created_at AS created_at";
 
 /// Messages of one author whose ids are within a range, both ends included.
 #[derive(Debug, Clone, Copy)]
@@ -131,14 +132,16 @@ impl Tx<'_> {
         created_at: Millis,
     ) -> Result<ChatMessage, StoreError> {
         let id = ChatMessageId(self.number(
-            "INSERT INTO chat_messages (conversation_id, sender, type, content, attachment_url, temp_id, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+            "INSERT INTO chat_messages (conversation_id, sender, type, content, attachment_url, attachment_name, temp_id,
+                 created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
             params![
                 conversation.0,
                 sender.0,
                 draft.kind.as_str(),
                 draft.content,
                 draft.attachment_url,
+                draft.attachment_name,
                 draft.temp_id,
                 created_at.0
             ],
@@ -150,6 +153,7 @@ impl Tx<'_> {
             kind: draft.kind,
             content: draft.content.clone(),
             attachment_url: draft.attachment_url.clone(),
+            attachment_name: draft.attachment_name.clone(),
             temp_id: draft.temp_id.clone(),
             created_at,
         })
@@ -177,6 +181,7 @@ pub(super) fn chat_message(row: &Row<'_>) -> Result<ChatMessage, StoreError> {
         kind: parsed(row, "message_type", "message type")?,
         content: row.get("content")?,
         attachment_url: row.get("attachment_url")?,
+        attachment_name: row.get("attachment_name")?,
         temp_id: row.get("temp_id")?,
         created_at: Millis(row.get("created_at")?),
     })

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::chat_messages::{MESSAGE_COLUMNS, chat_message};
+use super::chat_receipt_ranges::ReceiptOwner;
 use super::error::StoreError;
 use super::messages::{COLUMNS, Pk, tracked};
 use super::tx::{Reader, Tx};
@@ -11,8 +12,10 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::TrackedMessage;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
-use crate::domain::operator_chat::inbox::{BridgeMode, CONTACTS};
+use crate::domain::operator_chat::inbox::BridgeMode;
 use crate::domain::operator_chat::message::ChatMessage;
+use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::user::CONTACTS;
 
 /// Older messages of a chat that a new conversation gets.
 const IMPORTED: i64 = 1_000;
@@ -101,8 +104,9 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn unread_of_device_conversation(&self, id: ConversationId) -> Result<i64, StoreError> {
+        // The chat may have been deleted; the conversation stays.
         self.number(
-            "SELECT h.unread FROM conversations c
+            "SELECT coalesce(max(h.unread), 0) FROM conversations c
              JOIN chats h ON h.device_id = c.device_id AND h.id = c.chat_id WHERE c.id = ?1",
             [id.0],
         )
@@ -225,5 +229,49 @@ impl Tx<'_> {
         )?;
         self.run("UPDATE conversations SET last_message_id = ?2 WHERE id = ?1", [conversation.0, id])?;
         Ok(ChatMessageId(id))
+    }
+
+    /// Gives the conversation of one chat to another chat. If both have one, the messages and the contact's
+    /// receipts go to the conversation of `kept`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn merge_device_conversations(
+        &self,
+        device: &DeviceId,
+        second: &Jid,
+        kept: &Jid,
+    ) -> Result<(), StoreError> {
+        let Some(gone) = self.device_conversation(device, second)?.filter(|_| second != kept) else {
+            return Ok(());
+        };
+        let Some(into) = self.device_conversation(device, kept)? else {
+            self.run(
+                "UPDATE conversations SET chat_id = ?2 WHERE id = ?1",
+                params![gone.id.0, kept.to_string()],
+            )?;
+            return Ok(());
+        };
+        self.run(
+            "UPDATE chat_messages SET conversation_id = ?2, sender = CASE WHEN sender = ?3 THEN ?4 ELSE sender END
+             WHERE conversation_id = ?1",
+            [gone.id.0, into.id.0, gone.contact.0, into.contact.0],
+        )?;
+        for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
+            let owner =
+                |of: &DeviceConversation| ReceiptOwner { conversation: of.id, user: of.contact, level };
+            for range in self.receipt_ranges(&owner(&gone), 1, i64::MAX)?.ranges() {
+                self.add_receipts(&owner(&into), range.first, range.last, range.at)?;
+            }
+        }
+        self.run(
+            "UPDATE conversations SET last_message_id =
+                 (SELECT max(id) FROM chat_messages WHERE conversation_id = ?1) WHERE id = ?1",
+            [into.id.0],
+        )?;
+        self.run("DELETE FROM chat_receipt_ranges WHERE conversation_id = ?1", [gone.id.0])?;
+        self.run("DELETE FROM conversations WHERE id = ?1", [gone.id.0])?;
+        self.run("DELETE FROM users WHERE pk = ?1", [gone.contact.0])?;
+        Ok(())
     }
 }

@@ -258,6 +258,7 @@ impl Tx<'_> {
         self.copy_payloads_to_deliveries(id, (0, gone))?;
         for sql in [
             "DELETE FROM chat_messages WHERE id IN (SELECT m.id FROM chat_messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
+            "DELETE FROM chat_receipt_ranges WHERE (conversation_id, user_pk, level, first_id) IN (SELECT r.conversation_id, r.user_pk, r.level, r.first_id FROM chat_receipt_ranges r JOIN conversations c ON c.id = r.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM users WHERE pk IN (SELECT u.pk FROM users u JOIN conversations c ON c.contact_user = u.pk WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",

@@ -241,11 +241,10 @@ impl Tx<'_> {
             "DELETE FROM untold WHERE device_id = ?1 AND chat_id IN (?2, ?3) AND kind <> 'read' AND id < (
                  SELECT max(id) FROM untold u WHERE u.device_id = ?1 AND u.chat_id IN (?2, ?3) AND u.kind = untold.kind)",
             "UPDATE untold SET chat_id = ?3 WHERE device_id = ?1 AND chat_id = ?2",
-            "UPDATE conversations SET chat_id = ?3 WHERE device_id = ?1 AND chat_id = ?2 AND NOT EXISTS (
-                 SELECT 1 FROM conversations o WHERE o.device_id = ?1 AND o.chat_id = ?3)",
         ] {
             self.run(sql, pair)?;
         }
+        self.merge_device_conversations(device, &same.lid, &same.number)?;
         Ok(true)
     }
 

@@ -28,6 +28,8 @@ impl Tx<'_> {
         self.merge_texts(kept, second)?;
         self.run("UPDATE OR IGNORE outbox SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("DELETE FROM outbox WHERE message_pk = ?1 AND EXISTS (SELECT 1 FROM messages WHERE pk = ?1 AND ack > 0)", [kept])?;
+        self.run("UPDATE OR IGNORE chat_messages SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
+        self.run("DELETE FROM chat_messages WHERE message_pk = ?1", [second])?;
         self.run("UPDATE departures SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.run("UPDATE OR IGNORE unsettled SET message_pk = ?1 WHERE message_pk = ?2", pair)?;
         self.merge_files(kept, second)

@@ -31,6 +31,8 @@ pub mod conversations;
 mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
+#[cfg(test)]
+mod device_conversation_tests;
 pub mod device_conversations;
 mod device_records;
 pub mod device_secrets;

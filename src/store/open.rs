@@ -35,6 +35,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0015_operator_chat.sql")),
     M::up(include_str!("migrations/0016_hardening.sql")),
     M::up(include_str!("migrations/0017_dashboard_sessions.sql")),
+    M::up(include_str!("migrations/0018_chat_namespace.sql")),
     M::up(include_str!("migrations/0021_device_inboxes.sql")),
 ];
 

@@ -11,7 +11,8 @@ use crate::domain::operator_chat::user::{ChatUser, UserProfile};
 
 /// The columns that [`chat_user`] reads, of the table `u`.
 pub(super) const USER_COLUMNS: &str = "u.pk AS user_pk, u.tenant AS user_tenant, u.id AS user_id, u.name AS user_name, \
-     u.avatar AS user_avatar, u.email AS user_email, u.role AS user_role, u.last_seen_at AS user_seen";
+     u.avatar AS user_avatar, u.email AS user_email, u.role AS user_role, \
+     u.user_type AS user_type, u.last_seen_at AS user_seen";
 
 impl Reader<'_> {
     /// The user of a tenant with this id.
@@ -56,12 +57,22 @@ impl Tx<'_> {
         now: Millis,
     ) -> Result<UserPk, StoreError> {
         let pk = self.number(
-            "INSERT INTO users (tenant, id, name, avatar, email, role, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO users (tenant, id, name, avatar, email, role, user_type, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (tenant, id) DO UPDATE SET
-                 name = excluded.name, avatar = excluded.avatar, email = excluded.email, role = excluded.role
+                 name = excluded.name, avatar = excluded.avatar, email = excluded.email, role = excluded.role,
+                 user_type = excluded.user_type
              RETURNING pk",
-            params![tenant, id.as_str(), profile.name, profile.avatar, profile.email, profile.role, now.0],
+            params![
+                tenant,
+                id.as_str(),
+                profile.name,
+                profile.avatar,
+                profile.email,
+                profile.role,
+                profile.user_type,
+                now.0
+            ],
         )?;
         Ok(UserPk(pk))
     }
@@ -86,6 +97,7 @@ pub(super) fn chat_user(row: &Row<'_>) -> Result<ChatUser, StoreError> {
             avatar: row.get("user_avatar")?,
             email: row.get("user_email")?,
             role: row.get("user_role")?,
+            user_type: row.get("user_type")?,
         },
         last_seen_at: time_if_any(row, "user_seen")?,
     })

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
-use super::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserId, UserPk};
+use super::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserPk};
 use super::message::MessageView;
 use super::notification::ChatNotification;
 use super::receipts::ReceiptLevel;
+use super::user::ChatUser;
 use crate::domain::clock::Millis;
 
 /// A stored entry: a reference to its subject.
@@ -19,6 +20,9 @@ pub enum ChatLogEntry {
         conversation: i64,
         /// The message.
         message: i64,
+        /// The socket that sent it; none over REST.
+        #[serde(default)]
+        origin: Option<u64>,
     },
     /// Messages of others were delivered to a user.
     Delivered(LoggedReceipts),
@@ -124,7 +128,12 @@ impl ChatLogEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatEvent {
     /// A new message.
-    Message(Box<MessageView>),
+    Message {
+        /// The message.
+        view: Box<MessageView>,
+        /// The socket that sent it.
+        origin: Option<u64>,
+    },
     /// A message changed.
     Updated(Box<MessageView>),
     /// The grants of a device's inbox changed; these are its conversations.
@@ -138,7 +147,7 @@ pub enum ChatEvent {
         /// The messages, oldest first.
         messages: Vec<ChatMessageId>,
         /// The user.
-        by: UserId,
+        by: Box<ChatUser>,
         /// The time.
         at: Millis,
     },

@@ -13,8 +13,6 @@ use super::user::ChatUser;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
-/// The tenant of contacts and of other systems that write as the device; no identity provider has this name.
-pub const CONTACTS: &str = "";
 /// The most grants of a device.
 pub const MAX_GRANTS: usize = 1_000;
 const ROLE: &str = "role:";

@@ -6,7 +6,10 @@ use super::ids::{ChatMessageId, ConversationId, UserPk};
 use super::inbox::DeviceChat;
 use super::user::{ChatUser, UserProfile};
 use crate::domain::clock::Millis;
+use crate::domain::message::SendFailure;
 
+/// Longest name of a file, in characters.
+pub const FILE_NAME_MAX_CHARS: usize = 255;
 /// Longest `tempId` as JSON, in characters.
 pub const TEMP_ID_MAX_CHARS: usize = 128;
 
@@ -75,6 +78,8 @@ pub struct ChatMessage {
     pub content: String,
     /// The address of a file.
     pub attachment_url: Option<String>,
+    /// The name of that file.
+    pub attachment_name: Option<String>,
     /// The client's own id, as JSON.
     pub temp_id: Option<String>,
     /// When it was stored; never before the previous message of the conversation.
@@ -107,6 +112,8 @@ pub struct InboxMessage {
     pub author: ChatUser,
     /// The status of a message of the operator side.
     pub status: Option<&'static str>,
+    /// Why the device could not send it.
+    pub failure: Option<SendFailure>,
 }
 
 impl MessageView {
@@ -139,6 +146,15 @@ impl MessageView {
     }
 }
 
+/// A message that was sent.
+#[derive(Debug, Clone)]
+pub struct SentMessage {
+    /// The message.
+    pub view: MessageView,
+    /// Whether this request stored it; else its `tempId` was sent before.
+    pub is_new: bool,
+}
+
 /// The content of a message that a user sends; it passed [`MessageDraft::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageDraft {
@@ -148,6 +164,8 @@ pub struct MessageDraft {
     pub content: String,
     /// The address of a file.
     pub attachment_url: Option<String>,
+    /// The name of that file.
+    pub attachment_name: Option<String>,
     /// The client's own id, as JSON.
     pub temp_id: Option<String>,
 }
@@ -171,6 +189,11 @@ impl MessageDraft {
         if self.content.trim().is_empty() && self.attachment_url.is_none() {
             return Err(("content", "must not be empty without attachmentUrl".to_owned()));
         }
+        let name = self.attachment_name.as_deref().unwrap_or_default();
+        if too_long(name, FILE_NAME_MAX_CHARS) || name.contains('\0') {
+            let what = format!("must have at most {FILE_NAME_MAX_CHARS} characters, and no U+0000");
+            return Err(("attachmentName", what));
+        }
         if self.temp_id.as_deref().is_some_and(|id| too_long(id, TEMP_ID_MAX_CHARS)) {
             return Err(("tempId", format!("must have at most {TEMP_ID_MAX_CHARS} characters")));
         }
@@ -187,6 +210,7 @@ mod tests {
             kind: ChatMessageKind::Text,
             content: content.to_owned(),
             attachment_url: None,
+            attachment_name: None,
             temp_id: None,
         }
     }

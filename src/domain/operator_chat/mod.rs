@@ -3,6 +3,7 @@
 //! Invariants: one visibility function decides every access; a receipt never goes back.
 
 pub mod conversation;
+pub mod dialect;
 pub mod event;
 pub mod ids;
 pub mod inbox;

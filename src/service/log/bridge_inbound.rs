@@ -35,6 +35,8 @@ pub(in crate::service) struct OperatorSend {
     pub(in crate::service) conversation: ConversationId,
     /// The client's own id, as JSON.
     pub(in crate::service) temp_id: Option<String>,
+    /// The socket that sent it; none over REST.
+    pub(in crate::service) origin: Option<u64>,
 }
 
 /// Adds a new message of a device to the conversation of its chat, which is created with its first message.
@@ -49,8 +51,8 @@ pub(in crate::service) fn record_message(
     if !tx.has_operator_chat() {
         return Ok(());
     }
-    let (conversation, sender, temp_id) = match author {
-        BridgeAuthor::Operator(send) => (send.conversation, send.user, send.temp_id.as_deref()),
+    let (conversation, sender, temp_id, origin) = match author {
+        BridgeAuthor::Operator(send) => (send.conversation, send.user, send.temp_id.as_deref(), send.origin),
         author => {
             let is_person = matches!(chat.kind(), JidKind::Person | JidKind::Lid);
             if !is_person || tx.bridge_mode(device)? == BridgeMode::Off {
@@ -71,11 +73,12 @@ pub(in crate::service) fn record_message(
                 BridgeAuthor::Phone => tx.put_system_author("phone", "Phone", now)?,
                 _ => tx.put_system_author("api", "API", now)?,
             };
-            (conversation.id, sender, None)
+            (conversation.id, sender, None, None)
         }
     };
     let id = tx.add_linked_message(conversation, sender, temp_id, message, now)?;
-    tx.append_chat_event(&ChatLogEntry::Message { conversation: conversation.0, message: id.0 }, now)
+    let entry = ChatLogEntry::Message { conversation: conversation.0, message: id.0, origin };
+    tx.append_chat_event(&entry, now)
 }
 
 /// Records the network's acknowledgement of a message as receipts of the contact.

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::OperatorChat;
 use crate::domain::clock::Millis;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::UserId;
 use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfile};
 use crate::service::ServiceError;
@@ -17,6 +18,10 @@ pub struct IdentityProvider {
     pub name: String,
     /// Verifies its tokens.
     pub tokens: AccessTokens,
+    /// The dialects that accept its tokens.
+    pub dialects: Vec<Dialect>,
+    /// Whether users are identified by type and id.
+    pub typed: bool,
     /// Where a token has the user.
     pub claims: ClaimNames,
 }
@@ -34,6 +39,8 @@ pub struct ClaimNames {
     pub email: Vec<String>,
     /// The role.
     pub role: Vec<String>,
+    /// The type.
+    pub user_type: Vec<String>,
 }
 
 /// An authenticated user.
@@ -69,21 +76,23 @@ impl From<StoreError> for ChatAuthError {
 }
 
 impl OperatorChat {
-    /// The user that a token proves. A `Bearer ` prefix is allowed.
+    /// The user that a token proves in a dialect. A `Bearer ` prefix is allowed.
     ///
     /// # Errors
-    /// When no identity provider accepts the token, or its user cannot be stored.
-    pub async fn authenticate(&self, token: Option<&str>) -> Result<SignedIn, ChatAuthError> {
+    /// When no identity provider of the dialect accepts the token, or its user cannot be stored.
+    pub async fn authenticate(
+        &self,
+        dialect: Dialect,
+        token: Option<&str>,
+    ) -> Result<SignedIn, ChatAuthError> {
         let token = token.map(without_scheme).filter(|token| !token.is_empty());
         let token = token.ok_or(ChatAuthError::Invalid)?;
         let mut failure = ChatAuthError::Invalid;
-        for provider in &self.providers {
+        for provider in self.providers.iter().filter(|provider| provider.dialects.contains(&dialect)) {
             match provider.tokens.verify_claims(token, self.now()).await {
                 Ok(verified) => {
-                    let id =
-                        user_id(&provider.claims.user, &verified.claims).ok_or(ChatAuthError::Invalid)?;
-                    let profile = provider.claims.profile(&verified.claims);
-                    let user = self.sign_in(&provider.name, id, profile).await?;
+                    let (id, profile) = provider.user_of(&verified.claims).ok_or(ChatAuthError::Invalid)?;
+                    let user = self.sign_in(provider, id, profile).await?;
                     return Ok(SignedIn { user, expires_at: verified.expires_at });
                 }
                 Err(AccessTokenError::Invalid) => {}
@@ -98,17 +107,26 @@ impl OperatorChat {
     /// Reads the user, and writes only if it is new or its profile changed.
     async fn sign_in(
         &self,
-        tenant: &str,
+        provider: &IdentityProvider,
         id: UserId,
         profile: UserProfile,
     ) -> Result<ChatUser, ChatAuthError> {
-        let (of_tenant, of_id) = (tenant.to_owned(), id.clone());
+        let (of_tenant, of_id) = (provider.name.clone(), id.clone());
         let known: Option<ChatUser> =
             self.store.read::<_, StoreError, _>(move |store| store.chat_user(&of_tenant, &of_id)).await?;
-        if let Some(user) = known.filter(|user| user.profile == profile) {
-            return Ok(user);
+        let known_type = known.as_ref().and_then(|user| user.profile.user_type.clone());
+        let profile = UserProfile { user_type: profile.user_type.clone().or(known_type), ..profile };
+        if let Some(user) = known.as_ref().filter(|user| user.profile == profile) {
+            return Ok(user.clone());
         }
-        let (tenant, now, limit) = (tenant.to_owned(), self.now(), self.limits.max_users);
+        let has_other_type = |user: &ChatUser| {
+            let types = (&user.profile.user_type, &profile.user_type);
+            matches!(types, (Some(known), Some(claimed)) if known != claimed)
+        };
+        if known.as_ref().is_some_and(has_other_type) {
+            return Err(ChatAuthError::Invalid);
+        }
+        let (tenant, now, limit) = (provider.name.clone(), self.now(), self.limits.max_users);
         self.store
             .write::<_, ChatAuthError, _>(move |tx| {
                 let known = tx.chat_user(&tenant, &id)?;
@@ -136,6 +154,25 @@ fn without_scheme(token: &str) -> &str {
     scheme.map_or(token, |scheme| token[scheme.len()..].trim())
 }
 
+impl IdentityProvider {
+    /// The id within the tenant, and the profile. A type must not have a colon, and an id of an untyped tenant
+    /// must not begin with its own type: both would give the id of another user.
+    fn user_of(&self, claims: &Map<String, Json>) -> Option<(UserId, UserProfile)> {
+        let id = user_id(&self.claims.user, claims)?;
+        let profile = self.claims.profile(claims);
+        let Some(user_type) = profile.user_type.as_deref() else {
+            return (!self.typed).then_some((id, profile));
+        };
+        let prefix = format!("{user_type}:");
+        let is_unclear = user_type.contains(':') || (!self.typed && id.as_str().starts_with(&prefix));
+        if is_unclear {
+            return None;
+        }
+        let id = if self.typed { format!("{prefix}{id}").parse().ok()? } else { id };
+        Some((id, profile))
+    }
+}
+
 impl ClaimNames {
     fn profile(&self, claims: &Map<String, Json>) -> UserProfile {
         UserProfile {
@@ -143,6 +180,7 @@ impl ClaimNames {
             avatar: text(&self.picture, claims),
             email: text(&self.email, claims),
             role: text(&self.role, claims),
+            user_type: text(&self.user_type, claims),
         }
     }
 }

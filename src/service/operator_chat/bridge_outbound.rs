@@ -10,7 +10,7 @@ use crate::domain::jid::Jid;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ChatMessageId;
 use crate::domain::operator_chat::inbox::InboxRights;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, MessageView};
+use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, SentMessage};
 use crate::domain::operator_chat::slash_commands::outgoing_text;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::outbox::Priority;
@@ -34,7 +34,8 @@ impl OperatorChat {
         me: &ChatUser,
         conversation: Conversation,
         draft: MessageDraft,
-    ) -> Result<MessageView, ChatError> {
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
         let chat = conversation.device_chat().ok_or(ChatError::ConversationNotFound)?;
         if chat.rights_of(me) < Some(InboxRights::Reply) {
             return Err(ChatError::ReadOnly);
@@ -57,7 +58,8 @@ impl OperatorChat {
             send_at: None,
             idempotency,
         };
-        let author = OperatorSend { user: me.pk, conversation: conversation.id, temp_id: draft.temp_id };
+        let author =
+            OperatorSend { user: me.pk, conversation: conversation.id, temp_id: draft.temp_id, origin };
         let accepted = self.messaging.send_as_operator(&device, request, author).await?;
         let links = self.links.clone();
         self.store
@@ -65,7 +67,8 @@ impl OperatorChat {
                 let pk = store.message_pk(&device, &accepted.id)?.ok_or(ChatError::MessageNotFound)?;
                 let message = store.chat_message_of(pk)?.ok_or(ChatError::MessageNotFound)?;
                 let view = message_views(store, &conversation, vec![message], &links)?.pop();
-                view.ok_or_else(|| StoreError::Unreadable("message").into())
+                let view = view.ok_or(StoreError::Unreadable("message"))?;
+                Ok(SentMessage { view, is_new: !accepted.replayed })
             })
             .await
     }

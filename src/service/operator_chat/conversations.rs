@@ -13,7 +13,7 @@ use crate::domain::operator_chat::conversation::{
 };
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
-use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
 use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;
@@ -207,6 +207,9 @@ pub(super) fn join_or_create(
     now: Millis,
 ) -> Result<(Conversation, ChatUser), ChatError> {
     let peer = accessible_user(tx, staff, me, peer, UserAccess::Write)?;
+    if peer.tenant == CONTACTS {
+        return Err(ChatError::UserNotFound);
+    }
     let pair = UserPair::new(me.pk, peer.pk).ok_or(ChatError::UserNotFound)?;
     if let Some(known) = tx.direct_conversation(pair)? {
         return Ok((known, peer));

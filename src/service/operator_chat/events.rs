@@ -60,19 +60,17 @@ fn event_of(
     at: Millis,
     links: &LinkBase,
 ) -> Result<Option<ChatEvent>, StoreError> {
-    let view = |conversation, message| -> Result<Option<Box<MessageView>>, StoreError> {
-        let message = store.chat_message(ChatMessageId(message))?;
-        let conversation = store.conversation(ConversationId(conversation))?;
-        let (Some(message), Some(conversation)) = (message, conversation) else { return Ok(None) };
+    // The message has its conversation, which changes when two chats are merged.
+    let view = |message| -> Result<Option<Box<MessageView>>, StoreError> {
+        let Some(message) = store.chat_message(ChatMessageId(message))? else { return Ok(None) };
+        let Some(conversation) = store.conversation(message.conversation)? else { return Ok(None) };
         Ok(message_views(store, &conversation, vec![message], links)?.pop().map(Box::new))
     };
     Ok(match entry {
-        ChatLogEntry::Message { conversation, message } => {
-            view(conversation, message)?.map(ChatEvent::Message)
+        ChatLogEntry::Message { message, origin, .. } => {
+            view(message)?.map(|view| ChatEvent::Message { view, origin })
         }
-        ChatLogEntry::Updated { conversation, message } => {
-            view(conversation, message)?.map(ChatEvent::Updated)
-        }
+        ChatLogEntry::Updated { message, .. } => view(message)?.map(ChatEvent::Updated),
         ChatLogEntry::InboxAccess { device } => {
             let Ok(device) = device.parse() else { return Ok(None) };
             let ids = store.device_conversations(&device, usize::MAX)?;
@@ -114,7 +112,7 @@ fn receipts(
     if conversation.device_chat().is_some_and(|chat| chat.contact == user) {
         // The network's receipts name single messages.
         let messages = logged.ranges.iter().map(|(first, _)| ChatMessageId(*first)).collect();
-        return Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: by.id, at }));
+        return Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }));
     }
     let Some(sender) = conversation.peer_of(user) else { return Ok(None) };
     let mut messages = Vec::new();
@@ -123,5 +121,5 @@ fn receipts(
         messages.extend(store.chat_message_ids_from(&authored, MAX_NAMED.saturating_sub(messages.len()))?);
     }
     messages.sort();
-    Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: by.id, at }))
+    Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }))
 }

@@ -58,6 +58,7 @@ pub(super) fn inbox_views(
                 chat: chat.clone(),
                 author,
                 status: (!is_contact).then(|| linked.as_ref().map_or("sent", status_word)),
+                failure: linked.and_then(|linked| linked.failure),
             })),
             message,
         });

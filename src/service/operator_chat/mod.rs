@@ -42,6 +42,7 @@ pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
 pub use notifications::NewChatNotification;
+pub use receipts::ReadMark;
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
 

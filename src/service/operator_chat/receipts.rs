@@ -2,13 +2,13 @@
 
 use super::OperatorChat;
 use super::authentication::SignedIn;
-use super::bridge_outbound::device_messages;
+use super::bridge_outbound::{ReadOnDevice, device_messages};
 use super::error::ChatError;
 use super::views::conversation_of;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
-use crate::domain::operator_chat::ids::{ChatMessageId, UserPk};
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::store::chat_messages::AuthoredMessages;
@@ -17,6 +17,17 @@ use crate::store::{StoreError, Tx};
 
 /// The most messages that one request may name.
 const MAX_NAMED: usize = 1_000;
+
+/// What a request marked read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMark {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The message up to which all are read; none in an empty conversation.
+    pub message: Option<ChatMessageId>,
+    /// How many were unread.
+    pub count: i64,
+}
 
 impl OperatorChat {
     /// Marks one message read. Only its recipient may do this.
@@ -83,6 +94,58 @@ impl OperatorChat {
         self.read_on_device(on_device).await?;
         Ok(count)
     }
+
+    /// Marks the messages of a conversation read, up to and including one, or all of them.
+    ///
+    /// # Errors
+    /// When the caller has no such conversation, the message is not in it, or the store fails.
+    pub async fn mark_read_up_to(
+        &self,
+        me: &SignedIn,
+        conversation: String,
+        message: Option<String>,
+    ) -> Result<ReadMark, ChatError> {
+        let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
+        let target = ConversationTarget::Named(conversation);
+        let (mark, on_device) = self
+            .store
+            .write(move |tx| {
+                let found = conversation_of(tx, &staff, &me, &target)?;
+                let last = match &message {
+                    None => tx.newest_chat_message(found.id)?.map(|newest| newest.id),
+                    Some(id) => {
+                        let id: ChatMessageId = id.parse().map_err(|_| ChatError::MessageNotFound)?;
+                        let named = tx.chat_message(id)?.filter(|known| known.conversation == found.id);
+                        Some(named.ok_or(ChatError::MessageNotFound)?.id)
+                    }
+                };
+                let count = match last {
+                    Some(last) => mark(tx, &found, me.pk, ReceiptLevel::Read, (1, last.0), now)?,
+                    None => 0,
+                };
+                let mark = ReadMark { conversation: found.id, message: last, count };
+                let up_to = message.as_ref().and(last);
+                Ok::<_, ChatError>((mark, device_messages_up_to(tx, &found, up_to)?))
+            })
+            .await?;
+        self.read_on_device(on_device).await?;
+        Ok(mark)
+    }
+}
+
+/// The device's messages of the contact up to one, or all of its chat.
+fn device_messages_up_to(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    up_to: Option<ChatMessageId>,
+) -> Result<Option<ReadOnDevice>, StoreError> {
+    let (Some(chat), Some(last)) = (conversation.device_chat(), up_to) else {
+        return device_messages(tx, conversation, None);
+    };
+    let (sender, last) = (chat.contact, last.0);
+    let of_contact = AuthoredMessages { conversation: conversation.id, sender, first: 1, last };
+    let ids = tx.chat_message_ids_from(&of_contact, MAX_NAMED)?;
+    device_messages(tx, conversation, Some(&ids))
 }
 
 /// Marks all messages of others in a conversation read. Returns how many were unread.

@@ -11,23 +11,24 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, MessageView};
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::store::{StoreError, Tx};
 
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
 
-/// What became of a message.
+/// The result of the transaction of a send.
 enum Stored {
-    /// It is stored.
-    View(Box<MessageView>),
-    /// The conversation is a device's, which sends it.
+    /// The message is stored.
+    Sent(Box<SentMessage>),
+    /// The conversation is a device's, which sends the message.
     OfDevice(Conversation),
 }
 
 impl OperatorChat {
     /// Sends a message to a conversation, or to a user; then the conversation is created if there is none.
+    /// `origin` is the number of the sending socket.
     ///
     /// # Errors
     /// When a field is invalid, the caller has no such conversation, or sends too much.
@@ -36,7 +37,8 @@ impl OperatorChat {
         me: &SignedIn,
         target: ConversationTarget,
         draft: MessageDraft,
-    ) -> Result<MessageView, ChatError> {
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
         draft
             .check(self.limits.content_max_chars)
             .map_err(|(field, message)| ChatError::Invalid { field, message })?;
@@ -63,18 +65,22 @@ impl OperatorChat {
                 if conversation.device_chat().is_some() {
                     return Ok(Stored::OfDevice(conversation));
                 }
-                let message = match sent_before(tx, me.pk, &conversation, &draft, now)? {
+                let known = sent_before(tx, me.pk, &conversation, &draft, now)?;
+                let is_new = known.is_none();
+                let message = match known {
                     Some(message) => message,
-                    None => store_message(tx, me.pk, &conversation, &draft, now)?,
+                    None => store_message(tx, (me.pk, origin), &conversation, &draft, now)?,
                 };
                 let view = message_views(tx, &conversation, vec![message], &links)?.pop();
                 let view = view.ok_or(StoreError::Unreadable("message"))?;
-                Ok::<_, ChatError>(Stored::View(Box::new(view)))
+                Ok::<_, ChatError>(Stored::Sent(Box::new(SentMessage { view, is_new })))
             })
             .await?;
         match stored {
-            Stored::View(view) => Ok(*view),
-            Stored::OfDevice(conversation) => self.send_to_device(&user, conversation, to_device).await,
+            Stored::Sent(sent) => Ok(*sent),
+            Stored::OfDevice(conversation) => {
+                self.send_to_device(&user, conversation, to_device, origin).await
+            }
         }
     }
 
@@ -102,7 +108,7 @@ fn sent_before(
 /// A reply also reads what was there before it.
 fn store_message(
     tx: &Tx<'_>,
-    me: UserPk,
+    (me, origin): (UserPk, Option<u64>),
     conversation: &Conversation,
     draft: &MessageDraft,
     now: Millis,
@@ -118,7 +124,7 @@ fn store_message(
     if let Some(temp_id) = &draft.temp_id {
         tx.record_temp_id(me, conversation.id, temp_id, (message.id, now), now.plus(-DAY_MS))?;
     }
-    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0 };
+    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0, origin };
     tx.append_chat_event(&entry, now)?;
     Ok(message)
 }

@@ -1,4 +1,4 @@
-//! A daemon with chat, signed tokens, and a client of the `root` dialect.
+//! A daemon with chat, signed tokens, and a client of the `root` and `namespace` dialects.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -9,11 +9,14 @@ use super::support::{Reply, TestApp};
 pub const SECRET: &str = "0d1c9a7e5b3f48620d1c9a7e5b3f4862";
 const IDENTITIES: &str = r#"[
     { "name": "desk", "jwt_secret": "${DESK_SECRET}" },
-    { "name": "shop", "jwt_secret": "${SHOP_SECRET}" }
+    { "name": "shop", "jwt_secret": "${SHOP_SECRET}" },
+    { "name": "market", "jwt_secret": "${MARKET_SECRET}", "dialects": ["namespace"], "user_claim": ["id"] }
 ]"#;
 pub const SHOP_SECRET: &str = "7b3e1f9c2d5a48067b3e1f9c2d5a4806";
+/// Of an identity provider whose users are pairs of type and id.
+pub const MARKET_SECRET: &str = "51c0a8e2f7d946b351c0a8e2f7d946b3";
 
-/// A daemon with two identity providers.
+/// A daemon with three identity providers.
 pub async fn app() -> TestApp {
     app_with(&[]).await
 }
@@ -24,6 +27,7 @@ pub async fn app_with(more: &[(&str, &str)]) -> TestApp {
         ("WHARF__CHAT__IDENTITIES", IDENTITIES),
         ("DESK_SECRET", SECRET),
         ("SHOP_SECRET", SHOP_SECRET),
+        ("MARKET_SECRET", MARKET_SECRET),
         ("WHARF__AUTH__FAILED_TRIES_PER_MINUTE", "1000"),
     ];
     TestApp::start_with(&[&own[..], more].concat()).await
@@ -46,6 +50,33 @@ pub fn token(user: &str) -> String {
     signed(Algorithm::HS256, SECRET, &claims)
 }
 
+/// Tokens that no dialect accepts.
+pub fn wrong_tokens() -> Vec<String> {
+    let claims = json!({ "sub": "anna", "exp": seconds() + 3_600 });
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhbm5hIiwiZXhwIjo0MTAyNDQ0ODAwfQ.";
+    let hs256 = |claims: &Value| signed(Algorithm::HS256, SECRET, claims);
+    let valid = hs256(&claims);
+    let (message, _) = valid.rsplit_once('.').unwrap();
+    vec![
+        String::new(),
+        "anna".to_owned(),
+        "anna:SUPPORT".to_owned(),
+        none.to_owned(),
+        format!("{message}."),
+        format!("{valid}x"),
+        signed(Algorithm::HS384, SECRET, &claims),
+        signed(Algorithm::HS512, SECRET, &claims),
+        signed(Algorithm::HS256, "another-secret-of-32-bytes-or-more", &claims),
+        hs256(&json!({ "sub": "anna" })),
+        hs256(&json!({ "sub": "anna", "exp": null })),
+        hs256(&json!({ "sub": "anna", "exp": "4102444800" })),
+        hs256(&json!({ "sub": "anna", "exp": seconds() - 60 })),
+        hs256(&json!({ "sub": "anna", "exp": seconds() + 120, "nbf": seconds() + 60 })),
+        hs256(&json!({ "exp": seconds() + 60 })),
+        hs256(&json!({ "sub": "x".repeat(129), "exp": seconds() + 60 })),
+    ]
+}
+
 /// A request with a user token.
 pub async fn rest(app: &TestApp, token: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
     let request = app.request(method, &format!("/{path}")).header("Authorization", format!("Bearer {token}"));
@@ -56,9 +87,11 @@ pub async fn rest(app: &TestApp, token: &str, method: &str, path: &str, body: Op
     Reply::of(request.send().await.unwrap()).await
 }
 
-/// A socket of a user on the namespace `/`.
+/// A socket of a user.
 pub struct ChatClient {
     wire: Wire,
+    /// The namespace in packets, with its comma; empty on `/`.
+    namespace: &'static str,
     next_ack: u32,
     /// Events that were read on the way to another packet.
     events: Vec<Value>,
@@ -78,22 +111,43 @@ impl ChatClient {
         client
     }
 
+    /// Connects to the namespace `/chat`, and returns the first event's payload.
+    pub async fn connect_namespace(app: &TestApp, token: &str) -> (Self, Value) {
+        let auth = json!({ "token": token }).to_string();
+        let answer = Self::attempt_at(app, "/socket.io/", "/chat,", &auth).await;
+        let mut client = answer.unwrap_or_else(|refusal| panic!("refused: {refusal}"));
+        let first = client.any_event().await;
+        assert_eq!(first[0], "connection:success");
+        (client, first[1].clone())
+    }
+
     /// Connects with this `auth`; an error is the message of the refusal.
     pub async fn attempt(app: &TestApp, path: &str, auth: &str) -> Result<Self, String> {
+        Self::attempt_at(app, path, "", auth).await
+    }
+
+    /// As [`ChatClient::attempt`], in a namespace.
+    pub async fn attempt_at(
+        app: &TestApp,
+        path: &str,
+        namespace: &'static str,
+        auth: &str,
+    ) -> Result<Self, String> {
         let mut wire = Wire::connect_at(app, path, "EIO=4&transport=websocket").await;
         wire.packet_with("0").await;
-        wire.send(&format!("40{auth}")).await;
+        wire.send(&format!("40{namespace}{auth}")).await;
         let answer = wire.packet_with("4").await;
-        if let Some(refusal) = answer.strip_prefix("44") {
+        if let Some(refusal) = answer.strip_prefix(&format!("44{namespace}")) {
             let refusal: Value = serde_json::from_str(refusal).unwrap();
             return Err(refusal["message"].as_str().unwrap().to_owned());
         }
-        assert!(answer.starts_with("40"), "{answer}");
-        Ok(Self { wire, next_ack: 0, events: Vec::new() })
+        assert!(answer.starts_with(&format!("40{namespace}")), "{answer}");
+        Ok(Self { wire, namespace, next_ack: 0, events: Vec::new() })
     }
 
     pub async fn emit(&mut self, event: &str, argument: Value) {
-        self.wire.send(&format!("42{}", json!([event, argument]))).await;
+        let namespace = self.namespace;
+        self.wire.send(&format!("42{namespace}{}", json!([event, argument]))).await;
     }
 
     /// Emits with a callback, and returns its argument.
@@ -103,12 +157,12 @@ impl ChatClient {
 
     pub async fn ask_raw(&mut self, packet: &Value) -> Value {
         self.next_ack += 1;
-        let ack = self.next_ack;
-        self.wire.send(&format!("42{ack}{packet}")).await;
-        let start = format!("43{ack}[");
+        let (ack, namespace) = (self.next_ack, self.namespace);
+        self.wire.send(&format!("42{namespace}{ack}{packet}")).await;
+        let (start, event) = (format!("43{namespace}{ack}["), format!("42{namespace}"));
         loop {
             let packet = self.wire.packet_with("4").await;
-            match packet.strip_prefix("42") {
+            match packet.strip_prefix(&event) {
                 Some(event) => self.events.push(serde_json::from_str(event).unwrap()),
                 None => {
                     let body = packet.strip_prefix(&start).unwrap_or_else(|| panic!("{packet}"));
@@ -138,13 +192,15 @@ impl ChatClient {
         if !self.events.is_empty() {
             return self.events.remove(0);
         }
-        let packet = self.wire.packet_with("42").await;
-        serde_json::from_str(&packet[2..]).unwrap()
+        let start = format!("42{}", self.namespace);
+        let packet = self.wire.packet_with(&start).await;
+        serde_json::from_str(&packet[start.len()..]).unwrap()
     }
 
     /// The events that arrived before the answer to a harmless request.
     pub async fn arrived(&mut self) -> Vec<Value> {
-        self.ask("presence:update", Value::Null).await;
+        let harmless = if self.namespace.is_empty() { "presence:update" } else { "heartbeat:response" };
+        self.ask(harmless, Value::Null).await;
         std::mem::take(&mut self.events)
     }
 

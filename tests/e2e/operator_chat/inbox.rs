@@ -1,8 +1,9 @@
 //! Device inboxes: contacts and operators write to each other through the simulator.
 
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, app, rest, token};
+use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token};
 use super::support::{ANNA, TestApp};
 
 /// A bridged device whose inbox these users may use, with one message of a contact. The contact's id.
@@ -84,6 +85,48 @@ async fn operator_reply_reaches_contact_with_receipts() {
     let page = rest(&app, &token("cleo"), "GET", &path, None).await.ok();
     let messages = page["data"]["messages"].as_array().unwrap();
     assert_eq!((messages.len(), &messages[2]["status"]), (3, &json!("read")));
+}
+
+#[tokio::test]
+async fn namespace_shows_real_authors_of_an_inbox() {
+    let app = app().await;
+    inbox(&app, json!([{ "who": "desk:21" }, { "who": "desk:22" }, { "who": "desk:bela" }])).await;
+    let (mut zoe, _) = ChatClient::connect_namespace(&app, &typed_token(21)).await;
+    let (mut yan, _) = ChatClient::connect_namespace(&app, &typed_token(22)).await;
+    let (mut outsider, _) = ChatClient::connect_namespace(&app, &typed_token(23)).await;
+    app.incoming("shop", ANNA, "Hello?").await;
+    let notified = zoe.payload("message:notification").await;
+    let (id, message) = (notified["conversationId"].clone(), &notified["message"]);
+    assert_eq!((&message["content"], &message["senderType"]), (&json!("Hello?"), &json!("contact")));
+    let contact = message["sender"]["id"].as_i64().unwrap();
+    for client in [&mut zoe, &mut yan] {
+        client.ask("conversation:join", json!({ "conversationId": id })).await;
+    }
+    zoe.arrived().await;
+    let draft = json!({ "conversationId": id, "content": "Yes.", "tempId": 5 });
+    let answer = zoe.ask("message:send", draft.clone()).await;
+    assert_eq!((&answer["tempId"], &answer["message"]["senderType"]), (&json!(5), &json!("agent")));
+    assert_eq!(zoe.ask("message:send", draft).await["message"]["id"], answer["message"]["id"]);
+    let colleague = yan.payload("message:new").await;
+    assert_eq!((&colleague["id"], &colleague["sender"]["id"]), (&answer["message"]["id"], &json!(21)));
+    let read = yan.payload("message:read").await;
+    assert_eq!(read["readBy"], json!({ "userId": contact, "userType": "contact" }));
+    let own = messages(zoe.arrived().await);
+    assert_eq!(own[0], "message:sent", "{own:?}");
+    assert!(!own.contains(&json!("message:new")), "{own:?}");
+    assert!(messages(outsider.arrived().await).is_empty());
+}
+
+/// The names of events about messages.
+fn messages(events: Vec<Value>) -> Vec<Value> {
+    let names = events.into_iter().map(|event| event[0].clone());
+    names.filter(|name| name.as_str().is_some_and(|name| name.starts_with("message:"))).collect()
+}
+
+/// An hour's token of a user of `desk` with a numeric id.
+fn typed_token(id: i64) -> String {
+    let claims = json!({ "id": id, "userType": "agent", "name": "An agent", "exp": seconds() + 3_600 });
+    signed(Algorithm::HS256, SECRET, &claims)
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! Operator chat in the `root` dialect, over raw Socket.IO packets and REST: `peers` has peer-addressed
-//! events, `conversations` conversation-addressed ones, `access` tokens and outsiders, `rest` the calls,
-//! `inbox` conversations with contacts of a device.
+//! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
+//! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
+//! `namespace` has the events of that dialect, and `inbox` conversations with contacts of a device.
 
 mod access;
 mod client;
 mod conversations;
 mod inbox;
+mod namespace;
 mod peers;
 mod rest;
 

@@ -168,6 +168,7 @@ impl SendMessage {
             kind: kind.map_err(|error: InvalidMessageKind| ApiError::field("type", error.to_string()))?,
             content: self.content.clone().unwrap_or_default(),
             attachment_url: self.attachment_url.clone(),
+            attachment_name: None,
             temp_id,
         })
     }
@@ -192,7 +193,7 @@ struct SentMessage {
 async fn send(caller: ChatCaller, Body(body): Body<SendMessage>) -> Result<Response, ApiError> {
     let draft = body.draft()?;
     let target = target(body.recipient_id, body.conversation_id, "recipientId")?;
-    let view = caller.chat.send(&caller.me, target, draft).await?;
+    let view = caller.chat.send(&caller.me, target, draft, None).await?.view;
     let data = MessageObject::of_author(&view);
     let sent = SentMessage { success: true, message: "Message sent successfully", data };
     Ok((StatusCode::CREATED, Json(sent)).into_response())

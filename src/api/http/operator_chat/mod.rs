@@ -20,11 +20,13 @@ use super::openapi;
 use super::request_labels::label_route;
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::mark_authenticated;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
 mod inbox;
 mod messages;
+pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
 mod users;
@@ -67,7 +69,7 @@ async fn check(Extension(state): Extension<ApiState>, mut request: Request, next
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    match chat.authenticate(token.as_deref()).await {
+    match chat.authenticate(Dialect::Root, token.as_deref()).await {
         Ok(me) => {
             mark_authenticated(request.extensions());
             request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });

@@ -22,12 +22,15 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::super::anonymous_sessions::{count_refusal, mark_joined};
+use super::packet::Packet;
 use super::requests::RequestHandler;
 use super::rooms::ConnectedSocket;
 use super::session::{ChatSession, SessionPhase};
-use super::{ChatPath, ChatState, requests, root, router};
+use super::typing::emit_typing_stops;
+use super::{ChatPath, ChatState, namespace, requests, root};
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::{ConnectionHandle, mark_authenticated};
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
 /// The delay of each answer to an address that failed too often.
@@ -57,6 +60,7 @@ enum ChatRefusal {
 #[derive(Clone)]
 pub(super) struct ChatGuard {
     state: Weak<ChatState>,
+    dialect: Dialect,
 }
 
 impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
@@ -78,7 +82,7 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
             let admitted = match self.state.upgrade() {
-                Some(state) => admit(&state, &socket, auth.as_ref()).await,
+                Some(state) => admit(&state, self.dialect, &socket, auth.as_ref()).await,
                 None => Err(ChatRefusal::Unavailable),
             };
             admitted.map_err(|refusal| Box::new(refusal) as Box<dyn Display + Send>)
@@ -87,19 +91,24 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
 }
 
 impl ChatGuard {
-    pub(super) fn new(state: &Arc<ChatState>) -> Self {
-        Self { state: Arc::downgrade(state) }
+    pub(super) fn new(state: &Arc<ChatState>, dialect: Dialect) -> Self {
+        Self { state: Arc::downgrade(state), dialect }
     }
 }
 
 /// Authenticates a socket and attaches its handlers.
-async fn admit(state: &Arc<ChatState>, socket: &Socket, auth: Option<&Value>) -> Result<(), ChatRefusal> {
+async fn admit(
+    state: &Arc<ChatState>,
+    dialect: Dialect,
+    socket: &Socket,
+    auth: Option<&Value>,
+) -> Result<(), ChatRefusal> {
     let request = socket.req_parts();
     if request.extensions.get::<ChatPath>().is_none() {
         return Err(ChatRefusal::OtherPath);
     }
     let token = presented_token(request, auth);
-    let signed_in = match state.chat.authenticate(token.as_deref()).await {
+    let signed_in = match state.chat.authenticate(dialect, token.as_deref()).await {
         Ok(signed_in) => signed_in,
         Err(error) => return Err(refuse(state, request, &error).await),
     };
@@ -108,7 +117,7 @@ async fn admit(state: &Arc<ChatState>, socket: &Socket, auth: Option<&Value>) ->
     if state.chat.has_too_many_sockets(signed_in.user.pk) {
         return Err(ChatRefusal::TooManySockets);
     }
-    attach_handlers(state, socket, signed_in);
+    attach_handlers(state, dialect, socket, signed_in);
     Ok(())
 }
 
@@ -138,9 +147,9 @@ async fn refuse(state: &ChatState, request: &Parts, error: &ChatAuthError) -> Ch
     ChatRefusal::Unauthenticated
 }
 
-fn attach_handlers(state: &Arc<ChatState>, socket: &Socket, signed_in: SignedIn) {
+fn attach_handlers(state: &Arc<ChatState>, dialect: Dialect, socket: &Socket, signed_in: SignedIn) {
     let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
-    let session = Arc::new(ChatSession::new(state.next_number(), signed_in, requests));
+    let session = Arc::new(ChatSession::new(state.next_number(), dialect, signed_in, requests));
     socket.on_disconnect(OnChatDisconnect { state: Arc::downgrade(state), session: session.clone() });
     socket.on_fallback(RequestHandler::new(queue, session.clone()));
     socket.extensions.insert(session);
@@ -152,12 +161,23 @@ fn register(state: &ChatState, connected: &ConnectedSocket) -> bool {
     if *phase != SessionPhase::New {
         return false;
     }
-    connected.emit_now(&root::encode::auth_success(connected.user()));
+    connected.emit_now(&greeting(state, connected));
     state.rooms.connect(connected.clone());
     state.chat.socket_connected(connected.user().pk);
     state.shared.services.metrics().sockets.inc();
     *phase = SessionPhase::Open;
     true
+}
+
+/// The first event.
+fn greeting(state: &ChatState, connected: &ConnectedSocket) -> Packet {
+    let (session, user) = (&connected.session, connected.user());
+    match session.dialect {
+        Dialect::Root => root::encode::auth_success(user),
+        Dialect::Namespace => {
+            namespace::encode::connection_success(user, session.number, state.shared.services.now())
+        }
+    }
 }
 
 /// The token in `auth.token`, else in the header.
@@ -191,7 +211,7 @@ fn unregister(state: &ChatState, session: &ChatSession) {
         state.chat.socket_disconnected(session.signed_in.user.pk);
         state.shared.services.metrics().sockets.dec();
         let ended = state.chat.typing_of_closed_socket(session.number);
-        router::emit_typing_stops(state, &session.signed_in.user, &ended);
+        emit_typing_stops(state, &session.signed_in.user, &ended);
     }
     *phase = SessionPhase::Closed;
 }
@@ -208,7 +228,11 @@ async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
         () = expiry(&state, session) => true,
     };
     if is_expired {
-        connected.emit_now(&root::encode::token_expired());
+        let packet = match session.dialect {
+            Dialect::Root => root::encode::token_expired(),
+            Dialect::Namespace => namespace::encode::token_expired(),
+        };
+        connected.emit_now(&packet);
         sleep(LAST_EVENT_WAIT).await;
     }
     let reason = if is_expired { "expired" } else { "slow_client" };

@@ -4,13 +4,21 @@
 //! Invariants: a dialect translates and has no rules; an event is emitted only from a committed log entry,
 //! except for presence and typing; a socket that does not read is cut and delays no other.
 
+mod confirmation;
+mod fields;
 mod guard;
+mod inbox_router;
+mod membership;
+mod namespace;
 mod packet;
+mod packets;
+mod request_error;
 mod requests;
 mod rooms;
 mod root;
 mod router;
 mod session;
+mod typing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use socketioxide::SocketIo;
 
 use super::Shared;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
 
 use self::guard::ChatGuard;
@@ -27,6 +36,8 @@ use self::rooms::Rooms;
 pub(super) const PATH: &str = "/socket.io";
 /// The namespace of the `root` dialect.
 const ROOT_NAMESPACE: &str = "/";
+/// The namespace of the `namespace` dialect.
+const CHAT_NAMESPACE: &str = "/chat";
 
 /// Marks requests on the path of chat; namespaces of devices refuse them.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +58,7 @@ impl ChatState {
     }
 }
 
-/// Registers the namespace and starts the router.
+/// Registers the namespaces and starts the router.
 pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>) {
     let state = Arc::new(ChatState {
         shared: shared.clone(),
@@ -55,6 +66,7 @@ pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>
         rooms: Rooms::default(),
         sockets: AtomicU64::new(1),
     });
-    io.ns(ROOT_NAMESPACE, ChatGuard::new(&state));
+    io.ns(ROOT_NAMESPACE, ChatGuard::new(&state, Dialect::Root));
+    io.ns(CHAT_NAMESPACE, ChatGuard::new(&state, Dialect::Namespace));
     shared.services.tasks().spawn_essential("chat-router", router::run(state));
 }

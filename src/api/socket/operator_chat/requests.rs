@@ -10,11 +10,12 @@ use socketioxide::handler::{FromMessageParts as _, MessageHandler, Value};
 use socketioxide::socket::Socket;
 use tokio::sync::mpsc;
 
-use super::ChatState;
+use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
-use super::root;
 use super::session::ChatSession;
+use super::{ChatState, namespace, root};
 use crate::api::socket::payload;
+use crate::domain::operator_chat::dialect::Dialect;
 
 /// Refusals after which a client that sends too fast is cut.
 const MAX_REFUSALS: usize = 8_192;
@@ -47,11 +48,8 @@ impl MessageHandler<LocalAdapter, RequestHandler> for RequestHandler {
         if self.refused.fetch_add(1, Ordering::Relaxed) >= MAX_REFUSALS {
             self.session.cut.cancel();
         }
-        let error = root::RootError::overloaded();
-        match ack {
-            Some(_) => answer(&socket, ack, &error.as_answer()),
-            None => drop(self.session.emit_now(&socket, &root::encode::error(&error, "", None))),
-        }
+        let connected = ConnectedSocket { socket, session: self.session.clone() };
+        refuse(&connected, "", &ChatRequestError::overloaded(), ack);
     }
 }
 
@@ -81,8 +79,11 @@ async fn work(state: Arc<ChatState>, connected: ConnectedSocket, mut queue: mpsc
 async fn serve(state: &Arc<ChatState>, connected: &ConnectedSocket, payload: &Value, ack: Option<i64>) {
     let (event, arguments) = payload::arguments(payload);
     let answered = match arguments {
-        Ok(arguments) => root::serve(state, connected, &event, arguments).await,
-        Err(problem) => Err(root::RootError::new(problem.code, problem.error)),
+        Ok(arguments) => match connected.session.dialect {
+            Dialect::Root => root::serve(state, connected, &event, arguments).await,
+            Dialect::Namespace => namespace::serve(state, connected, &event, arguments).await,
+        },
+        Err(problem) => Err(ChatRequestError::new(problem.code, problem.error)),
     };
     match (answered, ack) {
         (Ok(body), Some(_)) => answer(&connected.socket, ack, &body),
@@ -91,8 +92,22 @@ async fn serve(state: &Arc<ChatState>, connected: &ConnectedSocket, payload: &Va
     }
 }
 
+/// Answers a failed request, as its dialect does.
+fn refuse(connected: &ConnectedSocket, event: &str, error: &ChatRequestError, ack: Option<i64>) {
+    match connected.session.dialect {
+        Dialect::Root => refuse_root(connected, event, error, ack),
+        Dialect::Namespace => {
+            let (packet, body) = namespace::encode::failure(error, event);
+            connected.emit_now(&packet);
+            if ack.is_some() {
+                answer(&connected.socket, ack, &body);
+            }
+        }
+    }
+}
+
 /// Answers the callback, or emits `error`. A callback that expects an array gets one, with the `error` event.
-fn refuse(connected: &ConnectedSocket, event: &str, error: &root::RootError, ack: Option<i64>) {
+fn refuse_root(connected: &ConnectedSocket, event: &str, error: &ChatRequestError, ack: Option<i64>) {
     let expects_array = root::answers_array(event);
     if ack.is_some() {
         let body = if expects_array { Json::Array(Vec::new()) } else { error.as_answer() };

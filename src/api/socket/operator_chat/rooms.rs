@@ -109,6 +109,24 @@ impl Rooms {
         table.joined.get(&conversation).map_or_else(Vec::new, |numbers| table.select(numbers))
     }
 
+    /// The sockets of a user that did not join a conversation.
+    pub(super) fn outside(&self, user: UserPk, conversation: ConversationId) -> Vec<ConnectedSocket> {
+        let table = self.table.lock();
+        let joined = table.joined.get(&conversation);
+        let is_outside = |number: &&u64| joined.is_none_or(|joined| !joined.contains(*number));
+        let numbers = table.of_user.get(&user).into_iter().flatten().filter(is_outside);
+        numbers.filter_map(|number| table.sockets.get(number).cloned()).collect()
+    }
+
+    /// All sockets that did not join a conversation.
+    pub(super) fn all_outside(&self, conversation: ConversationId) -> Vec<ConnectedSocket> {
+        let table = self.table.lock();
+        let joined = table.joined.get(&conversation);
+        let outside = table.sockets.iter();
+        let outside = outside.filter(|(number, _)| joined.is_none_or(|joined| !joined.contains(*number)));
+        outside.map(|(_, socket)| socket.clone()).collect()
+    }
+
     /// The sockets of a user.
     pub(super) fn of_user(&self, user: UserPk) -> Vec<ConnectedSocket> {
         let table = self.table.lock();

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::packet::Packet;
+use super::ChatState;
+use super::confirmation::{confirm, is_confirmed, notify};
+use super::inbox_router;
+use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
-use super::{ChatState, root};
+use super::typing::emit_typing_stops;
 use crate::domain::operator_chat::conversation::Conversation;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
-use crate::domain::operator_chat::ids::{ConversationId, UserPk};
+use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::MessageView;
-use crate::domain::operator_chat::typing::Typist;
-use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
@@ -82,19 +84,21 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 
 fn route(state: &ChatState, event: &ChatEvent) {
     match event {
-        ChatEvent::Message(view) if view.inbox.is_some() => return route_inbox_message(state, view, true),
-        ChatEvent::Updated(view) => return route_inbox_message(state, view, false),
-        ChatEvent::InboxAccess(conversations) => return remove_from_inbox(state, conversations),
+        ChatEvent::Message { view, origin } if view.inbox.is_some() => {
+            return inbox_router::route_message(state, view, *origin);
+        }
+        ChatEvent::Updated(view) => return inbox_router::route_update(state, view),
+        ChatEvent::InboxAccess(conversations) => return inbox_router::remove_users(state, conversations),
         _ => {}
     }
-    let packets: Vec<Arc<Packet>> = root::encode::event(event).into_iter().map(Arc::new).collect();
+    let packets = Packets::of_event(event);
     match event {
         ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
-        ChatEvent::Message(view) => route_message(state, view, &packets),
-        ChatEvent::Receipts { conversation, .. } => route_to_joined(state, conversation, &packets),
+        ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
+        ChatEvent::Receipts { conversation, .. } => route_receipts(state, conversation, &packets),
         ChatEvent::Deleted { conversation, .. } => {
             for joined in state.rooms.joined(*conversation) {
-                for packet in &packets {
+                for packet in packets.of(joined.session.dialect) {
                     joined.emit(packet, *conversation, None);
                 }
             }
@@ -106,58 +110,40 @@ fn route(state: &ChatState, event: &ChatEvent) {
     }
 }
 
-fn route_message(state: &ChatState, view: &MessageView, packets: &[Arc<Packet>]) {
+/// The sending socket is confirmed before any other socket has the message.
+fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &Packets) {
     let (conversation, message) = (view.message.conversation, view.message.id);
+    confirm(state, view, origin, packets.of(Dialect::Namespace));
     for joined in state.rooms.joined(conversation) {
+        if is_confirmed(&joined, origin) {
+            continue;
+        }
         let recipient = joined.user().pk;
-        for packet in packets {
+        for packet in packets.of(joined.session.dialect) {
             let emission = joined.emit(packet, conversation, Some(message));
             if emission == Emission::Emitted && recipient != view.message.sender {
                 state.chat.delivered(Delivery { conversation, message, recipient });
             }
         }
     }
+    let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
+    let outside = members.into_iter().flatten().flat_map(|user| state.rooms.outside(user, conversation));
+    notify(view, origin, outside);
 }
 
-fn route_to_joined(state: &ChatState, conversation: &Conversation, packets: &[Arc<Packet>]) {
+fn route_receipts(state: &ChatState, conversation: &Conversation, packets: &Packets) {
     let joined = state.rooms.joined(conversation.id);
     for joined in joined.iter().filter(|joined| sees_conversation(joined.user(), conversation)) {
-        for packet in packets {
+        for packet in packets.of(joined.session.dialect) {
             joined.emit(packet, conversation.id, None);
         }
     }
 }
 
-/// Each user gets an encoding of its own; users without access to the inbox get none.
-fn route_inbox_message(state: &ChatState, view: &MessageView, is_new: bool) {
-    let Some(inbox) = &view.inbox else { return };
-    let (conversation, message) = (view.message.conversation, view.message.id);
-    let mut packets: HashMap<UserPk, Arc<Packet>> = HashMap::new();
-    for joined in state.rooms.joined(conversation) {
-        let user = joined.user();
-        if inbox.chat.rights_of(user).is_some() {
-            let encode = || Arc::new(root::encode::inbox_message(view, user, is_new));
-            let packet = packets.entry(user.pk).or_insert_with(encode);
-            joined.emit(packet, conversation, is_new.then_some(message));
-        }
-    }
-}
-
-/// Sockets of users without access leave the conversations.
-fn remove_from_inbox(state: &ChatState, conversations: &[Conversation]) {
-    for conversation in conversations {
-        for joined in state.rooms.joined(conversation.id) {
-            if !sees_conversation(joined.user(), conversation) {
-                state.rooms.leave(joined.session.number, conversation.id);
-            }
-        }
-    }
-}
-
-fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: &[Arc<Packet>]) {
+fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: &Packets) {
     let sockets = state.rooms.of_user(user);
     for socket in sockets.iter().filter(|socket| Some(socket.session.number) != origin) {
-        for packet in packets {
+        for packet in packets.of(socket.session.dialect) {
             socket.emit_now(packet);
         }
     }
@@ -182,32 +168,15 @@ async fn route_due(state: &ChatState) {
         by_user.entry(socket.user().pk).or_default().push(socket);
     }
     for change in &changes {
-        let packets = root::encode::presence(&change.user, change.is_online, Some(change.last_seen));
+        let packets = Packets::of_presence(change);
         for sockets in by_user.values() {
             let is_in_audience =
                 sockets.first().is_some_and(|socket| state.chat.is_in_audience(socket.user(), change));
             for socket in sockets.iter().filter(|_| is_in_audience) {
-                for packet in &packets {
+                for packet in packets.of(socket.session.dialect) {
                     socket.emit_now(packet);
                 }
             }
-        }
-    }
-}
-
-/// Emits that a user stopped typing, to the other users who joined.
-pub(super) fn emit_typing_stops(state: &ChatState, typist: &ChatUser, ended: &[Typist]) {
-    for (conversation, _) in ended {
-        emit_typing(state, typist, *conversation, false);
-    }
-}
-
-/// Emits a typing state to the other users who joined.
-pub(super) fn emit_typing(state: &ChatState, typist: &ChatUser, conversation: ConversationId, on: bool) {
-    let packet = Arc::new(root::encode::typing(typist, conversation, on));
-    for joined in state.rooms.joined(conversation) {
-        if joined.user().pk != typist.pk {
-            joined.emit(&packet, conversation, None);
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::packet::{self, Packet};
 use super::requests::Incoming;
+use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId};
 use crate::service::operator_chat::SignedIn;
 
@@ -20,6 +21,8 @@ const MAX_HELD: usize = 1_024;
 pub(super) struct ChatSession {
     /// The socket's number, which is never shown.
     pub(super) number: u64,
+    /// The wire format.
+    pub(super) dialect: Dialect,
     /// The user of its token.
     pub(super) signed_in: SignedIn,
     /// Whether it is registered; locked while that changes.
@@ -60,9 +63,15 @@ pub(super) enum Emission {
 }
 
 impl ChatSession {
-    pub(super) fn new(number: u64, signed_in: SignedIn, requests: mpsc::Receiver<Incoming>) -> Self {
+    pub(super) fn new(
+        number: u64,
+        dialect: Dialect,
+        signed_in: SignedIn,
+        requests: mpsc::Receiver<Incoming>,
+    ) -> Self {
         Self {
             number,
+            dialect,
             signed_in,
             phase: Mutex::new(SessionPhase::New),
             closed: CancellationToken::new(),

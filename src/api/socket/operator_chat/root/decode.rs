@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::RootError;
+use super::super::fields::{Decoded, given, id, ids, invalid, object, optional_text, required, temp_id};
+use super::super::request_error::ChatRequestError;
 use crate::domain::operator_chat::conversation::ConversationTarget;
 use crate::domain::operator_chat::message::{ChatMessageKind, InvalidMessageKind, MessageDraft};
 
@@ -10,8 +11,6 @@ use crate::domain::operator_chat::message::{ChatMessageKind, InvalidMessageKind,
 const MAX_STATUSES: usize = 1_000;
 /// The most messages of one read request.
 const MAX_MESSAGES: usize = 1_000;
-/// Longest event name in an answer, in characters.
-const NAME_MAX_CHARS: usize = 64;
 
 /// A client event.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +30,6 @@ pub(in super::super) enum RootCall {
     ReadNotification(String),
     ReadAllNotifications,
 }
-
-type Decoded<T> = Result<T, RootError>;
 
 /// The call of an event with these arguments.
 pub(in super::super) fn call(event: &str, mut arguments: Vec<Json>) -> Decoded<RootCall> {
@@ -64,61 +61,12 @@ pub(in super::super) fn call(event: &str, mut arguments: Vec<Json>) -> Decoded<R
         }
         "typing:start" => typing(&object(argument)?, true),
         "typing:stop" => typing(&object(argument)?, false),
-        _ => Err(unknown_event(event)),
+        _ => Err(ChatRequestError::unknown_event(event)),
     };
     if extra && call.is_ok() {
         return Err(invalid("payload", "must be one argument"));
     }
     call
-}
-
-fn unknown_event(name: &str) -> RootError {
-    let name: String = name.chars().take(NAME_MAX_CHARS).collect();
-    RootError::new("unknown_event", format!("there is no event named {name:?}"))
-}
-
-fn invalid(field: &str, message: &str) -> RootError {
-    RootError::new("invalid_field", format!("{field} {message}"))
-}
-
-fn object(argument: Json) -> Decoded<Map<String, Json>> {
-    match argument {
-        Json::Object(fields) => Ok(fields),
-        _ => Err(invalid("payload", "must be an object")),
-    }
-}
-
-/// An id: a text or a whole number.
-fn id(value: &Json, field: &str) -> Decoded<String> {
-    match value {
-        Json::String(text) if !text.is_empty() => Ok(text.clone()),
-        Json::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        _ => Err(invalid(field, "must be an id")),
-    }
-}
-
-fn ids(value: &Json, field: &str, most: usize) -> Decoded<Vec<String>> {
-    let list = value.as_array().ok_or_else(|| invalid(field, "must be a list of ids"))?;
-    if list.len() > most {
-        return Err(invalid(field, &format!("must have at most {most} ids")));
-    }
-    list.iter().map(|value| id(value, field)).collect()
-}
-
-fn given<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
-    fields.get(name).filter(|value| !value.is_null())
-}
-
-fn required(fields: &Map<String, Json>, name: &str) -> Decoded<String> {
-    id(given(fields, name).unwrap_or(&Json::Null), name)
-}
-
-fn optional_text(fields: &Map<String, Json>, name: &str) -> Decoded<Option<String>> {
-    match given(fields, name) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(invalid(name, "must be a text")),
-    }
 }
 
 /// The conversation by its id, else by the other user.
@@ -133,12 +81,8 @@ fn target(fields: &Map<String, Json>, peer: &str) -> Decoded<ConversationTarget>
 }
 
 fn send(fields: &Map<String, Json>) -> Decoded<RootCall> {
-    let temp_id = match given(fields, "tempId") {
-        None => None,
-        Some(id @ (Json::String(_) | Json::Number(_))) => Some(id.clone()),
-        Some(_) => return Err(invalid("tempId", "must be a text or a number")),
-    };
-    let with_temp_id = |error| RootError { temp_id: temp_id.clone(), ..error };
+    let temp_id = temp_id(fields)?;
+    let with_temp_id = |error| ChatRequestError { temp_id: temp_id.clone(), ..error };
     let read = || {
         let kind = match optional_text(fields, "type")? {
             None => ChatMessageKind::Text,
@@ -150,6 +94,7 @@ fn send(fields: &Map<String, Json>) -> Decoded<RootCall> {
             kind,
             content: optional_text(fields, "content")?.unwrap_or_default(),
             attachment_url: optional_text(fields, "attachmentUrl")?,
+            attachment_name: None,
             temp_id: temp_id.as_ref().map(Json::to_string),
         };
         Ok(RootCall::Send { target: target(fields, "recipientId")?, draft })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::RootError;
+use super::super::request_error::{ChatRequestError, bounded_name};
 use crate::api::http::operator_chat::objects::{MessageObject, NotificationObject, iso};
 use crate::api::socket::operator_chat::packet::Packet;
 use crate::domain::clock::Millis;
@@ -15,8 +15,6 @@ use crate::service::operator_chat::presence::UserStatus;
 
 /// The most `message:read` events of one batch.
 const MAX_READ_EVENTS: usize = 100;
-/// Longest event name in an error, in characters.
-const NAME_MAX_CHARS: usize = 64;
 
 pub(in super::super) fn auth_success(user: &ChatUser) -> Packet {
     Packet::new("auth:success", &json!({ "userId": user.id.as_str() }))
@@ -27,9 +25,8 @@ pub(in super::super) fn token_expired() -> Packet {
 }
 
 /// The first argument is a text: clients render it.
-pub(in super::super) fn error(error: &RootError, event: &str, temp_id: Option<&Json>) -> Packet {
-    let event: String = event.chars().take(NAME_MAX_CHARS).collect();
-    let mut details = json!({ "code": error.code, "event": event });
+pub(in super::super) fn error(error: &ChatRequestError, event: &str, temp_id: Option<&Json>) -> Packet {
+    let mut details = json!({ "code": error.code, "event": bounded_name(event) });
     if let Some(temp_id) = temp_id {
         details["tempId"] = temp_id.clone();
     }
@@ -79,7 +76,7 @@ pub(in super::super) fn status(user: &str, status: UserStatus) -> Json {
 /// The events of a log entry.
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
-        ChatEvent::Message(view) => vec![message_new(view)],
+        ChatEvent::Message { view, .. } => vec![message_new(view)],
         ChatEvent::Updated(view) => vec![Packet::new("message:updated", &MessageObject::new(view))],
         ChatEvent::InboxAccess(_) => Vec::new(),
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, conversation, messages, by, at } => {
@@ -87,7 +84,7 @@ pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
                 let payload = json!({
                     "messageId": message.to_string(),
                     "conversationId": conversation.id.to_string(),
-                    "deliveredTo": by.as_str(),
+                    "deliveredTo": by.id.as_str(),
                     "deliveredAt": iso(*at),
                 });
                 Packet::new("message:delivered", &payload)
@@ -95,7 +92,7 @@ pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
             messages.iter().map(delivered).collect()
         }
         ChatEvent::Receipts { level: ReceiptLevel::Read, conversation, messages, by, at } => {
-            read(conversation.id, messages, by, *at)
+            read(conversation.id, messages, &by.id, *at)
         }
         ChatEvent::Deleted { conversation, message } => {
             let payload =
@@ -151,6 +148,7 @@ mod tests {
             avatar: name.map(|_| "https://example.com/a.png".to_owned()),
             email: None,
             role: Some("ADMIN".to_owned()),
+            user_type: None,
         };
         ChatUser {
             pk: UserPk(pk),
@@ -165,7 +163,7 @@ mod tests {
         let pair = UserPair::new(UserPk(3), UserPk(7)).unwrap();
         let kind = ConversationKind::Direct(pair);
         let conversation = Conversation { id: ConversationId(17), tenant: "desk".to_owned(), kind };
-        ChatEvent::Receipts { level, conversation, messages, by: "u7".parse().unwrap(), at: AT }
+        ChatEvent::Receipts { level, conversation, messages, by: Box::new(user(7, None)), at: AT }
     }
 
     fn json_of(event: &ChatEvent) -> Vec<Json> {
@@ -181,6 +179,7 @@ mod tests {
             kind: ChatMessageKind::Text,
             content: "Hello World!".to_owned(),
             attachment_url: None,
+            attachment_name: None,
             temp_id: Some("\"t-1\"".to_owned()),
             created_at: AT,
         };
@@ -199,7 +198,7 @@ mod tests {
             "tempId": "t-1",
             "sender": { "id": "u3", "displayName": "Anna", "avatar": "https://example.com/a.png", "role": "ADMIN" },
         }]);
-        assert_eq!(json_of(&ChatEvent::Message(Box::new(view))), [expected]);
+        assert_eq!(json_of(&ChatEvent::Message { view: Box::new(view), origin: None }), [expected]);
     }
 
     #[test]
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn errors_begin_with_a_sentence() {
-        let failed = RootError::new("not_found", "Conversation not found");
+        let failed = ChatRequestError::new("not_found", "Conversation not found");
         assert_eq!(
             error(&failed, "message:send", Some(&json!("t-1"))).to_json(),
             json!(["error", "Conversation not found",

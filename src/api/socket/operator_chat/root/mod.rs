@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
-use super::{ChatState, router};
+use super::{ChatState, membership};
 use crate::api::http::operator_chat::objects::MessageObject;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::message::{MessageDraft, MessageView};
@@ -21,43 +22,7 @@ use crate::service::operator_chat::presence::UserStatus;
 
 use self::decode::RootCall;
 
-/// A failed request, as the client sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct RootError {
-    code: &'static str,
-    sentence: String,
-    /// The client's own id of the message that was not sent.
-    pub(super) temp_id: Option<Json>,
-}
-
-impl RootError {
-    pub(super) fn new(code: &'static str, sentence: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into(), temp_id: None }
-    }
-
-    pub(super) fn overloaded() -> Self {
-        Self::new(
-            "overloaded",
-            "too many requests of this socket are waiting; wait for answers before sending more",
-        )
-    }
-
-    /// As a callback's argument.
-    pub(super) fn as_answer(&self) -> Json {
-        json!({ "success": false, "error": self.sentence, "code": self.code })
-    }
-}
-
-impl From<ChatError> for RootError {
-    fn from(error: ChatError) -> Self {
-        if error.kind() == crate::service::ErrorKind::Internal {
-            tracing::error!(error = &error as &dyn std::error::Error, "chat request failed");
-        }
-        Self::new(error.code(), error.to_string())
-    }
-}
-
-type Answer = Result<Json, RootError>;
+type Answer = Result<Json, ChatRequestError>;
 
 /// Whether the callback of an event expects an array.
 pub(super) fn answers_array(event: &str) -> bool {
@@ -124,9 +89,9 @@ impl RootRequest<'_> {
         &self,
         conversation: &Conversation,
         peer: Option<&ChatUser>,
-    ) -> Result<Vec<MessageView>, RootError> {
+    ) -> Result<Vec<MessageView>, ChatRequestError> {
         let (state, connected) = (self.state, self.connected);
-        self.enter(conversation)?;
+        membership::enter(state, connected, conversation)?;
         if let Some(peer) = peer.filter(|peer| state.chat.is_online(peer.pk)) {
             let status = state.chat.status(peer);
             if let Some(packet) = encode::presence(peer, true, status.last_seen).first() {
@@ -144,38 +109,27 @@ impl RootRequest<'_> {
         Ok(emitted.collect())
     }
 
-    fn enter(&self, conversation: &Conversation) -> Result<(), RootError> {
-        let limit = self.state.chat.limits().max_rooms;
-        match self.state.rooms.join(self.connected.session.number, conversation.id, limit) {
-            true => Ok(()),
-            false => Err(ChatError::TooManyRooms(limit).into()),
-        }
-    }
-
     async fn join(&self, id: String) -> Answer {
         let joined = self.conversation(ConversationTarget::Named(id)).await?;
-        self.enter(&joined)?;
+        membership::enter(self.state, self.connected, &joined)?;
         Ok(done())
     }
 
     async fn leave(&self, target: ConversationTarget) -> Answer {
         let left = self.conversation(target).await?;
-        self.state.rooms.leave(self.connected.session.number, left.id);
-        if self.state.chat.stop_typing((left.id, self.me().user.pk)) {
-            router::emit_typing(self.state, &self.me().user, left.id, false);
-        }
+        membership::leave(self.state, self.connected, left.id);
         Ok(done())
     }
 
-    async fn conversation(&self, target: ConversationTarget) -> Result<Conversation, RootError> {
+    async fn conversation(&self, target: ConversationTarget) -> Result<Conversation, ChatRequestError> {
         Ok(self.state.chat.conversation(self.me(), target).await?.conversation)
     }
 
     async fn send(&self, target: ConversationTarget, draft: MessageDraft) -> Answer {
         let temp_id = draft.temp_id.as_deref().and_then(|json| serde_json::from_str(json).ok());
-        match self.state.chat.send(self.me(), target, draft).await {
-            Ok(view) => Ok(json!({ "success": true, "message": MessageObject::of_author(&view) })),
-            Err(error) => Err(RootError { temp_id, ..error.into() }),
+        match self.state.chat.send(self.me(), target, draft, Some(self.connected.session.number)).await {
+            Ok(sent) => Ok(json!({ "success": true, "message": MessageObject::of_author(&sent.view) })),
+            Err(error) => Err(ChatRequestError { temp_id, ..error.into() }),
         }
     }
 
@@ -197,15 +151,7 @@ impl RootRequest<'_> {
 
     async fn typing(&self, target: ConversationTarget, on: bool) -> Answer {
         let conversation = self.conversation(target).await?;
-        let (me, session) = (&self.me().user, &self.connected.session);
-        let typist = (conversation.id, me.pk);
-        let is_change = match on {
-            true => self.state.chat.start_typing(typist, session.number),
-            false => self.state.chat.stop_typing(typist),
-        };
-        if is_change {
-            router::emit_typing(self.state, me, conversation.id, on);
-        }
+        membership::type_in(self.state, self.connected, conversation.id, on);
         Ok(done())
     }
 
@@ -236,7 +182,7 @@ impl RootRequest<'_> {
         Ok(Json::Array(self.status_objects(users).await?))
     }
 
-    async fn status_objects(&self, ids: Vec<String>) -> Result<Vec<Json>, RootError> {
+    async fn status_objects(&self, ids: Vec<String>) -> Result<Vec<Json>, ChatRequestError> {
         let users = self.state.chat.users(self.me(), ids.clone()).await?;
         let status = |user: &ChatUser| self.state.chat.status(user);
         let unknown = UserStatus { is_online: false, last_seen: None };

@@ -1,0 +1,46 @@
+//! Joining, leaving and typing, which are the same in all dialects.
+
+use super::ChatState;
+use super::rooms::ConnectedSocket;
+use super::typing::emit_typing;
+use crate::domain::operator_chat::conversation::Conversation;
+use crate::domain::operator_chat::ids::ConversationId;
+use crate::service::operator_chat::ChatError;
+
+/// Adds a socket to a conversation of its user.
+pub(super) fn enter(
+    state: &ChatState,
+    connected: &ConnectedSocket,
+    conversation: &Conversation,
+) -> Result<(), ChatError> {
+    let limit = state.chat.limits().max_rooms;
+    match state.rooms.join(connected.session.number, conversation.id, limit) {
+        true => Ok(()),
+        false => Err(ChatError::TooManyRooms(limit)),
+    }
+}
+
+/// Removes a socket from a conversation, and ends its typing there.
+pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
+    state.rooms.leave(connected.session.number, conversation);
+    if state.chat.stop_typing((conversation, connected.user().pk)) {
+        emit_typing(state, connected.user(), conversation, false);
+    }
+}
+
+/// Records that the user of a socket types or stopped, and emits a change.
+pub(super) fn type_in(
+    state: &ChatState,
+    connected: &ConnectedSocket,
+    conversation: ConversationId,
+    on: bool,
+) {
+    let typist = (conversation, connected.user().pk);
+    let is_change = match on {
+        true => state.chat.start_typing(typist, connected.session.number),
+        false => state.chat.stop_typing(typist),
+    };
+    if is_change {
+        emit_typing(state, connected.user(), conversation, on);
+    }
+}
