@@ -22,7 +22,7 @@ fn is_masked(key: &str) -> bool {
     *leaf = SECRET.into();
     // A value with a type of its own refuses the text; it is no secret.
     let Ok(settings) = tree.try_into::<Settings>() else { return false };
-    effective(&settings, key) == MASK.into()
+    effective(&settings, key) == toml::Value::from(MASK)
 }
 
 fn exposed(settings: &Settings, key: &str) -> String {
@@ -49,7 +49,7 @@ fn every_secret_setting_is_read_from_a_file() {
             let file = dir.path().join("secret");
             std::fs::write(&file, format!("{SECRET}{end}")).unwrap();
             let name = format!("{}_FILE", variable(key));
-            let settings = with_env(&[(&name, file.to_str().unwrap())]).unwrap();
+            let settings = with_env(&[(name.as_str(), file.to_str().unwrap())]).unwrap();
             assert_eq!(exposed(&settings, key), SECRET, "{key}");
             let described = settings.described().unwrap();
             let setting = described.iter().find(|setting| setting.key == *key).unwrap();
@@ -91,9 +91,10 @@ fn value_and_file_of_one_secret_are_refused() {
     std::fs::write(&file, SECRET).unwrap();
     for key in masked_keys() {
         let (name, path) = (variable(&key), file.to_str().unwrap());
-        let error = with_env(&[(&name, SECRET), (&format!("{name}_FILE"), path)]).unwrap_err();
+        let by_file = format!("{name}_FILE");
+        let error = with_env(&[(name.as_str(), SECRET), (by_file.as_str(), path)]).unwrap_err();
         assert_eq!(error.to_string(), format!("{name} and {name}_FILE are both set; set one of them"));
-        let one = with_env(&[(&name, ""), (&format!("{name}_FILE"), path)]).unwrap();
+        let one = with_env(&[(name.as_str(), ""), (by_file.as_str(), path)]).unwrap();
         assert_eq!(exposed(&one, &key), SECRET);
     }
 }
