@@ -321,10 +321,12 @@ upstream_tests() {
   done
 }
 
-# Quick checks of assets/packaging. Debian's systemd package has systemd-analyze.
+# Quick checks of assets/packaging and assets/monitoring. Debian's packages have systemd-analyze and promtool.
 check_packaging() {
   have systemd-analyze || install_debian systemd
+  have promtool || install_debian prometheus
   tests/packaging/systemd
+  tests/packaging/monitoring
 }
 
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and

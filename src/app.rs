@@ -272,7 +272,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         file_check: Duration::from_millis(settings.store.file_check_ms),
         max_devices: settings.devices.max,
-        default_engine: settings.devices.default_engine.clone(),
+        default_engine: settings.default_engine().to_owned(),
         backoff: Backoff {
             initial_ms: settings.supervisor.backoff_initial_ms,
             max_ms: settings.supervisor.backoff_max_ms,

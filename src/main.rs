@@ -18,6 +18,8 @@ fn main() -> ExitCode {
     match command {
         Command::Serve(args) => serve(&globals, &args),
         Command::Openapi => cli::openapi::run(wharf::api::openapi_json),
+        Command::Completions(args) => cli::completions::run(&args),
+        Command::Man(args) => cli::man::run(&args),
         Command::Client(command) => match runtime(false) {
             Ok(runtime) => runtime.block_on(Box::pin(cli::run(&globals, command, &SystemClock))),
             Err(error) => fail(&globals, error.to_string()),
@@ -30,6 +32,10 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(globals, error.to_string()),
     };
+    let api_key = match globals.given_key() {
+        Ok(key) => key.map(|key| key.expose().to_owned()),
+        Err(error) => return fail(globals, error.to_string()),
+    };
     if let Err(error) = wharf::telemetry::init_logs(&settings.log) {
         return fail(globals, error.to_string());
     }
@@ -39,7 +45,7 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
     let surroundings = Environment {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
-        api_key: globals.key.as_ref().map(|key| key.expose().to_owned()).filter(|key| !key.is_empty()),
+        api_key,
         terminal: std::io::stderr().is_terminal(),
     };
     let runtime = match runtime(true) {

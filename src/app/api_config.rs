@@ -50,7 +50,7 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         dashboard_enabled: settings.dashboard.enabled,
         settings: effective(settings),
         own_origin: OwnOrigin::new(&server.public_url, &server.trusted_proxies),
-        default_engine: settings.devices.default_engine.clone(),
+        default_engine: settings.default_engine().to_owned(),
         max_devices: settings.devices.max,
         media_max_bytes: settings.media.max_bytes,
         public_url: server.public_url.trim_end_matches('/').to_owned(),

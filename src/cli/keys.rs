@@ -1,8 +1,11 @@
 //! `wharf keys …`
 
+mod first;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
+use super::Globals;
 use super::client::Client;
 use super::exit::CliError;
 use super::output::{Output, moment_of, short, table, text_of};
@@ -17,6 +20,8 @@ pub enum KeysCommand {
     /// Make a key; it is shown once and cannot be shown again
     #[command(after_help = CREATE_HELP)]
     Create(CreateArgs),
+    /// Print the key that the daemon wrote to admin.key in its data directory at its first start
+    First,
     /// List the keys, without their secrets
     #[command(visible_alias = "ls")]
     List,
@@ -95,19 +100,25 @@ fn key_id(text: &str) -> Result<String, String> {
 /// [`CliError`] when the daemon refuses or cannot be reached.
 pub async fn run(
     command: KeysCommand,
-    client: &Client,
+    globals: &Globals,
     clock: &dyn Clock,
     out: &Output,
 ) -> Result<(), CliError> {
     match command {
-        KeysCommand::Create(args) => create(args, client, clock, out).await,
+        KeysCommand::Create(args) => create(args, &globals.client()?, clock, out).await,
+        KeysCommand::First => {
+            let given = globals.given_key().map_err(|error| CliError::Usage(error.to_string()))?;
+            let from_environment = given.is_some();
+            first::run(&globals.settings()?.store.data_dir, from_environment, out)
+        }
         KeysCommand::List => {
-            let keys = client.get_list(&["api-keys"]).await?;
+            let keys = globals.client()?.get_list(&["api-keys"]).await?;
             let text = key_table(&keys);
             out.show(&keys.into(), || text)
         }
         KeysCommand::Revoke(args) => {
             let query = args.with_descendants.then(|| ("withDescendants", "true".to_owned()));
+            let client = globals.client()?;
             let answer = client.delete(&["api-keys", &args.id], query.as_slice()).await?;
             out.show(&answer, || format!("{}: revoked", args.id))
         }

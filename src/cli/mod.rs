@@ -3,8 +3,8 @@
 //! - This file holds the types that clap fills, and [`run`] for all [`ClientCommand`]s.
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
-//! - One file for each group of commands: [`chat`], [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
-//!   [`probe`]), [`keys`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`],
+//! - One file for each group of commands: [`chat`], [`completions`], [`config`], [`devices`] (with [`qr`]), [`doctor`]
+//!   (with [`probe`]), [`health`], [`keys`], [`man`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`],
 //!   [`whoami`].
 //!
 //! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
@@ -14,11 +14,14 @@
 pub mod api_key;
 pub mod chat;
 pub mod client;
+pub mod completions;
 pub mod config;
 pub mod devices;
 pub mod doctor;
 pub mod exit;
+pub mod health;
 pub mod keys;
+pub mod man;
 pub mod notify;
 pub mod openapi;
 pub mod output;
@@ -39,13 +42,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::clock::Clock;
-use crate::settings::{Secret, Settings, SettingsError, process_environment};
+use crate::settings::{
+    Secret, SecretFileError, Settings, SettingsError, process_environment, secret_variable,
+};
 
 use client::Client;
 use exit::CliError;
 use output::Output;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:3000";
+const API_KEY: &str = "WHARF_API_KEY";
 
 const LONG_ABOUT: &str = "\
 Wharf keeps many messaging devices (linked accounts) connected in one small daemon, and lets programs \
@@ -134,12 +140,24 @@ impl Globals {
         Ok(settings)
     }
 
+    /// The key of `--key`, `WHARF_API_KEY` or the file of `WHARF_API_KEY_FILE`; an empty key counts as absent.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] when both variables are set, or the file cannot be used.
+    pub fn given_key(&self) -> Result<Option<Secret>, SecretFileError> {
+        let variable = secret_variable(API_KEY, &environment_variable)?;
+        // clap has put `--key` or else the variable into `key`; a file's key is in none of them.
+        let given = self.key.clone().filter(|key| !key.is_empty());
+        Ok(given.or_else(|| variable.map(Secret::new)))
+    }
+
     /// A client of the daemon, with the key that applies.
     ///
     /// # Errors
     /// [`CliError::Usage`] for a URL or key that cannot be used.
     pub fn client(&self) -> Result<Client, CliError> {
-        let key = api_key::resolve_api_key(self.key.as_ref().map(Secret::expose), &self.url, || {
+        let given = self.given_key().map_err(|error| CliError::Usage(error.to_string()))?;
+        let key = api_key::resolve_api_key(given.as_ref().map(Secret::expose), &self.url, || {
             self.data_dir_or_default()
         });
         Ok(Client::new(&self.url, key.as_deref())?)
@@ -166,6 +184,10 @@ pub enum Command {
     Client(ClientCommand),
     /// Print the OpenAPI document of the REST interface
     Openapi,
+    /// Print a script that completes commands and options in a shell
+    Completions(completions::CompletionsArgs),
+    /// Write a man page for each command to a directory
+    Man(man::ManArgs),
 }
 
 /// `wharf serve`
@@ -238,6 +260,8 @@ pub enum ClientCommand {
     /// Check the configuration, or show what it comes to
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Ask whether the daemon is ready, for health checks
+    Health(health::HealthArgs),
     /// Check for problems, and name their remedies
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -280,13 +304,14 @@ async fn dispatch(
         ClientCommand::Devices(command) => devices::run(command, &globals.client()?, clock, out).await,
         ClientCommand::Send(args) => send::run(args, &globals.client()?, out).await,
         ClientCommand::Tail(args) => tail::run(args, &globals.client()?, out).await,
-        ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
+        ClientCommand::Keys(command) => keys::run(command, globals, clock, out).await,
         ClientCommand::Whoami => whoami::run(&globals.client()?, out).await,
         ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
         ClientCommand::Notify(command) => notify::run(&command, &globals.client()?, clock, out).await,
         ClientCommand::Chat(command) => chat::run(&command, globals, clock, out),
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
+        ClientCommand::Health(args) => health::run(&args, &globals.url, out).await,
         ClientCommand::Doctor => doctor::run(globals, clock, out).await,
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::secret_file::SecretFileError;
+
 /// A configuration that cannot be used. `Display` is one line without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -60,6 +62,9 @@ pub enum SettingsError {
         /// The cause.
         reason: String,
     },
+    /// A secret cannot be read from its file.
+    #[error(transparent)]
+    SecretFile(#[from] SecretFileError),
     /// The layers do not make up settings: the defaults and the types disagree.
     #[error("the configuration cannot be put together: {source}")]
     Build {

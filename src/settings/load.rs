@@ -12,7 +12,8 @@ use toml::{Table, Value};
 use super::Settings;
 use super::describe::SettingSources;
 use super::error::{SettingsError, line_of, one_line};
-use super::tree::{DefaultKeys, SettingEntry, refuse_second};
+use super::secret_file::{self, SecretFileError};
+use super::tree::{DefaultKeys, SECRET_KEYS, SettingEntry, refuse_second};
 use super::validate;
 use super::validate::Effective;
 
@@ -73,16 +74,45 @@ fn env_layer(
     variables.sort();
     let mut layer = Vec::new();
     for (name, text) in &variables {
-        let entry = env_entry(known, name, text)?;
+        let entry = match secret_of_file(&variables, name, text)? {
+            Some((key, secret)) => known.entry_of_text(&key, &secret, &origin(name))?,
+            None => known.entry_of_text(&key_of(name), text, &origin(name))?,
+        };
         refuse_second(&layer, &entry)?;
         layer.push(entry);
     }
     Ok(layer)
 }
 
-fn env_entry(known: &DefaultKeys, name: &str, text: &str) -> Result<SettingEntry, SettingsError> {
-    let key = name[PREFIX.len()..].split(SEPARATOR).collect::<Vec<_>>().join(".").to_lowercase();
-    known.entry_of_text(&key, text, &format!("environment variable {}", name.escape_debug()))
+fn key_of(name: &str) -> String {
+    name.strip_prefix(PREFIX)
+        .unwrap_or_default()
+        .split(SEPARATOR)
+        .collect::<Vec<_>>()
+        .join(".")
+        .to_lowercase()
+}
+
+fn origin(name: &str) -> String {
+    format!("environment variable {}", name.escape_debug())
+}
+
+/// The key and the value of a secret whose variable holds the path of a file; `None` for all other variables.
+fn secret_of_file(
+    variables: &[(String, String)],
+    name: &str,
+    path: &str,
+) -> Result<Option<(String, String)>, SecretFileError> {
+    let Some(variable) = name.strip_suffix(secret_file::SUFFIX) else { return Ok(None) };
+    let key = key_of(variable);
+    if !SECRET_KEYS.contains(&key.as_str()) {
+        return Ok(None);
+    }
+    if variables.iter().any(|(other, value)| other == variable && !value.is_empty()) {
+        return Err(SecretFileError::Both { variable: variable.to_owned() });
+    }
+    // Sorted after `variable`, so it replaces an empty value.
+    Ok(Some((key, secret_file::read(variable, path)?)))
 }
 
 fn parse_toml(text: &str, origin: &str) -> Result<Table, SettingsError> {

@@ -16,6 +16,7 @@ mod error;
 mod load;
 mod notify;
 mod secret;
+mod secret_file;
 mod tree;
 mod validate;
 
@@ -39,6 +40,7 @@ pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
 pub use notify::{NamedCommandSettings, NotifySettings};
 pub use secret::Secret;
+pub use secret_file::{SecretFileError, secret_variable};
 
 use describe::SettingSources;
 
@@ -306,7 +308,7 @@ pub struct DeviceSettings {
     pub dir: PathBuf,
     /// Most devices that may exist.
     pub max: usize,
-    /// Engine of a device that names none.
+    /// Engine of a device that names none; see [`Settings::default_engine`] for the meaning of `auto`.
     pub default_engine: String,
 }
 
@@ -533,6 +535,15 @@ impl Settings {
             Switch::On => true,
             Switch::Off => false,
             Switch::Auto => self.server.listen.ip().to_canonical().is_loopback(),
+        }
+    }
+
+    /// The engine of a device that names none: `auto` is the simulator where it is enabled, else the native engine.
+    pub fn default_engine(&self) -> &str {
+        match self.devices.default_engine.as_str() {
+            "auto" if self.simulator_enabled() => "simulator",
+            "auto" => "whatsapp",
+            engine => engine,
         }
     }
 

@@ -8,6 +8,7 @@ use super::validate::RANGES;
 use super::*;
 
 mod declared_devices;
+mod secret_files;
 
 fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -382,6 +383,20 @@ fn secrets_are_never_shown() {
     ] {
         assert!(!shown.contains("hidden"), "{shown}");
     }
+}
+
+#[test]
+fn auto_engine_is_native_without_simulator() {
+    for (listen, engine, expected) in [
+        ("127.0.0.1:0", "auto", "simulator"),
+        ("0.0.0.0:3000", "auto", "whatsapp"),
+        ("0.0.0.0:3000", "simulator", "simulator"),
+        ("127.0.0.1:0", "waha", "waha"),
+    ] {
+        let pairs = [("WHARF__SERVER__LISTEN", listen), ("WHARF__DEVICES__DEFAULT_ENGINE", engine)];
+        assert_eq!(with_env(&pairs).unwrap().default_engine(), expected, "{listen} {engine}");
+    }
+    assert_eq!(with_env(&[]).unwrap().devices.default_engine, "auto");
 }
 
 #[test]

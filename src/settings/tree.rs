@@ -9,7 +9,8 @@ use super::secret::MASK;
 use crate::domain::engine_name::current_key;
 
 /// Keys whose value is never shown.
-const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
+pub(super) const SECRET_KEYS: [&str; 3] =
+    ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
 /// Keys that take a list of tables; in the environment as JSON.
 pub(super) const TABLES_KEYS: [&str; 3] = ["notify.rules", "notify.commands", "chat.identities"];
 /// Keys that take a boolean or a word.

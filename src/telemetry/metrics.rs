@@ -341,10 +341,12 @@ fn resident_bytes() -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    #[test]
-    fn every_metric_has_documented_name() {
+    /// Metrics with at least one series each: those without are not in the text.
+    fn filled() -> Metrics {
         let metrics = Metrics::new();
         metrics.http_request("GET", "/api/v1/devices/{id}", 200, Duration::from_millis(3));
         metrics.http_request("BREW", "/healthz", 405, Duration::ZERO);
@@ -358,7 +360,38 @@ mod tests {
         metrics.device_moved(Some("created"), Some("ready"));
         metrics.sockets.inc();
         metrics.store_write_seconds.observe(0.001);
-        let text = metrics.encode();
+        metrics
+    }
+
+    /// The names in the expressions of a file of assets/monitoring.
+    fn named(text: &str) -> BTreeSet<&str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("wharf_") || word.starts_with("process_")).collect()
+    }
+
+    #[test]
+    fn monitoring_files_name_existing_metrics() {
+        let text = filled().encode();
+        let samples: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        for (file, content) in [
+            ("alerts.yaml", include_str!("../../assets/monitoring/alerts.yaml")),
+            ("alerts.test.yaml", include_str!("../../assets/monitoring/alerts.test.yaml")),
+            ("grafana/wharf.json", include_str!("../../assets/monitoring/grafana/wharf.json")),
+        ] {
+            let names = named(content);
+            assert!(names.len() > 5, "{file}: {names:?}");
+            let unknown: Vec<&&str> = names.difference(&samples).collect();
+            assert!(unknown.is_empty(), "{file} names metrics that do not exist: {unknown:?}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_documented_name() {
+        let text = filled().encode();
         for line in [
             r#"wharf_http_requests_total{method="GET",route="/api/v1/devices/{id}",status="200"} 1"#,
             r#"wharf_http_requests_total{method="OTHER",route="/healthz",status="405"} 1"#,

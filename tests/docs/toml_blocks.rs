@@ -18,7 +18,14 @@ impl Keys {
         let name = code.split([' ', '=']).next()?;
         let path: Vec<String> = match name.strip_prefix("WHARF__") {
             Some(rest) if rest.contains('<') => return None,
-            Some(rest) => rest.to_lowercase().split("__").map(str::to_owned).collect(),
+            // A secret by file.
+            Some(rest) => rest
+                .strip_suffix("_FILE")
+                .unwrap_or(rest)
+                .to_lowercase()
+                .split("__")
+                .map(str::to_owned)
+                .collect(),
             None => name.split('.').map(str::to_owned).collect(),
         };
         let is_key =

@@ -30,6 +30,14 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// There is no answer in the time that was given.
+    #[error("no answer from {url} within {seconds} s")]
+    NoAnswer {
+        /// Without credentials.
+        url: String,
+        /// The time, in seconds.
+        seconds: u64,
+    },
     /// The daemon refused.
     #[error("{message}{}", details_beyond(message, details.as_ref()))]
     Refused {
@@ -63,7 +71,7 @@ impl ClientError {
         match self {
             Self::Url { .. } | Self::Key => Exit::Usage,
             Self::Setup(_) | Self::Stranger { .. } => Exit::Error,
-            Self::Unreachable { .. } => Exit::Unreachable,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => Exit::Unreachable,
             Self::Refused { status, .. } => Exit::of_status(*status),
         }
     }
@@ -75,7 +83,7 @@ impl ClientError {
             Self::Url { .. } => "invalid_url",
             Self::Key => "invalid_key",
             Self::Setup(_) => "client_setup",
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => "unreachable",
             Self::Refused { code, .. } => code,
             Self::Stranger { .. } => "not_wharf",
         }
@@ -85,7 +93,7 @@ impl ClientError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Unreachable { .. } => {
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => {
                 "Is it running? `wharf serve` starts it; `wharf doctor` checks more. Another address: --url or WHARF_URL."
             }
             Self::Refused { status: 401, with_key: false, .. } => {
@@ -109,7 +117,7 @@ impl ClientError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Stranger { .. } => true,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Stranger { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             _ => false,
         }

@@ -10,7 +10,7 @@ const NAME: &str = "callbacks";
 
 /// Checks the declared devices.
 pub(in crate::cli) fn probe(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
-    let default = settings.devices.default_engine.as_str();
+    let default = settings.default_engine();
     let called: Vec<&str> =
         devices.iter().filter(|device| is_called(device, default)).map(|device| device.id.as_str()).collect();
     judged(&called, &settings.server.public_url)
