@@ -226,6 +226,10 @@ pub trait Session: Send + Sync + 'static {
     /// If the session is not connected or the network refuses.
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError>;
 
+    /// An operator uses the device now. Engines that declare the account's own presence show it as available
+    /// for a while.
+    fn operator_active(&self) {}
+
     /// Subscribes to a contact's presence.
     ///
     /// # Errors
