@@ -41,8 +41,8 @@ pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
-    ChatChange, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError,
-    SendOutcome,
+    ChatChange, EditContext, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted,
+    SendError, SendOutcome,
 };
 pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
