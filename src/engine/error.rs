@@ -44,6 +44,9 @@ pub enum SessionError {
     /// The account is not in the group, or the group does not exist.
     #[error("the network refused: the account is not in this group")]
     NotInGroup,
+    /// The account must be available to its contacts for that, and its settings do not allow it.
+    #[error("the account must be available for that: set settings.whatsapp.presence to auto or available")]
+    PresenceUnavailable,
 }
 
 /// A control request failed.

@@ -8,6 +8,7 @@ use crate::domain::clock::Millis;
 use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType};
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,38 @@ pub struct Quoted {
     pub body: String,
 }
 
+impl From<Message> for Quoted {
+    fn from(message: Message) -> Self {
+        Self { author: message.author.unwrap_or(message.from), id: message.id, body: message.body }
+    }
+}
+
+/// The parts of a message that an edit of its text keeps. WhatsApp replaces the whole content by the edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditContext {
+    /// The type of the message.
+    pub kind: MessageType,
+    /// The quoted message.
+    pub quoted: Option<Quoted>,
+    /// The people mentioned in the text.
+    pub mentions: Vec<Jid>,
+}
+
+impl EditContext {
+    /// The context of a text without quoted message and mentions.
+    #[must_use]
+    pub fn of_text() -> Self {
+        Self { kind: MessageType::Chat, quoted: None, mentions: Vec::new() }
+    }
+
+    /// The context of this message.
+    #[must_use]
+    pub fn of(message: Message) -> Self {
+        let quoted = message.quoted_message.map(|quoted| Quoted::from(*quoted));
+        Self { kind: message.kind, quoted, mentions: message.mentioned_ids }
+    }
+}
+
 /// A change that we make to a message at the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageChange {
@@ -54,6 +87,8 @@ pub enum MessageChange {
         body: String,
         /// The time of the edit.
         at: Millis,
+        /// The parts of the message that stay.
+        context: Box<EditContext>,
     },
     /// Reacts; an empty `emoji` removes our reaction.
     React {

@@ -41,8 +41,8 @@ pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
-    ChatChange, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError,
-    SendOutcome,
+    ChatChange, EditContext, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted,
+    SendError, SendOutcome,
 };
 pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
@@ -225,6 +225,10 @@ pub trait Session: Send + Sync + 'static {
     /// # Errors
     /// If the session is not connected or the network refuses.
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError>;
+
+    /// An operator uses the device now. Engines that declare the account's own presence show it as available
+    /// for a while.
+    fn operator_active(&self) {}
 
     /// Subscribes to a contact's presence.
     ///

@@ -136,6 +136,9 @@ pub enum ServiceError {
     /// Not connected now.
     #[error("the device is not connected to its network now")]
     Offline,
+    /// The account would have to be available to its contacts, which its settings forbid.
+    #[error("the account must be available for that: set settings.whatsapp.presence to auto or available")]
+    PresenceUnavailable,
     /// The key was set by the environment.
     #[error("this key is set by WHARF_API_KEY; change it there")]
     KeyFromEnvironment,
@@ -287,6 +290,7 @@ impl ServiceError {
             Self::NotQueued => "not_queued",
             Self::NotLinked => "device_not_linked",
             Self::Offline => "device_offline",
+            Self::PresenceUnavailable => "presence_unavailable",
             Self::KeyFromEnvironment => "key_from_environment",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::NotSupported => "not_supported_by_engine",
@@ -359,6 +363,7 @@ impl ServiceError {
             | Self::NotQueued
             | Self::NotLinked
             | Self::Offline
+            | Self::PresenceUnavailable
             | Self::KeyFromEnvironment => ErrorKind::Conflict,
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) | Self::VerificationRefused => ErrorKind::Forbidden,
@@ -444,6 +449,7 @@ impl From<SessionError> for ServiceError {
         match error {
             SessionError::Offline => Self::Offline,
             SessionError::NotSupported => Self::NotSupported,
+            SessionError::PresenceUnavailable => Self::PresenceUnavailable,
             SessionError::NotInGroup => {
                 Self::Impossible { code: "refused_by_network", message: error.to_string() }
             }

@@ -31,6 +31,7 @@ pub(super) fn is_client_event(event: &str) -> bool {
             | "typing:start"
             | "typing:stop"
             | "presence:subscribe"
+            | "device:active"
             | "notifications:mute"
             | "notifications:unmute"
     )
@@ -42,17 +43,16 @@ pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body:
         return Err(RequestError::new("unauthorized", "the API key of this socket is no longer valid"));
     }
     let call = Call { shared, session };
-    match event {
-        "subscribe" => call.subscribe(read_object(body)?).await,
-        "message:send" => call.send(body).await,
-        "message:read" => call.read(body).await,
-        "typing:start" => call.typing(body, true).await,
-        "typing:stop" => call.typing(body, false).await,
-        "presence:subscribe" => call.presence(read_object(body)?).await,
-        "notifications:mute" => call.mute(read_object(body)?, true).await,
-        "notifications:unmute" => call.mute(read_object(body)?, false).await,
-        _ => Err(RequestError::unknown_event(event)),
+    let answer = call.answer(event, body).await?;
+    if is_operator_use(event) {
+        shared.services.messaging.operator_active(&session.device);
     }
+    Ok(answer)
+}
+
+/// Whether a request shows that an operator uses the device; an open socket does not.
+fn is_operator_use(event: &str) -> bool {
+    matches!(event, "message:send" | "message:read" | "typing:start" | "typing:stop" | "device:active")
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -123,6 +123,26 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    async fn answer(self, event: &str, body: Body) -> Answer {
+        match event {
+            "subscribe" => self.subscribe(read_object(body)?).await,
+            "message:send" => self.send(body).await,
+            "message:read" => self.read(body).await,
+            "typing:start" => self.typing(body, true).await,
+            "typing:stop" => self.typing(body, false).await,
+            "presence:subscribe" => self.presence(read_object(body)?).await,
+            "device:active" => self.active(),
+            "notifications:mute" => self.mute(read_object(body)?, true).await,
+            "notifications:unmute" => self.mute(read_object(body)?, false).await,
+            _ => Err(RequestError::unknown_event(event)),
+        }
+    }
+
+    fn active(self) -> Answer {
+        self.require(Scope::MessagesSend)?;
+        Ok(done())
+    }
+
     async fn subscribe(self, Subscribe { device_id }: Subscribe) -> Answer {
         let services = &self.shared.services;
         let id = &self.session.device;

@@ -14,7 +14,7 @@ impl SimulatorSession {
     pub(super) async fn record_message_change(&self, change: MessageChange) -> Result<(), SessionError> {
         let now = self.clock.now();
         let (change, at) = match change {
-            MessageChange::Edit { id, body, at } => {
+            MessageChange::Edit { id, body, at, .. } => {
                 ensure_editable(&id, &body)?;
                 (SimulatedChange::Edit { message_id: id, body }, at)
             }

@@ -4,7 +4,7 @@ use whatsapp_rust::{AppStateError, RevokeType, SendError};
 
 use super::boxed::boxed;
 use super::connection_context::ConnectionContext;
-use super::convert::content_out::bare_text;
+use super::convert::content_out;
 use super::convert::jid::to_network;
 use super::convert::message_key::to_network_key;
 use super::people::refused_or_offline;
@@ -16,9 +16,11 @@ use crate::engine::{ChatChange, MessageChange, SessionError};
 /// See [`crate::engine::Session::change_message`].
 pub(super) async fn message(context: &ConnectionContext, change: MessageChange) -> Result<(), SessionError> {
     match change {
-        MessageChange::Edit { id, body, .. } => {
+        MessageChange::Edit { id, body, context: kept, .. } => {
+            let me = context.identities.me().ok_or(SessionError::Offline)?;
             let (chat, of) = (to_network(&id.chat), id.network.as_str());
-            let edited = boxed(context.client.edit_message(chat, of, bare_text(&body))).await;
+            let content = content_out::edited(&body, &kept, &id.chat, me);
+            let edited = boxed(context.client.edit_message(chat, of, content)).await;
             edited.map(|_| ()).map_err(|error| send_error(context, &error))
         }
         MessageChange::React { id, emoji, .. } => {

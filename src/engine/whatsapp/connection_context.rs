@@ -13,6 +13,7 @@ use super::acks::Acks;
 use super::convert::identities::Identities;
 use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
+use super::own_presence::OwnPresence;
 use super::pending_syncs::PendingSyncs;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
@@ -49,6 +50,8 @@ pub(super) struct ConnectionContext {
     pub(super) delivered_groups: Mutex<HashSet<Jid>>,
     /// Collections of the app state that must be read again.
     pub(super) pending_syncs: PendingSyncs,
+    /// The presence that contacts see.
+    pub(super) own_presence: OwnPresence,
 }
 
 impl ConnectionContext {

@@ -52,6 +52,7 @@ mod media;
 mod on_network;
 mod on_network_cache;
 mod outbound;
+mod own_presence;
 mod pending_syncs;
 mod people;
 mod polls;

@@ -190,6 +190,12 @@ impl Session for WhatsAppSession {
         people::typing(&*self.context()?, chat, kind, on).await
     }
 
+    fn operator_active(&self) {
+        if let Ok(context) = self.context() {
+            context.own_presence.operator_active();
+        }
+    }
+
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {
         people::subscribe_presence(&*self.context()?, contact).await
     }

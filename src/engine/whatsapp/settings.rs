@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::own_presence::PresencePolicy;
 use crate::engine::SettingError;
 
 const PATH: &str = "settings.whatsapp";
@@ -31,6 +32,10 @@ pub(super) struct DeviceSettings {
     pub(super) version: Option<(u32, u32, u32)>,
     /// The requested history; used when linking only.
     pub(super) history: History,
+    /// When the account is available to its contacts.
+    pub(super) presence: PresencePolicy,
+    /// Whether senders see messages as delivered while the account is unavailable.
+    pub(super) delivered_while_offline: bool,
     /// Settings of the testbed's world; ignored without a testbed.
     pub(super) testbed: Option<Map<String, Value>>,
 }
@@ -41,6 +46,8 @@ impl Default for DeviceSettings {
             device_name: DEFAULT_NAME.to_owned(),
             version: None,
             history: History::default(),
+            presence: PresencePolicy::default(),
+            delivered_while_offline: false,
             testbed: None,
         }
     }
@@ -60,12 +67,15 @@ impl DeviceSettings {
                 "deviceName" => read.device_name = device_name(value)?,
                 "version" => read.version = version(value)?,
                 "history" => read.history = history(value)?,
+                "presence" => read.presence = presence(value)?,
+                "deliveredWhileOffline" => read.delivered_while_offline = delivered_while_offline(value)?,
                 "testbed" => read.testbed = world(value)?,
                 other => {
                     let field = format!("{PATH}.{other}");
                     return Err(wrong(
                         &field,
-                        "is not a setting; there are deviceName, version, history and testbed",
+                        "is not a setting; there are deviceName, version, history, presence, deliveredWhileOffline \
+                         and testbed",
                     ));
                 }
             }
@@ -107,6 +117,19 @@ fn history(value: &Value) -> Result<History, SettingError> {
         Some("full") => Ok(History::Full),
         _ => Err(wrong("settings.whatsapp.history", "must be none, recent or full")),
     }
+}
+
+fn presence(value: &Value) -> Result<PresencePolicy, SettingError> {
+    match value.as_str() {
+        Some("auto") => Ok(PresencePolicy::Auto),
+        Some("unavailable") => Ok(PresencePolicy::Unavailable),
+        Some("available") => Ok(PresencePolicy::Available),
+        _ => Err(wrong("settings.whatsapp.presence", "must be auto, unavailable or available")),
+    }
+}
+
+fn delivered_while_offline(value: &Value) -> Result<bool, SettingError> {
+    value.as_bool().ok_or_else(|| wrong("settings.whatsapp.deliveredWhileOffline", "must be true or false"))
 }
 
 fn world(value: &Value) -> Result<Option<Map<String, Value>>, SettingError> {
@@ -151,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn presence_settings_are_parsed() {
+        for (text, is) in [
+            ("auto", PresencePolicy::Auto),
+            ("unavailable", PresencePolicy::Unavailable),
+            ("available", PresencePolicy::Available),
+        ] {
+            assert_eq!(parse(&json!({ "whatsapp": { "presence": text } })).unwrap().presence, is);
+        }
+        let read = parse(&json!({ "whatsapp": { "deliveredWhileOffline": true } })).unwrap();
+        assert!(read.delivered_while_offline);
+    }
+
+    #[test]
     fn invalid_setting_names_its_path() {
         for (settings, field) in [
             (json!({ "whatsapp": [] }), "settings.whatsapp"),
@@ -158,6 +194,11 @@ mod tests {
             (json!({ "whatsapp": { "deviceName": "a\nb" } }), "settings.whatsapp.deviceName"),
             (json!({ "whatsapp": { "version": "2.3000" } }), "settings.whatsapp.version"),
             (json!({ "whatsapp": { "history": "all" } }), "settings.whatsapp.history"),
+            (json!({ "whatsapp": { "presence": "online" } }), "settings.whatsapp.presence"),
+            (
+                json!({ "whatsapp": { "deliveredWhileOffline": "yes" } }),
+                "settings.whatsapp.deliveredWhileOffline",
+            ),
             (json!({ "whatsapp": { "testbed": 1 } }), "settings.whatsapp.testbed"),
             (json!({ "whatsapp": { "echo": true } }), "settings.whatsapp.echo"),
         ] {

@@ -51,7 +51,7 @@ impl Messaging {
             Ok(_) | Err(SessionError::Refused(_) | SessionError::Offline | SessionError::NotInGroup) => {
                 Err(ServiceError::GroupNotFound)
             }
-            Err(error @ SessionError::NotSupported) => Err(error.into()),
+            Err(error @ (SessionError::NotSupported | SessionError::PresenceUnavailable)) => Err(error.into()),
         }
     }
 

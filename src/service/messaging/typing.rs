@@ -147,6 +147,13 @@ impl Messaging {
         }
     }
 
+    /// Records that an operator uses the device now; nothing happens while it is not connected.
+    pub fn operator_active(&self, device: &DeviceId) {
+        if let Ok(session) = self.registry.session(device) {
+            session.operator_active();
+        }
+    }
+
     /// Asks the network to report when this person is online.
     ///
     /// # Errors

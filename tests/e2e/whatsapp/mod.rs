@@ -7,6 +7,7 @@ mod linking;
 mod media;
 mod messages;
 mod network;
+mod presence;
 mod rich;
 
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Native;
-use crate::support::ANNA;
+use crate::support::{ANNA, BEN};
 
 async fn arrives(native: &Native, body: Value) -> String {
     let reply = native.app.post("/simulator/shop/incoming", body).await.ok();
@@ -75,5 +75,46 @@ async fn received_changes_apply_to_their_message() {
 
     happens(&native, "revoke", json!({ "messageId": text })).await;
     assert_eq!(message(&native, &text).await["type"], "revoked");
+    native.stop().await;
+}
+
+/// Sends and waits until it is read.
+async fn delivered(native: &Native, body: Value) -> String {
+    let sent = native.app.post("/devices/shop/messages/send", body).await.created();
+    let id = sent["data"]["id"].as_str().unwrap().to_owned();
+    native.app.wait_for_status("shop", &id, "read").await;
+    id
+}
+
+#[tokio::test]
+async fn edit_keeps_file_type_quote_and_mentions() {
+    let native = Native::start().await;
+    native.device("shop", json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 })).await;
+    let asked = arrives(&native, json!({ "from": ANNA, "body": "the prices?" })).await;
+    let media = json!({ "data": "aGVsbG8=", "filename": "prices.txt", "caption": "for @15550100002" });
+    let file = json!({ "to": ANNA, "media": media, "quotedMessageId": asked, "mentions": [BEN] });
+    let text = json!({ "to": ANNA, "text": "for @15550100002", "quotedMessageId": asked, "mentions": [BEN] });
+    let network_id = json!(asked.rsplit('_').next().unwrap());
+    for (sent, kind) in [(file, json!("document")), (text, Value::Null)] {
+        let id = delivered(&native, sent).await;
+        let edit = json!({ "messageId": id, "newText": "new for @15550100002" });
+        native.app.post("/devices/shop/messages/edit", edit).await.ok();
+        let seen = native
+            .app
+            .wait_until("the edit to arrive", async || {
+                let network = native.app.get("/simulator/shop/network").await.ok();
+                let changes = network["data"]["changes"].as_array().unwrap();
+                changes.iter().find(|change| change["messageId"] == id).cloned()
+            })
+            .await;
+        assert_eq!((&seen["kind"], &seen["captionOf"]), (&json!("edit"), &kind));
+        assert_eq!((&seen["body"], &seen["quotedNetworkId"]), (&json!("new for @15550100002"), &network_id));
+        assert_eq!(seen["mentions"], json!(["15550100002@s.whatsapp.net"]));
+        let shown = message(&native, &id).await;
+        assert_eq!(
+            (&shown["quotedMessage"]["id"], &shown["mentionedIds"]),
+            (&json!(asked), &json!([format!("{BEN}@c.us")]))
+        );
+    }
     native.stop().await;
 }

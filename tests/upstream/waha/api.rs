@@ -54,7 +54,9 @@ impl From<SessionError> for Refusal {
             SessionError::NotInGroup => not_found("Group not found"),
             SessionError::NotSupported => Self(StatusCode::NOT_IMPLEMENTED, "Not implemented".to_owned()),
             SessionError::Refused(why) => unprocessable(&format!("the network refused: {why}")),
-            error @ SessionError::Offline => unprocessable(&error.to_string()),
+            error @ (SessionError::Offline | SessionError::PresenceUnavailable) => {
+                unprocessable(&error.to_string())
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use wharf::domain::clock::Millis;
 use wharf::domain::ids::MessageId;
-use wharf::engine::{ChatChange, MessageChange};
+use wharf::engine::{ChatChange, EditContext, MessageChange};
 
 use super::Session;
 use super::api::{
@@ -95,9 +95,9 @@ pub async fn edit(
     let (session, body) = (working(&*server(&shared)?, &name)?, json_of(&body)?);
     let text = body["text"].as_str().ok_or_else(|| bad("text must be a string"))?.to_owned();
     let (_, id) = kept(&session, &chat, &id)?;
-    network(&session)?
-        .change_message(MessageChange::Edit { id: id.clone(), body: text.clone(), at: at() })
-        .await?;
+    let context = Box::new(EditContext::of_text());
+    let change = MessageChange::Edit { id: id.clone(), body: text.clone(), at: at(), context };
+    network(&session)?.change_message(change).await?;
     session.change(&id, |message| message["body"] = json!(text));
     ok(json!(true))
 }

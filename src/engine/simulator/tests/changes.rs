@@ -1,7 +1,11 @@
 //! Changes of messages and chats by the device.
 
 use super::*;
-use crate::engine::{ChatChange, MessageChange, SessionError};
+use crate::engine::{ChatChange, EditContext, MessageChange, SessionError};
+
+fn edit(id: MessageId, body: &str, at: Millis) -> MessageChange {
+    MessageChange::Edit { id, body: body.to_owned(), at, context: Box::new(EditContext::of_text()) }
+}
 
 #[tokio::test]
 async fn changes_are_shown_with_their_times() {
@@ -11,7 +15,7 @@ async fn changes_are_shown_with_their_times() {
     let (ours, theirs) = (format!("true_{CONTACT}_A1"), format!("false_{CONTACT}_N1"));
     let (at, chat) = (Millis(77), CONTACT.parse().unwrap());
     for change in [
-        MessageChange::Edit { id: message_id(&ours), body: "better".into(), at },
+        edit(message_id(&ours), "better", at),
         MessageChange::React { id: message_id(&theirs), emoji: "👍".into(), at },
         MessageChange::Revoke { id: message_id(&ours) },
         MessageChange::DeleteForMe { id: message_id(&theirs) },
@@ -62,9 +66,9 @@ async fn invalid_or_offline_change_is_refused() {
     let theirs = message_id(&format!("false_{CONTACT}_N1"));
     let ours = message_id(&format!("true_{CONTACT}_A1"));
     for change in [
-        MessageChange::Edit { id: theirs.clone(), body: "mine".into(), at: Millis(1) },
-        MessageChange::Edit { id: ours.clone(), body: String::new(), at: Millis(1) },
-        MessageChange::Edit { id: ours.clone(), body: "x".repeat(65_537), at: Millis(1) },
+        edit(theirs.clone(), "mine", Millis(1)),
+        edit(ours.clone(), "", Millis(1)),
+        edit(ours.clone(), &"x".repeat(65_537), Millis(1)),
         MessageChange::React { id: theirs.clone(), emoji: "x".repeat(65), at: Millis(1) },
         MessageChange::Revoke { id: theirs },
     ] {

@@ -8,7 +8,8 @@ use super::jid::to_network;
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
-use crate::engine::{Outgoing, Quoted};
+use crate::domain::message::MessageType;
+use crate::engine::{EditContext, Outgoing, Quoted};
 
 /// An uploaded file. Never logged: it contains the file's key.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,7 +49,8 @@ pub(in super::super) fn message_of(
     enclosed: MessageExtras,
     me: &Jid,
 ) -> Option<wa::Message> {
-    let context = context_of(outgoing, me);
+    let Outgoing { quoted, mentions, forwarded, chat, .. } = outgoing;
+    let context = context_of(quoted.as_ref(), mentions, *forwarded, chat, me);
     match &outgoing.content {
         Content::Text => Some(text(&outgoing.body, context)),
         Content::Media(attachment) => Some(file(attachment, &outgoing.body, enclosed.file?, context)),
@@ -59,8 +61,30 @@ pub(in super::super) fn message_of(
     }
 }
 
-/// A text without context, as in edits.
-pub(in super::super) fn bare_text(body: &str) -> wa::Message {
+/// The content of an edited message. A caption is in a message of its file's type, without the file.
+pub(in super::super) fn edited(body: &str, kept: &EditContext, chat: &Jid, me: &Jid) -> wa::Message {
+    let context = context_of(kept.quoted.as_ref(), &kept.mentions, false, chat, me);
+    let caption = filled(body);
+    match kept.kind {
+        MessageType::Image => {
+            let image = part::ImageMessage { caption, context_info: context.into(), ..Default::default() };
+            wa::Message { image_message: MessageField::some(image), ..Default::default() }
+        }
+        MessageType::Video => {
+            let video = part::VideoMessage { caption, context_info: context.into(), ..Default::default() };
+            wa::Message { video_message: MessageField::some(video), ..Default::default() }
+        }
+        MessageType::Document => with_caption(part::DocumentMessage {
+            caption,
+            context_info: context.into(),
+            ..Default::default()
+        }),
+        _ => text(body, context),
+    }
+}
+
+/// A text without context.
+fn bare_text(body: &str) -> wa::Message {
     text(body, None)
 }
 
@@ -76,8 +100,13 @@ fn text(body: &str, context: Option<wa::ContextInfo>) -> wa::Message {
     wa::Message { extended_text_message: MessageField::some(extended), ..Default::default() }
 }
 
-fn context_of(outgoing: &Outgoing, me: &Jid) -> Option<wa::ContextInfo> {
-    let Outgoing { quoted, mentions, forwarded, .. } = outgoing;
+fn context_of(
+    quoted: Option<&Quoted>,
+    mentions: &[Jid],
+    forwarded: bool,
+    chat: &Jid,
+    me: &Jid,
+) -> Option<wa::ContextInfo> {
     if quoted.is_none() && mentions.is_empty() && !forwarded {
         return None;
     }
@@ -88,14 +117,14 @@ fn context_of(outgoing: &Outgoing, me: &Jid) -> Option<wa::ContextInfo> {
         ..Default::default()
     };
     Some(match quoted {
-        Some(quoted) => quoting(context, quoted, outgoing, me),
+        Some(quoted) => quoting(context, quoted, chat, me),
         None => context,
     })
 }
 
-fn quoting(context: wa::ContextInfo, quoted: &Quoted, outgoing: &Outgoing, me: &Jid) -> wa::ContextInfo {
+fn quoting(context: wa::ContextInfo, quoted: &Quoted, chat: &Jid, me: &Jid) -> wa::ContextInfo {
     let author = if quoted.id.from_me { me } else { &quoted.author };
-    let elsewhere = quoted.id.chat != outgoing.chat;
+    let elsewhere = quoted.id.chat != *chat;
     wa::ContextInfo {
         stanza_id: Some(quoted.id.network.to_string()),
         participant: Some(to_network(author).to_string()),

@@ -5,7 +5,7 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message as part;
 
 use super::content_in::{MessageBody, ParsedMessage, parse, people_in, text_of, view_once_placeholder};
-use super::content_out::{MessageExtras, UploadedMedia, message_of};
+use super::content_out::{MessageExtras, UploadedMedia, edited, message_of};
 use super::message_key::KeyContext;
 use super::message_key::tests::{ids, jid};
 use crate::domain::clock::Millis;
@@ -13,7 +13,7 @@ use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::ids::MessageId;
 use crate::domain::media::{Dimensions, MediaHash, MediaKind, StoredMedia};
 use crate::domain::message::MessageType;
-use crate::engine::{IncomingChange, Outgoing, Quoted};
+use crate::engine::{EditContext, IncomingChange, Outgoing, Quoted};
 
 const ME: &str = "15550100001@c.us";
 const PEER: &str = "15550100002@c.us";
@@ -119,6 +119,25 @@ fn quote_mentions_and_forwarded_mark_round_trip() {
     let parsed = parsed(&message);
     assert_eq!((parsed.quoted, parsed.forwarded), (Some(quoted), true));
     assert_eq!(parsed.mentions, outgoing.mentions);
+}
+
+#[test]
+fn edited_caption_keeps_type_quote_and_mentions() {
+    let quoted = Quoted { id: id("false_15550100002@c.us_3EB0CC"), author: jid(PEER), body: "before".into() };
+    let mentions = vec![jid("15550100003@c.us")];
+    let edit = |kind| {
+        let kept = EditContext { kind, quoted: Some(quoted.clone()), mentions: mentions.clone() };
+        edited("new", &kept, &jid(PEER), &jid(ME))
+    };
+    let (image, video) = (edit(MessageType::Image).image_message, edit(MessageType::Video).video_message);
+    assert_eq!((image.caption.as_deref(), video.caption.as_deref()), (Some("new"), Some("new")));
+    assert_eq!(image.context_info.stanza_id.as_deref(), Some("3EB0CC"));
+    assert_eq!(video.context_info.mentioned_jid, ["15550100003@s.whatsapp.net"]);
+    let document = edit(MessageType::Document).document_with_caption_message.message.document_message.clone();
+    assert_eq!(document.caption.as_deref(), Some("new"));
+    assert_eq!(parsed(&edit(MessageType::Chat)).mentions, mentions);
+    let bare = edited("new", &EditContext::of_text(), &jid(PEER), &jid(ME));
+    assert_eq!(bare.conversation.as_deref(), Some("new"));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::engine::whatsapp::history_queue::HistoryQueue;
 use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
 use crate::engine::whatsapp::keepalive::{self, Keepalive};
 use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
+use crate::engine::whatsapp::own_presence::{self, OwnPresence};
 use crate::engine::whatsapp::pending_syncs::PendingSyncs;
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
@@ -55,6 +56,7 @@ impl WhatsAppSession {
                 return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::EngineError));
             }
         };
+        client.set_force_active_delivery_receipts(self.settings.delivered_while_offline);
         let context = self.connection(&client, Arc::clone(&acks));
         let _ = slot.set(Arc::downgrade(&context));
         #[cfg(feature = "testbed")]
@@ -71,6 +73,7 @@ impl WhatsAppSession {
         let history = history_download::run(Arc::clone(&context), events.progress(), history_tasks);
         tasks.runtime().spawn_detached(Box::pin(syncing));
         tasks.runtime().spawn_detached(Box::pin(history));
+        tasks.runtime().spawn_detached(Box::pin(own_presence::run(Arc::clone(&context))));
         let runner = Arc::clone(&client);
         let running = boxed(async move { runner.run().await });
         let mut progress = ConnectionProgress::default();
@@ -119,6 +122,7 @@ impl WhatsAppSession {
             ack_overdue: tokio::sync::Notify::new(),
             delivered_groups: Mutex::default(),
             pending_syncs: PendingSyncs::default(),
+            own_presence: OwnPresence::new(self.settings.presence),
         })
     }
 

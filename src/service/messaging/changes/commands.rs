@@ -10,7 +10,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::message::{Message, MessageType};
-use crate::engine::{Capabilities, MessageChange};
+use crate::engine::{Capabilities, EditContext, MessageChange};
 use crate::service::messaging::outbox::{store_given_up, taken_back};
 use crate::service::messaging::pending_sync;
 use crate::service::{Messaging, ServiceError};
@@ -114,8 +114,9 @@ impl Messaging {
         if self.change_queued(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
-        self.network_message(device, id).await?;
-        self.send_change(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
+        let context = Box::new(EditContext::of(self.network_message(device, id).await?));
+        let change = MessageChange::Edit { id: id.clone(), body: body.clone(), at, context };
+        self.send_change(device, change).await?;
         self.change(device, id, MessageUpdate::Edit { body, at }).await
     }
 

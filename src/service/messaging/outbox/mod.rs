@@ -349,11 +349,7 @@ impl Attempt {
 
 fn outgoing(message: Message, again: bool) -> Outgoing {
     let content = message.content();
-    let quoted = message.quoted_message.map(|quoted| Quoted {
-        author: quoted.author.unwrap_or(quoted.from),
-        id: quoted.id,
-        body: quoted.body,
-    });
+    let quoted = message.quoted_message.map(|quoted| Quoted::from(*quoted));
     Outgoing {
         id: message.id,
         chat: message.chat_id,

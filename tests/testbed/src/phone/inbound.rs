@@ -30,14 +30,27 @@ pub struct Change {
 /// A change to a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A new text.
-    Edit(String),
+    /// A new text, or a new caption.
+    Edit(Edited),
     /// An emoji; empty removes the reaction.
     React(String),
     /// The message is revoked.
     Revoke,
     /// An encrypted vote: payload and initialisation vector.
     Vote(Vec<u8>, Vec<u8>),
+}
+
+/// An edited text or caption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// The text.
+    pub body: String,
+    /// The type of file, for a caption.
+    pub caption_of: Option<&'static str>,
+    /// The network id of the quoted message.
+    pub quoted: Option<String>,
+    /// The mentioned people.
+    pub mentions: Vec<String>,
 }
 
 /// Resolves an id of the wire to an id of the control API.
@@ -90,9 +103,26 @@ fn change(message: &wa::Message) -> Option<Change> {
         wa::message::protocol_message::Type::REVOKE => Some(Change { key, what: What::Revoke }),
         wa::message::protocol_message::Type::MESSAGE_EDIT => {
             let edited = inner(protocol.edited_message.as_option()?);
-            Some(Change { key, what: What::Edit(text(edited)) })
+            Some(Change { key, what: What::Edit(read_edit(edited)) })
         }
         _ => None,
+    }
+}
+
+fn read_edit(message: &wa::Message) -> Edited {
+    let image = message.image_message.as_option().map(|file| ("image", file.context_info.as_option()));
+    let video = message.video_message.as_option().map(|file| ("video", file.context_info.as_option()));
+    let document =
+        message.document_message.as_option().map(|file| ("document", file.context_info.as_option()));
+    let file = image.or(video).or(document);
+    let text_context =
+        message.extended_text_message.as_option().and_then(|text| text.context_info.as_option());
+    let context = file.map_or(text_context, |(_, context)| context);
+    Edited {
+        body: text(message),
+        caption_of: file.map(|(kind, _)| kind),
+        quoted: context.and_then(|context| context.stanza_id.clone()),
+        mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
     }
 }
 

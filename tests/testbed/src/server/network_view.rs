@@ -35,6 +35,8 @@ pub struct NetworkView {
 pub enum ViewList {
     /// Typing of the companion.
     Typing,
+    /// The presence that it declared.
+    Presence,
     /// Messages that it read.
     Read,
     /// Its changes to messages and chats.
@@ -46,8 +48,9 @@ pub enum ViewList {
 }
 
 impl ViewList {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Typing, "typing"),
+        (Self::Presence, "presence"),
         (Self::Read, "read"),
         (Self::Changes, "changes"),
         (Self::Receipts, "receipts"),

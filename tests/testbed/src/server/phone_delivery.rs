@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
@@ -15,7 +15,7 @@ use super::network_view::ViewList;
 use super::state::Account;
 use super::{offline, prekeys};
 use crate::id::Id;
-use crate::phone::inbound::{Change, Received, What, parse};
+use crate::phone::inbound::{Change, Edited, Received, What, parse};
 use crate::phone::signal::Device;
 use crate::wire::nodes::{self, holding};
 
@@ -180,7 +180,7 @@ fn changed(in_transit: &MessageInTransit, by: &Account, change: &Change) {
     };
     let at = wacore::time::now_millis();
     let entry = match what {
-        What::Edit(body) => json!({ "kind": "edit", "messageId": message_id, "body": body, "at": at }),
+        What::Edit(edited) => edit_entry(&message_id, edited, at),
         What::React(emoji) => json!({ "kind": "react", "messageId": message_id, "emoji": emoji, "at": at }),
         What::Revoke => json!({ "kind": "revoke", "messageId": message_id, "at": at }),
         What::Vote(payload, iv) => {
@@ -193,6 +193,21 @@ fn changed(in_transit: &MessageInTransit, by: &Account, change: &Change) {
     if seen.not_a_message(&in_transit.chat, &in_transit.id) {
         seen.record(ViewList::Changes, entry);
     }
+}
+
+/// A ledger entry with the kept parts that the edit has.
+fn edit_entry(message_id: &str, edited: &Edited, at: i64) -> Value {
+    let mut entry = json!({ "kind": "edit", "messageId": message_id, "body": edited.body, "at": at });
+    if let Some(kind) = edited.caption_of {
+        entry["captionOf"] = json!(kind);
+    }
+    if let Some(quoted) = &edited.quoted {
+        entry["quotedNetworkId"] = json!(quoted);
+    }
+    if !edited.mentions.is_empty() {
+        entry["mentions"] = json!(edited.mentions);
+    }
+    entry
 }
 
 fn record_failure(in_transit: &MessageInTransit, by: &Account, error: &anyhow::Error) {

@@ -45,8 +45,8 @@ pub async fn handle(session: &Session, presence: &Node) {
                 session.account.lock().presence.watched.remove(&account.number);
             }
         }
-        "unavailable" => available(session, false).await,
-        _ => available(session, true).await,
+        "unavailable" => declared(session, false).await,
+        _ => declared(session, true).await,
     }
 }
 
@@ -64,6 +64,13 @@ async fn subscribe(session: &Session, presence: &Node) {
     if let Some(last) = last {
         session.send(presence_node(&session.account, &watched, last)).await;
     }
+}
+
+/// Records a companion's own declaration and applies it.
+async fn declared(session: &Session, on: bool) {
+    let entry = json!({ "available": on, "at": wacore::time::now_millis() });
+    session.account.lock().network_view.record(ViewList::Presence, entry);
+    available(session, on).await;
 }
 
 /// Updates a companion's availability and informs the account's followers.

@@ -183,7 +183,11 @@ async fn answer(session: &Session, receipt: &Node) {
 async fn relay(session: &Session, receipt: &Node) {
     let author = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
     let Some(to) = author.and_then(|jid| session.world.directory.of(&jid)) else { return };
-    let kind = nodes::attr(receipt, "type");
+    let mut kind = nodes::attr(receipt, "type");
+    if kind == "inactive" {
+        // The companion leaves it to the account's phone to report the delivery, and the phone does.
+        kind.clear();
+    }
     if Arc::ptr_eq(&to, &session.account) || !matches!(kind.as_str(), "" | "read" | "played") {
         return;
     }
