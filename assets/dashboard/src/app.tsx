@@ -35,6 +35,7 @@ const ENTRIES: PageEntry[] = [
   { id: "notifications", icon: "notifications", scope: "events:read", view: lazy(() => import("./pages/notifications").then((page) => page.Notifications)) },
   { id: "events", icon: "events", scope: "events:read", view: lazy(() => import("./pages/events").then((page) => page.Events)) },
   { id: "keys", icon: "keys", scope: "admin", view: lazy(() => import("./pages/keys").then((page) => page.Keys)) },
+  { id: "settings", icon: "settings", scope: "admin", isFull: true, view: lazy(() => import("./pages/settings").then((page) => page.Settings)) },
 ];
 const Conversation = ENTRIES.find((entry) => entry.id === "chats")!.view;
 const LinkPage = lazy(() => import("./pages/devices/link").then((page) => page.LinkPage));
