@@ -140,7 +140,7 @@ function Shell() {
         {isOutdated.value && (
           <div class={css.bars}><div class={css.bar} role="status"><span>{t("outdated.text")}</span><Button size="small" onClick={() => location.reload()}>{t("action.reload")}</Button></div></div>
         )}
-        <ErrorBoundary name={entry?.id ?? "none"} key={parts.slice(0, 2).join("/")}>
+        <ErrorBoundary name={entry?.id ?? "none"} route={parts.join("/")} key={parts.slice(0, 2).join("/")}>
           {!entry || !Content ? (
             <Empty icon="search" title={t("notFound.title")} action={<a href="#/">{t("notFound.home")}</a>}>{t("notFound.text")}</Empty>
           ) : !allows(entry.scope) ? (

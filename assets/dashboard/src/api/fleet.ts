@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { type ApiFailure, api, data, type Schemas } from "./client";
-import { allows } from "./session";
+import { allows, loadSession } from "./session";
 import { type Connection, connect, type LiveEvent } from "./socket";
 
 export type Device = Schemas["Device"];
@@ -88,7 +88,11 @@ export function followFleet(): void {
       for (const listener of listeners) listener(event);
     },
     onConnection: (isConnected) => {
-      if (isConnected && !isLive) void loadDevices();
+      if (isConnected && !isLive) {
+        void loadDevices();
+        // After an interruption the daemon may be another version.
+        void loadSession();
+      }
       isLive = isConnected;
     },
   });

@@ -6,6 +6,7 @@ import { readableId } from "../../lib/text";
 import { cx, IconButton, Name } from "../../ui/basics";
 import { attempt, confirmThen, Menu, type MenuItem } from "../../ui/dialog";
 import { Icon, Tick } from "../../ui/icons";
+import { Contained } from "../../ui/error_boundary";
 import { RichText } from "../../ui/rich_text";
 import { Media } from "./media";
 import { ackName, failureWords, maySend, refusal, summary } from "./words";
@@ -133,7 +134,13 @@ export interface MessageViewProps {
   isFlashed: boolean;
 }
 
-export const MessageView = memo(function MessageView({ message, actions, isGroup, isFirst, isFlashed }: MessageViewProps) {
+/** A message with fields that the page does not understand is named as such; the others stay visible. */
+export const MessageView = memo(function MessageView(props: MessageViewProps) {
+  const unsupported = <div class={css.item} data-message={props.message.id}><div class={css.bubble}><span class={css.note}>{t("message.unsupported")}</span></div></div>;
+  return <Contained fallback={unsupported}><Shown {...props} /></Contained>;
+});
+
+function Shown({ message, actions, isGroup, isFirst, isFlashed }: MessageViewProps) {
   return (
     <div class={cx(css.item, message.fromMe && css.mine, isFirst && css.first)} data-message={message.id}>
       <div class={css.bubble} data-flash={isFlashed}>
@@ -156,4 +163,4 @@ export const MessageView = memo(function MessageView({ message, actions, isGroup
       </div>
     </div>
   );
-});
+}
