@@ -4,6 +4,7 @@ import { ApiFailure } from "../api/client";
 import { t, tMaybe, tn } from "../i18n";
 import { visible } from "../lib/text";
 import { Icon, type IconName } from "./icons";
+import { Picture } from "./picture";
 import css from "./ui.module.css";
 
 export { css as ui };
@@ -154,12 +155,13 @@ function initials(name: string): string {
   return letters.map((word) => [...(word ?? "")][0] ?? "").join("").toUpperCase() || "?";
 }
 
-export function Avatar({ name, id, small, group }: { name: string; id: string; small?: boolean; group?: boolean }) {
+export function Avatar({ name, id, small, group, picture }: { name: string; id: string; small?: boolean; group?: boolean; picture?: string }) {
   let hash = 0;
   for (const char of id) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
   return (
     <span class={cx(css.avatar, small && css.avatarSmall, css[`tint${hash % 8}`])} aria-hidden="true">
       {/^[+\d ]+$/.test(name) ? <Icon name={group ? "group" : "person"} size={small ? 16 : 22} /> : initials(name)}
+      {picture && <Picture url={picture} />}
     </span>
   );
 }

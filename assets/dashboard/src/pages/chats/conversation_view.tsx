@@ -4,6 +4,7 @@ import { api, data } from "../../api/client";
 import { type Device } from "../../api/fleet";
 import { allows } from "../../api/session";
 import { Conversation } from "../../chat/conversation";
+import { draft, keepDraft } from "../../chat/drafts";
 import type { DeviceFeed } from "../../chat/feed";
 import type { Message } from "../../chat/message_store";
 import { moment, t } from "../../i18n";
@@ -16,9 +17,10 @@ import { attempt, confirmThen, Dialog, Menu, type MenuItem, toast } from "../../
 import { Icon } from "../../ui/icons";
 import { chatName } from "./chat_row";
 import { acceptFiles, Composer, type ComposerMode } from "./composer";
+import { Lightbox } from "./lightbox";
 import { MessageList } from "./message_list";
 import type { MessageActions } from "./message_view";
-import { ackName, maySend } from "./words";
+import { ackName, maySend, pictureUrl } from "./words";
 import css from "./chats.module.css";
 
 const POLL_MS = 4000;
@@ -186,8 +188,12 @@ interface Props {
 export function ConversationView({ device, chatId, target, feed, list }: Props) {
   const conversation = useConversation(device, chatId, feed);
   const [mode, setMode] = useState<ComposerMode>({ kind: "new" });
-  const [files, setFiles] = useState<File[]>([]);
-  const [dialog, setDialog] = useState<{ kind: "react" | "forward" | "details"; message: Message } | null>(null);
+  const [files, showFiles] = useState(() => draft(device.id, chatId).files);
+  const setFiles = (next: File[]) => {
+    keepDraft(device.id, chatId, { files: next });
+    showFiles(next);
+  };
+  const [dialog, setDialog] = useState<{ kind: "react" | "forward" | "details" | "picture"; message: Message } | null>(null);
   const [jumpTo, setJumpTo] = useState<string | undefined>(target);
   const [flashed, setFlashed] = useState<string>();
   const [sentCount, setSentCount] = useState(0);
@@ -246,6 +252,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
     forward: (message) => setDialog({ kind: "forward", message }),
     details: (message) => setDialog({ kind: "details", message }),
     jump: (id) => void jump(id),
+    open: (message) => setDialog({ kind: "picture", message }),
   }), [conversation, device.engine]);
 
   const drop = (event: DragEvent) => {
@@ -259,7 +266,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
     <section class={cx(css.conversation, isDropping && css.dropping)} aria-label={t("conversation.with", { name })} onDragOver={(event) => { event.preventDefault(); setDropping(true); }} onDragLeave={() => setDropping(false)} onDrop={drop}>
       <header class={css.head}>
         <a class={cx(ui.button, ui.icon, css.back)} href={href("devices", device.id, "chats")} aria-label={t("conversation.back")}><Icon name="back" /></a>
-        <Avatar name={name} id={chatId} small group={chat?.isGroup} />
+        <Avatar name={name} id={chatId} small group={chat?.isGroup} picture={pictureUrl(device, chatId)} />
         <div class={css.headText}>
           <h1><Name>{name}</Name></h1>
           <span class={`${ui.muted} ${ui.smallText}`}>{conversation.typing.value ? t("conversation.typing") : name === readableId(chatId) ? "" : readableId(chatId)}</span>
@@ -278,6 +285,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
       <Announcer conversation={conversation} />
       {dialog?.kind === "react" && <QuickReactions message={dialog.message} conversation={conversation} close={() => setDialog(null)} />}
       {dialog?.kind === "details" && <Details message={dialog.message} conversation={conversation} close={() => setDialog(null)} />}
+      {dialog?.kind === "picture" && <Lightbox messages={conversation.messages.value} first={dialog.message} close={() => setDialog(null)} />}
       {dialog?.kind === "forward" && <Forward message={dialog.message} conversation={conversation} chats={list.chats.value} close={() => setDialog(null)} />}
     </section>
   );
