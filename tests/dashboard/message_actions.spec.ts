@@ -22,25 +22,25 @@ test.beforeAll(async ({ daemon }) => {
   const address = pictures.address();
   const picture = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}/anna.png`;
   const settings = { simulator: { ackServerMs: 0, ackDeviceMs: 10, ackReadMs: 30, echo: false, contacts: [{ id: CHAT, name: "Anna", picture }] } };
-  await daemon.call("/devices", { id: "desk", name: "Front desk", settings });
-  await daemon.untilState("desk", "qr");
-  await daemon.call("/simulator/desk/scan", {});
-  await daemon.untilState("desk", "ready");
-  await daemon.incoming("desk", "hello");
-  await daemon.incoming("desk", "from Ben", "15550100002");
+  await daemon.call("/devices", { id: "acts", name: "Counter", settings });
+  await daemon.untilState("acts", "qr");
+  await daemon.call("/simulator/acts/scan", {});
+  await daemon.untilState("acts", "ready");
+  await daemon.incoming("acts", "hello");
+  await daemon.incoming("acts", "from Ben", "15550100002");
 });
 
 test.afterAll(() => pictures.close());
 
 test.beforeEach(async ({ page, daemon }) => {
-  await daemon.call(`/devices/desk/chats/${CHAT}/read`, {});
+  await daemon.call(`/devices/acts/chats/${CHAT}/read`, {});
   await signIn(page, daemon.url);
-  await open(page, daemon.url, `devices/desk/chats/${CHAT}`);
-  await expect(shown(page, "hello")).toBeVisible();
+  await open(page, daemon.url, `devices/acts/chats/${CHAT}`);
+  await expect(page.locator("[data-message]").last()).toBeVisible();
 });
 
 test("own message is edited, starred and deleted for everyone", async ({ page, daemon }) => {
-  await daemon.call("/devices/desk/messages/send", { to: CHAT, text: "we open at 8" });
+  await daemon.call("/devices/acts/messages/send", { to: CHAT, text: "we open at 8" });
   await choose(page, shown(page, "we open at 8"), "Edit");
   await expect(box(page)).toHaveValue("we open at 8");
   await box(page).fill("we open at 9");
@@ -59,17 +59,17 @@ test("message is forwarded to another chat", async ({ page, daemon }) => {
   await page.getByRole("dialog").getByLabel("+15550100002").check();
   await page.getByRole("dialog").getByRole("button", { name: "Forward" }).click();
   await expect(page.getByText("The message was forwarded.")).toBeVisible();
-  const sent = await daemon.call<{ body: string; isForwarded: boolean }[]>("/devices/desk/chats/15550100002@c.us/messages");
+  const sent = await daemon.call<{ body: string; isForwarded: boolean }[]>("/devices/acts/chats/15550100002@c.us/messages");
   expect(sent.some((message) => message.body === "hello" && message.isForwarded)).toBe(true);
 });
 
 test("vote in a poll is counted with the votes of others", async ({ page, daemon }) => {
-  await daemon.incoming("desk", "", "15550100001", { body: undefined, poll: { name: "Which day?", options: ["Friday", "Sunday"] } });
+  await daemon.incoming("acts", "", "15550100001", { body: undefined, poll: { name: "Which day?", options: ["Friday", "Sunday"] } });
   const poll = page.getByRole("group", { name: "Which day?" });
   await poll.getByRole("button", { name: "Friday" }).click();
   await expect(poll.getByRole("button", { name: "Friday 1 vote" })).toHaveAttribute("aria-pressed", "true");
   const messageId = await page.locator("[data-message]", { has: poll }).getAttribute("data-message");
-  await daemon.call("/simulator/desk/vote", { messageId, voter: "15550100001", options: ["Friday"] });
+  await daemon.call("/simulator/acts/vote", { messageId, voter: "15550100001", options: ["Friday"] });
   await expect(poll.getByRole("button", { name: "Friday 2 votes" })).toBeVisible();
 });
 
@@ -82,7 +82,7 @@ test("details show the receipts by person", async ({ page }) => {
 });
 
 test("failed message says why", async ({ page, daemon }) => {
-  await open(page, daemon.url, "devices/desk/chats/15550190001@c.us");
+  await open(page, daemon.url, "devices/acts/chats/15550190001@c.us");
   await box(page).fill("never arrives");
   await page.keyboard.press("Enter");
   await expect(shown(page, "never arrives").locator("[data-ack]")).toHaveAttribute("data-ack", "-1");
@@ -90,24 +90,24 @@ test("failed message says why", async ({ page, daemon }) => {
 });
 
 test("message that waits is cancelled", async ({ page, daemon }) => {
-  await daemon.call("/devices/desk/messages/send", { to: CHAT, text: "for tomorrow", sendAt: Date.now() + 86_400_000 });
+  await daemon.call("/devices/acts/messages/send", { to: CHAT, text: "for tomorrow", sendAt: Date.now() + 86_400_000 });
   await choose(page, shown(page, "for tomorrow"), "Cancel sending");
   await expect(shown(page, "for tomorrow")).toContainText("The message was cancelled");
-  const queue = await daemon.call<{ devices: { scheduled: number }[] }>("/queue/status");
-  expect(queue.devices[0]!.scheduled).toBe(0);
+  const queue = await daemon.call<{ devices: { deviceId: string; scheduled: number }[] }>("/queue/status");
+  expect(queue.devices.find((device) => device.deviceId === "acts")?.scheduled).toBe(0);
 });
 
 test("click on a quote shows the older message", async ({ page, daemon }) => {
-  await daemon.incoming("desk", "the very first question", "15550100003");
-  const [first] = await daemon.call<{ id: string }[]>("/devices/desk/chats/15550100003@c.us/messages");
-  for (let at = 0; at < 70; at += 1) await daemon.incoming("desk", `talk ${at}`, "15550100003");
-  await daemon.call("/devices/desk/messages/send", { to: "15550100003@c.us", text: "about that", quotedMessageId: first!.id });
-  await daemon.call("/devices/desk/chats/15550100003@c.us/read", {});
-  await open(page, daemon.url, "devices/desk/chats/15550100003@c.us");
+  await daemon.incoming("acts", "the very first question", "15550100003");
+  const [first] = await daemon.call<{ id: string }[]>("/devices/acts/chats/15550100003@c.us/messages");
+  for (let at = 0; at < 70; at += 1) await daemon.incoming("acts", `talk ${at}`, "15550100003");
+  await daemon.call("/devices/acts/messages/send", { to: "15550100003@c.us", text: "about that", quotedMessageId: first!.id });
+  await daemon.call("/devices/acts/chats/15550100003@c.us/read", {});
+  await open(page, daemon.url, "devices/acts/chats/15550100003@c.us");
   await shown(page, "about that").getByRole("button", { name: /the very first question/ }).click();
   await expect(page.locator(`[data-message="${first!.id}"]`)).toBeInViewport();
 
-  await daemon.incoming("desk", "one below", "15550100003");
+  await daemon.incoming("acts", "one below", "15550100003");
   await page.getByRole("button", { name: "1 new message below" }).click();
   await expect(shown(page, "one below")).toBeInViewport();
 });
@@ -157,25 +157,72 @@ test("file that is too large is refused before its upload", async ({ page, daemo
     return route.fulfill({ response: answer, json: body });
   });
   await page.reload();
-  await open(page, daemon.url, `devices/desk/chats/${CHAT}`);
+  await open(page, daemon.url, `devices/acts/chats/${CHAT}`);
   await expect(box(page)).toBeVisible();
   await page.locator("input[type=file]").setInputFiles({ name: "big.txt", mimeType: "text/plain", buffer: Buffer.alloc(11) });
   await expect(page.getByText("big.txt is too large. Files may have up to 10 byte.")).toBeVisible();
 });
 
 test("upload is cancelled and nothing is sent", async ({ page, daemon }) => {
-  await page.route("**/devices/desk/media?*", () => undefined);
+  await page.route("**/devices/acts/media?*", () => undefined);
   await page.locator("input[type=file]").setInputFiles({ name: "slow.txt", mimeType: "text/plain", buffer: Buffer.from("slow") });
   await box(page).fill("slow file");
   await page.getByRole("button", { name: "Send" }).click();
   await expect(page.getByRole("progressbar", { name: "Upload" })).toBeVisible();
   await page.getByRole("log").getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByText("slow file")).toHaveCount(0);
-  expect(await daemon.call<unknown[]>("/devices/desk/messages/search?query=slow%20file")).toHaveLength(0);
+  expect(await daemon.call<unknown[]>("/devices/acts/messages/search?query=slow%20file")).toHaveLength(0);
 });
 
 test("picture of a chat comes from the daemon", async ({ page }) => {
   const picture = page.locator(`[data-chat="${CHAT}"] img`);
   await expect(picture).toHaveAttribute("data-loaded", "true");
-  await expect(picture).toHaveAttribute("src", /^\/api\/v1\/devices\/desk\/chats\/[^/]+\/picture$/);
+  await expect(picture).toHaveAttribute("src", /^\/api\/v1\/devices\/acts\/chats\/[^/]+\/picture$/);
+});
+
+test("group is renamed and its members change", async ({ page, daemon }) => {
+  const { id } = await daemon.call<{ id: string }>("/devices/acts/groups", { subject: "Kitchen", participants: ["15550100002@c.us"] });
+  await open(page, daemon.url, `devices/acts/chats/${id}`);
+  await page.getByRole("button", { name: "Actions of the chat" }).click();
+  await page.getByRole("menuitem", { name: "Group details" }).click();
+  const dialog = page.getByRole("dialog", { name: "Group details" });
+  await dialog.getByLabel("Name").fill("Kitchen team");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("heading", { name: "Kitchen team", level: 1 })).toBeVisible();
+
+  await dialog.getByLabel("Add a member").fill("+1 555 019 0001");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(dialog.getByText("This number is not on the network.")).toBeVisible();
+  await dialog.getByLabel("Add a member").fill("+1 555 010 0003");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  const added = dialog.getByRole("listitem").filter({ hasText: "+15550100003" });
+  await added.getByRole("button", { name: /Actions for/ }).click();
+  await page.getByRole("menuitem", { name: "Make an admin" }).click();
+  await expect(added).toContainText("Admin");
+  await added.getByRole("button", { name: /Actions for/ }).click();
+  await page.getByRole("menuitem", { name: "Remove from the group" }).click();
+  await expect(added).toHaveCount(0);
+
+  const group = await daemon.call<{ subject: string; participants: { id: string }[] }>(`/devices/acts/groups/${id}`);
+  expect(group.subject).toBe("Kitchen team");
+  expect(group.participants).toHaveLength(2);
+  await dialog.getByRole("button", { name: "Show the invite link" }).click();
+  await expect(dialog.locator("code")).toContainText("https://");
+});
+
+test("exported chat of a phone is imported with a report", async ({ page }) => {
+  await page.getByRole("button", { name: "More about chats" }).click();
+  await page.getByRole("menuitem", { name: "Import a chat" }).click();
+  const dialog = page.getByRole("dialog", { name: "Import a chat" });
+  const text = "01.02.26, 10:00 - Dana: The van is here\n01.02.26, 10:01 - Desk: Thank you\n";
+  await dialog.getByLabel("File").setInputFiles({ name: "chat.txt", mimeType: "text/plain", buffer: Buffer.from(text) });
+  await dialog.getByLabel("Chat").fill("not a chat");
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await expect(dialog.getByRole("alert")).toContainText("chatId");
+  await dialog.getByLabel("Chat").fill("15550100007");
+  await dialog.getByLabel("Your name").fill("Desk");
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await expect(dialog).toContainText("2 messages were imported.");
+  await dialog.getByRole("link", { name: "Open the chat" }).click();
+  await expect(shown(page, "The van is here")).toBeVisible();
 });

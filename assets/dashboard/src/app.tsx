@@ -57,7 +57,7 @@ function view(parts: string[]): { id: string; scope: Scope; view: ComponentType 
 function Navigation({ current, isOpen, close }: { current?: string; isOpen: boolean; close: () => void }) {
   const known = session.value!;
   return (
-    <nav class={css.side} data-open={isOpen} aria-label={t("nav.label")}>
+    <nav class={css.side} data-open={isOpen} aria-label={t("nav.label")} onKeyDown={(event) => event.key === "Escape" && close()}>
       <div class={css.brand}>
         <img src={icon} alt="" /><span class={ui.grow}>Wharf</span>
         {isOpen && <IconButton label={t("action.close")} icon="close" onClick={close} />}

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { api, data } from "../api/client";
 import { devices } from "../api/fleet";
 import { allows } from "../api/session";
@@ -8,7 +8,7 @@ import { useLoad, usePolling } from "../lib/hooks";
 import { href } from "../lib/router";
 import { Badge, Button, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../ui/basics";
 import { BarChart } from "../ui/bar_chart";
-import { spansOf } from "./activity";
+import { type Hour, spansOf } from "./activity";
 import css from "./pages.module.css";
 
 const REFRESH_MS = 10_000;
@@ -102,8 +102,11 @@ function Activity() {
   const [range, setRange] = useState<Range>("day");
   const { data: hours, error, reload } = useLoad(() => data(api.GET("/api/v1/stats/history", { params: { query: { hours: RANGES[range] } } })), range);
   usePolling(reload, REFRESH_MS);
-  const isByDay = range !== "day";
-  const spans = spansOf(hours ?? [], isByDay);
+  // The charts of the previous period stay until the next ones are loaded.
+  const loaded = useRef<{ hours: Hour[]; isByDay: boolean } | null>(null);
+  if (hours) loaded.current = { hours, isByDay: range !== "day" };
+  const isByDay = loaded.current?.isByDay ?? false;
+  const spans = spansOf(loaded.current?.hours ?? [], isByDay);
   const labels = spans.map(({ hour }) => (isByDay ? dateName(hour) : clockTime(hour)));
   const values = (name: "received" | "sent" | "failed" | "disconnections") => spans.map((span) => span[name]);
   return (
@@ -114,7 +117,7 @@ function Activity() {
           {(Object.keys(RANGES) as Range[]).map((name) => <Button key={name} size="small" aria-pressed={range === name} onClick={() => setRange(name)}>{t(`activity.${name}`)}</Button>)}
         </div>
       </div>
-      {error ? <Failure error={error} retry={reload} /> : !hours ? <Card><Loading /></Card> : (
+      {error ? <Failure error={error} retry={reload} /> : !loaded.current ? <Card><Loading /></Card> : (
         <div class={css.charts}>
           <BarChart title={isByDay ? t("activity.messagesByDay") : t("activity.messagesByHour")} labels={labels}
             series={[{ name: t("overview.received"), tone: "accent", values: values("received") }, { name: t("overview.sent"), tone: "info", values: values("sent") }, { name: t("activity.failed"), tone: "bad", values: values("failed") }]}

@@ -107,7 +107,8 @@ export function Composer({ conversation, feed, mode, setMode, files, setFiles, i
       event.preventDefault();
       void submit();
     }
-    if (event.key === "Escape" && mode.kind !== "new") leave();
+    if (event.key === "Escape" && hasEmoji) setEmoji(false);
+    else if (event.key === "Escape" && mode.kind !== "new") leave();
   };
   const paste = (event: ClipboardEvent) => {
     const pasted = [...(event.clipboardData?.files ?? [])];
