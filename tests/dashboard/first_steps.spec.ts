@@ -42,3 +42,18 @@ test("page works below a path prefix behind a proxy", async ({ page, daemon }) =
     await proxy.stop();
   }
 });
+
+test("countdown of the code is right with a wrong clock", async ({ page, daemon }) => {
+  await page.clock.install({ time: Date.now() + 300_000 });
+  await signIn(page, daemon.url);
+  await daemon.call("/devices", { id: "late", name: "Late" });
+  await daemon.untilState("late", "qr");
+  await page.goto(`${daemon.url}/#/devices/late/link`);
+  const countdown = page.locator("[data-countdown]");
+  await expect(countdown).toContainText("expires in");
+  const { expiresAt } = await daemon.call<{ expiresAt: number }>("/devices/late/qr");
+  const shown = Number(await countdown.getAttribute("data-countdown"));
+  // Whole seconds, renewed twice in a second.
+  expect(Math.abs(shown - (expiresAt - Date.now()) / 1000)).toBeLessThanOrEqual(1.5);
+  await daemon.call("/devices/late", undefined, "DELETE");
+});

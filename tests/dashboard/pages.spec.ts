@@ -4,7 +4,7 @@ import type { Page } from "@playwright/test";
 import { expect, open, signIn, test } from "./support/fixtures.ts";
 
 const CHAT = "15550100001@c.us";
-const ROUTES = ["overview", "devices", "devices/new", "devices/look", "devices/look/link", `devices/look/chats/${CHAT}`, "queue", "webhooks", "notifications", "events", "keys"];
+const ROUTES = ["overview", "devices", "devices/new", "devices/look", "devices/look/link", `devices/look/chats/${CHAT}`, "queue", "webhooks", "notifications", "events", "keys", "settings"];
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -103,6 +103,35 @@ test("key is created, shown once and revoked", async ({ page, daemon }) => {
   await expect(page.getByRole("listitem").filter({ hasText: "Till" })).toHaveCount(0);
 });
 
+test("messages by hour are a chart and a table", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "overview");
+  await expect(page.getByRole("img", { name: /^Messages by hour: \d+ in all$/ })).toBeVisible();
+  await page.getByRole("button", { name: "As a table" }).first().click();
+  const table = page.getByRole("region", { name: "Messages by hour" });
+  await expect(table.getByRole("row")).toHaveCount(25);
+  const hours = await daemon.call<{ received: number; sent: number }[]>("/stats/history?hours=24");
+  const cells = (await table.getByRole("row").nth(1).getByRole("cell").allInnerTexts()).map(Number);
+  expect(cells.slice(0, 2)).toEqual([hours.at(-1)!.received, hours.at(-1)!.sent]);
+  expect(hours.at(-1)!.received).toBeGreaterThan(0);
+  await page.getByRole("button", { name: "7 days" }).click();
+  // Seven times 24 hours reach into an eighth day, except in the last hour of a day.
+  await expect.poll(() => page.getByRole("region", { name: "Messages by day" }).getByRole("row").count()).toBeGreaterThanOrEqual(8);
+  await expect(page.getByRole("img", { name: /^Disconnections: \d+ in all$/ })).toBeVisible();
+});
+
+test("settings have their source and no secret", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "settings");
+  const listen = page.getByRole("listitem").filter({ hasText: "server.listen" });
+  await expect(listen).toContainText(`127.0.0.1:${daemon.port}`);
+  await expect(listen).toContainText("WHARF__SERVER__LISTEN");
+  await expect(page.getByText("auth.failed_tries_per_minute")).toBeVisible();
+  await page.getByLabel("Only those that differ from the default").check();
+  await expect(page.getByText("auth.failed_tries_per_minute")).toHaveCount(0);
+  await expect(page.locator("main")).not.toContainText("a-key-for-tests");
+});
+
 test("pace of a device is changed", async ({ page, daemon }) => {
   await signIn(page, daemon.url);
   await open(page, daemon.url, "queue");
@@ -120,6 +149,17 @@ test("events of a device are shown with their payload", async ({ page, daemon })
   const event = page.locator("details", { hasText: "message:created" }).first();
   await event.locator("summary").click();
   await expect(event.locator("pre")).toContainText("We do, at 19:00.");
+});
+
+test("queue of a device is cleared", async ({ page, daemon }) => {
+  await daemon.call("/devices/look/messages/send", { to: CHAT, text: "later", sendAt: Date.now() + 3_600_000 });
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "queue");
+  const row = page.getByRole("listitem").filter({ hasText: "1 scheduled" });
+  await row.getByRole("button", { name: "Clear" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Clear" }).click();
+  await expect(page.getByText("1 message was cancelled.")).toBeVisible();
+  await expect(row).toHaveCount(0);
 });
 
 test("stopped device says why and starts again", async ({ page, daemon }) => {

@@ -4,7 +4,7 @@ const VISIBLE: Record<string, string[]> = {
   "devices:read": ["Overview", "Devices", "Queue", "Webhooks"],
   "messages:read": ["Chats"],
   "events:read": ["Notifications", "Events"],
-  admin: ["Overview", "Devices", "Chats", "Queue", "Webhooks", "Notifications", "Events", "API keys"],
+  admin: ["Overview", "Devices", "Chats", "Queue", "Webhooks", "Notifications", "Events", "API keys", "Settings"],
 };
 
 test.beforeAll(async ({ daemon }) => {

@@ -35,6 +35,7 @@ const ENTRIES: PageEntry[] = [
   { id: "notifications", icon: "notifications", scope: "events:read", view: lazy(() => import("./pages/notifications").then((page) => page.Notifications)) },
   { id: "events", icon: "events", scope: "events:read", view: lazy(() => import("./pages/events").then((page) => page.Events)) },
   { id: "keys", icon: "keys", scope: "admin", view: lazy(() => import("./pages/keys").then((page) => page.Keys)) },
+  { id: "settings", icon: "settings", scope: "admin", isFull: true, view: lazy(() => import("./pages/settings").then((page) => page.Settings)) },
 ];
 const Conversation = ENTRIES.find((entry) => entry.id === "chats")!.view;
 const LinkPage = lazy(() => import("./pages/devices/link").then((page) => page.LinkPage));
@@ -56,7 +57,7 @@ function view(parts: string[]): { id: string; scope: Scope; view: ComponentType 
 function Navigation({ current, isOpen, close }: { current?: string; isOpen: boolean; close: () => void }) {
   const known = session.value!;
   return (
-    <nav class={css.side} data-open={isOpen} aria-label={t("nav.label")}>
+    <nav class={css.side} data-open={isOpen} aria-label={t("nav.label")} onKeyDown={(event) => event.key === "Escape" && close()}>
       <div class={css.brand}>
         <img src={icon} alt="" /><span class={ui.grow}>Wharf</span>
         {isOpen && <IconButton label={t("action.close")} icon="close" onClick={close} />}
@@ -139,7 +140,7 @@ function Shell() {
         {isOutdated.value && (
           <div class={css.bars}><div class={css.bar} role="status"><span>{t("outdated.text")}</span><Button size="small" onClick={() => location.reload()}>{t("action.reload")}</Button></div></div>
         )}
-        <ErrorBoundary name={entry?.id ?? "none"} key={parts.slice(0, 2).join("/")}>
+        <ErrorBoundary name={entry?.id ?? "none"} route={parts.join("/")} key={parts.slice(0, 2).join("/")}>
           {!entry || !Content ? (
             <Empty icon="search" title={t("notFound.title")} action={<a href="#/">{t("notFound.home")}</a>}>{t("notFound.text")}</Empty>
           ) : !allows(entry.scope) ? (

@@ -38,24 +38,30 @@ export function onSessionExpired(handler: () => Promise<void>): void {
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function retryAfterMs(response: Response): number {
-  const seconds = Number(response.headers.get("retry-after"));
+export function retryAfterMs(header: string | null): number {
+  const seconds = Number(header);
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
 }
 
-/** Fetches, waits as `Retry-After` says, and renews an expired session once. */
+/** Whether to send a refused request again: after a renewed session, or after a short wait that `Retry-After` names. */
+export async function mayRepeat(tries: number, status: number, retryAfter: string | null): Promise<boolean> {
+  if (tries >= MAX_RETRIES) return false;
+  if (status === 401 && renew) {
+    await renew();
+    return true;
+  }
+  const pause = retryAfterMs(retryAfter);
+  if ((status !== 429 && status !== 503) || pause === 0 || pause > MAX_WAIT_MS) return false;
+  await wait(pause);
+  return true;
+}
+
+/** Fetches, waits as `Retry-After` says, and renews an expired session. */
 async function patientFetch(request: Request): Promise<Response> {
   const isSignIn = new URL(request.url).pathname.endsWith("/api/v1/session");
   for (let tries = 0; ; tries += 1) {
     const response = await fetch(request.clone());
-    if (isSignIn || tries >= MAX_RETRIES) return response;
-    if (response.status === 401 && renew) {
-      await renew();
-      continue;
-    }
-    const pause = retryAfterMs(response);
-    if ((response.status !== 429 && response.status !== 503) || pause === 0 || pause > MAX_WAIT_MS) return response;
-    await wait(pause);
+    if (isSignIn || !(await mayRepeat(tries, response.status, response.headers.get("retry-after")))) return response;
   }
 }
 
@@ -72,7 +78,7 @@ function failureOf(error: unknown, response: Response): ApiFailure {
   const text = typeof body.error === "string" ? body.error : `HTTP ${response.status}`;
   const details = Array.isArray(body.details) ? (body.details as FieldError[]) : [];
   const requestId = response.headers.get("x-request-id") ?? "";
-  return new ApiFailure(response.status, body.code ?? "unknown", text, details, retryAfterMs(response), requestId);
+  return new ApiFailure(response.status, body.code ?? "unknown", text, details, retryAfterMs(response.headers.get("retry-after")), requestId);
 }
 
 /** The whole body of a successful answer; throws an `ApiFailure` otherwise. */

@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { type ApiFailure, api, data, type Schemas } from "./client";
-import { allows } from "./session";
+import { allows, loadSession } from "./session";
 import { type Connection, connect, type LiveEvent } from "./socket";
 
 export type Device = Schemas["Device"];
@@ -25,9 +25,16 @@ export function onFleetEvent(listener: (event: LiveEvent) => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Selects the logged events that `/devices` emits beside the permanent ones. */
-export function tailAll(selection: { types?: string[]; devices?: string[] }): void {
-  connection?.emit("events:tail", selection);
+let isTailing = false;
+
+/** Emits the logged events of all devices too, also after a reconnection; returns how to stop. */
+export function tailAll(): () => void {
+  isTailing = true;
+  connection?.emit("events:tail", {});
+  return () => {
+    isTailing = false;
+    connection?.emit("events:untail", {});
+  };
 }
 
 export async function loadDevices(): Promise<void> {
@@ -88,7 +95,12 @@ export function followFleet(): void {
       for (const listener of listeners) listener(event);
     },
     onConnection: (isConnected) => {
-      if (isConnected && !isLive) void loadDevices();
+      if (isConnected && !isLive) {
+        void loadDevices();
+        // After an interruption the daemon may be another version.
+        void loadSession();
+        if (isTailing) connection?.emit("events:tail", {});
+      }
       isLive = isConnected;
     },
   });

@@ -5,7 +5,6 @@ import { type Message, MessageStore, readMessage } from "./message_store";
 import { uploadFile } from "./upload";
 
 const PAGE = 50;
-const MAX_KEPT_DRAFTS = 200;
 
 export interface Outgoing {
   /** The idempotency key: it stays until the message is answered, so that a second try sends nothing twice. */
@@ -18,20 +17,6 @@ export interface Outgoing {
   error?: unknown;
   abort?: AbortController;
   mediaId?: string;
-}
-
-/** Drafts by device and chat, in memory only. */
-const drafts = new Map<string, string>();
-
-export function draft(deviceId: string, chatId: string): string {
-  return drafts.get(`${deviceId} ${chatId}`) ?? "";
-}
-
-export function keepDraft(deviceId: string, chatId: string, text: string): void {
-  const key = `${deviceId} ${chatId}`;
-  drafts.delete(key);
-  if (text) drafts.set(key, text);
-  if (drafts.size > MAX_KEPT_DRAFTS) drafts.delete(drafts.keys().next().value!);
 }
 
 function randomKey(): string {
@@ -219,6 +204,13 @@ export class Conversation {
   async delete(message: Message, forEveryone: boolean): Promise<void> {
     await data(api.POST("/api/v1/devices/{id}/messages/delete", { params: { path: { id: this.deviceId } }, body: { messageId: message.id, forEveryone } }));
     if (!forEveryone) this.remove(message.id);
+  }
+
+  /** Cancels a message that still waits to be sent. */
+  async cancelQueued(message: Message): Promise<void> {
+    await data(api.POST("/api/v1/devices/{id}/messages/{mid}/cancel", { params: { path: { id: this.deviceId, mid: message.id } } }));
+    this.#store.apply({ type: "message:status", deviceId: this.deviceId, timestamp: 0, payload: { messageId: message.id, status: "failed", code: "cancelled" } });
+    this.#schedule();
   }
 
   async forward(message: Message, to: string[]): Promise<void> {

@@ -46,15 +46,19 @@ export function tn(base: PluralKey, count: number, values?: Values): string {
   return text ?? t(`${base}.other` as Key, { n: number(count), ...values });
 }
 
-const numbers = new Intl.NumberFormat(language);
-const times = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const days = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-const weekdays = new Intl.DateTimeFormat(language, { weekday: "long" });
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
-const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+/** The region of the browser decides formats, for example of times. */
+const region = globalThis.navigator?.languages?.find((known) => known.split("-")[0] === language) ?? language;
+const numbers = new Intl.NumberFormat(region);
+const times = new Intl.DateTimeFormat(region, { hour: "2-digit", minute: "2-digit" });
+const days = new Intl.DateTimeFormat(region, { day: "numeric", month: "short", year: "numeric" });
+const shortDays = new Intl.DateTimeFormat(region, { weekday: "short", day: "numeric", month: "short" });
+const weekdays = new Intl.DateTimeFormat(region, { weekday: "long" });
+const moments = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(region, { numeric: "auto" });
 
 export const number = (value: number): string => numbers.format(value);
 export const clockTime = (at: number): string => times.format(at);
+export const dateName = (at: number): string => shortDays.format(at);
 export const moment = (at: number): string => moments.format(at);
 
 const DAY = 86_400_000;
@@ -101,5 +105,5 @@ export function fileSize(bytes: number): string {
     at += 1;
   }
   const digits = value < 10 && at > 0 ? 1 : 0;
-  return new Intl.NumberFormat(language, { style: "unit", unit: units[at]!, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(region, { style: "unit", unit: units[at]!, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
 }

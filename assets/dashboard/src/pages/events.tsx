@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, body } from "../api/client";
-import { deviceList, onFleetEvent } from "../api/fleet";
-import { session } from "../api/session";
+import { deviceList, onFleetEvent, tailAll } from "../api/fleet";
+import { allows, session } from "../api/session";
 import { connect, type LiveEvent } from "../api/socket";
 import { clockTime, number, t } from "../i18n";
 import { usePolling } from "../lib/hooks";
+import { moveFocus } from "../lib/list_keys";
 import { readableId, visible } from "../lib/text";
 import { Button, Card, Empty, Failure, Field, Page, ui } from "../ui/basics";
 import { toast } from "../ui/dialog";
@@ -14,6 +15,7 @@ const KEPT = 500;
 const SHOWN = 200;
 const POLL_MS = 3000;
 const PAGE = 100;
+const ALL = "*";
 
 interface Shown extends LiveEvent {
   key: string;
@@ -33,7 +35,7 @@ function payloadText(event: LiveEvent): string {
   return JSON.stringify(qr === undefined ? rest : { ...rest, qr: "…" }, null, 2);
 }
 
-/** The live events of one device, from its log's end on. */
+/** The live events of one device, from its log's end on, or of all devices. */
 function useTail(deviceId: string, isPaused: boolean): { events: Shown[]; error: unknown; goTo: (seq: number) => Promise<void> } {
   const [events, setEvents] = useState<Shown[]>([]);
   const [error, setError] = useState<unknown>(null);
@@ -51,7 +53,7 @@ function useTail(deviceId: string, isPaused: boolean): { events: Shown[]; error:
     return { events: page.data.map((entry): LiveEvent => ({ type: entry.type, seq: entry.seq, timestamp: entry.timestamp, deviceId, payload: entry.payload as Record<string, unknown> })), newest: page.newestSeq, next: page.nextAfter };
   };
   const poll = async () => {
-    if (paused.current || isLive.current || !deviceId) return;
+    if (paused.current || isLive.current || !deviceId || deviceId === ALL) return;
     try {
       if (after.current === undefined) {
         const { newest } = await read(0, 1);
@@ -70,7 +72,15 @@ function useTail(deviceId: string, isPaused: boolean): { events: Shown[]; error:
     setError(null);
     after.current = undefined;
     isLive.current = false;
-    if (!deviceId) return onFleetEvent((event) => paused.current || add([event]));
+    if (!deviceId) return undefined;
+    if (deviceId === ALL) {
+      const untail = tailAll();
+      const stop = onFleetEvent((event) => paused.current || add([event]));
+      return () => {
+        stop();
+        untail();
+      };
+    }
     void poll();
     const connection = connect(`/device/${deviceId}`, {
       onConnection: (isConnected) => {
@@ -116,20 +126,22 @@ export function Events() {
     <Page title={t("nav.events")} subtitle={t("events.text")} actions={<Button icon={isPaused ? "play" : "pause"} onClick={() => { setPaused(!isPaused); setSeq(""); }}>{isPaused ? t("events.resume") : t("events.pause")}</Button>}>
       <form class={css.toolbar} onSubmit={jump}>
         <Field label={t("chats.device")}>
-          {(field) => <select {...field} value={device} onChange={(event) => setDevice(event.currentTarget.value)}>{known.map(({ id, name }) => <option key={id} value={id}>{name}</option>)}</select>}
+          {(field) => <select {...field} value={device} onChange={(event) => { setDevice(event.currentTarget.value); setSeq(""); }}>{known.map(({ id, name }) => <option key={id} value={id}>{name}</option>)}{allows("devices:read") && <option value={ALL}>{t("webhook.allDevices")}</option>}</select>}
         </Field>
         <Field label={t("events.filter")}>{(field) => <input {...field} type="search" placeholder="message" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />}</Field>
-        <Field label={t("events.seq")}>{(field) => <input {...field} type="text" inputMode="numeric" value={seq} onInput={(event) => setSeq(event.currentTarget.value)} />}</Field>
-        <Button type="submit">{t("events.goTo")}</Button>
+        {device !== ALL && <Field label={t("events.seq")}>{(field) => <input {...field} type="text" inputMode="numeric" value={seq} onInput={(event) => setSeq(event.currentTarget.value)} />}</Field>}
+        {device !== ALL && <Button type="submit">{t("events.goTo")}</Button>}
       </form>
       {error ? <Failure error={error} /> : null}
       <Card flush>
+        <div onKeyDown={moveFocus}>
         {shown.length === 0 ? <Empty icon="events" title={t("events.emptyTitle")}>{t("events.emptyText")}</Empty> : shown.map((event) => (
           <details key={event.key} class={css.event}>
-            <summary><time>{clockTime(event.timestamp)}</time><span class={css.eventName}>{visible(event.type)}</span><bdi class={ui.truncate}>{hint(event)}</bdi><span class={ui.muted}>{event.seq === undefined ? t("events.live") : number(event.seq)}</span></summary>
+            <summary data-row><time>{clockTime(event.timestamp)}</time><span class={css.eventName}>{visible(event.type)}</span><bdi class={ui.truncate}>{device === ALL ? `${event.deviceId} ${hint(event)}` : hint(event)}</bdi><span class={ui.muted}>{event.seq === undefined ? t("events.live") : number(event.seq)}</span></summary>
             <pre tabIndex={0}>{visible(payloadText(event))}</pre>
           </details>
         ))}
+        </div>
       </Card>
     </Page>
   );

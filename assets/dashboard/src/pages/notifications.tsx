@@ -5,6 +5,7 @@ import { allows } from "../api/session";
 import { ago, t, tMaybe, tn } from "../i18n";
 import { ownUrl } from "../lib/base";
 import { useLoad, usePolling } from "../lib/hooks";
+import { moveFocus } from "../lib/list_keys";
 import { currentSubscription, disablePush, enablePush, pushObstacle } from "../lib/push";
 import { href } from "../lib/router";
 import { Badge, Button, Card, Empty, Failure, Field, Loading, Name, Notice, Page, type Tone, ui } from "../ui/basics";
@@ -177,7 +178,7 @@ function Row({ item }: { item: Notification_ }) {
   return (
     <li class={ui.listRow}>
       <span class={ui.grow}>
-        <a href={to}><Name>{item.title}</Name></a>{item.count > 1 && ` · ${tn("notify.count", item.count)}`}<br />
+        <a data-row href={to}><Name>{item.title}</Name></a>{item.count > 1 && ` · ${tn("notify.count", item.count)}`}<br />
         <span class={`${ui.muted} ${ui.smallText}`}><Name>{item.body}</Name></span><br />
         <span class={`${ui.muted} ${ui.smallText}`}><Name>{devices.value?.get(item.deviceId)?.name ?? item.deviceId}</Name> · {ago(item.timestamp)}</span>
       </span>
@@ -204,7 +205,7 @@ export function Notifications() {
       {error ? <Failure error={error} retry={reload} /> : null}
       <div class={css.split}>
         <Card flush>
-          {!page ? !error && <Loading /> : page.data.length === 0 ? <Empty icon="notifications" title={t("notify.emptyTitle")}>{t("notify.emptyText")}</Empty> : <ul class={ui.list}>{page.data.map((item) => <Row key={`${item.deviceId} ${item.id}`} item={item} />)}</ul>}
+          {!page ? !error && <Loading /> : page.data.length === 0 ? <Empty icon="notifications" title={t("notify.emptyTitle")}>{t("notify.emptyText")}</Empty> : <ul class={ui.list} onKeyDown={moveFocus}>{page.data.map((item) => <Row key={`${item.deviceId} ${item.id}`} item={item} />)}</ul>}
         </Card>
         <div class={ui.stack}><Push /><Sounds /><Mutes />{allows("devices:read") ? <Rules /> : <Notice tone="info">{t("noScope.text", { scope: "devices:read" })}</Notice>}</div>
       </div>

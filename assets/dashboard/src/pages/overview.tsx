@@ -1,11 +1,14 @@
+import { useRef, useState } from "preact/hooks";
 import { api, data } from "../api/client";
 import { devices } from "../api/fleet";
 import { allows } from "../api/session";
-import { number, t, tMaybe, tn } from "../i18n";
+import { clockTime, dateName, number, t, tMaybe, tn } from "../i18n";
 import { healthName, healthTone, reasonWords, stateName } from "../lib/device_words";
 import { useLoad, usePolling } from "../lib/hooks";
 import { href } from "../lib/router";
-import { Badge, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../ui/basics";
+import { Badge, Button, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../ui/basics";
+import { BarChart } from "../ui/bar_chart";
+import { type Hour, spansOf } from "./activity";
 import css from "./pages.module.css";
 
 const REFRESH_MS = 10_000;
@@ -38,11 +41,12 @@ function Attention() {
           {list.slice(0, 50).map((item) => {
             const device = devices.value?.get(item.deviceId);
             const reason = item.state === "ready" ? undefined : reasonWords(device?.reason);
+            const warnings = item.state === "qr" ? t("device.scanNow") : item.warnings.map((warning) => warning.message).join(" ");
             return (
               <li key={item.deviceId} class={ui.listRow}>
                 <span class={ui.grow}>
                   <a href={href("devices", item.deviceId)}><Name>{item.name}</Name></a>
-                  <br /><span class={`${ui.muted} ${ui.smallText}`}>{reason ? `${reason.what} ${reason.todo}` : item.warnings.map((warning) => warning.message).join(" ") || stateName(item.state)}</span>
+                  <br /><span class={`${ui.muted} ${ui.smallText}`}>{reason ? `${reason.what} ${reason.todo}` : warnings || stateName(item.state)}</span>
                 </span>
                 <Badge tone={healthTone(item.status)}>{healthName(item.status)}</Badge>
               </li>
@@ -90,6 +94,41 @@ function FailingWebhooks() {
   );
 }
 
+const RANGES = { day: 24, week: 7 * 24, month: 30 * 24 } as const;
+type Range = keyof typeof RANGES;
+
+/** Messages and disconnections, by hour for a day and by day for more. */
+function Activity() {
+  const [range, setRange] = useState<Range>("day");
+  const { data: hours, error, reload } = useLoad(() => data(api.GET("/api/v1/stats/history", { params: { query: { hours: RANGES[range] } } })), range);
+  usePolling(reload, REFRESH_MS);
+  // The charts of the previous period stay until the next ones are loaded.
+  const loaded = useRef<{ hours: Hour[]; isByDay: boolean } | null>(null);
+  if (hours) loaded.current = { hours, isByDay: range !== "day" };
+  const isByDay = loaded.current?.isByDay ?? false;
+  const spans = spansOf(loaded.current?.hours ?? [], isByDay);
+  const labels = spans.map(({ hour }) => (isByDay ? dateName(hour) : clockTime(hour)));
+  const values = (name: "received" | "sent" | "failed" | "disconnections") => spans.map((span) => span[name]);
+  return (
+    <section class={ui.stack} aria-labelledby="activity">
+      <div class={ui.row}>
+        <h2 id="activity" class={ui.grow}>{t("activity.title")}</h2>
+        <div class={css.tabs} role="group" aria-label={t("activity.range")}>
+          {(Object.keys(RANGES) as Range[]).map((name) => <Button key={name} size="small" aria-pressed={range === name} onClick={() => setRange(name)}>{t(`activity.${name}`)}</Button>)}
+        </div>
+      </div>
+      {error ? <Failure error={error} retry={reload} /> : !loaded.current ? <Card><Loading /></Card> : (
+        <div class={css.charts}>
+          <BarChart title={isByDay ? t("activity.messagesByDay") : t("activity.messagesByHour")} labels={labels}
+            series={[{ name: t("overview.received"), tone: "accent", values: values("received") }, { name: t("overview.sent"), tone: "info", values: values("sent") }, { name: t("activity.failed"), tone: "bad", values: values("failed") }]}
+            columns={[{ name: t("metric.responseTime"), values: spans.map(({ responseMs }) => (responseMs === undefined ? "–" : t("metric.milliseconds", { n: number(Math.round(responseMs)) }))) }]} />
+          <BarChart title={t("metric.disconnections")} labels={labels} series={[{ name: t("metric.disconnections"), tone: "bad", values: values("disconnections") }]} />
+        </div>
+      )}
+    </section>
+  );
+}
+
 export function Overview() {
   const { data: stats, error, reload } = useLoad(() => data(api.GET("/api/v1/stats")), "stats");
   usePolling(reload, REFRESH_MS);
@@ -111,6 +150,7 @@ export function Overview() {
         <Tile label={t("overview.sent")} value={number(stats.messagesToday.sent)} note={t("overview.today")} />
         <Tile label={t("overview.waiting")} value={number(stats.queuedMessages)} note={t("overview.waitingNote")} to={href("queue")} />
       </div>
+      <Activity />
       <div class={css.split}>
         <div class={ui.stack}><Attention /><Queues /></div>
         <div class={ui.stack}><Card title={t("overview.states")}><States byState={byState} total={stats.devices} /></Card><FailingWebhooks /></div>

@@ -4,6 +4,7 @@ import { deviceList } from "../api/fleet";
 import { allows } from "../api/session";
 import { ago, moment, number, t, tn } from "../i18n";
 import { useLoad } from "../lib/hooks";
+import { moveFocus } from "../lib/list_keys";
 import { href, navigate, route } from "../lib/router";
 import { Badge, Button, Card, Checkbox, Empty, Failure, Field, Loading, Name, Notice, Page, Secret, ui } from "../ui/basics";
 import { attempt, confirmThen, Dialog, Menu, toast } from "../ui/dialog";
@@ -213,10 +214,10 @@ function List() {
       {!list ? !error && <Loading /> : (
         <Card flush>
           {list.length === 0 ? <Empty icon="webhooks" title={t("webhook.emptyTitle")} action={add}>{t("webhook.emptyText")}</Empty> : (
-            <ul class={ui.list}>
+            <ul class={ui.list} onKeyDown={moveFocus}>
               {list.map((webhook) => (
                 <li key={webhook.id} class={ui.listRow}>
-                  <span class={ui.grow}><a href={href("webhooks", webhook.id)}><Name>{webhook.name || webhook.url}</Name></a><br /><span class={`${ui.muted} ${ui.smallText}`}>{webhook.deviceId ?? t("webhook.allDevices")} · {webhook.events.join(", ")}</span></span>
+                  <span class={ui.grow}><a data-row href={href("webhooks", webhook.id)}><Name>{webhook.name || webhook.url}</Name></a><br /><span class={`${ui.muted} ${ui.smallText}`}>{webhook.deviceId ?? t("webhook.allDevices")} · {webhook.events.join(", ")}</span></span>
                   {webhook.deadLetters > 0 && <Badge tone="bad">{tn("webhook.dead", webhook.deadLetters)}</Badge>}
                   <Status webhook={webhook} />
                 </li>

@@ -1,9 +1,10 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { ApiFailure } from "../api/client";
-import { t, tMaybe } from "../i18n";
+import { t, tMaybe, tn } from "../i18n";
 import { visible } from "../lib/text";
 import { Icon, type IconName } from "./icons";
+import { Picture } from "./picture";
 import css from "./ui.module.css";
 
 export { css as ui };
@@ -95,11 +96,31 @@ export function failureText(error: unknown): string {
   return tMaybe(`failure.${error.code}`) ?? error.message;
 }
 
+/** The seconds until the refused request may be repeated; then it is. */
+function useRetryAfter(error: ApiFailure | undefined, retry: (() => void) | undefined): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    const due = error && retry ? Date.now() + error.retryAfterMs : 0;
+    const update = () => setLeft(Math.max(0, Math.ceil((due - Date.now()) / 1000)));
+    update();
+    if (!error?.retryAfterMs || !retry) return undefined;
+    const ticking = setInterval(update, 1000);
+    const trying = setTimeout(retry, error.retryAfterMs);
+    return () => {
+      clearInterval(ticking);
+      clearTimeout(trying);
+    };
+  }, [error]);
+  return left;
+}
+
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   const known = error instanceof ApiFailure ? error : undefined;
+  const left = useRetryAfter(known, retry);
   return (
     <Notice tone="bad" alert action={retry && <Button size="small" icon="refresh" onClick={retry}>{t("action.retry")}</Button>}>
       <span>{failureText(error)}</span>
+      {left > 0 && <span class={css.noticeMeta}>{tn("failure.nextTry", left)}</span>}
       {known?.details.map((detail) => <span key={detail.field} class={css.noticeMeta}>{detail.message}</span>)}
       {known && known.status > 0 && (
         <span class={css.noticeMeta}>{known.code}{known.requestId && ` · ${t("failure.request", { id: known.requestId })}`}</span>
@@ -134,12 +155,13 @@ function initials(name: string): string {
   return letters.map((word) => [...(word ?? "")][0] ?? "").join("").toUpperCase() || "?";
 }
 
-export function Avatar({ name, id, small, group }: { name: string; id: string; small?: boolean; group?: boolean }) {
+export function Avatar({ name, id, small, group, picture }: { name: string; id: string; small?: boolean; group?: boolean; picture?: string }) {
   let hash = 0;
   for (const char of id) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
   return (
     <span class={cx(css.avatar, small && css.avatarSmall, css[`tint${hash % 8}`])} aria-hidden="true">
       {/^[+\d ]+$/.test(name) ? <Icon name={group ? "group" : "person"} size={small ? 16 : 22} /> : initials(name)}
+      {picture && <Picture url={picture} />}
     </span>
   );
 }

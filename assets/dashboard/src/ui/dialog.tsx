@@ -8,12 +8,14 @@ import { Icon, type IconName } from "./icons";
 interface DialogProps {
   title: ComponentChildren;
   onClose?: () => void;
+  /** Keys inside of the dialog; they do not reach the page. */
+  onKey?: (event: KeyboardEvent) => void;
   children: ComponentChildren;
   class?: string;
 }
 
 /** A modal dialog. The browser keeps the focus in it and returns it. Without `onClose` it cannot be dismissed. */
-export function Dialog({ title, onClose, children, class: extra }: DialogProps) {
+export function Dialog({ title, onClose, onKey, children, class: extra }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -30,7 +32,10 @@ export function Dialog({ title, onClose, children, class: extra }: DialogProps) 
         event.preventDefault();
         onClose?.();
       }}
-      onKeyDown={(event) => event.stopPropagation()}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        onKey?.(event);
+      }}
     >
       <div class={ui.dialogHead}>
         <h2 id={id}>{title}</h2>

@@ -3,12 +3,20 @@ import { session } from "../api/session";
 import { t } from "../i18n";
 import { Button, CopyButton, Empty, ui } from "./basics";
 
-/** Shows a failed page with *reload* and a report without message texts. */
-export class ErrorBoundary extends Component<{ children: ComponentChildren; name: string }, { error?: Error }> {
-  override state: { error?: Error } = {};
+interface Failed {
+  error?: Error;
+}
 
-  static override getDerivedStateFromError(error: Error) {
+/** Shows a failed page with *reload* and a report without message texts. Another route shows its page again. */
+export class ErrorBoundary extends Component<{ children: ComponentChildren; name: string; route: string }, Failed> {
+  override state: Failed = {};
+
+  static override getDerivedStateFromError(error: Error): Failed {
     return { error };
+  }
+
+  override componentDidUpdate(before: { route: string }): void {
+    if (this.state.error && before.route !== this.props.route) this.setState({ error: undefined });
   }
 
   override render() {
@@ -22,5 +30,18 @@ export class ErrorBoundary extends Component<{ children: ComponentChildren; name
         <div class={ui.row}><Button variant="primary" onClick={() => location.reload()}>{t("action.reload")}</Button><CopyButton text={report} label={t("boundary.copy")} /></div>
       }>{t("boundary.text")}</Empty>
     );
+  }
+}
+
+/** Shows something else in place of a part that cannot be shown. */
+export class Contained extends Component<{ children: ComponentChildren; fallback: ComponentChildren }, Failed> {
+  override state: Failed = {};
+
+  static override getDerivedStateFromError(error: Error): Failed {
+    return { error };
+  }
+
+  override render() {
+    return this.state.error ? this.props.fallback : this.props.children;
   }
 }

@@ -4,27 +4,20 @@ import { deviceList } from "../../api/fleet";
 import type { ChatFilter, ChatList } from "../../chat/chat_list";
 import { type Key, shortTime, t } from "../../i18n";
 import { useLoad } from "../../lib/hooks";
+import { moveFocus } from "../../lib/list_keys";
 import { href, navigate } from "../../lib/router";
 import { readableId } from "../../lib/text";
 import { Button, Empty, Failure, Field, Loading, Name, ui } from "../../ui/basics";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Menu } from "../../ui/dialog";
 import { VirtualList, type VListHandle } from "../../ui/virtual_list";
 import { ChatRow } from "./chat_row";
+import { ImportDialog } from "./import_dialog";
 import { summary } from "./words";
 import css from "./chats.module.css";
 
 const FILTERS: ChatFilter[] = ["all", "unread", "groups", "archived"];
 const SEARCH_DELAY_MS = 250;
 const LOAD_AHEAD_ROWS = 20;
-
-function moveFocus(event: KeyboardEvent): void {
-  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-  const target = event.target as HTMLElement;
-  if (!step || !target.matches("[data-row]")) return;
-  event.preventDefault();
-  const rows = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>("[data-row]")];
-  rows[rows.indexOf(target) + step]?.focus();
-}
 
 function FoundMessages({ deviceId, query }: { deviceId: string; query: string }) {
   const { data, error } = useLoad(() => body(api.GET("/api/v1/devices/{id}/messages/search", { params: { path: { id: deviceId }, query: { query, limit: 30 } } })), `${deviceId} ${query}`);
@@ -83,6 +76,7 @@ export function ChatPane({ deviceId, list, openChat, maySend }: { deviceId: stri
   const [query, setQuery] = useState("");
   const [filter, setFilter] = useState<ChatFilter>("all");
   const [isNew, setNew] = useState(false);
+  const [isImport, setImport] = useState(false);
   const scroller = useRef<VListHandle>(null);
   const isFirst = useRef(true);
   useEffect(() => {
@@ -104,6 +98,7 @@ export function ChatPane({ deviceId, list, openChat, maySend }: { deviceId: stri
             {deviceList.value.length === 0 && <option value={deviceId}>{deviceId}</option>}
           </select>
           {maySend && <Button icon="plus" onClick={() => setNew(true)}>{t("chats.newShort")}</Button>}
+          {maySend && <Menu label={t("chats.more")} items={[{ label: t("import.title"), icon: "file", run: () => setImport(true) }]} />}
         </div>
         <input class={ui.input} type="search" placeholder={t("chats.search")} aria-label={t("chats.search")} value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
         <div class={css.filters} role="group" aria-label={t("chats.filter")}>
@@ -125,6 +120,7 @@ export function ChatPane({ deviceId, list, openChat, maySend }: { deviceId: stri
           </VirtualList>
         </div>
       )}
+      {isImport && <ImportDialog deviceId={deviceId} close={() => setImport(false)} done={() => void list.reload()} />}
       {isNew && <NewChat deviceId={deviceId} close={() => setNew(false)} />}
     </section>
   );

@@ -5,7 +5,8 @@ import { href } from "../../lib/router";
 import { readableId } from "../../lib/text";
 import { Avatar, Name, ui } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
-import { summary } from "./words";
+import { devices } from "../../api/fleet";
+import { pictureUrl, summary } from "./words";
 import css from "./chats.module.css";
 
 export const chatName = (chat: { id: string; name?: string | null }): string => chat.name || readableId(chat.id);
@@ -16,7 +17,7 @@ export const ChatRow = memo(function ChatRow({ deviceId, chat, isOpen, at, count
   return (
     <div role="listitem" aria-setsize={count} aria-posinset={at + 1}>
       <a class={css.chat} href={href("devices", deviceId, "chats", chat.id)} aria-current={isOpen ? "true" : undefined} data-row data-chat={chat.id}>
-        <Avatar name={name} id={chat.id} group={chat.isGroup} />
+        <Avatar name={name} id={chat.id} group={chat.isGroup} picture={pictureUrl(devices.value?.get(deviceId), chat.id)} />
         <span class={ui.grow}>
           <span class={css.line}>
             <span class={css.title}><Name>{name}</Name></span>

@@ -1,7 +1,8 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { session } from "../../api/session";
-import { type Conversation, draft, keepDraft } from "../../chat/conversation";
+import type { Conversation } from "../../chat/conversation";
+import { draft, keepDraft } from "../../chat/drafts";
 import type { DeviceFeed } from "../../chat/feed";
 import type { Message } from "../../chat/message_store";
 import { fileSize, t } from "../../i18n";
@@ -59,7 +60,7 @@ function FileChip({ file, remove }: { file: File; remove: () => void }) {
 }
 
 export function Composer({ conversation, feed, mode, setMode, files, setFiles, isWaiting, onSent }: Props) {
-  const [text, setText] = useState(() => draft(conversation.deviceId, conversation.chatId));
+  const [text, setText] = useState(() => draft(conversation.deviceId, conversation.chatId).text);
   const [hasEmoji, setEmoji] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
@@ -70,19 +71,19 @@ export function Composer({ conversation, feed, mode, setMode, files, setFiles, i
   }, [mode]);
   const change = (value: string) => {
     setText(value);
-    if (mode.kind !== "edit") keepDraft(conversation.deviceId, conversation.chatId, value);
+    if (mode.kind !== "edit") keepDraft(conversation.deviceId, conversation.chatId, { text: value });
     if (value && Date.now() - typedAt.current > TYPING_EVERY_MS) {
       typedAt.current = Date.now();
       feed.emit("typing:start", { chatId: conversation.chatId });
     }
   };
   const leave = () => {
-    if (mode.kind === "edit") setText(draft(conversation.deviceId, conversation.chatId));
+    if (mode.kind === "edit") setText(draft(conversation.deviceId, conversation.chatId).text);
     setMode({ kind: "new" });
   };
   const clear = () => {
     setText("");
-    keepDraft(conversation.deviceId, conversation.chatId, "");
+    keepDraft(conversation.deviceId, conversation.chatId, { text: "" });
     setFiles([]);
     setMode({ kind: "new" });
     typedAt.current = 0;
@@ -106,7 +107,8 @@ export function Composer({ conversation, feed, mode, setMode, files, setFiles, i
       event.preventDefault();
       void submit();
     }
-    if (event.key === "Escape" && mode.kind !== "new") leave();
+    if (event.key === "Escape" && hasEmoji) setEmoji(false);
+    else if (event.key === "Escape" && mode.kind !== "new") leave();
   };
   const paste = (event: ClipboardEvent) => {
     const pasted = [...(event.clipboardData?.files ?? [])];

@@ -2,8 +2,9 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chat, ChatList } from "../../chat/chat_list";
 import { api, data } from "../../api/client";
 import { type Device } from "../../api/fleet";
-import { allows } from "../../api/session";
+import { allows, capability } from "../../api/session";
 import { Conversation } from "../../chat/conversation";
+import { draft, keepDraft } from "../../chat/drafts";
 import type { DeviceFeed } from "../../chat/feed";
 import type { Message } from "../../chat/message_store";
 import { moment, t } from "../../i18n";
@@ -16,9 +17,11 @@ import { attempt, confirmThen, Dialog, Menu, type MenuItem, toast } from "../../
 import { Icon } from "../../ui/icons";
 import { chatName } from "./chat_row";
 import { acceptFiles, Composer, type ComposerMode } from "./composer";
+import { GroupDialog } from "./group_dialog";
+import { Lightbox } from "./lightbox";
 import { MessageList } from "./message_list";
 import type { MessageActions } from "./message_view";
-import { ackName, maySend } from "./words";
+import { ackName, maySend, pictureUrl } from "./words";
 import css from "./chats.module.css";
 
 const POLL_MS = 4000;
@@ -170,7 +173,9 @@ function Announcer({ conversation }: { conversation: Conversation }) {
     last.current.id = newest.id;
     if (isFirst || newest.fromMe || Date.now() - last.current.at < ANNOUNCE_EVERY_MS) return;
     last.current.at = Date.now();
-    setWords(t("conversation.announce", { name: newest.notifyName || readableId(newest.author ?? newest.from), n: last.current.at % 1000 }));
+    const next = t("conversation.announce", { name: newest.notifyName || readableId(newest.author ?? newest.from) });
+    // Only a changed text is announced: the space makes a difference that is not spoken.
+    setWords((old) => (old === next ? `${next}\u00a0` : next));
   }, [newest]);
   return <span class="visually-hidden" role="status">{words}</span>;
 }
@@ -186,11 +191,16 @@ interface Props {
 export function ConversationView({ device, chatId, target, feed, list }: Props) {
   const conversation = useConversation(device, chatId, feed);
   const [mode, setMode] = useState<ComposerMode>({ kind: "new" });
-  const [files, setFiles] = useState<File[]>([]);
-  const [dialog, setDialog] = useState<{ kind: "react" | "forward" | "details"; message: Message } | null>(null);
+  const [files, showFiles] = useState(() => draft(device.id, chatId).files);
+  const setFiles = (next: File[]) => {
+    keepDraft(device.id, chatId, { files: next });
+    showFiles(next);
+  };
+  const [dialog, setDialog] = useState<{ kind: "react" | "forward" | "details" | "picture"; message: Message } | null>(null);
   const [jumpTo, setJumpTo] = useState<string | undefined>(target);
   const [flashed, setFlashed] = useState<string>();
   const [sentCount, setSentCount] = useState(0);
+  const [hasGroup, setGroup] = useState(false);
   const [isDropping, setDropping] = useState(false);
   const isAtEnd = useRef(false);
   void list.chats.value;
@@ -246,6 +256,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
     forward: (message) => setDialog({ kind: "forward", message }),
     details: (message) => setDialog({ kind: "details", message }),
     jump: (id) => void jump(id),
+    open: (message) => setDialog({ kind: "picture", message }),
   }), [conversation, device.engine]);
 
   const drop = (event: DragEvent) => {
@@ -254,17 +265,18 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
     if (maySend() && event.dataTransfer) setFiles(acceptFiles(files, event.dataTransfer.files));
   };
   const isInterrupted = feed.isInterrupted.value && allows("events:read");
+  const isGroup = chat?.isGroup ?? chatId.endsWith("@g.us");
   const isEmpty = isLoaded && conversation.messages.value.length === 0 && conversation.outgoing.value.length === 0;
   return (
     <section class={cx(css.conversation, isDropping && css.dropping)} aria-label={t("conversation.with", { name })} onDragOver={(event) => { event.preventDefault(); setDropping(true); }} onDragLeave={() => setDropping(false)} onDrop={drop}>
       <header class={css.head}>
         <a class={cx(ui.button, ui.icon, css.back)} href={href("devices", device.id, "chats")} aria-label={t("conversation.back")}><Icon name="back" /></a>
-        <Avatar name={name} id={chatId} small group={chat?.isGroup} />
+        <Avatar name={name} id={chatId} small group={chat?.isGroup} picture={pictureUrl(device, chatId)} />
         <div class={css.headText}>
           <h1><Name>{name}</Name></h1>
           <span class={`${ui.muted} ${ui.smallText}`}>{conversation.typing.value ? t("conversation.typing") : name === readableId(chatId) ? "" : readableId(chatId)}</span>
         </div>
-        {chat && <Menu label={t("chat.actions")} items={chatItems(device.id, chat, list)} />}
+        {chat && <Menu label={t("chat.actions")} items={[...(isGroup && capability(device.engine, "groups") ? [{ label: t("group.title"), icon: "group" as const, run: () => setGroup(true) }] : []), ...chatItems(device.id, chat, list)]} />}
       </header>
       {isInterrupted && <div class={css.bar} role="status"><Icon name="warning" size={18} />{t("conversation.interrupted")}</div>}
       {device.state !== "ready" && <div class={css.bar} role="status"><Icon name="info" size={18} />{t("conversation.deviceOff")} <a href={href("devices", device.id, "link")}>{t("conversation.toDevice")}</a></div>}
@@ -272,12 +284,14 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
       {!isLoaded ? <div class={css.center}>{!conversation.failure.value && <Loading />}</div> : isEmpty ? (
         <div class={css.center}><Empty icon="chats" title={t("conversation.emptyTitle")}>{maySend() ? t("conversation.emptyText") : undefined}</Empty></div>
       ) : (
-        <MessageList conversation={conversation} actions={actions} isGroup={chat?.isGroup ?? chatId.endsWith("@g.us")} unread={openedUnread.current ?? 0} target={jumpTo} flashed={flashed} sentCount={sentCount} onEnd={(atEnd) => { isAtEnd.current = atEnd; if (atEnd) markRead(); }} />
+        <MessageList conversation={conversation} actions={actions} isGroup={isGroup} unread={openedUnread.current ?? 0} target={jumpTo} flashed={flashed} sentCount={sentCount} onEnd={(atEnd) => { isAtEnd.current = atEnd; if (atEnd) markRead(); }} />
       )}
       {maySend() && <Composer key={`${device.id} ${chatId}`} conversation={conversation} feed={feed} mode={mode} setMode={setMode} files={files} setFiles={setFiles} isWaiting={isInterrupted} onSent={() => setSentCount((old) => old + 1)} />}
       <Announcer conversation={conversation} />
+      {hasGroup && <GroupDialog deviceId={device.id} groupId={chatId} ownId={conversation.ownId} close={() => setGroup(false)} />}
       {dialog?.kind === "react" && <QuickReactions message={dialog.message} conversation={conversation} close={() => setDialog(null)} />}
       {dialog?.kind === "details" && <Details message={dialog.message} conversation={conversation} close={() => setDialog(null)} />}
+      {dialog?.kind === "picture" && <Lightbox messages={conversation.messages.value} first={dialog.message} close={() => setDialog(null)} />}
       {dialog?.kind === "forward" && <Forward message={dialog.message} conversation={conversation} chats={list.chats.value} close={() => setDialog(null)} />}
     </section>
   );

@@ -1,56 +1,68 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Message } from "../../chat/message_store";
-import { fileSize, t } from "../../i18n";
+import { fileSize, number, t } from "../../i18n";
 import { ownUrl } from "../../lib/base";
 import { visible } from "../../lib/text";
-import { ui } from "../../ui/basics";
-import { Dialog } from "../../ui/dialog";
+import { Button, cx, ui } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
 import css from "./chats.module.css";
 
-function Gone() {
+const SPEEDS = [1, 1.5, 2];
+
+/** The address of a message's file on the page's own origin, or an empty text. */
+export const mediaUrl = (message: Message): string => ownUrl(message.mediaUrl ?? message.mediaInfo?.downloadUrl ?? "");
+
+export function Gone() {
   return <span class={css.note}><Icon name="file" size={16} />{t("media.gone")}</span>;
 }
 
-function Picture({ message, url, thumbnail, isSticker }: { message: Message; url: string; thumbnail: string; isSticker: boolean }) {
-  const [isOpen, setOpen] = useState(false);
-  const [isGone, setGone] = useState(false);
-  if (isGone) return <Gone />;
-  const alt = message.filename ? visible(message.filename) : isSticker ? t("type.sticker") : t("type.image");
-  return (
-    <>
-      <button type="button" class={`${css.media} ${isSticker ? css.sticker : ""}`} aria-label={t("media.open", { name: alt })} onClick={() => setOpen(true)}>
-        <img src={isSticker ? url : thumbnail} alt="" loading="lazy" onError={() => setGone(true)} />
-      </button>
-      {isOpen && (
-        <Dialog title={alt} class={css.lightbox} onClose={() => setOpen(false)}>
-          <img src={url} alt={message.body || alt} onError={() => setGone(true)} />
-          <div class={ui.actions}><LinkDownload url={url} name={message.filename} /></div>
-        </Dialog>
-      )}
-    </>
-  );
-}
-
-function LinkDownload({ url, name }: { url: string; name?: string | null }) {
+export function LinkDownload({ url, name }: { url: string; name?: string | null }) {
   return <a class={ui.button} href={url} download={name || ""}><Icon name="download" size={18} />{t("media.download")}</a>;
 }
 
-function Player({ url, isVoice, isVideo }: { url: string; isVoice: boolean; isVideo: boolean }) {
+function Thumbnail({ message, url, open }: { message: Message; url: string; open: (message: Message) => void }) {
   const [isGone, setGone] = useState(false);
   if (isGone) return <Gone />;
-  const common = { src: url, controls: true, preload: "metadata" as const, onError: () => setGone(true) };
-  return isVideo ? <video class={css.video} {...common} aria-label={t("type.video")} /> : <audio class={css.audio} {...common} aria-label={isVoice ? t("type.ptt") : t("type.audio")} />;
+  const isSticker = message.type === "sticker";
+  const name = message.filename ? visible(message.filename) : isSticker ? t("type.sticker") : t("type.image");
+  return (
+    <button type="button" class={cx(css.media, isSticker && css.sticker)} aria-label={t("media.open", { name })} onClick={() => open(message)}>
+      <img src={isSticker ? url : ownUrl(message.mediaInfo?.thumbnailUrl ?? "") || url} alt="" loading="lazy" onError={() => setGone(true)} />
+    </button>
+  );
+}
+
+function Sound({ url, isVoice }: { url: string; isVoice: boolean }) {
+  const [isGone, setGone] = useState(false);
+  const [speed, setSpeed] = useState(1);
+  const player = useRef<HTMLAudioElement>(null);
+  if (isGone) return <Gone />;
+  const change = () => {
+    const next = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length]!;
+    setSpeed(next);
+    if (player.current) player.current.playbackRate = next;
+  };
+  return (
+    <span class={css.sound}>
+      <audio ref={player} class={css.audio} src={url} controls preload="metadata" onError={() => setGone(true)} aria-label={isVoice ? t("type.ptt") : t("type.audio")} />
+      <Button size="small" aria-label={t("media.speed", { n: number(speed) })} onClick={change}>{number(speed)}×</Button>
+    </span>
+  );
+}
+
+function Video({ url }: { url: string }) {
+  const [isGone, setGone] = useState(false);
+  return isGone ? <Gone /> : <video class={css.video} src={url} controls preload="metadata" onError={() => setGone(true)} aria-label={t("type.video")} />;
 }
 
 /** The file of a message, always from the page's own origin. */
-export function Media({ message }: { message: Message }) {
-  const url = ownUrl(message.mediaUrl ?? message.mediaInfo?.downloadUrl ?? "");
+export function Media({ message, open }: { message: Message; open: (message: Message) => void }) {
+  const url = mediaUrl(message);
   if (!url) return <Gone />;
-  const thumbnail = ownUrl(message.mediaInfo?.thumbnailUrl ?? "") || url;
   const { type } = message;
-  if (type === "image" || type === "sticker") return <Picture message={message} url={url} thumbnail={thumbnail} isSticker={type === "sticker"} />;
-  if (type === "video" || type === "audio" || type === "ptt") return <Player url={url} isVoice={type === "ptt"} isVideo={type === "video"} />;
+  if (type === "image" || type === "sticker") return <Thumbnail message={message} url={url} open={open} />;
+  if (type === "audio" || type === "ptt") return <Sound url={url} isVoice={type === "ptt"} />;
+  if (type === "video") return <Video url={url} />;
   return (
     <a class={css.document} href={url} download={message.filename || ""}>
       <Icon name="file" size={26} />
@@ -59,4 +71,3 @@ export function Media({ message }: { message: Message }) {
     </a>
   );
 }
-

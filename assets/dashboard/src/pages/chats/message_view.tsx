@@ -6,8 +6,10 @@ import { readableId } from "../../lib/text";
 import { cx, IconButton, Name } from "../../ui/basics";
 import { attempt, confirmThen, Menu, type MenuItem } from "../../ui/dialog";
 import { Icon, Tick } from "../../ui/icons";
+import { Contained } from "../../ui/error_boundary";
 import { RichText } from "../../ui/rich_text";
 import { Media } from "./media";
+import { PollView } from "./poll";
 import { ackName, failureWords, maySend, refusal, summary } from "./words";
 import css from "./chats.module.css";
 
@@ -20,6 +22,7 @@ export interface MessageActions {
   forward: (message: Message) => void;
   details: (message: Message) => void;
   jump: (id: string) => void;
+  open: (message: Message) => void;
 }
 
 function Ticks({ ack }: { ack: number }) {
@@ -41,40 +44,17 @@ function Quote({ quoted, jump }: { quoted: Message; jump: (id: string) => void }
   );
 }
 
-function Poll({ message, conversation }: { message: Message; conversation: Conversation }) {
-  const poll = message.poll!;
-  const own = poll.votes.find((vote) => vote.voter === conversation.ownId)?.options ?? [];
-  const vote = (option: string) => {
-    const next = poll.allowMultipleAnswers ? (own.includes(option) ? own.filter((other) => other !== option) : [...own, option]) : [option];
-    void attempt(() => conversation.vote(message, next));
-  };
-  return (
-    <div class={css.poll}>
-      <strong><Name>{poll.name}</Name></strong>
-      {poll.options.map((option) => {
-        const votes = poll.votes.filter((given) => given.options.includes(option)).length;
-        return (
-          <button key={option} type="button" class={css.option} disabled={!maySend()} onClick={() => vote(option)}>
-            <span><Name>{option}</Name> · {tn("poll.votes", votes)}</span>
-            <progress max={Math.max(1, poll.votes.length)} value={votes} aria-label={number(votes)} />
-          </button>
-        );
-      })}
-    </div>
-  );
-}
-
-function Content({ message, conversation }: { message: Message; conversation: Conversation }) {
+function Content({ message, actions }: { message: Message; actions: MessageActions }) {
   if (message.type === "revoked") return <span class={css.note}><Icon name="trash" size={15} />{t("message.revoked")}</span>;
   const { location } = message;
   return (
     <>
-      {message.hasMedia && <Media message={message} />}
+      {message.hasMedia && <Media message={message} open={actions.open} />}
       {location && (
         <span class={css.document}><Icon name="location" /><span><Name>{location.description || t("type.location")}</Name><br />{number(location.latitude)}, {number(location.longitude)}</span></span>
       )}
       {message.vCards?.map((card, at) => <span key={at} class={css.document}><Icon name="person" /><Name>{card.displayName}</Name></span>)}
-      {message.poll && <Poll message={message} conversation={conversation} />}
+      {message.poll && <PollView message={message} conversation={actions.conversation} engine={actions.engine} />}
       {message.type === "call_log" && <span class={css.note}>{t("type.call_log")}</span>}
       {message.type === "unknown" && !message.body && <span class={css.note}>{t("message.unsupported")}</span>}
       {message.body && !message.poll && message.type !== "vcard" && !location && <span class={css.body}><RichText text={message.body} /></span>}
@@ -115,6 +95,7 @@ function menuItems(message: Message, actions: MessageActions): MenuItem[] {
     items.push({ label: message.isStarred ? t("message.unstar") : t("message.star"), icon: "star", run: () => void attempt(() => conversation.star(message)) });
     if (message.fromMe && message.type === "chat") items.push({ label: t("message.edit"), icon: "edit", refusal: refusal(engine, "edit"), run: () => actions.edit(message) });
   }
+  if (maySend() && message.fromMe && message.ack === 0) items.push({ label: t("message.cancelQueued"), icon: "close", run: () => void attempt(() => conversation.cancelQueued(message)) });
   if (message.fromMe) items.push({ label: t("message.details"), icon: "info", run: () => actions.details(message) });
   if (maySend()) {
     items.push({ label: t("message.deleteMine"), icon: "trash", isDangerous: true, run: () => confirmThen({ title: t("message.deleteMine"), text: t("message.deleteMineText"), action: t("action.delete"), isDangerous: true, run: () => conversation.delete(message, false) }) });
@@ -133,14 +114,20 @@ export interface MessageViewProps {
   isFlashed: boolean;
 }
 
-export const MessageView = memo(function MessageView({ message, actions, isGroup, isFirst, isFlashed }: MessageViewProps) {
+/** A message with fields that the page does not understand is named as such; the others stay visible. */
+export const MessageView = memo(function MessageView(props: MessageViewProps) {
+  const unsupported = <div class={css.item} data-message={props.message.id}><div class={css.bubble}><span class={css.note}>{t("message.unsupported")}</span></div></div>;
+  return <Contained fallback={unsupported}><Shown {...props} /></Contained>;
+});
+
+function Shown({ message, actions, isGroup, isFirst, isFlashed }: MessageViewProps) {
   return (
     <div class={cx(css.item, message.fromMe && css.mine, isFirst && css.first)} data-message={message.id}>
       <div class={css.bubble} data-flash={isFlashed}>
         {isGroup && !message.fromMe && isFirst && <span class={css.author}><Name>{message.notifyName || readableId(message.author ?? "")}</Name></span>}
         {message.isForwarded && <span class={css.note}><Icon name="forward" size={14} />{t("message.forwarded")}</span>}
         {message.quotedMessage && <Quote quoted={message.quotedMessage} jump={actions.jump} />}
-        <Content message={message} conversation={actions.conversation} />
+        <Content message={message} actions={actions} />
         {message.ack === -1 && <span class={css.failed}>{failureWords(message)}</span>}
         <span class={css.meta}>
           {message.isStarred && <span title={t("message.starred")}><Icon name="star" size={12} /><span class="visually-hidden">{t("message.starred")}</span></span>}
@@ -156,4 +143,4 @@ export const MessageView = memo(function MessageView({ message, actions, isGroup
       </div>
     </div>
   );
-});
+}

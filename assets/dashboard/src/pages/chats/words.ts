@@ -1,3 +1,5 @@
+import { basePath } from "../../lib/base";
+import type { Device } from "../../api/fleet";
 import { allows, capability, type Capability } from "../../api/session";
 import { t, tMaybe } from "../../i18n";
 import type { Message } from "../../chat/message_store";
@@ -26,3 +28,9 @@ export function refusal(engine: string, needed: Capability): string | undefined 
 }
 
 export const maySend = (): boolean => allows("messages:send");
+
+/** The picture of a chat; the network is asked only while the device is connected. */
+export function pictureUrl(device: Device | undefined, chatId: string): string | undefined {
+  if (device?.state !== "ready") return undefined;
+  return `${basePath}/api/v1/devices/${encodeURIComponent(device.id)}/chats/${encodeURIComponent(chatId)}/picture`;
+}

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, api, data } from "../../api/client";
 import { putDevice } from "../../api/fleet";
 import { session } from "../../api/session";
@@ -29,6 +29,9 @@ export function NewDevice() {
   const [values, setValues] = useState<Record<string, string>>({});
   const [error, setError] = useState<unknown>(null);
   const [isBusy, setBusy] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  // Browsers apply `autofocus` to dialogs and new documents only.
+  useEffect(() => first.current?.focus(), []);
   const needed = SETTINGS[engine];
   const refused = (field: string) => (error instanceof ApiFailure ? error.field(field) : undefined);
 
@@ -53,7 +56,7 @@ export function NewDevice() {
       <Card>
         <form class={ui.stack} onSubmit={submit}>
           <Field label={t("create.name")} hint={t("create.nameHint")} error={refused("name")}>
-            {(field) => <input {...field} autoFocus maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} />}
+            {(field) => <input {...field} ref={first} maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} />}
           </Field>
           <Field label={t("create.engine")} hint={tMaybe(`engine.${engine}.text`)} error={refused("engine")}>
             {(field) => (

@@ -6,6 +6,7 @@ import { allows } from "../../api/session";
 import { ago, type Key, t, tn } from "../../i18n";
 import { deviceActions } from "../../lib/device_actions";
 import { engineName, phone, reasonWords, stateName, stateTone } from "../../lib/device_words";
+import { moveFocus } from "../../lib/list_keys";
 import { href } from "../../lib/router";
 import { Avatar, Badge, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../../ui/basics";
 import { Menu } from "../../ui/dialog";
@@ -42,16 +43,6 @@ const Row = memo(function Row({ device, at, count }: { device: Device; at: numbe
     </div>
   );
 });
-
-/** Up and down arrows move between the rows' links. */
-function moveFocus(event: KeyboardEvent): void {
-  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-  const target = event.target as HTMLElement;
-  if (!step || !target.matches("[data-row]")) return;
-  event.preventDefault();
-  const rows = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>("[data-row]")];
-  rows[rows.indexOf(target) + step]?.focus();
-}
 
 function List({ shown }: { shown: Device[] }) {
   const scroller = useRef<HTMLElement | null>(document.querySelector("main"));

@@ -1,1 +1,0 @@
-var e={tiles:`pages-tiles`,tile:`pages-tile`,tileLabel:`pages-tileLabel`,tileValue:`pages-tileValue`,tileNote:`pages-tileNote`,split:`pages-split`,bars:`pages-bars`,barRow:`pages-barRow`,form:`pages-form`,wide:`pages-wide`,checks:`pages-checks`,tabs:`pages-tabs`,event:`pages-event`,eventName:`pages-eventName`,toolbar:`pages-toolbar`};export{e as t};
