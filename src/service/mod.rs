@@ -35,7 +35,7 @@ pub use access::Access;
 pub use fleet::Fleet;
 pub use history::History;
 pub use limits::{ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits};
-pub use log::Logs;
+pub use log::{BEYOND_EVERY_LOG, Logs};
 pub use maintenance::Maintenance;
 pub use media::MediaService;
 pub use messaging::Messaging;
@@ -300,6 +300,7 @@ impl Services {
         self.maintenance.start_retention();
         self.access.start_key_bookkeeping();
         self.maintenance.start_gauges();
+        self.maintenance.start_log_positions();
         self.maintenance.start_file_check();
         if let Some(chat) = &self.chat {
             chat.start();

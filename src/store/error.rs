@@ -112,6 +112,14 @@ pub enum OpenError {
         /// The store error.
         source: StoreError,
     },
+    /// The id of the event logs could not be read or made.
+    #[error("the id of the event logs in the database {path} cannot be read")]
+    LogIdentity {
+        /// The database file.
+        path: PathBuf,
+        /// The store error.
+        source: StoreError,
+    },
     /// Another database error.
     #[error("the database {path} cannot be opened")]
     Database {

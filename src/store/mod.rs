@@ -46,6 +46,7 @@ pub mod hourly_counters;
 pub mod idempotency;
 pub mod identity;
 pub mod inbox_grants;
+mod log_identity;
 pub mod media;
 mod merge_duplicates;
 pub mod message_changes;
@@ -121,6 +122,7 @@ struct Inner {
     growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     chat: watch::Sender<i64>,
     all_logs: Arc<crate::store::wakeups::all_logs::AllLogs>,
+    log_identity: Arc<log_identity::LogIdentity>,
     seal: Arc<seal::Seal>,
     data_files: data_files::DataFiles,
     /// Held until the store is closed: handlers of closed sockets may keep the store longer.
@@ -141,6 +143,8 @@ impl Store {
         let path = database_file(data_dir);
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
+        let log_identity = log_identity::LogIdentity::open(&connection, data_dir)
+            .map_err(|source| OpenError::LogIdentity { path: path.clone(), source })?;
         let readers = readers::Readers::open(&path, options.readers)?;
         let data_files = data_files::DataFiles::new(&[path, open::lock_file(data_dir)])
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
@@ -171,6 +175,7 @@ impl Store {
                 growth,
                 chat,
                 all_logs,
+                log_identity: Arc::new(log_identity),
                 seal,
                 data_files,
                 lock: Mutex::new(Some(lock)),
@@ -250,6 +255,26 @@ impl Store {
         Ok(record)
     }
 
+    /// The id of a device's event log. It changes when the database is replaced by an older copy.
+    #[must_use]
+    pub fn log_id(&self, device: &DeviceId) -> String {
+        self.inner.log_identity.of(device)
+    }
+
+    /// Records the positions of the logs beside the database, so that the next start detects an older copy of it. A
+    /// file that cannot be written is logged.
+    ///
+    /// # Errors
+    /// Like [`Store::read`].
+    pub async fn record_log_positions(&self) -> Result<(), StoreError> {
+        let identity = self.inner.log_identity.clone();
+        self.read(move |store| {
+            identity.record(store.log_positions()?);
+            Ok(())
+        })
+        .await
+    }
+
     /// Changes after each commit that appends to this device's log or changes its state. A hint: the log is the
     /// truth.
     #[must_use]
@@ -319,6 +344,9 @@ impl Store {
     /// Commits queued writes and closes the database, whose file is complete then. Later reads and writes
     /// return [`StoreError::Closed`].
     pub async fn close(&self) {
+        if let Err(error) = self.record_log_positions().await {
+            tracing::warn!(%error, "the positions of the event logs were not recorded");
+        }
         // A reader would keep the write-ahead log.
         self.inner.readers.close().await;
         self.inner.writer.close().await;

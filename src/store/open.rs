@@ -37,6 +37,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0017_dashboard_sessions.sql")),
     M::up(include_str!("migrations/0018_chat_namespace.sql")),
     M::up(include_str!("migrations/0021_device_inboxes.sql")),
+    M::up(include_str!("migrations/0022_log_identity.sql")),
 ];
 
 /// Path of the database file within the data directory.
@@ -82,7 +83,7 @@ fn warn_if_open_to_others(directory: &Path) {
 }
 
 /// Opens or creates a file for its owner only, because the directory may be open to other users.
-fn open_private(path: &Path) -> std::io::Result<File> {
+pub(super) fn open_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;

@@ -28,6 +28,7 @@ mod groups;
 mod health;
 mod history;
 mod keys;
+mod log_identity;
 mod media;
 mod messages;
 mod notify;

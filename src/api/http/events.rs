@@ -47,6 +47,11 @@ struct EventQuery {
     /// Only entries with a larger `seq`. A stream without it begins with new entries.
     #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<i64>,
+    /// The `logId` of the log that `after` is a position of. If the log is another one, the answer is as for a position
+    /// that is no longer in the log.
+    #[serde(rename = "logId")]
+    #[param(value_type = Option<String>)]
+    log_id: Option<String>,
     /// The most entries of a page; a stream has no limit.
     #[serde(default = "max_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
@@ -90,6 +95,9 @@ struct EventPage {
     success: bool,
     /// Entries, in order.
     data: Vec<EventEntry>,
+    /// The id of the log. It changes when the database is replaced by an older copy.
+    #[schema(example = "5f0c3a9be2d84471")]
+    log_id: String,
     /// The oldest retained entry.
     oldest_seq: i64,
     /// The newest entry; 0 before the first.
@@ -148,16 +156,18 @@ async fn events(
 ) -> Result<Response, ApiError> {
     if accepts_stream(&headers) {
         let who = (Arc::clone(&caller.0), operator);
-        let EventQuery { after, types, ephemeral, .. } = query;
-        let selection = stream::Selection { since: last.or(after), types, ephemeral };
+        let EventQuery { after, log_id, types, ephemeral, .. } = query;
+        let since = state.services.logs.client_position(&device, last.or(after), log_id.as_deref());
+        let selection = stream::Selection { since, types, ephemeral };
         return stream::open(state.services.clone(), who, device, selection).await;
     }
-    let after = query.after.unwrap_or(0);
-    let (entries, range, next_after) =
-        state.services.logs.events(&device, after, query.limit, &query.types).await?;
+    let logs = &state.services.logs;
+    let after = logs.client_position(&device, query.after, query.log_id.as_deref()).unwrap_or(0);
+    let (entries, range, next_after) = logs.events(&device, after, query.limit, &query.types).await?;
     Ok(JsonBody(EventPage {
         success: true,
         data: entries.into_iter().map(EventEntry::from).collect(),
+        log_id: logs.log_id(&device),
         oldest_seq: range.oldest,
         newest_seq: range.newest,
         next_after,

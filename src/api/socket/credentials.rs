@@ -19,7 +19,7 @@ use crate::api::session_cookie::CookieRequest;
 use crate::domain::access::Scope;
 use crate::domain::dashboard_session::SessionHash;
 use crate::domain::ids::DeviceId;
-use crate::service::{AccessTokenError, Operator, Principal};
+use crate::service::{AccessTokenError, BEYOND_EVERY_LOG, Operator, Principal};
 
 /// The delay of each answer to an address that failed too often.
 const TOO_MANY_TRIES_WAIT: Duration = Duration::from_secs(1);
@@ -52,10 +52,9 @@ pub(super) struct SocketCredentials {
     session: Option<SessionHash>,
     token: Option<String>,
     pub(super) since: Option<i64>,
+    /// The log of the position.
+    pub(super) log_id: Option<String>,
 }
-
-/// A position beyond every log: the client gets `resync`.
-const NOWHERE: i64 = i64::MAX;
 
 impl SocketCredentials {
     pub(super) fn read(request: &Parts, auth: Option<&Value>) -> Self {
@@ -67,6 +66,7 @@ impl SocketCredentials {
                 "since" if !value.trim().is_empty() => {
                     query.since = query.since.or_else(|| Some(position(&value)));
                 }
+                "logId" => query.log_id = query.log_id.or_else(|| non_empty(&value)),
                 _ => {}
             }
         }
@@ -74,7 +74,8 @@ impl SocketCredentials {
         let key = key.or_else(|| auth.get("apiKey").and_then(Json::as_str).and_then(non_empty));
         let session = request.extensions.get::<CookieSession>().map(|cookie| cookie.0);
         let since = since_in(&auth).or(query.since);
-        Self { key, session, token: query.token, since }
+        let log_id = auth.get("logId").and_then(Json::as_str).and_then(non_empty).or(query.log_id);
+        Self { key, session, token: query.token, since, log_id }
     }
 }
 
@@ -187,12 +188,12 @@ fn since_in(auth: &Map<String, Json>) -> Option<i64> {
         Json::Null => None,
         Json::String(text) if text.trim().is_empty() => None,
         Json::String(text) => Some(position(text)),
-        number => Some(number.as_i64().filter(|n| *n >= 0).unwrap_or(NOWHERE)),
+        number => Some(number.as_i64().filter(|n| *n >= 0).unwrap_or(BEYOND_EVERY_LOG)),
     }
 }
 
 fn position(text: &str) -> i64 {
-    text.trim().parse().ok().filter(|n| *n >= 0).unwrap_or(NOWHERE)
+    text.trim().parse().ok().filter(|n| *n >= 0).unwrap_or(BEYOND_EVERY_LOG)
 }
 
 fn non_empty(text: &str) -> Option<String> {
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!((credentials.token.as_deref(), credentials.since), (Some("user 17"), Some(12)));
         assert_eq!(read("/ws?since=", &[]).since, None);
         for broken in ["-1", "x", "1.5", "99999999999999999999"] {
-            assert_eq!(read(&format!("/ws?since={broken}"), &[]).since, Some(NOWHERE), "{broken}");
+            assert_eq!(read(&format!("/ws?since={broken}"), &[]).since, Some(BEYOND_EVERY_LOG), "{broken}");
         }
     }
 
@@ -246,7 +247,7 @@ mod tests {
         for broken in
             [Json::from(-1), Json::from(1.5), Json::from("x"), Json::from(true), Json::Array(vec![])]
         {
-            assert_eq!(since(broken), Some(NOWHERE));
+            assert_eq!(since(broken), Some(BEYOND_EVERY_LOG));
         }
         assert_eq!(since_in(&Map::new()), None);
     }

@@ -22,7 +22,7 @@ use super::fan_out::{Leave, Progress, entry_names, is_last};
 use super::reply::{Undelivered, emit_with_backpressure};
 use super::session::{LogStart, Session};
 use crate::domain::clock::Millis;
-use crate::domain::event::{QrEvent, Stamped};
+use crate::domain::event::{DeviceStateEvent, QrEvent, Stamped};
 use crate::domain::state::State;
 use crate::service::{Cursor, CursorEnded, Item, LogEntry, Resync, ServiceError, Services};
 use crate::telemetry::Metrics;
@@ -209,7 +209,8 @@ impl Forwarder {
         }
         match self.services().logs.state(&self.session.device).await {
             Ok(state) => {
-                let body = state.as_event();
+                let log_id = self.services().logs.log_id(&self.session.device);
+                let body = StateSnapshot { state: state.as_event(), log_id };
                 let payload =
                     Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
                 self.emit("state", &payload).await?;
@@ -341,6 +342,15 @@ impl Forwarder {
     fn services(&self) -> &Services {
         &self.shared.services
     }
+}
+
+/// The body of the `state` that a client gets first.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StateSnapshot {
+    #[serde(flatten)]
+    state: DeviceStateEvent,
+    log_id: String,
 }
 
 /// The body of `resync`.

@@ -65,7 +65,9 @@ impl NamespaceGuard {
         }
         let identified = self.shared.identify(&credentials, request, Some(&self.device)).await;
         let (principal, operator) = identified?;
-        let start = match credentials.since {
+        let logs = &self.shared.services.logs;
+        let log_id = credentials.log_id.as_deref();
+        let start = match logs.client_position(&self.device, credentials.since, log_id) {
             Some(since) => LogStart::Resume(since),
             None => LogStart::Live(self.end_of_log().await),
         };

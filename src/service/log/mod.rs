@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::limits::Limits;
 use super::registry::Registry;
 use crate::domain::clock::Clock;
+use crate::domain::ids::DeviceId;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -29,7 +30,30 @@ pub struct Logs {
     fleet: Arc<fleet_tail::FleetTail>,
 }
 
+/// A position beyond every log: its client gets `resync`.
+pub const BEYOND_EVERY_LOG: i64 = i64::MAX;
+
 impl Logs {
+    /// The id of a device's log. It changes when the database is replaced by an older copy.
+    #[must_use]
+    pub fn log_id(&self, device: &DeviceId) -> String {
+        self.store.log_id(device)
+    }
+
+    /// The position of a client that was at `since` in the log `log_id`: beyond the log if that is another one.
+    #[must_use]
+    pub fn client_position(
+        &self,
+        device: &DeviceId,
+        since: Option<i64>,
+        log_id: Option<&str>,
+    ) -> Option<i64> {
+        match log_id {
+            Some(known) if known != self.log_id(device) => Some(BEYOND_EVERY_LOG),
+            _ => since,
+        }
+    }
+
     pub(super) fn new(
         store: Store,
         clock: Arc<dyn Clock>,

@@ -14,6 +14,7 @@ use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+mod log_positions;
 pub(super) mod metrics_poll;
 mod readiness;
 pub(super) mod retention;

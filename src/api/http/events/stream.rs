@@ -53,10 +53,11 @@ pub async fn open(
     // Subscribed before the cursor, so that no revocation is missed.
     let keys = services.access.key_changes();
     let (cursor, resync) = services.logs.follow(&device, selection.since).await?;
+    let first = Event::default().comment(format!("logId={}", services.logs.log_id(&device)));
     let first = match resync {
-        Some(resync) => resync_event(&services, &device, resync),
+        Some(resync) => resync_event(first, &services, &device, resync),
         // A client that disconnects before the first event has a position.
-        None => position_event(cursor.position()),
+        None => first.id(cursor.position().to_string()),
     };
     let sent = cursor.position();
     let next_keepalive = Instant::now() + KEEPALIVE;
@@ -84,12 +85,12 @@ struct ResyncPayload<'a> {
     timestamp: Millis,
 }
 
-fn resync_event(services: &Services, device: &DeviceId, resync: Resync) -> Event {
+fn resync_event(event: Event, services: &Services, device: &DeviceId, resync: Resync) -> Event {
     let Resync { oldest_seq, newest_seq } = resync;
     let payload =
         ResyncPayload { oldest_seq, newest_seq, device_id: device.as_str(), timestamp: services.now() };
     let data = serde_json::to_string(&payload).unwrap_or_default();
-    position_event(newest_seq).event("resync").data(data)
+    event.id(newest_seq.to_string()).event("resync").data(data)
 }
 
 /// An event with a position only, which clients do not dispatch.
