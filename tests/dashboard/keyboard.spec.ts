@@ -1,4 +1,5 @@
 import type { Locator, Page } from "@playwright/test";
+import { ADMIN_KEY } from "./support/daemon.ts";
 import { expect, open, signIn, test } from "./support/fixtures.ts";
 
 const MAX_TABS = 60;
@@ -12,6 +13,52 @@ async function tabTo(page: Page, element: Locator): Promise<void> {
   }
   throw new Error(`Tab does not reach ${element.toString()}`);
 }
+
+async function press(page: Page, element: Locator): Promise<void> {
+  await tabTo(page, element);
+  await page.keyboard.press("Enter");
+}
+
+test("device is linked, a file sent and a webhook created by keyboard", async ({ page, daemon }) => {
+  await page.goto(`${daemon.url}/`);
+  await expect(page.getByLabel("API key")).toBeFocused();
+  await page.keyboard.type(ADMIN_KEY);
+  await page.keyboard.press("Enter");
+  const nav = page.getByRole("navigation", { name: "Main" });
+  await press(page, nav.getByRole("link", { name: "Devices" }));
+  await press(page, page.getByRole("link", { name: "Link a device" }).first());
+  await expect(page.getByLabel("Name")).toBeFocused();
+  await page.keyboard.type("Keyboard");
+  await tabTo(page, page.getByLabel("Id"));
+  await page.keyboard.type("keyboard");
+  await page.keyboard.press("Enter");
+  await press(page, page.getByRole("button", { name: "Scan" }));
+  await press(page, page.getByRole("link", { name: "Open the chats" }));
+
+  await daemon.incoming("keyboard", "send me the list");
+  await press(page, page.locator('[data-chat="15550100001@c.us"]'));
+  await tabTo(page, page.getByRole("button", { name: "Attach files" }));
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await chooser.setFiles({ name: "list.txt", mimeType: "text/plain", buffer: Buffer.from("bread") });
+  await tabTo(page, page.getByRole("textbox", { name: "Write a message" }));
+  await page.keyboard.type("here it is");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("[data-message]", { hasText: "here it is" })).toContainText("list.txt");
+
+  await press(page, nav.getByRole("link", { name: "Webhooks" }));
+  const add = page.getByRole("button", { name: "New webhook" });
+  await press(page, add);
+  await expect(page.getByLabel("Address")).toBeFocused();
+  await page.keyboard.type("http://127.0.0.1:9/keyboard");
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Signing secret" });
+  await press(page, dialog.getByRole("button", { name: "Done" }));
+  await expect(dialog).toHaveCount(0);
+  const row = page.getByRole("link", { name: "http://127.0.0.1:9/keyboard" });
+  await expect(row).toBeVisible();
+  const [made] = (await daemon.call<{ id: string; url: string }[]>("/webhooks")).filter((webhook) => webhook.url.endsWith("/keyboard"));
+  await daemon.call(`/webhooks/${made!.id}`, undefined, "DELETE");
+});
 
 test("keys are listed, search is reached and rows are moved over", async ({ page, daemon }) => {
   for (const name of ["row-a", "row-b", "row-c"]) await daemon.call("/devices", { id: name, name });

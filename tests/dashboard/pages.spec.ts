@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
 import type { Page } from "@playwright/test";
 import { expect, open, signIn, test } from "./support/fixtures.ts";
 
@@ -151,6 +153,17 @@ test("events of a device are shown with their payload", async ({ page, daemon })
   await expect(event.locator("pre")).toContainText("We do, at 19:00.");
 });
 
+test("events of all devices are followed live", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  await open(page, daemon.url, "events");
+  await page.getByLabel("Device").selectOption({ label: "All devices" });
+  await expect(page.getByLabel("Position (seq)")).toHaveCount(0);
+  await expect(async () => {
+    await daemon.incoming("look", "for the tail");
+    await expect(page.locator("summary", { hasText: "message" }).filter({ hasText: "look" }).first()).toBeVisible({ timeout: 1000 });
+  }).toPass();
+});
+
 test("queue of a device is cleared", async ({ page, daemon }) => {
   await daemon.call("/devices/look/messages/send", { to: CHAT, text: "later", sendAt: Date.now() + 3_600_000 });
   await signIn(page, daemon.url);
@@ -160,6 +173,68 @@ test("queue of a device is cleared", async ({ page, daemon }) => {
   await page.getByRole("dialog").getByRole("button", { name: "Clear" }).click();
   await expect(page.getByText("1 message was cancelled.")).toBeVisible();
   await expect(row).toHaveCount(0);
+});
+
+test("dead letters are sent again and the secret is rotated", async ({ page, daemon }) => {
+  const answers: number[] = [];
+  let status = 410;
+  const receiver = createServer((_, answer) => {
+    answers.push(status);
+    answer.writeHead(status).end();
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  const address = receiver.address();
+  const url = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}/hook`;
+  try {
+    const { webhook: { id } } = await daemon.call<{ webhook: { id: string } }>("/webhooks", { url, name: "Accounts", deviceId: "look", events: ["message"] });
+    await daemon.incoming("look", "to be delivered");
+    await signIn(page, daemon.url);
+    await open(page, daemon.url, `webhooks/${id}`);
+    await expect(async () => {
+      await page.reload();
+      await expect(page.getByText("1 undelivered event")).toBeVisible({ timeout: 1000 });
+    }).toPass();
+    await expect(page.getByText("Disabled", { exact: true })).toBeVisible();
+    await expect(page.getByRole("region", { name: "Attempts" }).getByRole("row").nth(1)).toContainText("410");
+
+    status = 200;
+    await page.getByRole("button", { name: "More actions" }).click();
+    await page.getByRole("menuitem", { name: "Enable" }).click();
+    await expect(page.getByText("Disabled", { exact: true })).toHaveCount(0);
+    await page.getByRole("button", { name: "Send again", exact: true }).click();
+    await expect(page.getByText("1 event is sent again.")).toBeVisible();
+    await expect.poll(() => answers.filter((sent) => sent === 200).length).toBe(1);
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await expect(page.getByText("The receiver accepted the test.")).toBeVisible();
+
+    await page.getByRole("button", { name: "More actions" }).click();
+    await page.getByRole("menuitem", { name: "Rotate the secret" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Rotate the secret" }).click();
+    const secret = page.getByRole("dialog", { name: "Signing secret" }).locator("code");
+    await expect(secret).toContainText(/^whsec_/);
+    await page.keyboard.press("Escape");
+    await expect(secret).toHaveCount(0);
+  } finally {
+    receiver.closeAllConnections();
+    receiver.close();
+  }
+});
+
+test("device list needs few and small scripts", async ({ page, daemon }) => {
+  await signIn(page, daemon.url);
+  const asked = new Set<string>();
+  page.on("request", (request) => asked.add(request.url()));
+  await page.goto("about:blank");
+  await open(page, daemon.url, "devices");
+  await expect(page.locator("[data-device]").first()).toBeVisible();
+  const zipped = async (ending: string) => {
+    const urls = [...asked].filter((url) => url.endsWith(ending));
+    expect(urls.length).toBeGreaterThan(0);
+    const files = await Promise.all(urls.map(async (url) => Buffer.from(await (await fetch(url)).arrayBuffer())));
+    return files.reduce((sum, file) => sum + gzipSync(file).length, 0);
+  };
+  expect(await zipped(".js")).toBeLessThanOrEqual(120_000);
+  expect(await zipped(".css")).toBeLessThanOrEqual(25_000);
 });
 
 test("stopped device says why and starts again", async ({ page, daemon }) => {
