@@ -230,10 +230,6 @@ fn pass_on(name: &'static str, panic: Box<dyn Any + Send>) {
     std::panic::resume_unwind(panic);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where tasks start; all callers are in this module"
-)]
 /// See [`Tasks::run_to_completion`].
 pub struct RunToCompletion<F: Future<Output: Send> + Send + 'static> {
     name: &'static str,
@@ -269,6 +265,10 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for RunToCompletion<F> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where tasks start; all callers are in this module"
+)]
 fn spawn_untracked<F>(task: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,

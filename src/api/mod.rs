@@ -131,10 +131,10 @@ impl Surfaces {
             if let Err(error) = parts.host_rule.check(&request) {
                 return error.into_response();
             }
-            match parts.sockets.respond(request) {
-                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
-                Err(request) => parts.rest.respond(request).await,
+            if parts.sockets.serves(request.uri().path()) {
+                return parts.sockets.respond(request).await.unwrap_or_else(|never| match never {});
             }
+            parts.rest.respond(request).await
         }
     }
 }

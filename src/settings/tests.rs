@@ -159,7 +159,8 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "chat.identities" => tables(
             r#"[{ "name": "desk", "dialects": ["root"], "jwt_secret": "", "jwks_url": "https://k.example/jwks",
                 "issuer": "i", "audience": "a", "user_claim": ["sub"], "name_claim": ["name"],
-                "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"] }]"#,
+                "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"],
+                "type_claim": ["userType"] }]"#,
         ),
         "chat.staff_roles" => ("BOSS".to_owned(), vec!["BOSS"].into()),
         "log.level" => text("warn,wharf=debug"),

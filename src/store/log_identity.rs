@@ -65,7 +65,8 @@ impl LogIdentity {
                     );
                 }
                 let id = new_id();
-                connection.execute("INSERT OR REPLACE INTO log_identity (one, log_id) VALUES (1, ?1)", [&id])?;
+                connection
+                    .execute("INSERT OR REPLACE INTO log_identity (one, log_id) VALUES (1, ?1)", [&id])?;
                 id
             }
         };

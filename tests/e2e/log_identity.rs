@@ -19,7 +19,8 @@ fn replace_database(data: &Path, copy: &[u8]) {
 }
 
 async fn first_chunk(app: &TestApp, path: &str) -> String {
-    let request = app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
+    let request =
+        app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
     let mut chunks = request.send().await.unwrap().bytes_stream();
     let chunk = tokio::time::timeout(Duration::from_secs(10), chunks.next()).await.unwrap().unwrap();
     String::from_utf8_lossy(&chunk.unwrap()).into_owned()
@@ -32,8 +33,7 @@ async fn clients_resync_after_an_older_copy_was_restored() {
     app.device("shop").await;
     let old = app.get("/devices/shop/events").await.ok()["logId"].as_str().unwrap().to_owned();
     let mut copy = Vec::new();
-    let app =
-        app.restarted_after_change(|data| copy = std::fs::read(data.join(DATABASE)).unwrap()).await;
+    let app = app.restarted_after_change(|data| copy = std::fs::read(data.join(DATABASE)).unwrap()).await;
     app.wait_for_state("shop", "ready").await;
     let page = app.get(&format!("/devices/shop/events?after=1&logId={old}")).await.ok();
     assert_eq!((&page["logId"], &page["resync"]), (&json!(old), &json!(false)), "a restart keeps the log");

@@ -109,18 +109,20 @@ impl SocketServer {
         Self { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), routes }
     }
 
+    /// Whether this is one of the server's paths.
+    pub fn serves(&self, path: &str) -> bool {
+        is_path(path, &self.path) || self.is_chat_path(path)
+    }
+
     /// Answers a request for one of the server's paths.
-    ///
-    /// # Errors
-    /// The request, if it is for another path.
-    pub fn respond(&self, request: Request) -> Result<RouteFuture<Infallible>, Request> {
-        let path = request.uri().path();
-        let request = match path {
-            path if is_path(path, &self.path) => request,
-            path if self.has_chat && is_path(path, operator_chat::PATH) => self.as_chat_request(request),
-            _ => return Err(request),
-        };
-        Ok(self.routes.clone().call(request))
+    pub fn respond(&self, request: Request) -> RouteFuture<Infallible> {
+        let is_chat = self.is_chat_path(request.uri().path());
+        let request = if is_chat { self.as_chat_request(request) } else { request };
+        self.routes.clone().call(request)
+    }
+
+    fn is_chat_path(&self, path: &str) -> bool {
+        self.has_chat && is_path(path, operator_chat::PATH)
     }
 
     /// The request on the library's path, marked as one of chat.

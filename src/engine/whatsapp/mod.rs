@@ -56,6 +56,7 @@ mod own_presence;
 mod pending_syncs;
 mod people;
 mod polls;
+mod presence_declaration;
 mod retry_request;
 mod runtime;
 mod send_outcome;

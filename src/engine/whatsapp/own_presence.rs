@@ -1,28 +1,15 @@
-//! Keeps the account's own presence at what its policy allows.
-//!
-//! The library declares the account available at each connection and when its name changes. The phone of an
-//! available account gets no push notifications, so [`run`] withdraws that declaration unless an operator is
-//! active.
+//! When the account is available to its contacts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use whatsapp_rust::{NodeFilter, PresenceError, PresenceStatus};
-
-use super::boxed::boxed;
-use super::connection_context::ConnectionContext;
-use super::keepalive;
-use crate::engine::SessionError;
+use whatsapp_rust::PresenceStatus;
 
 /// How long an operator's use of the device keeps the account available.
 const OPERATOR: Duration = Duration::from_secs(60);
 /// How long typing, or watching a contact's presence, keeps the account available.
 const REQUEST: Duration = Duration::from_secs(30);
-/// Pause before the library's own declaration is withdrawn. The library reports a stanza shortly before it
-/// is written, and a withdrawal that overtakes it has no effect.
-const LIBRARY_WRITES: Duration = Duration::from_millis(50);
 
 /// When the account is available to its contacts (`settings.whatsapp.presence`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,8 +29,8 @@ pub(super) struct OwnPresence {
     /// The end of the current use, for [`PresencePolicy::Auto`].
     used_until: parking_lot::Mutex<Option<Instant>>,
     /// The last declaration; held while one is sent. The network regards a new connection as unavailable.
-    declared: tokio::sync::Mutex<PresenceStatus>,
-    used: Notify,
+    pub(super) declared: tokio::sync::Mutex<PresenceStatus>,
+    pub(super) used: Notify,
 }
 
 impl OwnPresence {
@@ -62,13 +49,21 @@ impl OwnPresence {
         self.used.notify_one();
     }
 
+    /// Keeps the account available for a request that WhatsApp serves to available accounts only; false if
+    /// the policy forbids it.
+    pub(super) fn request(&self) -> bool {
+        self.extend(REQUEST);
+        self.policy != PresencePolicy::Unavailable
+    }
+
     fn extend(&self, time: Duration) {
         let until = Instant::now() + time;
         let mut used_until = self.used_until.lock();
         *used_until = Some(used_until.map_or(until, |earlier| earlier.max(until)));
     }
 
-    fn allowed(&self, now: Instant) -> PresenceStatus {
+    /// What the policy allows now.
+    pub(super) fn allowed(&self, now: Instant) -> PresenceStatus {
         let mut used_until = self.used_until.lock();
         *used_until = used_until.filter(|until| *until > now);
         let is_used = used_until.is_some();
@@ -80,90 +75,9 @@ impl OwnPresence {
     }
 
     /// When [`Self::allowed`] changes by itself.
-    fn use_ends(&self) -> Option<Instant> {
+    pub(super) fn use_ends(&self) -> Option<Instant> {
         let until = *self.used_until.lock();
         until.filter(|_| self.policy == PresencePolicy::Auto)
-    }
-}
-
-/// Makes the account available for a request that WhatsApp serves to available accounts only.
-///
-/// # Errors
-/// If the policy is [`PresencePolicy::Unavailable`].
-pub(super) async fn require_available(context: &ConnectionContext) -> Result<(), SessionError> {
-    if context.own_presence.policy == PresencePolicy::Unavailable {
-        return Err(SessionError::PresenceUnavailable);
-    }
-    context.own_presence.extend(REQUEST);
-    declare(context).await;
-    // The task has a new end of use to wait for.
-    context.own_presence.used.notify_one();
-    Ok(())
-}
-
-/// Keeps the presence at what is allowed, until the connection ends.
-pub(super) async fn run(context: Arc<ConnectionContext>) {
-    let presence = &context.own_presence;
-    let declarations = || context.client.wait_for_sent_node(available_stanza());
-    let mut declaration = declarations();
-    let mut repeat_at = None;
-    let mut is_open = false;
-    loop {
-        let use_ends = presence.use_ends();
-        tokio::select! {
-            sent = &mut declaration => {
-                declaration = declarations();
-                if sent.is_ok() {
-                    tokio::time::sleep(LIBRARY_WRITES).await;
-                    *presence.declared.lock().await = PresenceStatus::Available;
-                    repeat_at = Some(Instant::now() + keepalive::INTERVAL);
-                } else {
-                    // The library drops these waiters when it closes its transport.
-                    *presence.declared.lock().await = PresenceStatus::Unavailable;
-                    repeat_at = None;
-                }
-            }
-            () = context.open.cancelled(), if !is_open => is_open = true,
-            () = presence.used.notified() => {}
-            () = sleep_until(use_ends) => {}
-            () = sleep_until(repeat_at) => {
-                // The withdrawal may have overtaken the library's stanza nevertheless.
-                repeat_at = None;
-                if presence.allowed(Instant::now()) == PresenceStatus::Unavailable {
-                    *presence.declared.lock().await = PresenceStatus::Available;
-                }
-            }
-        }
-        declare(&context).await;
-    }
-}
-
-/// Declares the allowed presence, unless it is declared already.
-async fn declare(context: &ConnectionContext) {
-    let mut declared = context.own_presence.declared.lock().await;
-    let allowed = context.own_presence.allowed(Instant::now());
-    if *declared == allowed {
-        return;
-    }
-    match boxed(context.client.presence().set(allowed)).await {
-        Ok(()) => *declared = allowed,
-        // The library declares the account available once it has its name.
-        Err(PresenceError::PushNameEmpty) => {}
-        Err(error) => {
-            tracing::debug!(device = %context.device, %error, "could not declare the account's presence");
-        }
-    }
-}
-
-fn available_stanza() -> NodeFilter {
-    NodeFilter::tag("presence").attr("type", PresenceStatus::Available.as_str())
-}
-
-/// Waits until this moment; forever without one.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

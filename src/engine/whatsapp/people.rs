@@ -9,7 +9,7 @@ use whatsapp_rust::{ChatStateType, ContactError, IqError};
 use super::connection_context::ConnectionContext;
 use super::convert::chat_in;
 use super::convert::jid::to_network;
-use super::{inbound, on_network, own_presence};
+use super::{inbound, on_network, presence_declaration};
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
@@ -63,7 +63,7 @@ pub(super) async fn typing(
     kind: TypingKind,
     on: bool,
 ) -> Result<(), SessionError> {
-    own_presence::require_available(context).await?;
+    presence_declaration::require_available(context).await?;
     let state = match (on, kind) {
         (false, _) => ChatStateType::Paused,
         (true, TypingKind::Text) => ChatStateType::Composing,
@@ -78,7 +78,7 @@ pub(super) async fn subscribe_presence(
     context: &ConnectionContext,
     contact: &Jid,
 ) -> Result<(), SessionError> {
-    own_presence::require_available(context).await?;
+    presence_declaration::require_available(context).await?;
     let asked = boxed(context.client.presence().subscribe(to_network(contact))).await;
     asked.map_err(|_| refused_or_offline(context, "the presence subscription could not be sent to it"))
 }

@@ -51,7 +51,9 @@ impl Messaging {
             Ok(_) | Err(SessionError::Refused(_) | SessionError::Offline | SessionError::NotInGroup) => {
                 Err(ServiceError::GroupNotFound)
             }
-            Err(error @ (SessionError::NotSupported | SessionError::PresenceUnavailable)) => Err(error.into()),
+            Err(error @ (SessionError::NotSupported | SessionError::PresenceUnavailable)) => {
+                Err(error.into())
+            }
         }
     }
 

@@ -51,12 +51,14 @@ async fn pair(app: &TestApp) -> (ChatClient, ChatClient, i64) {
 async fn first_event_has_the_user_and_own_socket_id() {
     let app = app().await;
     let token = format!("Bearer {}", token(MARKET_SECRET, 7, "brand"));
-    let (mut first, greeting) = ChatClient::connect_namespace(&app, &token).await;
+    let (mut first, event) = ChatClient::connect_namespace(&app, &token).await;
+    assert_eq!(event[0], "connection:success");
+    let greeting = &event[1];
     assert_eq!((&greeting["userId"], &greeting["userType"]), (&json!(7), &json!("brand")));
     assert!(greeting["serverTime"].as_i64().unwrap() > 1_500_000_000_000);
     let (_second, other) = ChatClient::connect_namespace(&app, &token).await;
     assert!(greeting["socketId"].as_str().unwrap().starts_with("s_"));
-    assert_ne!(greeting["socketId"], other["socketId"]);
+    assert_ne!(greeting["socketId"], other[1]["socketId"]);
     assert!(first.ask("ping", json!("x")).await["timestamp"].is_i64(), "the first socket stays");
 }
 

@@ -26,8 +26,9 @@ use crate::engine::whatsapp::history_queue::HistoryQueue;
 use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
 use crate::engine::whatsapp::keepalive::{self, Keepalive};
 use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
-use crate::engine::whatsapp::own_presence::{self, OwnPresence};
+use crate::engine::whatsapp::own_presence::OwnPresence;
 use crate::engine::whatsapp::pending_syncs::PendingSyncs;
+use crate::engine::whatsapp::presence_declaration;
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{
@@ -73,7 +74,7 @@ impl WhatsAppSession {
         let history = history_download::run(Arc::clone(&context), events.progress(), history_tasks);
         tasks.runtime().spawn_detached(Box::pin(syncing));
         tasks.runtime().spawn_detached(Box::pin(history));
-        tasks.runtime().spawn_detached(Box::pin(own_presence::run(Arc::clone(&context))));
+        tasks.runtime().spawn_detached(Box::pin(presence_declaration::run(Arc::clone(&context))));
         let runner = Arc::clone(&client);
         let running = boxed(async move { runner.run().await });
         let mut progress = ConnectionProgress::default();
