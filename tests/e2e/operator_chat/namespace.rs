@@ -73,9 +73,8 @@ async fn type_and_id_together_are_the_user() {
     let absent = json!({ "userId": 7, "userType": "influencer", "isOnline": false });
     assert_eq!(brand.ask("user:check:online", query.clone()).await, absent);
     assert_eq!(brand.payload("user:online:status").await, absent);
-    let (_other, greeting) =
-        ChatClient::connect_namespace(&app, &token(MARKET_SECRET, 7, "influencer")).await;
-    assert_eq!(greeting["userType"], "influencer");
+    let (_other, first) = ChatClient::connect_namespace(&app, &token(MARKET_SECRET, 7, "influencer")).await;
+    assert_eq!(first[1]["userType"], "influencer");
     let text = json!({ "userId": "7", "userType": "influencer" });
     let online = json!({ "userId": 7, "userType": "influencer", "isOnline": true });
     assert_eq!(brand.ask("user:check:online", text).await, online);
