@@ -26,6 +26,7 @@ async function settle(page: Page): Promise<void> {
   await expect(page.getByText("Loading …")).toHaveCount(0);
   // A virtual list hides its rows until it has measured them.
   if (page.url().includes("/chats/")) await expect(page.locator("[data-chat]").first()).toBeVisible();
+  if (page.url().endsWith("#/devices")) await expect(page.locator("[data-device]").first()).toBeVisible();
 }
 
 test.beforeAll(async ({ daemon }) => {
