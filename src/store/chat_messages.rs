@@ -58,6 +58,24 @@ impl Reader<'_> {
         )
     }
 
+    /// The number of messages before an id, of at most `most` messages.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn count_chat_messages_before(
+        &self,
+        conversation: ConversationId,
+        before: i64,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        let sql = "SELECT count(*) FROM (
+                       SELECT 1 FROM chat_messages WHERE conversation_id = ?1 AND id < ?2 LIMIT ?3
+                   ) AS counted";
+        let count = self
+            .one(sql, params![conversation.0, before, sql_number(most)], |row| Ok(row.get::<_, i64>(0)?))?;
+        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX))
+    }
+
     /// Messages of one author, newest first.
     ///
     /// # Errors

@@ -29,6 +29,19 @@ impl Reader<'_> {
         )
     }
 
+    /// The conversations of a user with unread messages, and their number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unread_by_conversation(&self, user: UserPk) -> Result<Vec<(ConversationId, i64)>, StoreError> {
+        self.all(
+            "SELECT conversation_id, unread FROM conversation_members WHERE user_pk = ?1 AND unread > 0
+             ORDER BY conversation_id",
+            [user.0],
+            |row| Ok((ConversationId(row.get(0)?), row.get(1)?)),
+        )
+    }
+
     /// The number of a user's conversations.
     ///
     /// # Errors
@@ -65,11 +78,36 @@ impl Tx<'_> {
     pub(super) fn set_conversation_activity(
         &self,
         id: ConversationId,
-        newest: Option<ChatMessageId>,
+        newest: ChatMessageId,
     ) -> Result<(), StoreError> {
         self.run(
             "UPDATE conversation_members SET activity = ?2 WHERE conversation_id = ?1",
+            [id.0, newest.0],
+        )?;
+        Ok(())
+    }
+
+    /// Members who removed the conversation from their list do not get it back.
+    pub(super) fn lower_conversation_activity(
+        &self,
+        id: ConversationId,
+        newest: Option<ChatMessageId>,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE conversation_members SET activity = ?2 WHERE conversation_id = ?1 AND activity > ?2",
             params![id.0, newest.map_or(0, |newest| newest.0)],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a conversation from a member's list until its next message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn remove_from_list(&self, id: ConversationId, user: UserPk) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE conversation_members SET activity = 0 WHERE user_pk = ?1 AND conversation_id = ?2",
+            [user.0, id.0],
         )?;
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct ListedConversation {
     pub delivered_at: Option<Millis>,
     /// When its recipient read it.
     pub read_at: Option<Millis>,
+    /// When the conversation was created.
+    pub created_at: Millis,
 }
 
 impl Reader<'_> {
@@ -41,7 +43,7 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
         let found = self.one(
-            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user
+            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, created_at
              FROM conversations WHERE id = ?1",
             [id.0],
             conversation,
@@ -60,8 +62,8 @@ impl Reader<'_> {
     pub fn direct_conversation(&self, pair: UserPair) -> Result<Option<Conversation>, StoreError> {
         let [low, high] = pair.users();
         self.one(
-            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user FROM conversations
-             WHERE low_user = ?1 AND high_user = ?2",
+            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, created_at
+             FROM conversations WHERE low_user = ?1 AND high_user = ?2",
             [low.0, high.0],
             conversation,
         )
@@ -93,7 +95,7 @@ impl Reader<'_> {
     ) -> Result<Vec<ListedConversation>, StoreError> {
         self.all(
             &format!(
-                "SELECT a.conversation_id AS listed_id, a.unread AS unread, {USER_COLUMNS}, {MESSAGE_COLUMNS},
+                "SELECT a.conversation_id AS listed_id, a.unread AS unread, c.created_at AS listed_since, {USER_COLUMNS}, {MESSAGE_COLUMNS},
                      d.at AS delivered_at, r.at AS read_at
                  FROM conversation_members a
                  JOIN conversations c ON c.id = a.conversation_id
@@ -117,6 +119,7 @@ impl Reader<'_> {
                     last: Some(chat_message(row)?),
                     delivered_at: time_if_any(row, "delivered_at")?,
                     read_at: time_if_any(row, "read_at")?,
+                    created_at: Millis(row.get("listed_since")?),
                 })
             },
         )
@@ -143,14 +146,37 @@ impl Tx<'_> {
         for member in pair.users() {
             self.add_conversation_member(id, member)?;
         }
-        Ok(Conversation { id, tenant: tenant.to_owned(), kind: ConversationKind::Direct(pair) })
+        let kind = ConversationKind::Direct(pair);
+        Ok(Conversation { id, tenant: tenant.to_owned(), kind, created_at: now })
     }
 
-    /// Records the newest message of a conversation.
+    /// Records a new message, which is then the newest of its conversation.
     ///
     /// # Errors
     /// When the store fails.
     pub fn set_last_chat_message(
+        &self,
+        id: ConversationId,
+        message: ChatMessageId,
+    ) -> Result<(), StoreError> {
+        self.set_last_of_conversation(id, Some(message))?;
+        self.set_conversation_activity(id, message)
+    }
+
+    /// Records the newest message that is left after a deletion.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn lower_last_chat_message(
+        &self,
+        id: ConversationId,
+        message: Option<ChatMessageId>,
+    ) -> Result<(), StoreError> {
+        self.set_last_of_conversation(id, message)?;
+        self.lower_conversation_activity(id, message)
+    }
+
+    fn set_last_of_conversation(
         &self,
         id: ConversationId,
         message: Option<ChatMessageId>,
@@ -159,7 +185,7 @@ impl Tx<'_> {
             "UPDATE conversations SET last_message_id = ?2 WHERE id = ?1",
             params![id.0, message.map(|message| message.0)],
         )?;
-        self.set_conversation_activity(id, message)
+        Ok(())
     }
 }
 
@@ -179,5 +205,10 @@ fn conversation(row: &Row<'_>) -> Result<Conversation, StoreError> {
         })),
         _ => return Err(unreadable()),
     };
-    Ok(Conversation { id: ConversationId(row.get("id")?), tenant: row.get("tenant")?, kind })
+    Ok(Conversation {
+        id: ConversationId(row.get("id")?),
+        tenant: row.get("tenant")?,
+        kind,
+        created_at: Millis(row.get("created_at")?),
+    })
 }

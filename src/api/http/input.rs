@@ -159,6 +159,8 @@ pub struct NotificationRule(pub RuleId);
 pub struct PushSubscription(pub String);
 /// The message of operator chat that the path names.
 pub struct ChatMessageParam(pub String);
+/// The conversation of operator chat that the path names.
+pub struct ConversationParam(pub String);
 /// The notification of operator chat that the path names.
 pub struct ChatNotificationParam(pub String);
 /// The user of operator chat that the path names.
@@ -190,6 +192,7 @@ from_path! {
     path_param NotificationRule = "rid";
     path_param PushSubscription = "pid";
     path_param ChatMessageParam = "chatMessageId";
+    path_param ConversationParam = "conversationId";
     path_param ChatNotificationParam = "chatNotificationId";
     path_param ChatUserParam = "userId";
     path_param Call = "call";

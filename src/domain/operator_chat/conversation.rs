@@ -4,6 +4,7 @@ use super::ids::{ConversationId, UserId, UserPk};
 use super::inbox::DeviceChat;
 use super::message::MessageView;
 use super::user::ChatUser;
+use crate::domain::clock::Millis;
 
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Conversation {
     pub tenant: String,
     /// The kind, with its members.
     pub kind: ConversationKind,
+    /// When it was created.
+    pub created_at: Millis,
 }
 
 /// The kind of a conversation.
@@ -89,6 +92,8 @@ pub struct ConversationView {
     pub last_message: Option<MessageView>,
     /// Messages of others that the member has not read.
     pub unread: i64,
+    /// When it was created; none for a pair without a conversation.
+    pub created_at: Option<Millis>,
 }
 
 /// How a client names a conversation.

@@ -61,6 +61,7 @@ mod tests {
     use super::super::ids::{ConversationId, UserPk};
     use super::super::user::UserProfile;
     use super::*;
+    use crate::domain::clock::Millis;
 
     fn user(pk: i64, tenant: &str, role: Option<&str>) -> ChatUser {
         ChatUser {
@@ -94,7 +95,7 @@ mod tests {
         }
         let pair = UserPair::new(UserPk(1), UserPk(3)).unwrap();
         let (id, kind) = (ConversationId(1), ConversationKind::Direct(pair));
-        let conversation = Conversation { id, tenant: "a".to_owned(), kind };
+        let conversation = Conversation { id, tenant: "a".to_owned(), kind, created_at: Millis(0) };
         assert!(sees_conversation(&here, &conversation));
         assert!(!sees_conversation(&there, &conversation));
         assert!(!sees_conversation(&user(5, "a", None), &conversation));

@@ -11,6 +11,7 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{
     Conversation, ConversationTarget, ConversationView, UserPair,
 };
+use crate::domain::operator_chat::ids::ConversationId;
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
@@ -82,6 +83,54 @@ impl OperatorChat {
                 Ok(JoinedConversation { conversation, peer: Some(peer) })
             })
             .await
+    }
+
+    /// The direct conversation with a user, and whether it was created by this call.
+    ///
+    /// # Errors
+    /// When the caller may not write to this user, or the store fails.
+    pub async fn open_conversation(
+        &self,
+        me: &SignedIn,
+        peer: &str,
+    ) -> Result<(ConversationView, bool), ChatError> {
+        let (user, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let target = ConversationTarget::Peer(peer.to_owned());
+        let is_new = matches!(self.conversation(me, target).await, Err(ChatError::ConversationNotFound));
+        let id = self.join_peer(me, peer).await?.conversation.id;
+        let view = self.store.read(move |store| {
+            let target = ConversationTarget::Named(id.to_string());
+            let conversation = conversation_of(store, &staff, &user, &target)?;
+            Ok::<_, ChatError>(conversation_view(store, &conversation, &user, &links)?)
+        });
+        Ok((view.await?, is_new))
+    }
+
+    /// Removes a conversation from the caller's list until its next message.
+    ///
+    /// # Errors
+    /// When the caller has no such conversation, it is one of a device, or the store fails.
+    pub async fn remove_from_list(&self, me: &SignedIn, id: &str) -> Result<(), ChatError> {
+        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        let target = ConversationTarget::Named(id.to_owned());
+        self.store
+            .write(move |tx| {
+                let conversation = conversation_of(tx, &staff, &me, &target)?;
+                if conversation.device_chat().is_some() {
+                    return Err(ChatError::DeviceConversation);
+                }
+                Ok(tx.remove_from_list(conversation.id, me.pk)?)
+            })
+            .await
+    }
+
+    /// The direct conversations with unread messages, and their number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unread_conversations(&self, me: &SignedIn) -> Result<Vec<(ConversationId, i64)>, ChatError> {
+        let me = me.user.pk;
+        Ok(self.store.read::<_, StoreError, _>(move |store| store.unread_by_conversation(me)).await?)
     }
 
     /// A conversation of the caller.
@@ -222,14 +271,20 @@ pub(super) fn join_or_create(
 }
 
 fn listed_view(me: &ChatUser, listed: ListedConversation) -> ConversationView {
-    let ListedConversation { id, peer, unread, last, delivered_at, read_at } = listed;
+    let ListedConversation { id, peer, unread, last, delivered_at, read_at, created_at } = listed;
     let last_message = last.map(|message| {
         let is_mine = message.sender == me.pk;
         let (sender, recipient) =
             if is_mine { (me.clone(), peer.clone()) } else { (peer.clone(), me.clone()) };
         MessageView { message, sender, recipient: Some(recipient), delivered_at, read_at, inbox: None }
     });
-    ConversationView { name: id.to_string(), participants: vec![peer], last_message, unread }
+    ConversationView {
+        name: id.to_string(),
+        participants: vec![peer],
+        last_message,
+        unread,
+        created_at: Some(created_at),
+    }
 }
 
 fn message_page(
@@ -254,25 +309,36 @@ fn message_page(
     let has_more = messages.len() > request.limit;
     messages.truncate(request.limit);
     messages.reverse();
-    let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
-    let last_message = message_views(store, &conversation, newest, links)?.pop();
-    let peer = conversation.peer_of(me.pk);
-    let peer = peer.map_or(Ok(None), |peer| store.chat_user_by_pk(peer))?;
-    let view = ConversationView {
-        name: conversation.id.to_string(),
-        participants: peer.into_iter().collect(),
-        last_message,
-        unread: match conversation.device_chat() {
-            Some(_) => store.unread_of_device_conversation(conversation.id)?,
-            None => store.unread_in_conversation(conversation.id, me.pk)?,
-        },
-    };
+    let view = conversation_view(store, &conversation, me, links)?;
     let messages = message_views(store, &conversation, messages, links)?;
     Ok(MessageListPage { messages, conversation: view, has_more })
 }
 
+/// A conversation as a user sees it.
+pub(super) fn conversation_view(
+    store: &Reader<'_>,
+    conversation: &Conversation,
+    me: &ChatUser,
+    links: &LinkBase,
+) -> Result<ConversationView, StoreError> {
+    let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
+    let peer = conversation.peer_of(me.pk);
+    let peer = peer.map_or(Ok(None), |peer| store.chat_user_by_pk(peer))?;
+    Ok(ConversationView {
+        name: conversation.id.to_string(),
+        participants: peer.into_iter().collect(),
+        last_message: message_views(store, conversation, newest, links)?.pop(),
+        unread: match conversation.device_chat() {
+            Some(_) => store.unread_of_device_conversation(conversation.id)?,
+            None => store.unread_in_conversation(conversation.id, me.pk)?,
+        },
+        created_at: Some(conversation.created_at),
+    })
+}
+
 fn empty_page(me: &ChatUser, peer: ChatUser) -> MessageListPage {
     let name = format!("{}_{}", me.id, peer.id);
-    let conversation = ConversationView { name, participants: vec![peer], last_message: None, unread: 0 };
+    let conversation =
+        ConversationView { name, participants: vec![peer], last_message: None, unread: 0, created_at: None };
     MessageListPage { messages: Vec::new(), conversation, has_more: false }
 }

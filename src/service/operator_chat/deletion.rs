@@ -43,7 +43,7 @@ impl OperatorChat {
                 }
                 tx.delete_chat_message(id)?;
                 let newest = tx.newest_chat_message(conversation.id)?.map(|newest| newest.id);
-                tx.set_last_chat_message(conversation.id, newest)?;
+                tx.lower_last_chat_message(conversation.id, newest)?;
                 let entry = ChatLogEntry::Deleted { conversation: conversation.id.0, message: id.0 };
                 Ok(tx.append_chat_event(&entry, now)?)
             })

@@ -30,6 +30,9 @@ pub enum ChatError {
         /// What it must be.
         message: String,
     },
+    /// The conversation is that of a device's chat.
+    #[error("a conversation of a device stays in the list")]
+    DeviceConversation,
     /// The grant of the inbox allows no sending.
     #[error("your access to this inbox is read only; sending needs the rights `reply`")]
     ReadOnly,
@@ -71,6 +74,7 @@ impl ChatError {
             | Self::MessageNotFound
             | Self::NotificationNotFound => "not_found",
             Self::Invalid { .. } => "invalid_field",
+            Self::DeviceConversation => "device_conversation",
             Self::ReadOnly => "read_only",
             Self::UnknownCommand(_) => "unknown_command",
             Self::SendRate(_) => "rate_limited",
@@ -91,7 +95,9 @@ impl ChatError {
             Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,
             Self::ReadOnly => ErrorKind::Forbidden,
             Self::SendRate(_) => ErrorKind::TooMany,
-            Self::TooManyConversations(_) | Self::TooManyRooms(_) => ErrorKind::Conflict,
+            Self::DeviceConversation | Self::TooManyConversations(_) | Self::TooManyRooms(_) => {
+                ErrorKind::Conflict
+            }
             Self::Service(error) => error.kind(),
         }
     }

@@ -87,6 +87,7 @@ pub(super) fn inbox_conversations(
                 participants: store.chat_user_by_pk(chat.contact)?.into_iter().collect(),
                 last_message: inbox_views(store, id, chat, newest, links)?.pop(),
                 unread: store.unread_of_device_conversation(id)?,
+                created_at: Some(conversation.created_at),
             });
         }
     }

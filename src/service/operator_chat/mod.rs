@@ -32,6 +32,7 @@ mod events;
 mod inbox_access;
 mod inbox_views;
 mod notifications;
+mod numbered_pages;
 pub mod presence;
 mod receipts;
 mod send;
@@ -42,6 +43,7 @@ pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
 pub use notifications::NewChatNotification;
+pub use numbered_pages::{NumberedPage, NumberedPageRequest};
 pub use receipts::ReadMark;
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};

@@ -117,7 +117,7 @@ fn store_message(
     let previous = tx.newest_chat_message(conversation.id)?;
     let created_at = previous.map_or(now, |previous| previous.created_at.max(now));
     let message = tx.add_chat_message(conversation.id, me, draft, created_at)?;
-    tx.set_last_chat_message(conversation.id, Some(message.id))?;
+    tx.set_last_chat_message(conversation.id, message.id)?;
     for member in conversation.members().into_iter().filter(|member| *member != me) {
         tx.change_unread(conversation.id, member, 1)?;
     }

@@ -201,6 +201,7 @@ pub fn usual(field: &str) -> Option<Value> {
         "inviteLink" => json!("https://invite.example/AbCdEf123456"),
         "chatMessageId" => json!("1042"),
         "chatNotificationId" => json!("88"),
+        "conversationId" => json!("17"),
         "userId" => json!("u7"),
         "mediaId" => json!("3f0a8c5e9b7d4126"),
         "mimetype" => json!("image/jpeg"),

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::objects::{ConversationObject, MessageObject};
-use super::{ChatCaller, loose_id, loose_ids, signed_in};
+use super::{ChatCaller, LooseId, loose_id, loose_ids, signed_in};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
@@ -141,16 +141,6 @@ struct SendMessage {
     /// The client's own id. A repeated request with the same one stores nothing.
     #[schema(value_type = Option<LooseId>)]
     temp_id: Option<serde_json::Value>,
-}
-
-/// An id: a text or a whole number.
-#[derive(ToSchema)]
-#[schema(as = ChatId)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only in the OpenAPI document")]
-enum LooseId {
-    Text(String),
-    Number(i64),
 }
 
 impl Request for SendMessage {}

@@ -1,4 +1,4 @@
-//! REST of operator chat, in the `root` dialect: messages, users and notifications of a user token.
+//! REST of operator chat, in the `root` and `namespace` dialects: messages, users and notifications of a user token.
 //!
 //! The routes exist only while chat is enabled. A resource that the user may not see is answered like one
 //! that does not exist.
@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::ApiState;
@@ -26,6 +27,8 @@ use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
 mod inbox;
 mod messages;
+mod namespace_conversations;
+mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
@@ -33,7 +36,12 @@ mod users;
 
 /// The operations of operator chat.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().merge(messages::routes()).merge(users::routes()).merge(notifications::routes())
+    OpenApiRouter::new()
+        .merge(messages::routes())
+        .merge(users::routes())
+        .merge(notifications::routes())
+        .merge(namespace_conversations::routes())
+        .merge(namespace_messages::routes())
 }
 
 /// The native operations, under `/api/v1`.
@@ -57,19 +65,31 @@ impl<S: Send + Sync> FromRequestParts<S> for ChatCaller {
     }
 }
 
-/// Operations that need a user token, with their refusals besides the usual ones.
+/// Operations of the `root` dialect, with their refusals besides the usual ones.
 fn signed_in(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
-    let (schemas, mut paths, router) = routes;
-    openapi::describe_user(&mut paths, refusals);
-    (schemas, paths, router.route_layer(from_fn(check)))
+    signed_in_to(Dialect::Root, refusals, routes)
 }
 
-async fn check(Extension(state): Extension<ApiState>, mut request: Request, next: Next) -> Response {
+/// Operations that need a user token of a dialect, with their refusals besides the usual ones.
+fn signed_in_to(
+    dialect: Dialect,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe_user(&mut paths, refusals);
+    let checked = from_fn(move |Extension(state): Extension<ApiState>, request: Request, next: Next| {
+        check(state, dialect, request, next)
+    });
+    (schemas, paths, router.route_layer(checked))
+}
+
+async fn check(state: ApiState, dialect: Dialect, mut request: Request, next: Next) -> Response {
     label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    match chat.authenticate(Dialect::Root, token.as_deref()).await {
+    match chat.authenticate(dialect, token.as_deref()).await {
         Ok(me) => {
             mark_authenticated(request.extensions());
             request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
@@ -100,6 +120,16 @@ fn count_failed(state: &ApiState, request: &Request) -> ApiError {
         Failed::Counted => ApiError::UserTokenInvalid,
         Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
     }
+}
+
+/// An id: a text or a whole number.
+#[derive(ToSchema)]
+#[schema(as = ChatId)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only in the OpenAPI document")]
+enum LooseId {
+    Text(String),
+    Number(i64),
 }
 
 /// An id that is a text or a whole number.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::api::http::operator_chat::namespace_objects as objects;
+use crate::api::http::operator_chat::namespace_objects::{self as objects, NamespaceMessage};
 use crate::api::socket::operator_chat::packet::Packet;
 use crate::api::socket::operator_chat::request_error::{ChatRequestError, bounded_name};
 use crate::domain::clock::Millis;
@@ -41,7 +41,7 @@ pub(in super::super) fn failure(error: &ChatRequestError, event: &str) -> (Packe
 
 /// The payload of `message:sent`.
 pub(in super::super) fn sent(view: &MessageView) -> Json {
-    json!({ "tempId": objects::temp_id(view), "message": objects::message(view) })
+    json!({ "tempId": objects::temp_id(view), "message": NamespaceMessage::new(view) })
 }
 
 pub(in super::super) fn message_sent(view: &MessageView) -> Packet {
@@ -49,13 +49,14 @@ pub(in super::super) fn message_sent(view: &MessageView) -> Packet {
 }
 
 pub(in super::super) fn message_notification(view: &MessageView) -> Packet {
-    let payload = json!({ "conversationId": view.message.conversation.0, "message": objects::message(view) });
+    let payload =
+        json!({ "conversationId": view.message.conversation.0, "message": NamespaceMessage::new(view) });
     Packet::new("message:notification", &payload)
 }
 
 /// A new or changed message of a device conversation; it shows the real author.
 pub(in super::super) fn inbox_message(view: &MessageView, is_new: bool) -> Packet {
-    Packet::new(if is_new { "message:new" } else { "message:updated" }, &objects::message(view))
+    Packet::new(if is_new { "message:new" } else { "message:updated" }, &NamespaceMessage::new(view))
 }
 
 /// The error of a message that was accepted and failed later.
@@ -83,7 +84,7 @@ pub(in super::super) fn presence(user: &ChatUser, is_online: bool) -> Packet {
 /// that one event is enough.
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
-        ChatEvent::Message { view, .. } => vec![Packet::new("message:new", &objects::message(view))],
+        ChatEvent::Message { view, .. } => vec![Packet::new("message:new", &NamespaceMessage::new(view))],
         ChatEvent::Updated(view) => vec![inbox_message(view, false)],
         ChatEvent::Receipts { level: ReceiptLevel::Read, conversation, messages, by, .. } => {
             let Some(newest) = messages.last() else { return Vec::new() };

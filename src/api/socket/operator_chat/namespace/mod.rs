@@ -12,7 +12,7 @@ use super::packet::Packet;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
 use super::{ChatState, membership};
-use crate::api::http::operator_chat::namespace_objects::user_id;
+use crate::api::http::operator_chat::namespace_objects::UserIdObject;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::message::MessageDraft;
 
@@ -114,7 +114,8 @@ impl NamespaceRequest<'_> {
         let is_of_type = |known: &Option<String>| user_type.is_none() || *known == user_type;
         let found = found.filter(|found| is_of_type(&found.profile.user_type));
         let is_online = found.is_some_and(|found| self.state.chat.is_online(found.pk));
-        let payload = json!({ "userId": user_id(&user), "userType": user_type, "isOnline": is_online });
+        let payload =
+            json!({ "userId": UserIdObject::new(&user), "userType": user_type, "isOnline": is_online });
         Ok(self.confirm("user:online:status", payload))
     }
 }

@@ -162,7 +162,8 @@ mod tests {
     fn receipts(level: ReceiptLevel, messages: Vec<ChatMessageId>) -> ChatEvent {
         let pair = UserPair::new(UserPk(3), UserPk(7)).unwrap();
         let kind = ConversationKind::Direct(pair);
-        let conversation = Conversation { id: ConversationId(17), tenant: "desk".to_owned(), kind };
+        let conversation =
+            Conversation { id: ConversationId(17), tenant: "desk".to_owned(), kind, created_at: Millis(0) };
         ChatEvent::Receipts { level, conversation, messages, by: Box::new(user(7, None)), at: AT }
     }
 
