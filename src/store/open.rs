@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
@@ -113,6 +114,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     let tune = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -2_000)?;
+        keep_plans(&connection)?;
         connection.execute_batch(super::search::TEMPORARY_TABLES)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))
     };
@@ -145,7 +147,16 @@ fn configure(connection: &Connection, synchronous: Synchronous) -> rusqlite::Res
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(128);
+    keep_plans(connection)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+/// Plans a statement once. Without the stability guarantee SQLite plans it again each time when a parameter that
+/// the planner considered is bound (`SQLITE_DBCONFIG_ENABLE_QPSG`), which costs more than most queries. Conditions
+/// of partial indexes must therefore be written into the statement.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
