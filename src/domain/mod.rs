@@ -6,6 +6,7 @@
 pub mod access;
 pub mod ack;
 pub mod backoff;
+pub mod change_window;
 pub mod chat;
 
 pub mod clock;

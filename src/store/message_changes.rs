@@ -44,6 +44,18 @@ impl Reader<'_> {
         Ok(edited.flatten())
     }
 
+    /// When this daemon last handed a message to the network; none if it did not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn sent_at(&self, device: &DeviceId, id: &MessageId) -> Result<Option<Millis>, StoreError> {
+        let Some(found) = self.found_here(device, id)? else { return Ok(None) };
+        let sent = self.one("SELECT sent_at FROM messages WHERE pk = ?1", [found.pk], |row| {
+            time_if_any(row, "sent_at")
+        })?;
+        Ok(sent.flatten())
+    }
+
     /// The oldest messages of a chat that are neither removed nor queued for sending, at most `limit`.
     ///
     /// # Errors

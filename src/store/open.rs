@@ -39,6 +39,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0018_chat_namespace.sql")),
     M::up(include_str!("migrations/0021_device_inboxes.sql")),
     M::up(include_str!("migrations/0022_log_identity.sql")),
+    M::up(include_str!("migrations/0030_message_sent_at.sql")),
 ];
 
 /// Path of the database file within the data directory.

@@ -110,6 +110,7 @@ impl Tx<'_> {
             "INSERT INTO departures (device_id, at, message_pk, chat_id, opens) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), now.0, message, chat.to_string(), opens],
         )?;
+        self.run("UPDATE messages SET sent_at = ?2 WHERE pk = ?1", params![message, now.0])?;
         Ok(SentRecord { at: now, opened: opens.then(|| chat.clone()) })
     }
 }

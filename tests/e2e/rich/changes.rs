@@ -85,6 +85,42 @@ async fn edit_changes_text_everywhere() {
         .refused(400, "invalid_field");
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
+#[tokio::test]
+async fn late_edit_and_revocation_are_refused() {
+    let app = TestApp::start().await;
+    skip_unless!(app.can(|engine| engine.edit && engine.revoke), "edits and revoking messages");
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "see you at nine").await;
+    let edit = json!({ "messageId": id, "newText": "see you at ten" });
+    let revoke = json!({ "messageId": id, "forEveryone": true });
+    app.clock.advance(HOUR_MS / 4 + 1_000);
+    app.post(EDIT, edit.clone()).await.refused(422, "too_late_to_edit");
+    app.clock.advance(60 * HOUR_MS);
+    app.post(DELETE, revoke.clone()).await.refused(422, "too_late_to_revoke");
+    assert_eq!(message(&app, &id).await["body"], "see you at nine");
+    assert_eq!(changes(&app).await, Vec::<Value>::new(), "nothing was sent to the network");
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+}
+
+/// The windows begin when a message is sent, not when it is requested.
+#[tokio::test]
+async fn message_sent_late_can_still_be_changed() {
+    let app = TestApp::start().await;
+    skip_unless!(app.can(|engine| engine.edit && engine.revoke), "edits and revoking messages");
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let id = app.send("shop", ANNA, "queued for three days").await;
+    app.clock.advance(72 * HOUR_MS);
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_status("shop", &id, "read").await;
+    app.post(EDIT, json!({ "messageId": id, "newText": "sent now" })).await.ok();
+    app.clock.advance(59 * HOUR_MS);
+    app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.ok();
+    assert_eq!(message(&app, &id).await["type"], "revoked");
+}
+
 #[tokio::test]
 async fn last_edit_wins_at_network() {
     let app = TestApp::start().await;

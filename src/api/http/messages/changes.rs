@@ -148,7 +148,8 @@ struct DeletedMessage {
 
 /// Delete a message
 ///
-/// From this account only, or for everyone. A message that is still queued is not sent.
+/// From this account only, or for everyone. A message that is still queued is not sent. For everyone, more than
+/// 60 hours after it was sent, the answer is 422 `too_late_to_revoke`.
 #[utoipa::path(post, path = "/devices/{id}/messages/delete", operation_id = "deleteMessage", tag = "messages",
     request_body = DeleteMessage,
     responses((status = 200, description = "The message is deleted", body = Success<DeletedMessage>)))]
@@ -187,7 +188,8 @@ impl Request for EditMessage {
 
 /// Edit a message
 ///
-/// Replaces the text, or the caption of a file, of a message that this account wrote.
+/// Replaces the text, or the caption of a file, of a message that this account wrote. More than 15
+/// minutes after it was sent, the answer is 422 `too_late_to_edit`.
 #[utoipa::path(post, path = "/devices/{id}/messages/edit", operation_id = "editMessage", tag = "messages",
     request_body = EditMessage,
     responses((status = 200, description = "The changed message", body = Success<MessageObject>)))]

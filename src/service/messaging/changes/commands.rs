@@ -6,6 +6,7 @@
 
 use super::{Applied, MessageUpdate, Target, apply};
 use crate::domain::ack::Ack;
+use crate::domain::change_window::{can_edit, can_revoke};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
@@ -91,8 +92,8 @@ impl Messaging {
     /// Changes the text of a message that this account wrote, or the caption of its file.
     ///
     /// # Errors
-    /// When there is no such message, another person wrote it, it has no text, or it is being sent. When the
-    /// device is not connected, its engine does not support edits, or the network refuses.
+    /// When there is no such message, another person wrote it, it has no text, it is being sent, or was sent
+    /// more than 15 minutes ago. When the device is not connected, its engine does not support edits, or the network refuses.
     pub async fn edit(
         &self,
         device: &DeviceId,
@@ -114,7 +115,14 @@ impl Messaging {
         if self.change_queued(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
-        let context = Box::new(EditContext::of(self.network_message(device, id).await?));
+        let message = self.network_message(device, id).await?;
+        if !can_edit(self.sent_at(device, &message).await?, self.clock.now()) {
+            return Err(impossible(
+                "too_late_to_edit",
+                "messages can be edited for 15 minutes after they were sent",
+            ));
+        }
+        let context = Box::new(EditContext::of(message));
         let change = MessageChange::Edit { id: id.clone(), body: body.clone(), at, context };
         self.send_change(device, change).await?;
         self.change(device, id, MessageUpdate::Edit { body, at }).await
@@ -123,8 +131,8 @@ impl Messaging {
     /// Revokes a message for everyone. A message still waiting in the outbox is not sent.
     ///
     /// # Errors
-    /// When there is no such message, this account may not revoke it, or it is being sent. When the device is
-    /// not connected, its engine does not support revocation, or the network refuses.
+    /// When there is no such message, this account may not revoke it, it is being sent, or was sent more
+    /// than 60 hours ago. When the device is not connected, its engine does not support revocation, or the network refuses.
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
         let id = &self.permanent(device, id).await?;
@@ -143,7 +151,14 @@ impl Messaging {
         if self.change_queued(device, id, MessageUpdate::Revoke).await? {
             return Ok(());
         }
-        self.network_message(device, id).await?;
+        let message = self.network_message(device, id).await?;
+        if !can_revoke(self.sent_at(device, &message).await?, self.clock.now()) {
+            return Err(impossible(
+                "too_late_to_revoke",
+                "messages can be deleted for everyone for 60 hours after they were sent; forEveryone: false \
+                 deletes it from this account",
+            ));
+        }
         self.send_change(device, MessageChange::Revoke { id: id.clone() }).await?;
         self.change(device, id, MessageUpdate::Revoke).await.map(drop)
     }
@@ -171,6 +186,13 @@ impl Messaging {
         let message = self.change(device, id, MessageUpdate::Star(on)).await?;
         self.flush_pending_sync(device).await;
         Ok(message)
+    }
+
+    /// When a message was sent. Its timestamp is that of the request, and it may have been queued for longer.
+    async fn sent_at(&self, device: &DeviceId, message: &Message) -> Result<Millis, ServiceError> {
+        let (device, id) = (device.clone(), message.id.clone());
+        let sent = self.store.read(move |store| store.sent_at(&device, &id)).await?;
+        Ok(sent.unwrap_or(message.timestamp))
     }
 
     /// A timestamp after every earlier edit, so that the network and this store agree on the last edit.
