@@ -62,9 +62,10 @@ impl Tx<'_> {
             pair,
         )?;
         self.run(
-            "UPDATE messages SET (is_starred, hidden, unread, temp_id) = (
+            "UPDATE messages SET (is_starred, hidden, unread, temp_id, sent_at) = (
                  SELECT max(messages.is_starred, s.is_starred), max(messages.hidden, s.hidden),
-                     min(messages.unread, s.unread), coalesce(messages.temp_id, s.temp_id)
+                     min(messages.unread, s.unread), coalesce(messages.temp_id, s.temp_id),
+                     coalesce(messages.sent_at, s.sent_at)
                  FROM messages s WHERE s.pk = ?2) WHERE pk = ?1",
             pair,
         )?;
