@@ -1,6 +1,5 @@
-//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO
-//! ([`socket`]). Both authenticate by [`auth`], read typed requests and call services; they contain no rules
-//! of their own.
+//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO ([`socket`]).
+//! Both authenticate by [`auth`], read typed requests and call services; they contain no rules of their own.
 
 use std::sync::Arc;
 use std::time::Duration;

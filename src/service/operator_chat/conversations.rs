@@ -94,16 +94,21 @@ impl OperatorChat {
         me: &SignedIn,
         peer: &str,
     ) -> Result<(ConversationView, bool), ChatError> {
-        let (user, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
-        let target = ConversationTarget::Peer(peer.to_owned());
-        let is_new = matches!(self.conversation(me, target).await, Err(ChatError::ConversationNotFound));
-        let id = self.join_peer(me, peer).await?.conversation.id;
-        let view = self.store.read(move |store| {
-            let target = ConversationTarget::Named(id.to_string());
-            let conversation = conversation_of(store, &staff, &user, &target)?;
-            Ok::<_, ChatError>(conversation_view(store, &conversation, &user, &links)?)
-        });
-        Ok((view.await?, is_new))
+        let (me, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let (peer, now, limit) = (peer.to_owned(), self.now(), self.limits.max_conversations);
+        self.store
+            .write(move |tx| {
+                let target = ConversationTarget::Peer(peer.clone());
+                let (conversation, is_new) = match conversation_of(tx, &staff, &me, &target) {
+                    Ok(known) => (known, false),
+                    Err(ChatError::ConversationNotFound) => {
+                        (join_or_create(tx, &staff, &me, &peer, limit, now)?.0, true)
+                    }
+                    Err(error) => return Err(error),
+                };
+                Ok((conversation_view(tx, &conversation, &me, &links)?, is_new))
+            })
+            .await
     }
 
     /// Removes a conversation from the caller's list until its next message.

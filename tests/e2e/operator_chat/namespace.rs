@@ -78,8 +78,8 @@ async fn type_and_id_together_are_the_user() {
     let text = json!({ "userId": "7", "userType": "influencer" });
     let online = json!({ "userId": 7, "userType": "influencer", "isOnline": true });
     assert_eq!(brand.ask("user:check:online", text).await, online);
-    let nobody = brand.ask("user:check:online", json!({ "userId": "u_8", "userType": "brand" })).await;
-    assert_eq!(nobody, json!({ "userId": "u_8", "userType": "brand", "isOnline": false }));
+    let unknown = brand.ask("user:check:online", json!({ "userId": "u_8", "userType": "brand" })).await;
+    assert_eq!(unknown, json!({ "userId": "u_8", "userType": "brand", "isOnline": false }));
 }
 
 // covers: namespace conversation:join

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::objects::{ConversationObject, MessageObject};
-use super::{ChatCaller, LooseId, loose_id, loose_ids, signed_in};
+use super::{ChatCaller, LooseId, loose_id, loose_ids, signed_in, temp_id};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
@@ -149,17 +149,12 @@ impl SendMessage {
     fn draft(&self) -> Result<MessageDraft, ApiError> {
         let word = self.r#type.as_deref().map(str::to_uppercase);
         let kind = word.map_or(Ok(ChatMessageKind::Text), |word| word.parse());
-        let temp_id = match &self.temp_id {
-            None | Some(serde_json::Value::Null) => None,
-            Some(id @ (serde_json::Value::String(_) | serde_json::Value::Number(_))) => Some(id.to_string()),
-            Some(_) => return Err(ApiError::field("tempId", "must be a text or a number")),
-        };
         Ok(MessageDraft {
             kind: kind.map_err(|error: InvalidMessageKind| ApiError::field("type", error.to_string()))?,
             content: self.content.clone().unwrap_or_default(),
             attachment_url: self.attachment_url.clone(),
             attachment_name: None,
-            temp_id,
+            temp_id: temp_id(self.temp_id.as_ref())?,
         })
     }
 }

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value as Json;
 use utoipa::ToSchema;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -152,6 +153,15 @@ impl IdValue {
 /// Reads an id that is a text or a whole number.
 fn loose_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<IdValue>::deserialize(deserializer)?.map(IdValue::into_text))
+}
+
+/// The client's own id of a message as JSON: a text or a number.
+fn temp_id(value: Option<&Json>) -> Result<Option<String>, ApiError> {
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(id @ (Json::String(_) | Json::Number(_))) => Ok(Some(id.to_string())),
+        Some(_) => Err(ApiError::field("tempId", "must be a text or a number")),
+    }
 }
 
 /// Reads a list of ids that are texts or whole numbers.

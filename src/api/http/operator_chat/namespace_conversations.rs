@@ -28,7 +28,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(signed_in(&[], routes!(unread_count)))
 }
 
-fn object(caller: &ChatCaller, view: &ConversationView) -> NamespaceConversation {
+fn object(caller: &ChatCaller, view: &ConversationView) -> Option<NamespaceConversation> {
     NamespaceConversation::new(view, |user| caller.chat.is_online(user.pk))
 }
 
@@ -68,7 +68,8 @@ async fn open(caller: ChatCaller, Body(body): Body<OpenConversation>) -> Result<
     let peer = caller.me.user.tenant_id(&user_type, &id);
     let (view, is_new) = caller.chat.open_conversation(&caller.me, &peer).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(OpenedConversation { conversation: object(&caller, &view) })).into_response())
+    let conversation = object(&caller, &view).ok_or(ApiError::Internal)?;
+    Ok((status, Json(OpenedConversation { conversation })).into_response())
 }
 
 /// The page to list.
@@ -112,7 +113,7 @@ async fn list(
     let (page, limit) = (query.page.unwrap_or(1), query.limit.unwrap_or(DEFAULT_LIMIT));
     let views = caller.chat.conversations(&caller.me).await?;
     let of_page = views.iter().skip((page - 1) * limit).take(limit);
-    let conversations = of_page.map(|view| object(&caller, view)).collect();
+    let conversations = of_page.filter_map(|view| object(&caller, view)).collect();
     Ok(Json(ConversationPage { conversations, page, limit, total: views.len() }))
 }
 

@@ -8,15 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::namespace_objects::NamespaceMessage;
-use super::{ChatCaller, LooseId, loose_id, signed_in_to};
+use super::namespace_objects::{MESSAGE_KINDS, NamespaceMessage, message_kind};
+use super::{ChatCaller, LooseId, loose_id, signed_in_to, temp_id};
 use crate::api::http::ApiState;
 use crate::api::http::error::ApiError;
 use crate::api::http::input::{Body, ConversationParam, Query, Request};
 use crate::domain::operator_chat::conversation::ConversationTarget;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::ChatMessageId;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::domain::operator_chat::message::MessageDraft;
 use crate::service::operator_chat::NumberedPageRequest;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -110,23 +110,13 @@ impl Request for SendMessage {}
 
 impl SendMessage {
     fn draft(self) -> Result<MessageDraft, ApiError> {
-        let kind = match self.message_type.as_deref() {
-            None | Some("text") => ChatMessageKind::Text,
-            Some("image") => ChatMessageKind::Image,
-            Some("file") => ChatMessageKind::File,
-            Some(_) => return Err(ApiError::field("messageType", "must be text, image or file")),
-        };
-        let temp_id = match self.temp_id {
-            None | Some(serde_json::Value::Null) => None,
-            Some(id @ (serde_json::Value::String(_) | serde_json::Value::Number(_))) => Some(id.to_string()),
-            Some(_) => return Err(ApiError::field("tempId", "must be a text or a number")),
-        };
+        let kind = message_kind(self.message_type.as_deref());
         Ok(MessageDraft {
-            kind,
+            kind: kind.ok_or_else(|| ApiError::field("messageType", MESSAGE_KINDS))?,
             content: self.content.unwrap_or_default(),
             attachment_url: self.attachment_url,
             attachment_name: self.attachment_name,
-            temp_id,
+            temp_id: temp_id(self.temp_id.as_ref())?,
         })
     }
 }

@@ -123,6 +123,19 @@ impl NamespaceMessage {
     }
 }
 
+/// The values of `messageType` that clients may send, for errors.
+pub(in crate::api) const MESSAGE_KINDS: &str = "must be text, image or file";
+
+/// The kind of a message to send; text if absent, `None` if the word is unknown.
+pub(in crate::api) fn message_kind(word: Option<&str>) -> Option<ChatMessageKind> {
+    match word {
+        None | Some("text") => Some(ChatMessageKind::Text),
+        Some("image") => Some(ChatMessageKind::Image),
+        Some("file") => Some(ChatMessageKind::File),
+        Some(_) => None,
+    }
+}
+
 /// The client's own id of a message.
 pub(in crate::api) fn temp_id(view: &MessageView) -> Option<Json> {
     serde_json::from_str(view.message.temp_id.as_deref()?).ok()
@@ -208,24 +221,27 @@ pub(in crate::api) struct NamespaceConversation {
 }
 
 impl NamespaceConversation {
-    pub(in crate::api) fn new(view: &ConversationView, is_online: impl Fn(&ChatUser) -> bool) -> Self {
+    /// `None` for a pair of users without a conversation, which has no number.
+    pub(in crate::api) fn new(
+        view: &ConversationView,
+        is_online: impl Fn(&ChatUser) -> bool,
+    ) -> Option<Self> {
         let participant = |user: &ChatUser| NamespaceParticipant {
             user: NamespaceAuthor::new(user),
             user_type: user_type(user).map(str::to_owned),
             is_online: is_online(user),
         };
         let newest = view.last_message.as_ref();
-        let updated_at = newest.map(|last| last.message.created_at).or(view.created_at);
-        Self {
-            // Only a pair without a conversation has no number, and it is in no list.
-            id: view.name.parse().unwrap_or_default(),
+        let created_at = view.created_at?;
+        Some(Self {
+            id: view.name.parse().ok()?,
             title: None,
             participants: view.participants.iter().map(participant).collect(),
             last_message: newest.map(NamespaceMessage::new),
             unread_count: view.unread,
-            created_at: view.created_at.map(iso).unwrap_or_default(),
-            updated_at: updated_at.map(iso).unwrap_or_default(),
-        }
+            created_at: iso(created_at),
+            updated_at: iso(newest.map_or(created_at, |last| last.message.created_at)),
+        })
     }
 }
 

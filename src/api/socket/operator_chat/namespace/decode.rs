@@ -4,7 +4,8 @@ use serde_json::{Map, Value as Json};
 
 use super::super::fields::{Decoded, given, invalid, object, optional_text, required, temp_id};
 use super::super::request_error::ChatRequestError;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::api::http::operator_chat::namespace_objects::{MESSAGE_KINDS, message_kind};
+use crate::domain::operator_chat::message::MessageDraft;
 
 /// A client event.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,14 +42,9 @@ pub(super) fn call(event: &str, arguments: Vec<Json>) -> Decoded<NamespaceCall> 
 fn send(fields: &Map<String, Json>) -> Decoded<NamespaceCall> {
     let temp_id = temp_id(fields)?;
     let read = || {
-        let kind = match optional_text(fields, "messageType")?.as_deref() {
-            None | Some("text") => ChatMessageKind::Text,
-            Some("image") => ChatMessageKind::Image,
-            Some("file") => ChatMessageKind::File,
-            Some(_) => return Err(invalid("messageType", "must be text, image or file")),
-        };
+        let kind = message_kind(optional_text(fields, "messageType")?.as_deref());
         let draft = MessageDraft {
-            kind,
+            kind: kind.ok_or_else(|| invalid("messageType", MESSAGE_KINDS))?,
             content: optional_text(fields, "content")?.unwrap_or_default(),
             attachment_url: optional_text(fields, "attachmentUrl")?,
             attachment_name: optional_text(fields, "attachmentName")?,
@@ -79,6 +75,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::operator_chat::message::ChatMessageKind;
 
     #[test]
     fn send_reads_numbers_and_texts() {
