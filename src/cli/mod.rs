@@ -3,7 +3,7 @@
 //! - This file holds the types that clap fills, and [`run`] for all [`ClientCommand`]s.
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
-//! - One file for each group of commands: [`chat`], [`completions`], [`config`], [`devices`] (with [`qr`]), [`doctor`]
+//! - One file for each group of commands: [`backup`], [`chat`], [`completions`], [`config`], [`devices`] (with [`qr`]), [`doctor`]
 //!   (with [`probe`]), [`health`], [`keys`], [`man`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`],
 //!   [`whoami`].
 //!
@@ -12,6 +12,7 @@
 //! file is only ever sent to this machine.
 
 pub mod api_key;
+pub mod backup;
 pub mod chat;
 pub mod client;
 pub mod completions;
@@ -262,6 +263,8 @@ pub enum ClientCommand {
     Config(config::ConfigCommand),
     /// Ask whether the daemon is ready, for health checks
     Health(health::HealthArgs),
+    /// Copy the database and the files to a directory, while the daemon runs
+    Backup(backup::BackupArgs),
     /// Check for problems, and name their remedies
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -312,6 +315,7 @@ async fn dispatch(
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
         ClientCommand::Health(args) => health::run(&args, &globals.url, out).await,
+        ClientCommand::Backup(args) => backup::run(&args, &globals.settings()?, out),
         ClientCommand::Doctor => doctor::run(globals, clock, out).await,
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
 
 pub mod api_keys;
+pub mod backup;
 mod chat_changes;
 pub mod chat_events;
 pub mod chat_messages;

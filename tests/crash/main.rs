@@ -7,6 +7,7 @@
 //! - [`many_devices`]: a start with many devices.
 //! - [`webhooks`]: SIGKILL while receivers of events misbehave.
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
+//! - [`backup`]: a copy that is taken under traffic.
 //! - [`memory`]: a large file must not grow the daemon's memory.
 //!
 //! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`]
@@ -25,6 +26,7 @@
 #[path = "../process/skip.rs"]
 mod skip;
 
+mod backup;
 mod checks;
 mod database;
 mod fleet;
