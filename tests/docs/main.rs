@@ -9,6 +9,7 @@ mod commands;
 mod markdown;
 mod paths;
 mod rest;
+mod settings_reference;
 mod toml_blocks;
 
 use std::fs;
