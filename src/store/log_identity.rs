@@ -115,7 +115,7 @@ fn read(file: &Path) -> Option<Marker> {
 
 fn new_id() -> String {
     let mut bytes = [0_u8; ID_BYTES];
-    // The platform always has randomness after its start. Without it, two copies of one database could not be told apart.
+    // The platform always has randomness after its start. Without it, two copies of one database have the same id.
     if getrandom::fill(&mut bytes).is_err() {
         tracing::error!("the system has no randomness: the id of the event logs is not random");
     }
