@@ -7,6 +7,8 @@ readonly CI_DIR=${CARGO_TARGET_DIR:-target}/ci
 # More flaky tests than this in one stage fail the run: the engines' stages repeat the same tests. A test is flaky if it
 # passed at its second or third attempt.
 readonly MAX_FLAKY=3
+# Seconds for the installation of tools, which runs beside the build.
+readonly TOOLS_LIMIT=1200
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies packaging slow kills upstream-kills
@@ -57,10 +59,46 @@ stage() {
   is_selected "$name" || return 0
   printf '%s\n' "$name" >>"$CI_DIR/order"
   start_group "$name" run_stage "$name" "$@"
-  wait $! || status=$?
+  local group=$!
+  limit_group "$name" "$group" "$(stage_limit "$name")"
+  wait "$group" || status=$?
+  lift_limit "$name"
   rm "$CI_DIR/$name.pid"
   record_result "$name" "$status" $((SECONDS - began))
   print_result "$name"
+}
+
+# Seconds that a stage may take, about three times as long as it takes: one that hangs fails by itself, with its log,
+# before the run as a whole is ended from outside without one.
+stage_limit() {
+  case $1 in
+    build | fast | clippy | check) echo 2400 ;;
+    slow) echo 2700 ;;
+    instructions) echo 1800 ;;
+    words | format | dependencies) echo 300 ;;
+    *) echo 1200 ;;
+  esac
+}
+
+# limit_group NAME GROUP SECONDS: ends the process group when the time is over. lift_limit NAME takes that back.
+limit_group() {
+  local name=$1 group=$2 seconds=$3
+  set -m
+  (
+    set +m
+    sleep "$seconds"
+    printf '\n%s: ended after its limit of %s\n' "$name" "$(duration "$seconds")" >>"$CI_DIR/$name.log"
+    kill -TERM -- "-$group" 2>/dev/null || exit 0
+    sleep 10
+    kill -KILL -- "-$group" 2>/dev/null || true
+  ) >/dev/null 2>&1 &
+  set +m
+  printf '%s' $! >"$CI_DIR/$name.limit"
+}
+
+lift_limit() {
+  kill -TERM -- "-$(<"$CI_DIR/$1.limit")" 2>/dev/null || true
+  rm "$CI_DIR/$1.limit"
 }
 
 run_stage() {
@@ -86,7 +124,7 @@ start_group() {
 end_groups() {
   local file
   # The lanes first, or they would start their next stages.
-  for file in "$CI_DIR"/*.lane "$CI_DIR"/*.pid; do
+  for file in "$CI_DIR"/*.lane "$CI_DIR"/*.limit "$CI_DIR"/*.pid; do
     [[ ! -e $file ]] || kill -TERM -- "-$(<"$file")" 2>/dev/null || true
   done
   exit 130
@@ -380,11 +418,13 @@ slow_run() {
   trap end_groups INT TERM HUP
   local client_bin
   start_group tools install_all_tools
+  limit_group tools $! "$TOOLS_LIMIT"
 
   stage words check_words
   stage format check_format
   stage build build_tests
   if is_failed build; then
+    lift_limit tools
     print_summary
     return 1
   fi
@@ -394,12 +434,14 @@ slow_run() {
   in_parallel lane_kills lane_random lane_lints
   stage effects effects_tests "$client_bin"
   stage measured measured_tests
+  lift_limit tools
   print_summary
 }
 
-# Waits for install_tools. A failure shows in the stages that need a missing tool, and its log is printed here.
+# Waits for install_tools, which has a time limit. A failure shows in the stages that need a missing tool, and its log
+# is printed here.
 wait_for_tools() {
-  while [[ ! -e $CI_DIR/tools.ended ]]; do sleep 1; done
+  until [[ -e $CI_DIR/tools.ended ]] || ! kill -0 -- "-$(<"$CI_DIR/tools.pid")" 2>/dev/null; do sleep 1; done
   [[ -e $CI_DIR/tools.ready ]] || cat "$CI_DIR/tools.log" >&2
 }
 
