@@ -265,12 +265,12 @@ install_python() {
   shift
   need_python
   [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}"
+  bounded 300 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}"
 }
 
 install_node() {
   need_node
-  (cd "$1" && npm ci --no-audit --no-fund --silent)
+  (cd "$1" && bounded 300 npm ci --no-audit --no-fund --silent)
 }
 
 # --- The stages ------------------------------------------------------------------------------------------------
