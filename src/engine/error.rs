@@ -72,7 +72,7 @@ pub enum ControlError {
         message: String,
     },
     /// Not implemented yet.
-    #[error("{0} is not built yet")]
+    #[error("{0} is not implemented")]
     NotBuilt(&'static str),
     /// The signature is missing or wrong.
     #[error("the signature is missing or wrong")]

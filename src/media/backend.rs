@@ -1,4 +1,5 @@
-//! Where files finally lie: a small interface, and what both backends share.
+//! The interface of the storage backends, and the naming of objects that they share. An object never changes under
+//! its key.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,17 +10,17 @@ use super::{ByteStream, MediaError};
 use crate::domain::clock::Millis;
 use crate::domain::media::MediaHash;
 
-/// Names one thing in the store.
+/// The key of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key<'a> {
     /// A file.
     File(&'a MediaHash),
-    /// The smaller picture beside it.
+    /// The thumbnail of a file.
     Thumbnail(&'a MediaHash),
 }
 
 impl Key<'_> {
-    /// Its place: two levels of folders keep each of them small.
+    /// The path of the object, in two levels of folders, so that no folder gets large.
     pub(super) fn path(self) -> String {
         let (hash, end) = match self {
             Self::File(hash) => (hash, ""),
@@ -50,16 +51,15 @@ pub struct BackendEntry {
 /// Stores files under their keys. A file survives a crash once [`Backend::put`] has returned.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// Takes over a file that lies on the local disk; it is gone from there afterwards, or may be removed.
-    /// What is there already under the key has the same content.
+    /// Moves or copies a local file into the store. An existing object with the key has the same content.
     async fn put(&self, key: Key<'_>, staged: &Path) -> Result<(), MediaError>;
 
-    /// Reads a part of it.
+    /// Reads a range of an object.
     async fn read(&self, key: Key<'_>, range: Range<u64>) -> Result<ByteStream, MediaError>;
 
-    /// Removes it; nothing happens when it is not there.
+    /// Removes an object; a missing one is no error.
     async fn remove(&self, key: Key<'_>) -> Result<(), MediaError>;
 
-    /// What lies in the folder `shard`, 0 to 255; all of them together are the store.
+    /// The objects in the folder `shard`, 0 to 255.
     async fn list(&self, shard: u8) -> Result<Vec<BackendEntry>, MediaError>;
 }

@@ -8,18 +8,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Pictures decoded at once: each may take much memory.
+/// Maximum pictures that are decoded at the same time; each may use much memory.
 const DECODERS: usize = 2;
-/// How long a picture waits for its turn.
+/// Time limit of the wait for a permit.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct DecodeLimiter {
     decoders: Arc<Semaphore>,
-    /// Those who have a turn or wait for one.
+    /// Owners that have a permit or wait for one.
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// A decoder, until this is dropped.
+/// The permit to decode; dropping it releases the capacity.
 #[derive(Debug)]
 pub(super) struct DecodePermit {
     _own: OwnedSemaphorePermit,
@@ -31,7 +31,7 @@ impl DecodeLimiter {
         Self { decoders: Arc::new(Semaphore::new(DECODERS)), owners: Mutex::default() }
     }
 
-    /// `None` when it does not come soon.
+    /// A permit; `None` after the time limit.
     pub(super) async fn turn(&self, owner: &str) -> Option<DecodePermit> {
         let own = self.own(owner);
         let both = async {

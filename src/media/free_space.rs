@@ -10,7 +10,7 @@ use super::{MediaError, off_the_async_threads};
 pub struct DiskSpace {
     /// Bytes that this process may still use.
     pub free: u64,
-    /// Its size.
+    /// Total bytes.
     pub total: u64,
 }
 
@@ -26,7 +26,7 @@ impl DiskSpace {
 /// The space of the file system with this directory.
 ///
 /// # Errors
-/// When the system does not report it.
+/// If the system does not report it.
 pub async fn disk_space(directory: PathBuf) -> Result<DiskSpace, MediaError> {
     let read = move || {
         let found = rustix::fs::statvfs(directory).map_err(io::Error::from)?;

@@ -1,4 +1,4 @@
-//! Files on the local disk.
+//! The storage backend on the local disk. A stored file survives a crash.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -61,7 +61,7 @@ impl Backend for LocalFiles {
     }
 }
 
-/// A rename is durable once the folder that holds the name is.
+/// Makes a rename durable by syncing the folder.
 fn place(from: &Path, to: &Path, root: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(root);
     if !folder.exists() {
@@ -94,7 +94,7 @@ fn entries(folder: &Path) -> io::Result<Vec<BackendEntry>> {
     Ok(found)
 }
 
-/// A folder that is not there holds nothing.
+/// The entries of a folder; none if it does not exist.
 fn read_dir(folder: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<std::fs::DirEntry>>>> {
     match std::fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

@@ -1,7 +1,7 @@
-//! The store of files: each lies under the SHA-256 of its content, once, however often it is sent.
+//! The content-addressed store of files: each content is stored once under its SHA-256.
 //!
 //! [`staging`] streams a file to a temporary file while it is hashed and counted; [`sniff`] detects its type from its
-//! content, [`probe`] reads its headers, [`thumbnail`] makes a smaller picture. [`Backend`] stores it: on the local
+//! content, [`probe`] reads its headers, [`thumbnail`] makes a thumbnail. [`Backend`] stores it: on the local
 //! disk or, in a build with the feature `s3`, in a bucket.
 //!
 //! Invariants: no file is ever whole in memory; nothing is unpacked, and only pictures are decoded, within limits; no
@@ -168,7 +168,7 @@ impl Files {
         self.backend.read(Key::File(hash), range).await
     }
 
-    /// The smaller picture of a file, a JPEG.
+    /// The thumbnail of a file, a JPEG.
     ///
     /// # Errors
     /// [`MediaError::Gone`] when there is none, or the backend fails.

@@ -16,7 +16,7 @@ pub(super) struct Probed {
     pub(super) dimensions: Option<Dimensions>,
 }
 
-/// Longest duration that is believed: a week.
+/// Maximum plausible duration: a week.
 const MAX_SECONDS: f64 = 7.0 * 86_400.0;
 /// Bytes at the end of an Ogg file that hold the start of its last page.
 const OGG_TAIL: u64 = 65_536;
@@ -63,7 +63,7 @@ fn wav(file: &mut File) -> Option<f64> {
                 bytes_per_second = u32::from_le_bytes([format[8], format[9], format[10], format[11]]);
             }
             b"data" if bytes_per_second > 0 => {
-                // A recorder that was cut off leaves a size that is not there.
+                // A recorder that was interrupted leaves a size beyond the end of the file.
                 let there = u64::from(size).min(length.saturating_sub(at + 8));
                 return Some(as_f64(there) / f64::from(bytes_per_second));
             }

@@ -1,4 +1,4 @@
-//! Files in S3, or in what speaks its protocol.
+//! The storage backend in S3 or a server with the same protocol. Uploads hold one part in memory.
 
 use std::io;
 use std::ops::Range;
@@ -20,25 +20,25 @@ use super::backend::{Backend, BackendEntry, Key, hash_of};
 use super::{ByteStream, MediaError};
 use crate::domain::clock::Millis;
 
-/// A part of a file on its way there, all of which is in memory. S3 takes none that is smaller than 5 MiB.
+/// Bytes of a part of an upload, which is in memory. S3 requires at least 5 MiB.
 const PART_BYTES: u64 = 8 * 1024 * 1024;
 const CONNECTING: Duration = Duration::from_secs(5);
-/// Between two pieces; a whole file may take longer.
+/// Time limit between two pieces; a whole file may take longer.
 const READING: Duration = Duration::from_secs(20);
 const RETRYING: Duration = Duration::from_secs(30);
 const RETRIES: usize = 3;
 
-/// Where the files are.
+/// The location and credentials of a bucket.
 pub struct Bucket {
     /// The bucket's name.
     pub name: String,
-    /// The server's address; that of the region where it is empty.
+    /// The server's URL; that of the region if empty.
     pub endpoint: String,
     /// The region.
     pub region: String,
-    /// Who asks.
+    /// The access key id.
     pub access_key_id: String,
-    /// The secret of who asks.
+    /// The secret access key.
     pub secret_access_key: String,
 }
 
@@ -48,13 +48,13 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Sets up the way to a bucket; nothing is asked of it yet.
+    /// Creates a client of a bucket; it sends no request yet.
     ///
     /// # Errors
-    /// When the settings cannot be.
+    /// If the settings are invalid.
     pub fn new(bucket: &Bucket) -> io::Result<Self> {
         static PROVIDER: Once = Once::new();
-        // An error only says that one is installed already.
+        // An error means that a provider is installed already.
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let client = ClientOptions::new()
             .with_allow_http(true)
@@ -84,7 +84,7 @@ fn failed(error: Error) -> MediaError {
     match error {
         Error::NotFound { .. } => MediaError::Gone,
         error => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the bucket of files failed");
+            tracing::warn!(error = &error as &dyn std::error::Error, "media bucket failed");
             MediaError::Unavailable(io::Error::other(error))
         }
     }
@@ -102,7 +102,7 @@ impl Backend for S3 {
         let mut upload = self.store.put_multipart(&place(key)).await.map_err(failed)?;
         let sent = send_parts(&mut *upload, first, &mut file).await;
         if sent.is_err() {
-            // What is not taken back costs room until the bucket's own rules remove it.
+            // An upload that is not aborted uses space until the bucket's own rules remove it.
             let _ = upload.abort().await;
         }
         sent

@@ -1,4 +1,4 @@
-//! What a file is, by its content alone: neither its name nor its sender is asked.
+//! Detects the type of a file from its content. Its name and the type that its sender states are not used.
 
 /// Bytes at a file's start that determine its type.
 pub(super) const HEAD_BYTES: usize = 8_192;
@@ -14,7 +14,7 @@ pub(super) fn mimetype(head: &[u8], text: bool) -> &'static str {
         return brand;
     }
     match infer::get(head).map(|found| found.mime_type()) {
-        // Kinds of text have no signature, and programs disagree about their types.
+        // Text formats have no signature, and programs disagree about their types.
         Some(guess) if guess.starts_with("text/") => if_text(text),
         Some(guess) => common_name(guess),
         None => if_text(text),
@@ -39,7 +39,7 @@ fn common_name(mimetype: &'static str) -> &'static str {
     }
 }
 
-/// Files of the MP4 family say in their first box what they are.
+/// The type of a file of the MP4 family, from its first box.
 fn brand(head: &[u8]) -> Option<&'static str> {
     if head.get(4..8)? != b"ftyp" {
         return None;
@@ -54,7 +54,7 @@ fn brand(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// HTML and SVG, which a browser would run. Wrongly taken for one of them is harmless, the other way round is not.
+/// Whether a text is HTML or SVG, which a browser would run. A false positive is harmless, a false negative is not.
 fn markup(head: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let mut rest = text.trim_start_matches('\u{feff}').trim_start();
@@ -87,10 +87,10 @@ fn tag(text: &str, name: &str) -> bool {
     after.is_some_and(|after| after.chars().next().is_none_or(|c| c.is_whitespace() || c == '>' || c == '/'))
 }
 
-/// Whether bytes that come piece by piece are text.
+/// Detects incrementally whether a stream of bytes is text.
 #[derive(Debug, Default)]
 pub(super) struct TextCheck {
-    /// The beginning of a character that the next piece ends.
+    /// The first bytes of a character that continues in the next piece.
     open: Vec<u8>,
     failed: bool,
 }

@@ -1,4 +1,5 @@
-//! Writes incoming files to a temporary file while they are hashed, counted and typed.
+//! Streams an incoming file to a temporary file, and hashes, counts and types it meanwhile. A temporary file is
+//! removed when it is dropped and at the next start.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,14 +16,14 @@ use super::sniff::{HEAD_BYTES, TextCheck, mimetype};
 use super::{ByteStream, MediaError, SLOWEST, off_the_async_threads};
 use crate::domain::media::MediaHash;
 
-/// So much is gathered before it is hashed and written.
+/// Bytes that are collected before they are hashed and written.
 const BATCH_BYTES: usize = 256 * 1024;
-/// A sender that says nothing for so long is given up.
+/// Time without a byte after which an upload is aborted.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The minimum rate is enforced after this time.
 const START: Duration = Duration::from_secs(30);
 
-/// The folder of files that are on their way in; emptied when it is opened.
+/// The folder of temporary files; it is emptied when it is opened.
 pub(super) struct Staging {
     folder: PathBuf,
     next: AtomicU64,
@@ -47,7 +48,7 @@ impl Staging {
         StagedPath(self.folder.join(format!("{number}.part")))
     }
 
-    /// Writes what comes, up to `limit` bytes, unless it comes too slowly.
+    /// Writes a stream of at most `limit` bytes that has the minimum rate.
     pub(super) async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Received, MediaError> {
         let path = self.path();
         let file = path.0.clone();
@@ -71,7 +72,7 @@ impl Staging {
     }
 }
 
-/// How fast a file comes. Only waiting for its sender counts.
+/// Measures the rate of a sender. Only the time of waiting for it counts.
 struct Pace {
     waited: Duration,
 }
@@ -81,7 +82,7 @@ impl Pace {
         Self { waited: Duration::ZERO }
     }
 
-    /// The next piece of a file of which `size` bytes are there; `None` at its end.
+    /// The next piece of a file after `size` bytes; `None` at its end.
     async fn next(&mut self, bytes: &mut ByteStream, size: u64) -> Result<Option<Bytes>, MediaError> {
         let since = Instant::now();
         let allowed = START.max(Duration::from_secs(size / u64::from(SLOWEST))).saturating_sub(self.waited);
@@ -107,7 +108,7 @@ impl StagedPath {
 impl Drop for StagedPath {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.0);
-        // It is not there any more once it has been kept; what stays goes at the next start.
+        // The file does not exist any more after it was stored. A file that cannot be removed goes at the next start.
         let remove = move || drop(std::fs::remove_file(path));
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(remove)),
@@ -116,7 +117,7 @@ impl Drop for StagedPath {
     }
 }
 
-/// A file that has come in whole and is on the disk.
+/// A completely received file on the disk.
 pub(super) struct Received {
     pub(super) path: StagedPath,
     pub(super) hash: MediaHash,

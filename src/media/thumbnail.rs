@@ -1,5 +1,5 @@
-//! Small pictures of pictures. Input may be crafted to exhaust its decoder, so size, pixels and
-//! memory are limited before anything is decoded; a picture beyond the limits, or a broken one, has none.
+//! Makes thumbnails. Size, pixels and memory are limited before decoding, because input may be crafted to exhaust
+//! the decoder; a picture beyond the limits or a damaged one has no thumbnail.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -9,22 +9,22 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage, RgbaImage};
 
-/// The longest side, in pixels.
+/// Maximum length of a side, in pixels.
 const LONGEST_SIDE: u32 = 320;
 const QUALITY: u8 = 75;
-/// Larger files are not read for it.
+/// Maximum bytes of a file that gets a thumbnail.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 const MAX_SIDE: u32 = 16_384;
 const MAX_PIXELS: u64 = 24_000_000;
-/// What decoding may allocate.
+/// Maximum bytes that decoding may allocate.
 const MAX_MEMORY_BYTES: u64 = 96 * 1024 * 1024;
 
-/// Whether files of this type may have one.
+/// Whether files of this type can have a thumbnail.
 pub(super) fn suits(mimetype: &str) -> bool {
     matches!(mimetype, "image/jpeg" | "image/png" | "image/gif" | "image/webp")
 }
 
-/// A JPEG of the picture, or `None` when it is too large or cannot be decoded. Blocks, and takes processor time.
+/// A JPEG of the picture, or `None` if it is too large or cannot be decoded. Blocks and uses the processor.
 pub(super) fn thumbnail(path: &Path) -> Option<Vec<u8>> {
     let file = File::open(path).ok()?;
     if file.metadata().ok()?.len() > MAX_FILE_BYTES {
@@ -43,7 +43,7 @@ pub(super) fn thumbnail(path: &Path) -> Option<Vec<u8>> {
     Some(jpeg)
 }
 
-/// The picture and how it is to be turned; `None` when it is beyond the limits.
+/// The picture and its orientation; `None` if it is beyond the limits.
 fn decode(file: File) -> image::ImageResult<Option<(DynamicImage, Orientation)>> {
     let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
     let mut limits = Limits::default();
@@ -60,7 +60,7 @@ fn decode(file: File) -> image::ImageResult<Option<(DynamicImage, Orientation)>>
     Ok(Some((DynamicImage::from_decoder(decoder)?, orientation)))
 }
 
-/// JPEG has no transparency.
+/// Replaces transparency by white, because JPEG has none.
 fn on_white(picture: &RgbaImage) -> RgbImage {
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [red, green, blue, alpha] = picture.get_pixel(x, y).0;

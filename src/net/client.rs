@@ -1,4 +1,5 @@
-//! The client itself.
+//! An HTTP client that reaches only the addresses its guard allows. Redirects are never followed, and no error
+//! text contains a URL.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
@@ -14,7 +15,6 @@ use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 /// Time limit of a connection attempt: it distinguishes an absent server from a slow one.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// What identifies us to servers.
 const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTP client for addresses that other people may have chosen. Clones share connections.
@@ -34,25 +34,25 @@ struct Inner {
     client: OnceCell<reqwest::Client>,
 }
 
-/// How requests get to their servers.
+/// The certificates and the proxy of a client's requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Route {
-    /// The only certificates that servers may stand on, as PEM; the system's, when absent.
+    /// The only trusted certificate authorities, as PEM; the system's if absent.
     pub custom_ca: Option<String>,
-    /// Through which HTTP proxy; through none, when absent. The operator chooses it, so it may be anywhere.
+    /// The HTTP proxy; none if absent. The operator configures it, so its address is not guarded.
     pub proxy: Option<Url>,
 }
 
-/// Why a request has no answer to use. No text holds the URL, which may hold a secret.
+/// Errors of a request. No text contains the URL, because a URL may contain a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
-    /// The URL is not one of http or https with a host.
+    /// The scheme is neither http nor https, or the host is missing.
     #[error("the URL must begin with http:// or https:// and name a host")]
     Url,
-    /// The address must not be reached.
+    /// The guard refuses the address.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It took too long, from connecting to the last byte.
+    /// The request took too long, from connecting to the last byte.
     #[error("no answer in time")]
     Timeout,
     /// No server accepted the connection in time: no byte of the request was sent.
@@ -61,13 +61,13 @@ pub enum NetError {
     /// The server answered with another status than 200.
     #[error("the server answered {0}")]
     Status(u16),
-    /// The server sends from one address to the next.
+    /// The server redirects too often.
     #[error("the server redirected more than {0} times")]
     TooManyRedirects(usize),
-    /// The answer is larger than so many bytes.
+    /// The answer is larger than this limit, in bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// A header has characters that no header may have.
+    /// A header has characters that HTTP does not allow.
     #[error("a header of the request cannot be sent as it is")]
     Header,
     /// Connecting or transferring failed.
@@ -79,15 +79,15 @@ pub enum NetError {
     /// The client could not be set up.
     #[error("the HTTP client could not be set up")]
     SetUp,
-    /// The certificates to be trusted cannot be read.
+    /// The PEM text has no certificate.
     #[error("there is no certificate in it; it must be one or more in PEM form")]
     Certificate,
 }
 
-/// Whether a text holds certificates that servers can stand on.
+/// Checks that a PEM text has at least one certificate.
 ///
 /// # Errors
-/// [`NetError::Certificate`] when not.
+/// [`NetError::Certificate`] if it has none.
 pub fn check_certificates(pem: &str) -> Result<(), NetError> {
     certificates(pem).map(|_| ())
 }
@@ -103,7 +103,7 @@ impl GuardedClient {
         Self::routed(guard, timeout, Route::default())
     }
 
-    /// As [`GuardedClient::new`], with a way of its own.
+    /// As [`GuardedClient::new`], with its own certificates and proxy.
     pub fn routed(guard: Guard, timeout: Duration, route: Route) -> Self {
         Self::with_lookup(guard, timeout, route, Arc::new(SystemLookup))
     }
@@ -117,11 +117,10 @@ impl GuardedClient {
         Self { inner: Arc::new(Inner { guard, timeout, route, lookup, client: OnceCell::new() }) }
     }
 
-    /// Whether requests may go to a URL, as far as that shows without asking for its name: scheme, and an address
-    /// that is written as one.
+    /// Checks a URL without a DNS lookup: its scheme, and its host if that is an IP address.
     ///
     /// # Errors
-    /// [`NetError::Url`] or [`NetError::Refused`] when not.
+    /// [`NetError::Url`] or [`NetError::Refused`].
     pub fn check_url(&self, url: &Url) -> Result<(), NetError> {
         self.check(url)
     }
@@ -129,7 +128,7 @@ impl GuardedClient {
     /// The body of a 200 answer to a GET.
     ///
     /// # Errors
-    /// [`NetError`]; [`NetError::TooLarge`] when the body has more than `limit` bytes.
+    /// [`NetError`]; [`NetError::TooLarge`] if the body has more than `limit` bytes.
     pub async fn get_bytes(&self, url: &Url, limit: usize) -> Result<Vec<u8>, NetError> {
         self.check(url)?;
         let request = self.client().await?.get(url.clone());
@@ -140,7 +139,7 @@ impl GuardedClient {
         read_body(response, limit).await
     }
 
-    /// The resolver never sees an address that is written as one, in any of its spellings.
+    /// The resolver is not asked about an IP address in any spelling, so it is checked here.
     pub(super) fn check(&self, url: &Url) -> Result<(), NetError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(NetError::Url);
@@ -153,7 +152,7 @@ impl GuardedClient {
         Ok(self.inner.guard.check(address)?)
     }
 
-    /// What a proxy would ask for a name is asked here first, and checked.
+    /// A proxy resolves names itself. Therefore the name is resolved here first, and its addresses are checked.
     pub(super) async fn check_before_proxy(&self, url: &Url) -> Result<(), NetError> {
         let (Some(_), Some(Host::Domain(name))) = (&self.inner.route.proxy, url.host()) else {
             return Ok(());
@@ -189,10 +188,10 @@ impl GuardedClient {
     }
 }
 
-/// What TLS needs, also of clients that speak without it: `reqwest` makes none before this.
+/// Installs the process-wide TLS provider. `reqwest` builds no client without one, not even for plain HTTP.
 pub(super) fn install_crypto() {
     static PROVIDER: Once = Once::new();
-    // An error only says that one is installed already.
+    // An error means that a provider is installed already.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
@@ -208,7 +207,7 @@ fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<r
         builder = builder.tls_certs_only(certificates(pem)?);
     }
     builder = match route.proxy {
-        // The only name that this client looks up is the proxy's; targets were checked before.
+        // With a proxy this client resolves only the proxy's name; targets are checked before.
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(NetError::Http)?),
         None => builder.dns_resolver(resolver),
     };
@@ -242,7 +241,7 @@ pub(super) fn failed(error: reqwest::Error) -> NetError {
     NetError::Http(error.without_url())
 }
 
-/// Whether the resolver refused: its error is somewhere below the client's.
+/// Whether the resolver refused: its error is in the source chain of the client's.
 fn is_refusal(error: &reqwest::Error) -> bool {
     let first = std::error::Error::source(error);
     let mut chain = std::iter::successors(first, |error| error.source());

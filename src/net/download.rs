@@ -1,4 +1,4 @@
-//! Fetching a file, piece by piece.
+//! Downloads a file as a stream. Redirects are followed, and each target is checked before the request.
 
 use std::io;
 use std::time::Duration;
@@ -16,12 +16,11 @@ use super::client::{GuardedClient, NetError, failed};
 const MAX_REDIRECTS: usize = 5;
 
 impl GuardedClient {
-    /// The body of a 200 answer to a GET, as it comes. Redirects are followed, each only after its address has
-    /// been checked as the first was.
+    /// The body of a 200 answer to a GET as a stream. Redirects are followed after a check of their target.
     ///
     /// # Errors
-    /// [`NetError`]. What goes wrong after the answer has begun, more bytes than `limit` and too little time
-    /// among it, ends the stream with an error.
+    /// [`NetError`]. A failure after the head of the answer, such as more bytes than `limit` or a timeout, ends the
+    /// stream with an error.
     pub async fn download(
         &self,
         url: &Url,
@@ -41,7 +40,7 @@ impl GuardedClient {
         let pieces = response.bytes_stream().map(move |piece| {
             let piece = piece.map_err(|error| io::Error::other(failed(error)))?;
             size = size.saturating_add(piece.len() as u64);
-            // One byte more than the limit is passed on, so that a caller that counts sees that it is too large.
+            // The piece that exceeds the limit is returned, so that a caller that counts bytes detects the excess.
             if size.saturating_sub(piece.len() as u64) > limit {
                 Err(io::Error::other(too_large()))
             } else {

@@ -1,6 +1,4 @@
-//! One request and its answer, whatever the status, with bodies that stream both ways.
-//!
-//! For protocols in which a refusal is an answer too. Redirects are not followed; they are answers.
+//! Sends one request with a streamed body and returns its answer with any status. Redirects are returned as answers.
 
 use std::io;
 use std::time::Duration;
@@ -16,29 +14,29 @@ use super::client::{GuardedClient, NetError, failed};
 
 /// A request.
 pub struct Exchange {
-    /// Where to.
+    /// The target.
     pub url: Url,
-    /// What is done there.
+    /// The HTTP method.
     pub method: Method,
-    /// Names and values; what cannot be a header fails the request.
+    /// Names and values; an invalid header fails the request.
     pub headers: Vec<(String, String)>,
-    /// What is sent.
+    /// The request body.
     pub body: ExchangeBody,
-    /// From connecting to the last byte of the answer.
+    /// Time limit from connecting to the last byte of the answer.
     pub timeout: Duration,
-    /// The largest answer, in bytes.
+    /// Size limit of the answer, in bytes.
     pub limit: u64,
 }
 
-/// What a request sends.
+/// The body of a request.
 pub enum ExchangeBody {
     /// No body.
     Empty,
-    /// These bytes.
+    /// A body in memory.
     Bytes(Bytes),
-    /// So many bytes, as they come. They are announced, never chunked.
+    /// A stream with a known length, sent with `Content-Length` instead of chunked encoding.
     Stream {
-        /// How many there will be.
+        /// The length in bytes.
         length: u64,
         /// The bytes.
         bytes: BoxStream<'static, io::Result<Bytes>>,
@@ -47,15 +45,15 @@ pub enum ExchangeBody {
 
 /// An answer.
 pub struct ExchangeAnswer {
-    /// Its status, any.
+    /// The HTTP status.
     pub status: u16,
     headers: HeaderMap,
-    /// Its body, as it comes; more than the limit, or too little time, ends it with an error.
+    /// The body as a stream; exceeding the size or time limit ends it with an error.
     pub body: BoxStream<'static, io::Result<Bytes>>,
 }
 
 impl ExchangeAnswer {
-    /// The first header of this name, where it is text.
+    /// The first header of this name, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -63,10 +61,10 @@ impl ExchangeAnswer {
 }
 
 impl GuardedClient {
-    /// Makes a request and begins to read its answer.
+    /// Sends a request and starts to read its answer.
     ///
     /// # Errors
-    /// [`NetError`] when there is no answer; any status is one.
+    /// [`NetError`] if there is no answer; an error status is an answer.
     pub async fn exchange(&self, exchange: Exchange) -> Result<ExchangeAnswer, NetError> {
         let Exchange { url, method, headers, body, timeout, limit } = exchange;
         self.check(&url)?;

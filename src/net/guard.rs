@@ -1,7 +1,5 @@
-//! Which addresses outgoing requests may reach: public ones, and the private blocks that are allowed by
-//! name.
-//!
-//! Source of the blocks: the IANA special-purpose address registries for IPv4 and IPv6.
+//! The addresses that outgoing requests may reach: public ones and explicitly allowed private blocks.
+//! The blocks follow the IANA special-purpose address registries for IPv4 and IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,21 +12,21 @@ pub struct Guard {
     allowed: Arc<[IpBlock]>,
 }
 
-/// An address that no request may reach. The text does not contain it: the client that chose it may see the text.
+/// A refused address. The text does not contain it, because the client that supplied it may see the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the address is private, local or reserved; net.allow_private can allow it")]
 pub struct Refused;
 
 impl Guard {
-    /// Rules that also let through the blocks of `allowed`.
+    /// Rules that also allow the blocks of `allowed`.
     pub fn new(allowed: &[IpBlock]) -> Self {
         Self { allowed: allowed.into() }
     }
 
-    /// Whether a request may go to `address`. An IPv4-mapped IPv6 address counts as its IPv4 one.
+    /// Checks an address. An IPv4-mapped IPv6 address counts as its IPv4 address.
     ///
     /// # Errors
-    /// [`Refused`] when it may not.
+    /// [`Refused`] if no request may reach it.
     pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
         let address = address.to_canonical();
         let allowed = self.allowed.iter().any(|block| block.contains(address));

@@ -1,4 +1,4 @@
-//! A client for the testbed's control API: it reaches loopback addresses and nothing else.
+//! A client for the testbed's control API. It reaches loopback addresses only.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use url::{Host, Url};
 use super::client::{NetError, failed, install_crypto, read_body};
 use super::guard::Refused;
 
-/// The longest that a call may take.
+/// Time limit of a call.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of the largest answer.
+/// Size limit of an answer, in bytes.
 const LARGEST: usize = 64 << 20;
 
-/// How a call is made.
+/// The HTTP method of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// `GET`
@@ -25,12 +25,12 @@ pub enum Method {
     Delete,
 }
 
-/// An answer, whatever its status.
+/// An answer with any status.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body; null when it was no JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
@@ -38,18 +38,17 @@ pub struct Answer {
 pub struct LoopbackClient(());
 
 impl LoopbackClient {
-    /// Connects nothing yet.
+    /// Creates a client without a connection.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is never a default value")]
     pub fn new() -> Self {
         Self(())
     }
 
-    /// Makes a call; a body of null is none.
+    /// Sends a request; a null body is not sent.
     ///
     /// # Errors
-    /// [`NetError::Refused`] when the address is not a loopback one that is written as one; others when there is no
-    /// answer.
+    /// [`NetError::Refused`] if the host is not a loopback IP address; other errors if there is no answer.
     pub async fn call(&self, method: Method, url: &Url, body: &Value) -> Result<Answer, NetError> {
         let loopback = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -1,14 +1,11 @@
-//! The one guarded HTTP client, which everything outgoing uses.
+//! The guarded HTTP client of all outgoing requests.
 //!
-//! [`guard`] holds the address rules, pure; [`resolver`] applies them to what DNS answers; [`client`]
-//! applies them to addresses written in URLs, and limits redirects, proxies, time and size.
+//! [`guard`] has the address rules, [`resolver`] applies them to DNS answers, and [`client`] applies them to IP
+//! addresses in URLs and limits redirects, proxies, time and size. [`WebSocket`] connects under the same rules.
 //!
-//! [`WebSocket`] connects under the same rules.
-//!
-//! Invariants: no connection is made to an address that [`guard::Guard`] refuses, however it is spelt and
-//! whatever DNS says later; a redirect is followed only by [`GuardedClient::download`], which
-//! checks each address; no proxy is used but one that was set, and then names are looked up and checked here before
-//! it is asked; no answer is held that is larger than its limit.
+//! Invariants: no connection is made to an address that [`guard::Guard`] refuses, in any spelling and after any
+//! later DNS answer; only [`GuardedClient::download`] follows redirects, and it checks each target; only a
+//! configured proxy is used, after names were resolved and checked here; no answer exceeds its size limit in memory.
 
 pub mod client;
 mod download;

@@ -1,4 +1,4 @@
-//! Sends a body to a server and classifies the answer.
+//! Posts a body and returns the status of the answer. The body of the answer is discarded.
 
 use std::time::Duration;
 
@@ -8,38 +8,38 @@ use url::Url;
 
 use super::client::{GuardedClient, NetError, failed};
 
-/// So much of an answer is read, so that its connection can be used again; what is longer ends it.
+/// Bytes of an answer that are read so that its connection can be reused; a longer answer closes the connection.
 const READ_ON: usize = 16 * 1024;
-/// So long is waited for it.
+/// Time limit for reading the rest of an answer.
 const READ_ON_FOR: Duration = Duration::from_secs(1);
 
-/// What to hand over.
+/// A request body with its headers and time limit.
 #[derive(Debug)]
 pub struct Post {
-    /// What the body is, such as `application/json`.
+    /// The header `Content-Type`.
     pub content_type: &'static str,
     /// Headers besides the content type.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// How long it may take until the answer begins.
+    /// Time limit until the head of the answer arrives.
     pub timeout: Duration,
 }
 
-/// How a server took it. Its words are thrown away.
+/// The answer of a server without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The header `Retry-After`, as it stands.
+    /// The unparsed header `Retry-After`.
     pub retry_after: Option<String>,
 }
 
 impl GuardedClient {
-    /// Posts. Redirects are answers like others.
+    /// Posts a body; a redirect is returned as an answer.
     ///
     /// # Errors
-    /// [`NetError`] when there is no answer.
+    /// [`NetError`] if there is no answer.
     pub async fn post(&self, url: &Url, post: Post) -> Result<Answer, NetError> {
         self.check(url)?;
         let deadline = Instant::now() + post.timeout;
@@ -78,7 +78,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, NetError> {
     Ok(headers)
 }
 
-/// Whether a text can be the name of a header, and another its value.
+/// Whether `name` and `value` form a valid header.
 #[must_use]
 pub fn is_header(name: &str, value: &str) -> bool {
     HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()

@@ -1,5 +1,5 @@
-//! DNS for outgoing requests: what it answers goes through the [`Guard`], so that a name cannot stand for
-//! an address that is refused, not even one that changes between two look-ups.
+//! DNS for outgoing requests. The [`Guard`] filters each answer, so that no name resolves to a refused address,
+//! also when the answer changes between two lookups.
 
 use std::fmt::Debug;
 use std::io;
@@ -11,23 +11,23 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::guard::{Guard, Refused};
 
-/// Asks for the addresses of a name.
+/// Resolves a name to addresses.
 pub(super) trait Lookup: Debug + Send + Sync {
     fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
 
-/// Asks the system.
+/// The system's resolver.
 #[derive(Debug)]
 pub(super) struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        // The port is the URL's; the client sets it.
+        // The client replaces the port with the one of the URL.
         Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
     }
 }
 
-/// A resolver that leaves out refused addresses.
+/// A resolver that omits refused addresses.
 #[derive(Clone, Debug)]
 pub(super) struct GuardedResolver {
     guard: Guard,

@@ -1,18 +1,18 @@
 //! Server-sent events, read from bytes as they arrive (WHATWG HTML, 9.2.6 "Interpreting an event stream").
 //!
-//! Pure: bytes in, events out. Invariant: never holds more than [`MAX_EVENT`] bytes.
+//! The parser does no IO and buffers at most [`MAX_EVENT`] bytes.
 
 use thiserror::Error;
 
-/// Bytes of the longest event that is understood.
+/// Size limit of an event, in bytes.
 pub const MAX_EVENT: usize = 4 * 1024 * 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
-    /// Its name; `message` when the stream gave none.
+    /// The name; `message` if the stream has none.
     pub name: String,
-    /// Its data lines, joined by line ends.
+    /// The data lines, joined by line feeds.
     pub data: String,
 }
 
@@ -21,7 +21,7 @@ pub struct SseEvent {
 #[error("an event of the stream is longer than {MAX_EVENT} bytes")]
 pub struct TooLong;
 
-/// What has been read of a stream so far.
+/// An incremental parser of a stream.
 #[derive(Debug, Default)]
 pub struct SseParser {
     line: Vec<u8>,
@@ -34,16 +34,16 @@ pub struct SseParser {
 }
 
 impl SseParser {
-    /// The id to resume after: that of the last event, or of a block with a position only.
+    /// The id to resume after: that of the last event, or of a block that has an id only.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
-    /// Takes the next bytes and gives the events that they complete.
+    /// Parses the next bytes and returns the events that they complete.
     ///
     /// # Errors
-    /// [`TooLong`]; the stream cannot be read on after that.
+    /// [`TooLong`]; the stream cannot be parsed any further.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseEvent>, TooLong> {
         let mut events = Vec::new();
         for &byte in bytes {
@@ -89,7 +89,7 @@ impl SseParser {
                 self.data.push_str(value);
             }
             "id" if !value.contains('\0') => self.last_id = Some(value.to_owned()),
-            // Comments have an empty field name; `retry` is not ours to follow, we back off by ourselves.
+            // Comments have an empty field name. `retry` is ignored, because callers have their own backoff.
             _ => {}
         }
     }

@@ -1,5 +1,5 @@
-//! How pushed requests are signed and checked: Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`,
-//! `webhook-signature`). Pure.
+//! Signs and verifies requests by Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+//! Signatures are compared in constant time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,21 +9,21 @@ use subtle::ConstantTimeEq as _;
 
 /// The prefix of a secret; the rest is base64.
 pub const SECRET_PREFIX: &str = "whsec_";
-/// Signatures that one request may carry.
+/// Maximum signatures of a request that are compared.
 const MOST_SIGNATURES: usize = 16;
 
-/// The bytes that sign: what follows `whsec_` is base64; another text signs as it stands.
+/// The key bytes of a secret: base64 after `whsec_`, or the bytes of any other text.
 #[must_use]
 pub fn key_bytes(secret: &str) -> Vec<u8> {
     let encoded = secret.strip_prefix(SECRET_PREFIX);
     encoded.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_else(|| secret.as_bytes().to_vec())
 }
 
-/// One signature, as it stands in `webhook-signature`. `at`: seconds, as they stand in `webhook-timestamp`.
+/// A signature in the form of `webhook-signature`. `at`: the seconds of `webhook-timestamp`.
 #[must_use]
 pub fn signature(secret: &str, id: &str, at: &str, body: &[u8]) -> String {
     let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&key_bytes(secret)) else {
-        // Not reached: a MAC takes keys of any length.
+        // Not reached: HMAC accepts keys of any length.
         return String::new();
     };
     for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
@@ -32,7 +32,7 @@ pub fn signature(secret: &str, id: &str, at: &str, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Whether any of these signatures, as they stand in `webhook-signature`, is that of this secret. In constant time.
+/// Whether one of the signatures of the header `webhook-signature` was made with this secret. In constant time.
 #[must_use]
 pub fn is_signed(secret: &str, id: &str, at: &str, body: &[u8], signatures: &str) -> bool {
     let ours = signature(secret, id, at, body);

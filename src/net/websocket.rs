@@ -1,7 +1,7 @@
-//! WebSockets to addresses that other people may have chosen, under the same rules as requests.
+//! WebSocket clients under the address rules of requests.
 //!
-//! The name is looked up once, and the connection goes to an address of that answer that was checked: what DNS says
-//! later means nothing. Proxies are for HTTP; where one is set, no WebSocket is opened.
+//! A name is resolved once, and the connection uses a checked address of that answer; later DNS answers have no
+//! effect. With a configured HTTP proxy no WebSocket is opened.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use url::{Host, Url};
 use super::client::{GuardedClient, NetError, install_crypto};
 use super::guard::Refused;
 
-/// What a connection runs over.
+/// The transport of a connection: TCP or TLS.
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
@@ -32,30 +32,30 @@ pub struct WebSocket {
     stream: Box<WebSocketStream<Box<dyn Io>>>,
 }
 
-/// What comes in.
+/// An incoming frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A text message.
     Text(String),
-    /// A sign of life.
+    /// A ping or pong.
     Alive,
-    /// The other side closed, with its code where it gave one. Nothing follows.
+    /// The peer closed the connection, with its close code if present. No frame follows.
     Closed(Option<u16>),
 }
 
-/// A WebSocket was not opened, or broke.
+/// Errors of opening and using a WebSocket.
 #[derive(Debug, thiserror::Error)]
 pub enum WebSocketError {
-    /// The address cannot or must not be reached.
+    /// The address is refused or not reachable.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The server answered with this status in place of opening one.
+    /// The server answered the handshake with this status.
     #[error("the server answered {0} and opened no WebSocket")]
     Status(u16),
-    /// A message is larger than may be.
-    #[error("a message is larger than may be")]
+    /// A message exceeds the size limit.
+    #[error("a message is larger than the limit")]
     TooLarge,
-    /// The connection broke, or what came is no WebSocket. The source names no address.
+    /// The connection was lost, or the peer violated the protocol. The source contains no address.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -73,10 +73,10 @@ fn io(error: std::io::Error) -> WebSocketError {
 }
 
 impl GuardedClient {
-    /// Opens a WebSocket at a URL of ws or wss, within `timeout`. No message larger than `limit` bytes is read.
+    /// Opens a WebSocket to a ws or wss URL within `timeout`. Messages have at most `limit` bytes.
     ///
     /// # Errors
-    /// [`WebSocketError`]; [`NetError::Refused`] for an address that must not be reached.
+    /// [`WebSocketError`]; [`NetError::Refused`] for a refused address.
     pub async fn websocket(
         &self,
         url: &Url,
@@ -110,14 +110,14 @@ impl GuardedClient {
         Ok(WebSocket { stream: Box::new(stream) })
     }
 
-    /// The addresses of a URL's host that may be reached, and the name that its certificate must have.
+    /// The checked addresses of a URL's host, and the name for the check of its certificate.
     async fn checked(&self, url: &Url) -> Result<(Vec<IpAddr>, ServerName<'static>), NetError> {
         let address = match url.host().ok_or(NetError::Url)? {
             Host::Ipv4(v4) => IpAddr::V4(v4),
             Host::Ipv6(v6) => IpAddr::V6(v6),
             Host::Domain(name) => {
-                // The URL's parser reads addresses in all their spellings only for schemes that it supports, as
-                // ws is; nothing else may take an address for a name.
+                // The URL parser recognises IP addresses in all spellings only for special schemes, of which ws
+                // is one; so no IP address is treated as a name here.
                 let server = ServerName::try_from(name.to_owned()).map_err(|_| NetError::Url)?;
                 let found = self.lookup().look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
                 let passing: Vec<IpAddr> = found
@@ -151,7 +151,7 @@ impl GuardedClient {
     }
 }
 
-/// The trusted certificates: the system's, or only these.
+/// The TLS configuration with the system's certificate authorities, or only those of `pem`.
 fn trust(pem: Option<&str>) -> Result<rustls::ClientConfig, NetError> {
     let Some(pem) = pem else {
         return rustls::ClientConfig::with_platform_verifier().map_err(|_| NetError::SetUp);
@@ -176,10 +176,10 @@ async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, WebSocket
 }
 
 impl WebSocket {
-    /// The next frame. Dropping the future loses nothing.
+    /// The next frame. Cancel safe.
     ///
     /// # Errors
-    /// When the connection broke, or something came that is too large or no WebSocket.
+    /// If the connection was lost, a message is too large, or the peer violated the protocol.
     pub async fn next(&mut self) -> Result<Frame, WebSocketError> {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => Ok(Frame::Text(text.to_string())),
@@ -198,7 +198,7 @@ impl WebSocket {
         self.stream.send(Message::text(text)).await.map_err(broken)
     }
 
-    /// Asks the other side for a sign of life.
+    /// Sends a ping.
     ///
     /// # Errors
     /// When the connection broke.

@@ -1,5 +1,5 @@
-//! What a use case can answer instead of a result: a stable code, a sentence, and a kind that the edge
-//! maps to its own words.
+//! The error of the use cases: a stable code, a sentence for people, and a kind. The edges map the kind to a status
+//! and nothing else.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ use crate::engine::{CallbackError, ControlError, SessionError, SettingError};
 use crate::media::MediaError;
 use crate::store::{Reader, StoreError};
 
-/// Why a request was not served.
+/// Errors of use cases.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// No such device.
@@ -25,29 +25,29 @@ pub enum ServiceError {
     GroupNotFound,
     /// No such upload of this device.
     #[error(
-        "this device has no upload with this mediaId; an upload is forgotten after a day, and before that when its message is taken back or media.max_total_bytes needs its room"
+        "this device has no upload with this mediaId; an upload expires after a day, or earlier when its message is cancelled or media.max_total_bytes is reached"
     )]
     UploadNotFound,
     /// The message has no file.
     #[error("this message has no file")]
     NoMedia,
-    /// The message had a file.
-    #[error("the file of this message is not kept any more")]
+    /// The file of the message was deleted.
+    #[error("the file of this message was deleted")]
     MediaGone,
     /// The person or group has no picture.
     #[error("this person or group has no picture, or does not show it to this account")]
     NoPicture,
-    /// The file has no smaller picture.
-    #[error("there is no smaller picture of this file")]
+    /// The file has no thumbnail.
+    #[error("this file has no thumbnail")]
     NoThumbnail,
-    /// A file of no bytes.
+    /// The file is empty.
     #[error("the file is empty; send at least one byte")]
     EmptyFile,
-    /// As many clients upload as may at once.
+    /// The limit of concurrent uploads is reached.
     #[error("too many files are being uploaded; try again in a moment")]
     TooManyUploads,
-    /// As many files of this device come in as may at once.
-    #[error("{0} files of this device are coming in already; try again when one of them is there")]
+    /// The limit of concurrent uploads of one device is reached.
+    #[error("{0} files of this device are being uploaded; try again when one of them is complete")]
     TooManyUploadsOfDevice(usize),
     /// A file could not be stored or read.
     #[error(transparent)]
@@ -64,15 +64,15 @@ pub enum ServiceError {
     /// No such rule.
     #[error("there is no rule with this id")]
     RuleNotFound,
-    /// A rule of the settings or of the binary.
+    /// The rule comes from the settings or is built in.
     #[error(
-        "this rule is not made over the API; the settings have it, or the binary: make one that is asked before it"
+        "this rule comes from the settings or is built in and cannot be changed here; create a rule before it"
     )]
     FixedRule,
-    /// As many rules as there may be.
-    #[error("there are {0} rules, as many as may be made for one device and for all")]
+    /// The limit of rules is reached.
+    #[error("there are {0} rules, the maximum for one device and for all; delete one first")]
     TooManyRules(usize),
-    /// As many mutes as there may be.
+    /// A limit of mutes is reached.
     #[error("{0}")]
     TooManyMutes(&'static str),
     /// No such sound.
@@ -81,30 +81,30 @@ pub enum ServiceError {
     /// No such subscription.
     #[error("you have no subscription with this id")]
     SubscriptionNotFound,
-    /// As many subscriptions as there may be.
+    /// A limit of push subscriptions is reached.
     #[error("{0}")]
     TooManySubscriptions(&'static str),
-    /// As many webhooks as the settings allow.
+    /// The limit of webhooks is reached.
     #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
     TooManyWebhooks(usize),
-    /// The device has as many webhooks as the settings allow.
+    /// The limit of webhooks of one device is reached.
     #[error("this device has {0} webhooks, as many as webhooks.max_per_device allows; delete one first")]
     TooManyWebhooksOfDevice(usize),
-    /// As many tests run as may.
-    #[error("{0} webhooks are being tested already; try again when one is done")]
+    /// The limit of concurrent webhook tests is reached.
+    #[error("{0} webhooks are being tested; try again when one test has ended")]
     TooManyTests(usize),
     /// The engine has no such control call, or is disabled.
     #[error("there is no such call for this device")]
     NoSuchCall,
-    /// A field is not what it must be.
+    /// A field is invalid.
     #[error("{field}: {message}")]
     Invalid {
-        /// Which field.
+        /// The path of the field.
         field: String,
-        /// What is wrong and what is right.
+        /// The mistake and the valid values.
         message: String,
     },
-    /// The daemon cannot serve.
+    /// The daemon cannot serve requests now.
     #[error("{message}")]
     NotReady {
         /// The stable code of the cause.
@@ -112,28 +112,28 @@ pub enum ServiceError {
         /// The cause, for operators.
         message: String,
     },
-    /// The id is taken.
+    /// The id is in use.
     #[error("there is a device with this id already")]
     DeviceExists,
     /// The data of a deleted device with this id is still being removed.
     #[error("the data of a deleted device with this id is still being removed; try again in a moment")]
     DeviceBeingDeleted,
-    /// As many devices as the settings allow.
+    /// The limit of devices is reached.
     #[error("there are {0} devices, as many as devices.max allows")]
     TooManyDevices(usize),
-    /// The device is in the wrong state for this.
+    /// The request is not possible in the device's state.
     #[error("{0}")]
     WrongState(String),
     /// A file in the devices directory sets this.
     #[error("{0} is set by this device's file in the devices directory; change it there")]
     SetByFile(String),
-    /// The message does not wait to be sent.
-    #[error("this message does not wait any more: it has left, is under way, or has failed")]
+    /// The message is not queued.
+    #[error("this message is not queued: it was sent, is being sent, or has failed")]
     NotQueued,
     /// No account is linked.
     #[error("no account is linked to this device; start it and scan its QR code first")]
     NotLinked,
-    /// Not connected now.
+    /// The device is not connected.
     #[error("the device is not connected to its network now")]
     Offline,
     /// The account would have to be available to its contacts, which its settings forbid.
@@ -142,65 +142,65 @@ pub enum ServiceError {
     /// The key was set by the environment.
     #[error("this key is set by WHARF_API_KEY; change it there")]
     KeyFromEnvironment,
-    /// The idempotency key stands for another request.
+    /// The idempotency key was used with another request.
     #[error("this Idempotency-Key was used with another request in the last 24 hours; use a new one")]
     IdempotencyMismatch,
-    /// This engine cannot.
+    /// The engine does not support the request.
     #[error("this device's engine does not support that")]
     NotSupported,
-    /// Understood, but impossible.
+    /// The request is valid but cannot be carried out.
     #[error("{message}")]
     Impossible {
-        /// Stable, snake_case.
+        /// The stable code.
         code: &'static str,
-        /// For people.
+        /// The reason, for people.
         message: String,
     },
-    /// The key would get more than its maker has.
-    #[error("a key cannot give more than it has: {0}")]
+    /// The new key would have more rights than its creator.
+    #[error("a key cannot grant more rights than it has: {0}")]
     WiderKey(String),
     /// The signature of a callback is missing or wrong.
     #[error("the signature is missing or wrong")]
     BadSignature,
-    /// A callback's address is to be verified with something else than was agreed on.
+    /// The token of a callback's verification is not the configured one.
     #[error("the verification is refused: the token is not this device's")]
     VerificationRefused,
-    /// A callback is signed, and still not what its upstream sends.
+    /// The callback is signed but malformed.
     #[error("{0}")]
     BadCallback(String),
-    /// A callback could not be ingested now.
+    /// The callback cannot be ingested now.
     #[error("{0}")]
     CallbackNotNow(String),
     /// The device's outbox is full.
-    #[error("{0} messages of this device wait to be sent already; try again when some have left")]
+    #[error("{0} messages of this device are queued, the maximum; try again when some were sent")]
     OutboxFull(usize),
-    /// A later version will do it.
-    #[error("{0} is not built yet")]
+    /// The request is not implemented.
+    #[error("{0} is not implemented")]
     NotBuilt(&'static str),
-    /// What was sent is larger than may be.
-    #[error("what was sent is larger than {0} bytes")]
+    /// The request body exceeds its limit.
+    #[error("the request body is larger than {0} bytes")]
     TooLarge(u64),
-    /// An export that cannot be read.
+    /// The export cannot be parsed.
     #[error("{0}")]
     BadImport(String),
-    /// An import ended before its end.
-    #[error("{source}; {imported} messages are in already, and the same import again adds the rest")]
+    /// The import ended early.
+    #[error("{source}; {imported} messages are imported; repeat the import to add the others")]
     ImportCut {
         /// Messages that are stored.
         imported: u64,
-        /// What ended it.
+        /// The cause.
         #[source]
         source: Box<Self>,
     },
-    /// As many imports run as may.
-    #[error("{0} imports are running already; try again when one has ended")]
+    /// The limit of concurrent imports is reached.
+    #[error("{0} imports are running, the maximum; try again when one has ended")]
     TooManyImports(usize),
-    /// As many imports into the device run as the settings allow.
+    /// The limit of concurrent imports into one device is reached.
     #[error(
         "{0} imports into this device are running, as many as import.max_running_per_device allows; try again when one has ended"
     )]
     TooManyImportsOfDevice(usize),
-    /// The daemon is on its way out.
+    /// The daemon is shutting down.
     #[error("the daemon is shutting down")]
     ShuttingDown,
     /// The store failed.
@@ -208,40 +208,40 @@ pub enum ServiceError {
     Store(#[from] StoreError),
 }
 
-/// What kind of answer an error is.
+/// The kind of an error, which the edges map to a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Malformed or invalid.
+    /// The input is malformed or invalid.
     Invalid,
     /// Not authenticated.
     Unauthorized,
     /// Not allowed.
     Forbidden,
-    /// Not there.
+    /// The resource does not exist.
     NotFound,
-    /// Wrong state.
+    /// The resource is in the wrong state.
     Conflict,
-    /// Understood but impossible.
+    /// The request is valid but cannot be carried out.
     Impossible,
-    /// Larger than may be.
+    /// The input exceeds a size limit.
     TooLarge,
-    /// Too many.
+    /// A count or rate limit is reached.
     TooMany,
-    /// Not built yet.
+    /// Not implemented.
     NotBuilt,
-    /// Overloaded or shutting down.
+    /// The daemon is overloaded or shutting down.
     Unavailable,
     /// A bug or a broken database.
     Internal,
 }
 
 impl ServiceError {
-    /// A field that is not what it must be.
+    /// An invalid field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
-    /// A file of more bytes than may be.
+    /// A file of more than `limit` bytes.
     #[must_use]
     pub fn media_too_large(limit: u64) -> Self {
         Self::Media(MediaError::TooLarge(limit))
@@ -317,7 +317,7 @@ impl ServiceError {
         }
     }
 
-    /// What kind of answer this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -386,7 +386,7 @@ impl ServiceError {
         }
     }
 
-    /// After how many seconds a try may go better.
+    /// Seconds after which a retry may succeed.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
@@ -407,7 +407,7 @@ impl ServiceError {
         }
     }
 
-    /// The field that is wrong, with [`ErrorKind::Invalid`].
+    /// The invalid field, with [`ErrorKind::Invalid`].
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         if let Self::Invalid { field, .. } = self { Some(field) } else { None }
@@ -417,7 +417,7 @@ impl ServiceError {
 /// Checks that the device exists.
 ///
 /// # Errors
-/// When there is no such device, or the store fails.
+/// If there is no such device, or the store fails.
 pub(in crate::service) fn require_device(store: &Reader<'_>, device: &DeviceId) -> Result<(), ServiceError> {
     if store.has_device(device)? { Ok(()) } else { Err(ServiceError::DeviceNotFound) }
 }
@@ -433,7 +433,7 @@ fn storage_sentence(error: &StoreError) -> &'static str {
         StoreError::DiskFull => "the disk is full; nothing new can be stored until there is space",
         StoreError::RolledBack => "the write could not be stored; try again in a moment",
         StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked => {
-            "the database failed; the log says more"
+            "the database failed; the log has the cause"
         }
     }
 }

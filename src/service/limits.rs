@@ -1,5 +1,4 @@
-//! Limits and delays of the services, as the composition root reads them from the settings.
-//! Durations are in milliseconds where a field's name ends in `_ms`.
+//! Limits and delays of the services. The composition root fills them from the settings, which document each one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,96 +6,96 @@ use std::time::Duration;
 use crate::domain::backoff::Backoff;
 use crate::domain::outbox::{Rules, Zone};
 
-/// Numbers that the services keep to. All durations in milliseconds.
+/// Limits and delays of all services. A field that ends in `_ms` is in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// At most so many devices.
+    /// Maximum devices.
     pub max_devices: usize,
-    /// The time between two checks that the data files are the same.
+    /// Interval of the check that the data files were not replaced.
     pub file_check: Duration,
-    /// The engine of a device that names none.
+    /// The engine of a device without `engine`.
     pub default_engine: String,
-    /// How devices come back.
+    /// Delays between reconnects.
     pub backoff: Backoff,
-    /// Devices that may begin to connect in one second, at start-up and after a common loss.
+    /// Maximum devices that start to connect per second, at start-up and after an outage.
     pub start_ramp_per_second: u32,
-    /// Devices that may be connecting at once.
+    /// Maximum devices that connect at the same time.
     pub max_connecting: usize,
-    /// Consecutive panics after which a device is failed.
+    /// Consecutive panics after which a device fails.
     pub panics_before_failed: u32,
-    /// A connected device without traffic for this time is degraded. Zero: never.
+    /// Time without traffic after which a connected device is degraded. Zero: never.
     pub degraded_after_ms: i64,
-    /// What an outbox keeps to where the device says nothing else.
+    /// Limits of an outbox that the device does not override.
     pub outbox: OutboxLimits,
-    /// How long an idempotency key is remembered.
+    /// Lifetime of an idempotency key.
     pub idempotency_ttl_ms: i64,
-    /// How much of the past is kept.
+    /// Retention of events and messages.
     pub retention: RetentionLimits,
-    /// What files keep to.
+    /// Limits of files.
     pub media: MediaLimits,
-    /// Events read from a log at once.
+    /// Events of one page of a replay.
     pub replay_page: usize,
-    /// Imported chats.
+    /// Limits of imports.
     pub import: ImportLimits,
 }
 
-/// Numbers of the outbox.
+/// Limits of an outbox.
 #[derive(Debug, Clone)]
 pub struct OutboxLimits {
-    /// Messages that may wait for one device.
+    /// Maximum queued messages of a device.
     pub max_queued: usize,
-    /// Chats of one device with a message under way at once.
+    /// Maximum chats of a device with a message in flight.
     pub in_flight: usize,
-    /// Tries before a message is failed.
+    /// Attempts after which a message fails.
     pub max_attempts: u32,
-    /// The delay before the second try.
+    /// Delay before the second attempt.
     pub retry_delay_ms: u64,
-    /// How long an unknown outcome stays unknown.
+    /// Time after which a message with an unknown outcome fails.
     pub unknown_after_ms: i64,
-    /// The pace, warm-up and quiet hours.
+    /// Pacing, warm-up and quiet hours.
     pub rules: Rules,
-    /// Where quiet hours are that name no zone.
+    /// Time zone of quiet hours without one.
     pub time_zone: Zone,
-    /// How long "typing" is shown before a message.
+    /// Duration of "typing" before a message.
     pub typing_delay_ms: u64,
 }
 
-/// How much of the past is kept. Zero means for ever.
+/// Maximum ages. Zero: unlimited.
 #[derive(Debug, Clone, Copy)]
 pub struct RetentionLimits {
-    /// Age of the oldest event.
+    /// Maximum age of an event.
     pub events_ms: i64,
-    /// Age of the oldest message.
+    /// Maximum age of a message.
     pub messages_ms: i64,
-    /// Between two sweeps.
+    /// Interval of sweeps.
     pub sweep_interval_ms: u64,
 }
 
-/// Numbers that files keep to.
+/// Limits of files.
 #[derive(Debug, Clone, Copy)]
 pub struct MediaLimits {
-    /// Bytes of the largest file.
+    /// Maximum bytes of a file.
     pub max_bytes: u64,
-    /// Bytes of all files; zero: no limit.
+    /// Maximum bytes of all files; zero: unlimited.
     pub max_total_bytes: u64,
     /// Free bytes of the disk that uploads and imports require; zero: not checked.
     pub min_free_bytes: u64,
     /// The same in percent of the disk; the smaller of both applies.
     pub min_free_percent: u64,
-    /// How long a file is kept after it last came in; zero: for ever.
+    /// Lifetime of a file after it was last stored; zero: unlimited.
     pub keep_ms: i64,
     /// Time limit for fetching a file, in milliseconds.
     pub fetch_timeout_ms: u64,
 }
 
-/// What imports keep to.
+/// Limits of imports.
 #[derive(Debug, Clone)]
 pub struct ImportLimits {
-    /// Where exports are kept while they are read.
+    /// Directory of exports while they are imported.
     pub dir: PathBuf,
-    /// Bytes of the largest export, as it is sent.
+    /// Maximum bytes of an upload.
     pub max_bytes: u64,
-    /// Bytes that an archive may come to when unpacked.
+    /// Maximum bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
     /// Maximum concurrent imports.
     pub max_running: usize,

@@ -96,7 +96,7 @@ pub enum ApiError {
     #[error("the request body must be the file itself, not a form: send it as curl --data-binary @file does")]
     Form,
     /// A later version implements it.
-    #[error("{0} is not built yet")]
+    #[error("{0} is not implemented")]
     NotBuilt(String),
     /// The time limit passed.
     #[error("the request took too long")]

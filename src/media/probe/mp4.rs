@@ -1,6 +1,5 @@
-//! The boxes of an MP4 file with its duration and the size of its picture.
-//!
-//! Source: ISO/IEC 14496-12, "mvhd" and "tkhd".
+//! Reads the duration and the picture size of an MP4 file from its boxes (ISO/IEC 14496-12, "mvhd" and "tkhd").
+//! At most [`MAX_BOXES`] boxes are read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,7 +10,7 @@ use crate::domain::media::Dimensions;
 /// Most boxes that are read in one file: a crafted file may have any number.
 const MAX_BOXES: usize = 512;
 
-/// A box's name and where its content begins and ends.
+/// The name of a box, and the begin and end of its content.
 struct Found {
     name: [u8; 4],
     from: u64,
@@ -38,7 +37,7 @@ pub(super) fn read(file: &mut File) -> Option<Probed> {
     Some(found)
 }
 
-/// The boxes between two places, as far as they are whole.
+/// The complete boxes between two offsets.
 fn children(file: &mut File, from: u64, to: u64, budget: &mut usize) -> Vec<Found> {
     let mut found = Vec::new();
     let mut at = from;

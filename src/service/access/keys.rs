@@ -1,7 +1,7 @@
-//! API keys: `whf_<id>_<secret>`, shown once, kept as a hash.
+//! API keys: `whf_<id>_<secret>`, shown once, stored as a hash.
 //!
-//! Invariants: a secret is compared in constant time and is in no log, error or answer but the one that
-//! makes it; no key makes or removes a wider one; a revocation takes effect at once.
+//! Invariants: a secret is compared in constant time and appears only in the answer that creates it; no key creates
+//! or revokes a wider one; a revocation takes effect at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,55 +22,55 @@ use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
 use crate::store::{Reader, Store, StoreError};
 
-/// The id of the key that `WHARF_API_KEY` sets, where that is not itself of the form `whf_<id>_<secret>`.
+/// The id of the key of `WHARF_API_KEY`, if that has not the form `whf_<id>_<secret>`.
 const ENVIRONMENT_ID: &str = "environment";
-/// The shortest key taken from the environment: below it, guessing is cheaper than asking.
+/// Minimum length of the key from the environment, in characters.
 const SHORTEST_ENVIRONMENT_KEY: usize = 20;
-/// Keys that may exist.
+/// Maximum keys.
 const MAX_KEYS: usize = 10_000;
-/// How often uses are written down.
+/// Interval of storing when keys were last used.
 const BOOKKEEPING: Duration = Duration::from_secs(60);
 
-/// Who is behind a request.
+/// The authenticated caller of a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The key's public part.
     pub key_id: String,
     /// The key's name.
     pub name: String,
-    /// What it may do.
+    /// Its permissions.
     pub grant: Grant,
-    /// When it ends by itself.
+    /// The time of its expiry.
     pub expires_at: Option<Millis>,
-    /// The dashboard session of the request, where that replaces the key.
+    /// The dashboard session of the request, if that replaces the key.
     pub session: Option<SessionHash>,
 }
 
-/// Why a key is not good.
+/// Errors of the verification of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AuthError {
     /// Unknown, wrong or revoked.
     #[error("the API key is not valid")]
     Invalid,
-    /// It has ended by itself.
+    /// The key has expired.
     #[error("the API key has expired")]
     Expired,
 }
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// To which devices; all, when absent.
+    /// Its devices; all if absent.
     pub devices: Option<Vec<DeviceId>>,
-    /// When it ends by itself.
+    /// The time of its expiry.
     pub expires_at: Option<Millis>,
 }
 
-/// A key and what it permits now.
+/// A key with its current permissions.
 #[derive(Debug, Clone)]
 pub struct KeyView {
     /// The key.
@@ -79,7 +79,7 @@ pub struct KeyView {
     pub grant: Grant,
 }
 
-/// A key that was made, with the only copy of its text.
+/// A created key, with the only copy of its text.
 pub struct CreatedKey {
     /// The key.
     pub key: ApiKey,
@@ -100,16 +100,16 @@ pub struct Keys {
     environment_id: Option<String>,
     used: Mutex<HashMap<String, Millis>>,
     generations: DeviceGenerations,
-    /// Held while a key is made or revoked, so that no key is made by one that is being revoked.
+    /// Held while a key is created or revoked, so that no key is created by one that is being revoked.
     changing: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
 }
 
 impl Keys {
-    /// Reads the stored keys, and adds the one of the environment.
+    /// Reads the stored keys and adds the one of the environment.
     ///
     /// # Errors
-    /// When the store fails, or the environment's key cannot be used.
+    /// If the store fails, or the key of the environment is too short.
     pub async fn load(
         store: &Store,
         environment: Option<&str>,
@@ -150,16 +150,16 @@ impl Keys {
         }))
     }
 
-    /// Whether there is no key at all: no client could ever authenticate.
+    /// Whether there is no key, so that no client can authenticate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hashed_keys().is_empty()
     }
 
-    /// Makes the first key, which may do everything.
+    /// Creates the first key, which has all permissions.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn make_first(
         &self,
         store: &Store,
@@ -216,7 +216,7 @@ impl Keys {
     fn verify(&self, presented: &str, now: Millis) -> Result<Principal, AuthError> {
         let (id, secret) = split(presented).unwrap_or((ENVIRONMENT_ID, presented));
         let found = self.find(id);
-        // An unknown id costs the same comparison as an existing one.
+        // An unknown id takes the same comparison as an existing one, so that the time reveals nothing.
         let expected = found.as_ref().map_or([0_u8; 32].as_slice(), |hashed| hashed.hash.as_slice());
         let same = bool::from(hash(secret).as_slice().ct_eq(expected));
         let hashed = found.filter(|_| same).ok_or(AuthError::Invalid)?;
@@ -237,7 +237,7 @@ impl Keys {
         }
     }
 
-    /// The rights of a key that a session stands for. Counts as a use of the key.
+    /// The rights of a session's key. Counts as a use of the key.
     pub(super) fn principal(&self, id: &str, now: Millis) -> Option<Principal> {
         let hashed = self.find(id).filter(|hashed| !hashed.key.is_expired(now))?;
         Some(self.use_key(&hashed.key, now))
@@ -252,7 +252,7 @@ impl Keys {
         Some(self.find(id)?.hash.clone())
     }
 
-    /// Whether there is a key with this id and this hash of its secret.
+    /// Whether a key with this id and this hash of its secret exists.
     pub(super) fn has_hash(&self, id: &str, hash: &[u8]) -> bool {
         self.find(id).is_some_and(|hashed| hashed.hash == hash)
     }
@@ -267,7 +267,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix("whf_")?.split_once('_')
 }
 
-/// One round suffices: the secret has 256 random bits, which no dictionary holds.
+/// One round suffices, because the secret has 256 random bits.
 fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
@@ -279,15 +279,15 @@ fn random_hex<const BYTES: usize>(random: &dyn Random) -> String {
 }
 
 impl Access {
-    /// Who presents this key.
+    /// The owner of a presented key.
     ///
     /// # Errors
-    /// When it is not valid any more, or never was.
+    /// If the key is unknown, wrong, revoked or expired.
     pub fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
         self.keys.verify(presented, self.clock.now())
     }
 
-    /// Whether the key behind a request, and its dashboard session if it has one, are still good.
+    /// Whether the key of a request, and its dashboard session if it has one, are still valid.
     #[must_use]
     pub fn still_valid(&self, principal: &Principal) -> bool {
         let now = self.clock.now();
@@ -295,13 +295,13 @@ impl Access {
             && principal.session.is_none_or(|hash| self.sessions.is_open(&hash, now))
     }
 
-    /// What a key grants; `None` when it is no more.
+    /// The permissions of a key; `None` if it does not exist any more.
     pub(in crate::service) fn grant_of(&self, key_id: &str) -> Option<Grant> {
         let hashed = self.keys.find(key_id)?;
         (!hashed.key.is_expired(self.clock.now())).then(|| self.keys.generations.grant_of(&hashed.key))
     }
 
-    /// Changes at each revocation, and at each end of a dashboard session.
+    /// A receiver that changes at each revocation and at each end of a dashboard session.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {
         self.keys.changes.subscribe()
@@ -310,7 +310,7 @@ impl Access {
     /// Creates a key with no more rights than its creator, which expires no later than its creator.
     ///
     /// # Errors
-    /// When it has more rights, a field is invalid, the creator has just been revoked, or the store fails.
+    /// If it has more rights, a field is invalid, the creator was just revoked, or the store fails.
     pub async fn create_key(&self, by: &Principal, mut new: NewKey) -> Result<CreatedKey, ServiceError> {
         check(&new, self.clock.now())?;
         let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
@@ -371,7 +371,7 @@ impl Access {
     /// requests fail from now on, and their sockets and streams end. Returns the ids of the revoked descendants.
     ///
     /// # Errors
-    /// When there is no such key, it has more rights than `by`, or the store fails.
+    /// If there is no such key, it has more rights than `by`, or the store fails.
     pub async fn revoke_key(
         &self,
         by: &Principal,
@@ -448,7 +448,7 @@ impl Access {
         ids
     }
 
-    /// Stores now and then when keys and dashboard sessions were last used.
+    /// Stores periodically when keys and dashboard sessions were last used.
     pub(in crate::service) fn start_key_bookkeeping(&self) {
         let access = self.clone();
         self.tasks.spawn("key-bookkeeping", async move {
@@ -479,7 +479,7 @@ impl Access {
             }
         }
         if let Err(error) = self.store.write_patiently(move |tx| tx.touch_api_keys(&used)).await {
-            tracing::warn!(%error, "when keys were last used could not be stored");
+            tracing::warn!(%error, "last use of API keys not stored");
         }
     }
 }

@@ -37,10 +37,10 @@ impl Access {
         Self { store, clock, random, tasks, keys, sessions, tokens }
     }
 
-    /// The operator that an access token names; `None` without a token where none is required.
+    /// The operator of an access token; `None` without a token if none is required.
     ///
     /// # Errors
-    /// When the token is not valid, or the daemon is not configured to verify tokens.
+    /// If the token is not valid, or the daemon is not configured to verify tokens.
     pub async fn operator(
         &self,
         token: Option<&str>,

@@ -1,7 +1,7 @@
-//! Sessions of the dashboard: an API key is exchanged for a random token, of which only the hash is stored.
+//! Dashboard sessions: an API key is exchanged for a random token, of which only the hash is stored.
 //!
-//! Invariants: a session gives no more than its key and ends with it; a lookup costs no IO; each key has at
-//! most [`MAX_PER_KEY`] sessions.
+//! Invariants: a session has no more rights than its key and ends with it; a lookup does no IO; each key has at most
+//! [`MAX_PER_KEY`] sessions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,12 +24,12 @@ const INSTALLATION_BYTES: usize = 6;
 
 /// All sessions, in memory.
 pub struct DashboardSessions {
-    /// Part of the cookie's name: two daemons on one host share its cookies.
+    /// Part of the cookie's name, because two daemons on one host share its cookies.
     installation: String,
     open: RwLock<HashMap<SessionHash, DashboardSession>>,
-    /// Sessions with an unsaved time of use.
+    /// Sessions whose last use is not stored yet.
     used: Mutex<HashSet<SessionHash>>,
-    /// Held by a sign-in, so that two of them do not exceed the limit.
+    /// Held during a sign-in, so that concurrent ones do not exceed the limit.
     sign_in: tokio::sync::Mutex<()>,
 }
 
@@ -47,7 +47,7 @@ impl DashboardSessions {
     /// Reads the stored sessions of these keys.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn load(store: &Store, keys: &Keys, random: &dyn Random) -> Result<Self, StoreError> {
         let mut made = vec![0_u8; INSTALLATION_BYTES];
         random.fill(&mut made);
@@ -90,7 +90,7 @@ impl DashboardSessions {
         Some(session.clone())
     }
 
-    /// The sessions of a key beyond the limit once one more exists: those not used for the longest time.
+    /// The least recently used sessions of a key that exceed the limit when one is added.
     fn surplus(&self, key_id: &str) -> Vec<SessionHash> {
         let open = self.open.read();
         let mut of_key: Vec<_> = open.iter().filter(|(_, session)| session.key_id == key_id).collect();
@@ -111,11 +111,10 @@ impl Access {
         &self.sessions.installation
     }
 
-    /// Opens a session of a key. It replaces the one of this key that was not used for the longest time, if
-    /// there are too many.
+    /// Opens a session of a key. At the limit it replaces the least recently used session of the key.
     ///
     /// # Errors
-    /// When the key has been revoked meanwhile, or the store fails.
+    /// If the key was revoked meanwhile, or the store fails.
     pub async fn open_session(&self, key: &Principal) -> Result<NewSession, ServiceError> {
         let _one_at_a_time = self.sessions.sign_in.lock().await;
         let now = self.clock.now();
@@ -179,7 +178,7 @@ impl Access {
     /// Ends the session of a request, and its sockets and streams. Returns `false` if it has none.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn end_session(&self, principal: &Principal) -> Result<bool, ServiceError> {
         let Some(hash) = principal.session else { return Ok(false) };
         self.store.write(move |tx| tx.delete_dashboard_sessions(&[hash])).await?;
@@ -210,7 +209,7 @@ impl Access {
             tx.touch_dashboard_sessions(&used)
         });
         if let Err(error) = stored.await {
-            tracing::warn!(%error, "dashboard sessions could not be stored");
+            tracing::warn!(%error, "last use of dashboard sessions not stored");
             return;
         }
         if !ended.is_empty() {

@@ -1,12 +1,11 @@
-//! Who is behind a socket: the operator that an access token names.
+//! Access tokens of sockets, which name an operator.
 //!
-//! The token started life as a bare user id. In the `label` mode any text is a name, and grants nothing.
-//! In the `jwt` mode it must be a valid JSON Web Token: HS256 under a shared secret, or RS256, ES256 and
-//! EdDSA under keys that are published as a JWK set. What a token names is shown; what it may do is the API
-//! key's.
+//! In the `label` mode any text is a display name. In the `jwt` mode the token must be a valid JSON Web Token: HS256
+//! with a shared secret, or RS256, ES256 and EdDSA with keys of a published JWK set. A token grants no permission;
+//! permissions are those of the API key.
 //!
-//! Invariants: an algorithm is accepted only with the kind of key it belongs to; key sets are fetched at
-//! most once a minute, whatever tokens arrive; no token and no claim is logged.
+//! Invariants: an algorithm is accepted only with its kind of key; key sets are fetched at most once a minute; no
+//! token and no claim is logged.
 
 use std::sync::Arc;
 
@@ -19,52 +18,52 @@ use url::Url;
 use crate::domain::clock::Millis;
 use crate::net::{GuardedClient, NetError};
 
-/// Longest label, in characters; longer ones are cut.
+/// Maximum characters of a label; longer ones are truncated.
 const LABEL_MAX_CHARS: usize = 200;
-/// The longest token that is parsed, in bytes.
+/// Maximum bytes of a token.
 const TOKEN_MAX_BYTES: usize = 16 * 1024;
-/// How far clocks may differ, in seconds.
+/// Allowed clock skew, in seconds.
 const LEEWAY_S: f64 = 5.0;
-/// How long a key set is used without asking again.
+/// Lifetime of a fetched key set.
 const KEYS_FRESH_MS: i64 = 10 * 60 * 1000;
-/// The shortest time between two fetches, whether they succeed or not.
+/// Minimum interval of fetches, successful or not.
 const FETCH_PAUSE_MS: i64 = 60 * 1000;
-/// Largest key set, in bytes.
+/// Maximum bytes of a key set.
 const KEYS_MAX_BYTES: usize = 256 * 1024;
 
-/// What an access token is.
+/// The form of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenMode {
-    /// Any text: a name that grants nothing.
+    /// Any text, used as a display name.
     Label,
     /// A JSON Web Token.
     Jwt,
 }
 
-/// How tokens are checked; the composition root fills it.
+/// Configuration of the verification of tokens; the composition root fills it.
 pub struct AccessTokenConfig {
-    /// What a token is.
+    /// The form of tokens.
     pub mode: TokenMode,
     /// The shared key of HS256 tokens.
     pub jwt_secret: Option<String>,
-    /// Where the public keys of RS256, ES256 and EdDSA tokens are published.
+    /// The URL of the JWK set with the public keys of RS256, ES256 and EdDSA tokens.
     pub jwks_url: Option<Url>,
-    /// The audience that tokens must name; not checked, when absent.
+    /// The required audience; not checked if absent.
     pub audience: Option<String>,
-    /// The issuer that tokens must name; not checked when absent.
+    /// The required issuer; not checked if absent.
     pub issuer: Option<String>,
-    /// What fetches the keys.
+    /// The client that fetches the key set.
     pub http: GuardedClient,
 }
 
-/// The person or program behind a socket.
+/// The person or program that uses a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// What to call them; shown, and never trusted.
+    /// The display name; not trusted.
     pub label: String,
-    /// Whether a token proves it.
+    /// Whether a verified token has the name.
     pub verified: bool,
-    /// When the token ends.
+    /// The time of the token's expiry.
     pub expires_at: Option<Millis>,
 }
 
@@ -73,45 +72,45 @@ pub struct Operator {
 pub struct VerifiedClaims {
     /// All claims.
     pub claims: Map<String, Json>,
-    /// When the token ends.
+    /// The time of the token's expiry.
     pub expires_at: Millis,
 }
 
-/// Why there is no operator.
+/// Errors of an access token.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessTokenError {
-    /// The token is missing, malformed, expired, or not signed by a key we trust.
+    /// The token is missing, malformed, expired, or not signed by a trusted key.
     #[error("Invalid access token")]
     Invalid,
-    /// The daemon is not set up to check tokens.
+    /// The daemon is not configured to verify tokens.
     #[error("Server configuration error")]
     Misconfigured,
-    /// The published keys cannot be had.
+    /// The published keys are not available.
     #[error("Server configuration error")]
     KeysUnavailable(#[source] KeySetError),
 }
 
-/// Why a published key set cannot be used.
+/// Errors of a published key set.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
-    /// It cannot be fetched.
+    /// The set cannot be fetched.
     #[error("the key set could not be fetched")]
     Fetch(#[from] NetError),
-    /// It is no JWK set.
-    #[error("what was fetched is no JWK set")]
+    /// The document is not a JWK set.
+    #[error("the fetched document is not a JWK set")]
     Malformed(#[from] serde_json::Error),
     /// A fetch failed less than a minute ago.
-    #[error("the last fetch failed; the next one is made after a minute")]
+    #[error("the last fetch failed; it is retried after a minute")]
     Waiting,
 }
 
-/// Checks access tokens.
+/// Verifies access tokens.
 pub struct AccessTokens {
     config: AccessTokenConfig,
     published: Mutex<Published>,
 }
 
-/// The published keys as last fetched.
+/// The last fetched key set.
 #[derive(Default)]
 struct Published {
     keys: Option<Arc<JwkSet>>,
@@ -120,17 +119,17 @@ struct Published {
 }
 
 impl AccessTokens {
-    /// A checker.
+    /// Creates a verifier.
     #[must_use]
     pub fn new(config: AccessTokenConfig) -> Self {
         Self { config, published: Mutex::default() }
     }
 
-    /// The operator that `token` names; none without a token.
+    /// The operator of `token`; `None` without a token.
     ///
     /// # Errors
-    /// [`AccessTokenError::Invalid`] where the token must prove something and does not; the others where
-    /// the fault is ours.
+    /// [`AccessTokenError::Invalid`] if the token must be valid and is not; the others if the configuration or the
+    /// key set is at fault.
     pub async fn verify(
         &self,
         token: Option<&str>,
@@ -148,7 +147,8 @@ impl AccessTokens {
     /// The claims of a JSON Web Token.
     ///
     /// # Errors
-    /// [`AccessTokenError::Invalid`] if the token is not valid now; the others where the fault is ours.
+    /// [`AccessTokenError::Invalid`] if the token is not valid now; the others if the configuration or the key set is
+    /// at fault.
     pub async fn verify_claims(&self, token: &str, now: Millis) -> Result<VerifiedClaims, AccessTokenError> {
         if self.config.jwt_secret.is_none() && self.config.jwks_url.is_none() {
             return Err(AccessTokenError::Misconfigured);
@@ -165,7 +165,7 @@ impl AccessTokens {
         Ok(VerifiedClaims { claims, expires_at })
     }
 
-    /// The key for a token. The header is not yet to be trusted: it only chooses among keys that we trust.
+    /// The key for a token. Its header is not verified yet, so it only selects one of the trusted keys.
     async fn key(&self, header: &Header, now: Millis) -> Result<DecodingKey, AccessTokenError> {
         match (header.alg, &self.config.jwt_secret, &self.config.jwks_url) {
             (Algorithm::HS256, Some(secret), _) => Ok(DecodingKey::from_secret(secret.as_bytes())),
@@ -182,7 +182,7 @@ impl AccessTokens {
         header: &Header,
         now: Millis,
     ) -> Result<DecodingKey, AccessTokenError> {
-        // Held while fetching, so that many tokens at once cause one fetch.
+        // Held while fetching, so that concurrent tokens cause one fetch.
         let mut published = self.published.lock().await;
         let known = published.keys.as_ref().and_then(|keys| choose(keys, header).cloned());
         let stale = now.since(published.fetched_at) >= KEYS_FRESH_MS;
@@ -203,7 +203,7 @@ impl AccessTokens {
         // Times are compared with the clock that was passed in, in `Claims::operator`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        // A token without an audience or issuer would pass otherwise.
+        // Otherwise a token without an audience or issuer would be accepted.
         let mut required = vec!["exp"];
         match &self.config.audience {
             Some(audience) => {
@@ -222,8 +222,8 @@ impl AccessTokens {
 }
 
 impl Published {
-    /// Fetches the key set, unless that was tried within the last minute. Keys that are there stay when
-    /// it fails.
+    /// Fetches the key set, unless the last attempt was less than a minute ago. After a failure the previous keys
+    /// stay valid.
     async fn refresh(&mut self, http: &GuardedClient, url: &Url, now: Millis) -> Result<(), KeySetError> {
         if self.tried_at.is_some_and(|at| (0..FETCH_PAUSE_MS).contains(&now.since(at))) {
             return Err(KeySetError::Waiting);
@@ -237,7 +237,7 @@ impl Published {
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, "the keys of access tokens could not be fetched");
+                tracing::warn!(%error, cause, "keys of access tokens not fetched");
                 Err(error)
             }
         }
@@ -249,7 +249,7 @@ async fn fetch(http: &GuardedClient, url: &Url) -> Result<JwkSet, KeySetError> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// The key that a token names; where it names none, the only key that fits.
+/// The key with the token's key id; without a key id, the only key of its algorithm.
 fn choose<'a>(keys: &'a JwkSet, header: &Header) -> Option<&'a Jwk> {
     let mut fitting = keys.keys.iter().filter(|key| fits(key, header.alg));
     match &header.kid {
@@ -273,7 +273,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     signs && kind
 }
 
-/// When the token ends; `None` if it is not valid now.
+/// The time of the token's expiry; `None` if it is not valid now.
 fn valid_until(claims: &Map<String, Json>, now: Millis) -> Option<Millis> {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^52")]
     let now_s = now.0 as f64 / 1000.0;
@@ -298,13 +298,13 @@ fn operator(verified: &VerifiedClaims) -> Operator {
     Operator { label, verified: true, expires_at: Some(verified.expires_at) }
 }
 
-/// Who says to be called `text`.
+/// The operator of an unverified label.
 fn named(text: &str) -> Option<Operator> {
     let label = Some(label(text)).filter(|label| !label.is_empty())?;
     Some(Operator { label, verified: false, expires_at: None })
 }
 
-/// A name to show: bounded, in one line.
+/// A display name: bounded and in one line.
 fn label(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(LABEL_MAX_CHARS).collect()
 }

@@ -1,4 +1,5 @@
-//! Devices that files declare: made to exist, kept as the files say, and never deleted.
+//! Applies the device files of the devices directory: creates and configures their devices. A device whose file was
+//! removed is stopped and never deleted.
 
 use std::collections::HashMap;
 
@@ -12,22 +13,22 @@ use crate::domain::reason::Reason;
 use crate::domain::state::{Input, State};
 use crate::service::{DeviceView, Fleet, NewDevice, NewWebhook, ServiceError};
 
-/// What one file says.
+/// The content of a device file.
 #[derive(Debug, Clone)]
 pub struct Declaration {
     /// The device's id.
     pub id: DeviceId,
-    /// Its name, where the file sets it.
+    /// Its name, if the file sets it.
     pub name: Option<String>,
-    /// Its engine, where the file sets it.
+    /// Its engine, if the file sets it.
     pub engine: Option<String>,
     /// The settings that the file sets.
     pub settings: Map<String, Value>,
-    /// Whether it is to run.
+    /// Whether it should run.
     pub autostart: bool,
-    /// Where its events are pushed to, besides the webhooks that people made.
+    /// Its webhooks, besides those created over the API.
     pub webhooks: Vec<NewWebhook>,
-    /// Its rules of notifications.
+    /// Its notification rules.
     pub notify: Vec<RuleSpec>,
 }
 
@@ -43,12 +44,11 @@ impl Declaration {
 }
 
 impl Fleet {
-    /// Makes the fleet as the files say: new devices are created, changed ones configured and restarted,
-    /// and one whose file is gone is stopped and kept. What fails for one device is logged and touches no
-    /// other; how many failed is answered.
+    /// Applies the files: creates new devices, configures and restarts changed ones, and stops those whose file was
+    /// removed. A failure is logged and affects one device only. Returns the number of failed devices.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub async fn reconcile(&self, declarations: Vec<Declaration>) -> Result<usize, ServiceError> {
         let mut existing: HashMap<DeviceId, DeviceView> =
             self.devices(None).await?.into_iter().map(|view| (view.device.id.clone(), view)).collect();
@@ -58,7 +58,7 @@ impl Fleet {
             let known = existing.remove(&id);
             if let Err(error) = self.declare(declaration, known).await {
                 failed += 1;
-                tracing::error!(device = %id, %error, "the declared device could not be set up");
+                tracing::error!(device = %id, %error, "declared device not configured");
             }
         }
         let undeclared = existing.into_values().filter(|view| !view.device.declared.is_empty());
@@ -66,7 +66,7 @@ impl Fleet {
             let id = view.device.id.clone();
             if let Err(error) = self.undeclare(view).await {
                 failed += 1;
-                tracing::error!(device = %id, %error, "a device whose file is gone could not be stopped");
+                tracing::error!(device = %id, %error, "device without its file not stopped");
             }
         }
         Ok(failed)
@@ -125,7 +125,7 @@ impl Fleet {
         match (autostart, before.state.is_active()) {
             (false, true) => self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await,
             (true, true) if changed => self.restart_device(&id).await.map(|_| ()),
-            // What an operator stopped stays stopped.
+            // A device that an operator stopped stays stopped.
             (true, false) if by_declaration || before.state == State::Created => {
                 self.apply(&id, Input::Start).await
             }
@@ -141,7 +141,7 @@ impl Fleet {
         self.store.write_patiently(move |tx| tx.configure_device(&device)).await?;
         self.webhooks.reconcile_webhooks(&id, Vec::new()).await?;
         self.notify.reconcile_notify_rules(&id, Vec::new()).await?;
-        tracing::info!(device = %id, "the device's file is gone; it is stopped and kept");
+        tracing::info!(device = %id, "device file removed; device stopped, its data kept");
         if active {
             self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await?;
         }

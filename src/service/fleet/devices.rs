@@ -1,4 +1,5 @@
-//! Devices as people manage them: create, change, start, stop, log out, delete.
+//! Lists, creates, changes, starts, stops, logs out and deletes devices. Inputs are validated before anything is
+//! stored.
 
 use std::sync::Arc;
 
@@ -27,26 +28,26 @@ pub struct DeviceView {
 /// A device to be created.
 #[derive(Debug, Clone, Default)]
 pub struct NewDevice {
-    /// Its id; a UUID when left out.
+    /// Its id; a UUID if absent.
     pub id: Option<DeviceId>,
-    /// What people call it; its id when left out.
+    /// Its display name; its id if absent.
     pub name: Option<String>,
-    /// Its engine; the default one when left out.
+    /// Its engine; the default one if absent.
     pub engine: Option<String>,
     /// Its settings.
     pub settings: Map<String, Value>,
 }
 
-/// The longest name.
+/// Maximum length of a name.
 const NAME_CHARS: usize = 128;
-/// The most that a device's settings may hold, as JSON.
+/// Maximum bytes of a device's settings as JSON.
 const SETTINGS_BYTES: usize = 65_536;
 
 impl Fleet {
-    /// Devices, oldest first: these, or all of them.
+    /// The devices with these ids, or all, oldest first.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn devices(&self, only: Option<&[DeviceId]>) -> Result<Vec<DeviceView>, ServiceError> {
         let only = only.map(<[DeviceId]>::to_vec);
         self.store
@@ -63,7 +64,7 @@ impl Fleet {
     /// One device.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         let id = id.clone();
         self.store
@@ -74,18 +75,18 @@ impl Fleet {
             .await
     }
 
-    /// A device without its numbers, which cost several counts.
+    /// A device without its counts, which require several queries.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn device_record(&self, id: &DeviceId) -> Result<Arc<Device>, ServiceError> {
         self.store.device_record(id).await?.ok_or(ServiceError::DeviceNotFound)
     }
 
-    /// Creates a device, and starts to connect it.
+    /// Creates a device and starts to connect it.
     ///
     /// # Errors
-    /// When something about it cannot be, its id is taken, or the store fails.
+    /// If a field is invalid, the id is in use, or the store fails.
     pub async fn create_device(&self, new: NewDevice) -> Result<DeviceView, ServiceError> {
         self.create_device_with(new, None).await.map(|(view, _)| view)
     }
@@ -93,7 +94,7 @@ impl Fleet {
     /// As [`Fleet::create_device`], with a webhook that receives all events from the first connection on.
     ///
     /// # Errors
-    /// As [`Fleet::create_device`], and when something about the webhook cannot be: nothing is made then.
+    /// As [`Fleet::create_device`], and if the webhook is invalid; then nothing is created.
     pub async fn create_device_with(
         &self,
         new: NewDevice,
@@ -140,7 +141,7 @@ impl Fleet {
         self.store
             .write(move |tx| {
                 insert(tx, &stored, max)?;
-                // The deletion of an earlier device with this id has not ended its grants yet.
+                // The deletion of a previous device with this id has not revoked its grants yet.
                 if tx.device_generation(&stored.id)? != access.device_generation(&stored.id) {
                     return Err(ServiceError::DeviceBeingDeleted);
                 }
@@ -154,10 +155,10 @@ impl Fleet {
         Ok(id)
     }
 
-    /// Changes a device. Settings of its engine count from its next connection on.
+    /// Changes a device. Settings of its engine take effect at its next connection.
     ///
     /// # Errors
-    /// When something about it cannot be, a file sets it, or the store fails.
+    /// If a field is invalid, a file sets it, or the store fails.
     pub async fn update_device(
         &self,
         id: &DeviceId,
@@ -199,11 +200,11 @@ impl Fleet {
         self.device(id).await
     }
 
-    /// Deletes a device: logs out where linked, and removes its data a little later unless it is kept. Grants of the
-    /// device end. Returns the ids of the keys that have no device any more.
+    /// Deletes a device: logs out if linked, revokes the grants of the device, and removes its data in the background
+    /// unless it is kept. Returns the ids of the keys without a remaining device.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn delete_device(
         &self,
         id: &DeviceId,
@@ -215,19 +216,19 @@ impl Fleet {
         Ok(self.access.keys_without_devices(id))
     }
 
-    /// Starts a device; one that runs already stays as it is.
+    /// Starts a device; a running one is not changed.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn start_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         self.apply(id, Input::Start).await?;
         self.device(id).await
     }
 
-    /// Stops a device; its link is kept.
+    /// Stops a device; it stays linked.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn stop_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         self.apply(id, Input::Stop(Reason::StoppedByOperator)).await?;
         self.device(id).await
@@ -236,22 +237,22 @@ impl Fleet {
     /// Stops a device if it runs, and starts it.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn restart_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         self.ask(id, |reply| DeviceCommand::Restart { reply }).await?;
         self.device(id).await
     }
 
-    /// Unlinks a device at its network and forgets its credentials.
+    /// Unlinks a device at its network and removes its credentials.
     ///
     /// # Errors
-    /// When there is no such device, it is not linked, or the store fails.
+    /// If there is no such device, it is not linked, or the store fails.
     pub async fn log_out_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         self.apply(id, Input::LogOut).await?;
         self.device(id).await
     }
 
-    /// What cannot be in a device, before it is stored.
+    /// Validates a device.
     pub(in crate::service) fn check(&self, device: &Device) -> Result<(), ServiceError> {
         let name = device.name.trim();
         if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
@@ -302,13 +303,13 @@ fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> 
     Ok::<_, StoreError>(tx.insert_device(device)?).map_err(ServiceError::from)
 }
 
-/// The moment a device was last online: now, while it is.
+/// When a device was last online: now if it is online.
 #[must_use]
 pub fn last_seen(device: &Device, now: Millis) -> Option<Millis> {
     if device.state.is_ready() { Some(now) } else { device.last_seen }
 }
 
-/// Renames the settings of an engine's former name.
+/// Moves settings under an engine's former name to its current name.
 pub(super) fn use_current_settings(
     engine: &str,
     settings: &mut Map<String, Value>,

@@ -1,4 +1,4 @@
-//! Requests that pass through to a driver without being understood here.
+//! Passes control requests and callbacks on to a driver. Their content is not interpreted here.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::service::media::port::MediaPort;
 use crate::service::{Fleet, ServiceError};
 
 impl Fleet {
-    /// A request to the control API of a device's engine, where that has one.
+    /// Passes a request to the control API of a device's engine.
     ///
     /// # Errors
-    /// When there is no such device, its engine has no control API, or the driver refuses.
+    /// If there is no such device, its engine has no control API, or the driver refuses.
     pub async fn control(
         &self,
         device: &DeviceId,
@@ -31,24 +31,24 @@ impl Fleet {
             vault: Arc::new(VaultPort::new(self.store.clone(), device.clone())),
             media: Arc::new(MediaPort::of(&self.media, device)),
         };
-        // An answer may wait for a session that the drain has closed already.
+        // An answer may depend on a session that the shutdown has closed already.
         tokio::select! {
             answer = driver.control(context, verb, body) => Ok(answer?),
             () = self.tasks.soft().cancelled() => Err(ServiceError::ShuttingDown),
         }
     }
 
-    /// The header that signs a device's callbacks; none where there is no such device, or it takes none.
+    /// The signature header of a device's callbacks; `None` if there is no such device or it has no callbacks.
     #[must_use]
     pub fn callback_signature(&self, device: &DeviceId) -> Option<&'static str> {
         let engine = self.registry.engine_of(device).ok()?;
         self.registry.driver(&engine)?.callback_signature()
     }
 
-    /// An upstream's callback for a device.
+    /// Passes an upstream's callback to a device's engine.
     ///
     /// # Errors
-    /// When there is no such device, its engine takes none, the signature is wrong, or it has to come again.
+    /// If there is no such device, its engine has no callbacks, the signature is wrong, or the upstream must retry.
     pub async fn callback(
         &self,
         device: &DeviceId,

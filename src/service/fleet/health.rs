@@ -1,4 +1,4 @@
-//! How devices are, and how their queues are.
+//! The health of devices and the state of their queues, from counters and liveness. Nothing is stored.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::service::{DeviceView, Fleet, HoldReason, ServiceError};
 use crate::store::Reader;
 
 const HOUR_MS: i64 = 3_600_000;
-/// Fewer sends say nothing of the speed.
+/// Minimum sends for a meaningful mean time.
 const LEAST_SENDS: i64 = 3;
 
 /// A device's queue, as REST shows it.
@@ -23,9 +23,9 @@ pub struct QueueStatus {
     pub queue: Queue,
     /// The device's health.
     pub health: Health,
-    /// Whether sending now is wise.
+    /// Whether sending is advisable now.
     pub safety: Safety,
-    /// A pause in milliseconds that suits the pace.
+    /// The recommended pause between messages, in milliseconds.
     pub recommended_delay: u64,
 }
 
@@ -35,28 +35,28 @@ pub struct QueueStatus {
 pub struct Queue {
     /// Messages that reached the network in the last minute.
     pub messages_in_last60s: i64,
-    /// When the last message of either direction was.
+    /// The time of the last message in either direction.
     pub last_message_time: Option<Millis>,
-    /// Messages that wait.
+    /// Queued messages.
     pub queued_messages: i64,
-    /// Why the next of them does not leave yet.
+    /// The reason for the delay of the next message.
     pub held_by: Option<HoldReason>,
 }
 
-/// Whether sending now is wise, and why not.
+/// Whether sending is advisable now, with reasons.
 #[derive(Debug, Clone, Serialize)]
 pub struct Safety {
-    /// Whether it is.
+    /// Whether sending is advisable.
     pub safe: bool,
-    /// Why not.
+    /// The reasons against it.
     pub reason: Option<String>,
 }
 
 impl Fleet {
-    /// A device's health, and when it was judged.
+    /// A device's health, and the time of the assessment.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn health(&self, device: &DeviceId) -> Result<(Health, Millis), ServiceError> {
         let (fleet, device, now) = (self.clone(), device.clone(), self.clock.now());
         let health = self
@@ -72,7 +72,7 @@ impl Fleet {
     /// The health of these devices, or of all.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn fleet_health(
         &self,
         only: Option<&[DeviceId]>,
@@ -93,7 +93,7 @@ impl Fleet {
     /// A device's queue.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn queue_status(&self, device: &DeviceId) -> Result<QueueStatus, ServiceError> {
         let (fleet, device, now) = (self.clone(), device.clone(), self.clock.now());
         self.store
@@ -123,7 +123,7 @@ impl Fleet {
             .await
     }
 
-    /// Judges a device from stored counters and from its liveness.
+    /// Assesses a device from stored counters and its liveness.
     fn compute_health(
         &self,
         store: &Reader<'_>,
@@ -152,7 +152,7 @@ impl Fleet {
         let speed = live.as_ref().map(|live| live.liveness.speed());
         let alive_at =
             live.and_then(|live| live.liveness.alive_at()).map_or(ready_since, |at| at.max(ready_since));
-        // Two hours: one that is over, and what came in while it was not connected.
+        // Two hours: the last complete one and the current one.
         let connected_long = now.since(ready_since) > 2 * HOUR_MS;
         Ok(Network {
             silent_ms: self.too_long_silent(device, alive_at, now),

@@ -26,7 +26,7 @@ pub(super) mod secret_settings;
 pub(super) mod stats;
 pub(super) mod supervisor;
 
-/// What [`Fleet`] is made of.
+/// The dependencies of [`Fleet`].
 pub(super) struct FleetParts {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,

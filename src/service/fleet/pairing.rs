@@ -1,4 +1,4 @@
-//! Linking by a code that is typed on the phone.
+//! Links a device by a code that the user types on the phone. A code is shown only while the device waits for it.
 
 use std::time::Duration;
 
@@ -8,15 +8,14 @@ use crate::domain::state::State;
 use crate::engine::PairingCode;
 use crate::service::{Fleet, ServiceError};
 
-/// How long a request waits for a device that has just begun to connect.
+/// Time limit for a device that just started to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Fleet {
-    /// A code to type on the phone with this number (digits), in place of scanning one: `ABCD-1234`, and until
-    /// when it is valid.
+    /// A pairing code for the phone with this number (digits), such as `ABCD-1234`, and the time of its expiry.
     ///
     /// # Errors
-    /// When there is no such device, its engine has no such codes, it is not waiting to be linked, or the
+    /// If there is no such device, its engine has no such codes, it is not waiting to be linked, or the
     /// network refuses.
     pub async fn pairing_code(
         &self,
@@ -79,7 +78,7 @@ fn wrong_state(sentence: &str) -> ServiceError {
     ServiceError::WrongState(sentence.to_owned())
 }
 
-/// In two halves, as phones show it.
+/// The code in two halves, as phones display it.
 fn grouped(code: &str) -> String {
     let bare: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     match bare.split_at_checked(4) {

@@ -1,4 +1,4 @@
-//! The ports that an engine is given, over the store and the use cases.
+//! The engine ports over the store and the use cases. An event is acknowledged only after its commit.
 
 use std::sync::Arc;
 
@@ -107,7 +107,8 @@ impl InboundPort {
         *self.account.lock() = Some(account.clone());
     }
 
-    /// About the link: the device's actor decides and stores. Who is being closed is not answered any more.
+    /// Passes an event about the link to the device's actor, which decides and stores. A session that is being closed
+    /// gets no answer.
     async fn about_the_link(&self, input: Input) -> Result<(), InboundError> {
         let (reply, answer) = oneshot::channel();
         let command = DeviceCommand::FromSession { generation: self.generation, input, reply };
@@ -143,7 +144,7 @@ impl InboundPort {
         messaging.ingest_receipts(&self.device, receipts).await.map_err(storage)
     }
 
-    /// The device of an event that has arrived; it is alive.
+    /// The device of an event; records that its network is alive.
     fn live_device(&self) -> Result<Arc<LiveDevice>, InboundError> {
         self.fleet.registry.touch(&self.device);
         self.fleet.registry.live(&self.device).map_err(|_| InboundError::Gone)
@@ -268,7 +269,7 @@ impl Inbound for InboundPort {
     }
 }
 
-/// Events that one transaction stores.
+/// Events that are stored in one transaction.
 #[derive(Debug, PartialEq)]
 enum Batch {
     Messages(Vec<Incoming>),
@@ -277,7 +278,7 @@ enum Batch {
 }
 
 impl Batch {
-    /// Joins messages and receipts that follow one another; the order stays.
+    /// Groups consecutive messages and receipts; the order does not change.
     fn of(events: Vec<EngineEvent>) -> Vec<Self> {
         let mut batches = Vec::new();
         for event in events {
@@ -298,9 +299,9 @@ impl Batch {
 enum People<'a> {
     /// The event pairs ids of one person.
     Learnt(tokio::sync::RwLockWriteGuard<'a, ()>),
-    /// It names people.
+    /// The event refers to people.
     Named(tokio::sync::RwLockReadGuard<'a, ()>),
-    /// The event names no person, and its answer waits for other events.
+    /// The event refers to no person, and its answer depends on other events.
     NotNamed,
 }
 

@@ -1,11 +1,12 @@
-//! Removing the data of deleted devices, a little at a time, so that no other device notices.
+//! Removes the data of deleted devices in small writes, so that other devices are not delayed. It continues after a
+//! restart.
 
 use std::time::Duration;
 
 use crate::domain::ids::DeviceId;
 use crate::service::{Fleet, ServiceError};
 
-/// How long those who follow a deleted device have to read its last event.
+/// Time for the followers of a deleted device to read its last event.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Rows of each table removed in one write.
 const BATCH: usize = 500;
@@ -13,7 +14,7 @@ const BATCH: usize = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Fleet {
-    /// Goes on with what an earlier run of the daemon did not finish.
+    /// Continues removals that an earlier run of the daemon did not finish.
     pub(in crate::service) async fn start_purges(&self) -> Result<(), ServiceError> {
         for id in self.store.read(|store| store.purges()).await? {
             self.end_feed_and_purge(&id, true);
@@ -38,11 +39,11 @@ impl Fleet {
             match self.store.write_patiently(move |tx| tx.purge_some(&device, BATCH)).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    tracing::info!(device = %id, "the deleted device's data is removed");
+                    tracing::info!(device = %id, "data of deleted device removed");
                     break;
                 }
                 Err(error) => {
-                    return tracing::warn!(device = %id, %error, "a deleted device's data stays until the next start");
+                    return tracing::warn!(device = %id, %error, "data of deleted device not removed; the next start retries");
                 }
             }
             if tokio::time::timeout(PAUSE, self.tasks.soft().cancelled()).await.is_ok() {
@@ -51,7 +52,7 @@ impl Fleet {
         }
         let now = self.clock.now();
         if let Err(error) = self.media.remove_unused(now.plus(1)).await {
-            tracing::warn!(device = %id, %error, "a deleted device's files stay until the next sweep");
+            tracing::warn!(device = %id, %error, "files of deleted device not removed; the next sweep retries");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A device's settings with their secrets: put together for its engine, taken apart before they are stored.
+//! Separates the secrets from a device's settings before they are stored, and adds them for its engine. Stored
+//! settings have masks in place of secrets.
 
 use serde_json::{Map, Value};
 
@@ -10,10 +11,10 @@ use crate::service::{Fleet, ServiceError};
 use crate::store::{Reader, Tx};
 
 impl Fleet {
-    /// A device's settings as its engine reads them.
+    /// A device's settings with their secrets.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub(in crate::service) async fn settings_of(
         &self,
         id: &DeviceId,
@@ -27,7 +28,7 @@ impl Fleet {
             .await
     }
 
-    /// The same of a device that was read already.
+    /// The settings of a loaded device with their secrets.
     pub(in crate::service) fn with_secrets(
         &self,
         reader: &Reader<'_>,
@@ -37,7 +38,7 @@ impl Fleet {
         Ok(join(device.settings.clone(), &rename_secrets(&device.engine, secrets)))
     }
 
-    /// Checks a device whose settings have their secrets, and leaves masks in their places.
+    /// Validates a device with its secrets, and replaces the secrets by masks.
     pub(in crate::service) fn check_and_mask(
         &self,
         device: &mut Device,
@@ -53,11 +54,11 @@ impl Fleet {
     }
 }
 
-/// What [`Fleet::check_and_mask`] took out.
+/// The secrets that [`Fleet::check_and_mask`] removed.
 pub(in crate::service) struct SealedSecrets(crate::store::device_secrets::SealedSettings);
 
 impl SealedSecrets {
-    /// Stores them, in the transaction that stores their device.
+    /// Stores the secrets in the transaction of their device.
     pub(in crate::service) fn store(&self, tx: &Tx<'_>, id: &DeviceId) -> Result<(), ServiceError> {
         Ok(tx.set_device_secrets(id, &self.0)?)
     }

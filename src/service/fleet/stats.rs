@@ -1,4 +1,4 @@
-//! The fleet in numbers.
+//! Counts devices, messages and sockets. A key sees the numbers of its devices only.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::domain::ids::DeviceId;
 use crate::service::{Fleet, ServiceError};
 use crate::store::hourly_counters::HourCounts;
 
-/// The fleet, or a key's part of it.
+/// The numbers of all devices, or of a key's devices.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// How many devices there are.
+    /// Devices.
     pub devices: usize,
-    /// How many are in each state.
+    /// Devices by state.
     pub devices_by_state: BTreeMap<String, usize>,
     /// Messages since midnight, UTC.
     pub messages_today: Traffic,
-    /// Messages that wait to be sent, in all and by device.
+    /// Queued messages, in total and by device.
     pub queued_messages: i64,
-    /// By device, where any wait.
+    /// By device, for devices with queued messages.
     pub queues: BTreeMap<String, i64>,
     /// Connected sockets of these devices; of all devices, also those of `/devices`.
     pub sockets: i64,
@@ -39,9 +39,9 @@ pub struct Traffic {
 /// The activity of one clock hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HourOfActivity {
-    /// Its start.
+    /// The start of the hour.
     pub hour: Millis,
-    /// What was counted.
+    /// The counters.
     pub counts: HourCounts,
 }
 
@@ -49,10 +49,10 @@ const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
 
 impl Fleet {
-    /// These devices, or all, in numbers.
+    /// The numbers of these devices, or of all.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn stats(&self, only: Option<&[DeviceId]>) -> Result<Stats, ServiceError> {
         let now = self.clock.now();
         let midnight = now.plus(-now.0.rem_euclid(DAY_MS));
@@ -90,7 +90,7 @@ impl Fleet {
     /// Hours without activity are included.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn history(
         &self,
         only: Option<&[DeviceId]>,

@@ -1,4 +1,5 @@
-//! The store of files with what keeps it in step with the database.
+//! The file store with the locks, permits and reservations that keep it consistent with the database. A row exists
+//! only while its file exists.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,34 +13,34 @@ use crate::domain::media::MediaHash;
 use crate::media::Files;
 use crate::service::ServiceError;
 
-/// Files that clients send in at once, however they do it: each holds a buffer and a file.
+/// Maximum concurrent uploads; each has a buffer and an open file.
 const UPLOADS: usize = 64;
-/// The same of one device, so that it leaves room for the others.
+/// Maximum concurrent uploads of one device, so that others can upload too.
 const UPLOADS_OF_A_DEVICE: usize = 8;
 /// Locks that files share by their hash.
 const LOCKS: usize = 64;
 /// A reservation without a message expires after this time.
 const PROMISE_MS: i64 = 3_600_000;
 
-/// The store of files, as use cases hold it.
+/// The file store of the use cases.
 pub(in crate::service) struct MediaFileStore {
     pub(super) files: Files,
     uploads: Semaphore,
-    /// How many of them are each device's; no device has none.
+    /// Concurrent uploads by device; a device without uploads has no entry.
     of_devices: Mutex<HashMap<DeviceId, usize>>,
     order: Vec<RwLock<()>>,
     promised: Mutex<HashMap<MediaHash, Reservation>>,
     next_shard: AtomicU8,
 }
 
-/// Files that a message will refer to in a moment.
+/// The reservation of a file whose message is not stored yet.
 #[derive(Debug)]
 struct Reservation {
     count: usize,
     until: Millis,
 }
 
-/// A file's place among those that come in at once, until this is dropped.
+/// Permit of one upload; dropping it releases the capacity.
 pub(super) struct UploadPermit<'a> {
     shelf: &'a MediaFileStore,
     device: DeviceId,
@@ -66,7 +67,7 @@ impl MediaFileStore {
         Self { files, uploads, of_devices, order, promised, next_shard }
     }
 
-    /// Room for one more file of this device that a client sends in.
+    /// Acquires the permit of an upload of this device.
     pub(super) fn place(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
         let mut of_devices = self.of_devices.lock();
         let count = of_devices.get(device).copied().unwrap_or(0);
@@ -78,28 +79,28 @@ impl MediaFileStore {
         Ok(UploadPermit { shelf: self, device: device.clone(), _place: place })
     }
 
-    /// The part of the store that the next sweep checks; the parts take turns.
+    /// The part of the store that the next sweep checks, in rotation.
     pub(super) fn next_shard(&self) -> u8 {
         self.next_shard.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Held while a file and its row come.
+    /// Held while a file and its row are stored.
     pub(super) async fn adding(&self, hash: &MediaHash) -> RwLockReadGuard<'_, ()> {
         self.lock_of(hash).read().await
     }
 
-    /// Held while a row and its file go: the same content may be on its way in.
+    /// Held while a row and its file are removed, because the same content may be uploaded at the same time.
     pub(super) async fn removing(&self, hash: &MediaHash) -> RwLockWriteGuard<'_, ()> {
         self.lock_of(hash).write().await
     }
 
-    /// A slow backend holds up few others.
+    /// Many locks, so that a slow backend delays few other files.
     fn lock_of(&self, hash: &MediaHash) -> &RwLock<()> {
         let number = hash.as_str().bytes().take(8).fold(0_usize, |sum, byte| sum * 31 + usize::from(byte));
         &self.order[number % LOCKS]
     }
 
-    /// This file stays until [`Self::end_reservation`], or for an hour.
+    /// Protects a file until [`Self::end_reservation`], for at most an hour.
     pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
         let mut promised = self.promised.lock();
         promised.retain(|_, promise| promise.until > now);
@@ -108,7 +109,7 @@ impl MediaFileStore {
         promise.until = now.plus(PROMISE_MS);
     }
 
-    /// What the file was promised for is stored, or will not be.
+    /// Releases a reservation, after its message was stored or refused.
     pub(in crate::service) fn end_reservation(&self, hash: &MediaHash) {
         let mut promised = self.promised.lock();
         if let Some(promise) = promised.get_mut(hash) {

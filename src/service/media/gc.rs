@@ -1,6 +1,6 @@
-//! Files that go: with their last message, by age, by the room they take, and what a crash has left.
+//! Garbage collection of files: unreferenced, expired, over quota, and left by a crash.
 //!
-//! A file that a message waits to take along is never removed. A message whose file is gone keeps its description.
+//! The file of a queued message is never removed. A message whose file was removed keeps the description of the file.
 
 use crate::domain::clock::Millis;
 use crate::domain::media::MediaHash;
@@ -8,28 +8,28 @@ use crate::service::{MediaService, ServiceError};
 use crate::store::StoreError;
 use crate::store::media::MediaUsage;
 
-/// Rows read or changed at once.
+/// Rows of one read or write.
 const BATCH: i64 = 200;
 /// After this number of entries the search for unreferenced files continues with the next sweep.
 const ENTRIES: usize = 10_000;
-/// An upload that was not sent for so long is forgotten.
+/// Time after which an unsent upload expires, in milliseconds.
 const UPLOADS_MS: i64 = 86_400_000;
-/// A file that came in so shortly ago may belong to a message that is not stored yet.
-/// Where that takes longer, a promise ([`Shelf::promise`]) keeps it.
+/// Minimum age of a file that is removed, in milliseconds: a newer one may belong to a message that is not stored
+/// yet. A reservation ([`super::file_store::MediaFileStore::reserve`]) protects a file longer.
 const GRACE_MS: i64 = 600_000;
 
 impl MediaService {
-    /// A message does not refer to this file any more: when nothing else does, it goes.
+    /// Removes a file in the background if nothing refers to it, after one reference was removed.
     pub(in crate::service) fn media_released(&self, hash: MediaHash) {
         let media = self.clone();
         self.tasks.spawn("media release", async move {
             if let Err(error) = media.remove_if_unused(&hash).await {
-                tracing::warn!(%error, "a file that nothing refers to stays until the next sweep");
+                tracing::warn!(%error, "unreferenced file not removed; the next sweep retries");
             }
         });
     }
 
-    /// One round of housekeeping.
+    /// One sweep.
     pub(in crate::service) async fn sweep_media(&self) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let cutoff = now.plus(-UPLOADS_MS);
@@ -46,7 +46,7 @@ impl MediaService {
         self.remove_stray_files().await
     }
 
-    /// Removes files that came in before `cutoff` and that nothing refers to.
+    /// Removes unreferenced files that were stored before `cutoff`.
     pub(in crate::service) async fn remove_unused(&self, cutoff: Millis) -> Result<(), ServiceError> {
         let mut after: Option<MediaHash> = None;
         loop {
@@ -61,8 +61,7 @@ impl MediaService {
         }
     }
 
-    /// Removes stored files that the database does not have, as after a crash between both. Checks a part
-    /// of a large store, and goes on from there the next time.
+    /// Removes files without a row, such as after a crash between both. Each sweep checks a part of a large store.
     pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
         let cutoff = self.clock.now().plus(-GRACE_MS);
         let mut looked_at = 0;
@@ -86,7 +85,7 @@ impl MediaService {
         let _order = self.files.removing(hash).await;
         if !self.is_referenced(hash).await? {
             self.files.files.remove(hash).await?;
-            tracing::info!("a file that belongs to nothing was removed");
+            tracing::info!("file without a row removed");
         }
         Ok(())
     }
@@ -101,7 +100,7 @@ impl MediaService {
         self.remove_now(hash).await
     }
 
-    /// With the store held.
+    /// The caller holds the lock of the file.
     async fn remove_now(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
         if self.files.is_promised(hash, self.clock.now()) {
             return Ok(false);
@@ -116,8 +115,7 @@ impl MediaService {
         Ok(false)
     }
 
-    /// Removes the oldest files until so many bytes are free, as far as they arrived
-    /// before `cutoff`.
+    /// Removes the oldest files that arrived before `cutoff`, until this number of bytes is free.
     async fn evict_over_quota(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
         let mut after: Option<MediaUsage> = None;
         while bytes > 0 && !self.tasks.soft().is_cancelled() {

@@ -1,7 +1,7 @@
-//! The addresses of files: each carries its own permission, so that a picture shows in a page without headers.
+//! Signed URLs of files, which need no header, so that a page can show them.
 //!
-//! An address is signed with a secret of its device, over the message's id. It is as good as the file: it ends
-//! with it, and all of a device's end when its secret changes. Nothing else is granted by it.
+//! A URL is signed with a secret of its device over the message's id. It is valid as long as the file and the secret
+//! exist, and it permits reading this file only.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use crate::store::{Reader, StoreError};
 
 /// Bytes of a device's secret.
 pub(in crate::service) const SECRET_BYTES: usize = 32;
-/// Bytes of a signature that an address holds: 128 bits cannot be guessed.
+/// Bytes of a signature in a URL.
 const SIGNATURE_BYTES: usize = 16;
 
-/// What addresses begin with: the public URL, or nothing.
+/// The prefix of URLs: the public URL, or nothing.
 #[derive(Debug, Clone)]
 pub(in crate::service) struct LinkBase(pub(in crate::service) Arc<str>);
 
 impl LinkBase {
-    /// Puts the addresses into messages of a device. Its secret is read only if one of them has a file.
+    /// Adds the URLs to messages of a device. Its secret is read only if one of them has a file.
     pub(in crate::service) fn attach_all<'m>(
         &self,
         store: &Reader<'_>,
@@ -50,7 +50,7 @@ fn shows_file(message: &Message) -> bool {
     message.media.is_some() || message.quoted_message.as_deref().is_some_and(shows_file)
 }
 
-/// Makes and checks the addresses of one device's files.
+/// Signs and verifies the URLs of one device's files.
 pub(in crate::service) struct MediaLinks {
     base: LinkBase,
     device: DeviceId,
@@ -62,7 +62,7 @@ impl MediaLinks {
         Ok(Self { base: base.clone(), device: device.clone(), secret: store.media_secret(device)? })
     }
 
-    /// Puts the addresses into a message, and into the one that it quotes.
+    /// Adds the URLs to a message and to the message that it quotes.
     pub(in crate::service) fn attach(&self, message: &mut Message) {
         if let Some(media) = &mut message.media
             && media.available
@@ -74,7 +74,7 @@ impl MediaLinks {
         }
     }
 
-    /// Whether an address with this signature is one of ours.
+    /// Whether the signature is valid.
     pub(in crate::service) fn verify(&self, message: &MessageId, signature: &str) -> bool {
         let Some(expected) = self.sign(message) else { return false };
         expected.as_bytes().ct_eq(signature.as_bytes()).into()
@@ -83,7 +83,7 @@ impl MediaLinks {
     fn links(&self, message: &MessageId, has_thumbnail: bool) -> Option<media::MediaLinks> {
         let signature = self.sign(message)?;
         let (base, device) = (&self.base.0, &self.device);
-        // Ids hold nothing that a path could not, but for `@` and `:`, which paths may hold.
+        // Of the characters of an id only `@` and `:` are special, and a path may contain both.
         let at = |what: &str| {
             format!(
                 "{base}/api/v1/devices/{device}/messages/{}/media/{what}?signature={signature}",
@@ -104,7 +104,7 @@ impl MediaLinks {
     }
 }
 
-/// A message id as a segment of a path: network ids may hold any visible character.
+/// A message id as a path segment: network ids may contain any visible character.
 fn in_path(id: &MessageId) -> String {
     use std::fmt::Write as _;
     let mut path = String::new();
@@ -123,14 +123,14 @@ impl MediaService {
         LinkBase(self.public_url.clone())
     }
 
-    /// A new secret for a device's addresses.
+    /// A new secret for the URLs of a device.
     pub(in crate::service) fn new_media_secret(&self) -> [u8; SECRET_BYTES] {
         let mut secret = [0; SECRET_BYTES];
         self.random.fill(&mut secret);
         secret
     }
 
-    /// Devices from before files had addresses get their secret.
+    /// Creates the missing secrets of devices from versions without signed URLs.
     pub(in crate::service) async fn sign_media_of_older_devices(&self) -> Result<(), ServiceError> {
         let devices = self.store.read(|store| store.devices_without_media_secret()).await?;
         let secrets: Vec<_> = devices.into_iter().map(|id| (id, self.new_media_secret())).collect();

@@ -1,11 +1,8 @@
-//! Files: taking them in, giving them out, and letting go of those that nothing refers to.
+//! Media: [`uploads`] stores files, [`outgoing`] resolves the file of a message to be sent, [`serving`] reads files,
+//! [`links`] signs their URLs, [`gc`] removes them, and [`file_store`] has locks and reservations.
 //!
-//! [`shelf`] holds the store of files and what keeps it in step with the database; [`intake`] takes files in,
-//! [`outgoing`] makes sure that a file to be sent is there, [`serving`] gives files out, [`letting_go`] removes.
-//!
-//! Invariants: a row in the database stands only for a file that is in the store, so files are kept before
-//! their rows and removed after them; between both nothing else touches the store ([`file_store::Shelf::adding`],
-//! [`file_store::Shelf::removing`]).
+//! Invariant: a row exists only for a file that is in the store. A file is stored before its row and removed after
+//! it, under the locks [`file_store::MediaFileStore::adding`] and [`file_store::MediaFileStore::removing`].
 
 use std::sync::Arc;
 
@@ -30,36 +27,36 @@ pub use uploads::Uploaded;
 /// A file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendMedia {
-    /// Where it comes from.
+    /// The source of its bytes.
     pub source: MediaSource,
-    /// What the recipient sees it called.
+    /// The file name that the recipient sees.
     pub filename: Option<String>,
-    /// As what it is sent.
+    /// The kind of message.
     pub as_what: SendAs,
 }
 
-/// Where a file to be sent comes from.
+/// The source of a file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaSource {
-    /// It was uploaded before; this is its `mediaId`.
+    /// An upload, by its `mediaId`.
     Uploaded(String),
-    /// It is fetched from there, when the message is accepted.
+    /// A URL, which is fetched when the message is accepted.
     Url(String),
-    /// These are its bytes.
+    /// The bytes themselves.
     Inline(Vec<u8>),
 }
 
-/// As what a file is sent.
+/// The kind of message that a file is sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SendAs {
-    /// As its content suggests.
+    /// By its content type.
     #[default]
     Content,
-    /// A voice note; for sound only.
+    /// A voice note; audio only.
     Voice,
-    /// A sticker; for WebP pictures only.
+    /// A sticker; WebP only.
     Sticker,
-    /// A document, whatever it is.
+    /// A document of any type.
     Document,
 }
 
@@ -71,9 +68,9 @@ pub struct MediaService {
     random: Arc<dyn Random>,
     tasks: Tasks,
     limits: Arc<Limits>,
-    /// Fetches media that a client names by its URL.
+    /// Fetches files from the URLs of clients.
     http: GuardedClient,
-    /// The start of media links; links are relative when it is empty.
+    /// The prefix of signed URLs; relative if empty.
     public_url: Arc<str>,
     files: Arc<MediaFileStore>,
 }

@@ -1,4 +1,5 @@
-//! Files that are to be sent: uploaded before, fetched from an address, or sent along.
+//! Resolves the file of a message to be sent: an upload, a URL, or bytes of the request. The file is reserved until
+//! its message is stored.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::net::NetError;
 use crate::service::{MediaService, ServiceError};
 
 impl MediaService {
-    /// Makes sure that a file to be sent is in the store, where it stays until [`MediaService::media_settled`].
+    /// Stores the file of a message and reserves it until [`MediaService::release_reservation`].
     pub(in crate::service) async fn resolve_media(
         &self,
         device: &DeviceId,
@@ -40,7 +41,7 @@ impl MediaService {
         }
     }
 
-    /// The message that this file was made sure of for is stored, or will not be.
+    /// Releases the reservation of a file, after its message was stored or refused.
     pub(in crate::service) fn release_reservation(&self, hash: &MediaHash) {
         self.files.end_reservation(hash);
     }
@@ -74,7 +75,7 @@ impl MediaService {
     }
 }
 
-/// As what a file of this type is sent.
+/// The kind of media of a file, or an error if the requested kind does not fit its type.
 fn kind(as_what: SendAs, mimetype: &str) -> Result<MediaKind, ServiceError> {
     let refused = |code, needed: &str| {
         Err(ServiceError::Impossible {
@@ -97,7 +98,7 @@ fn not_fetched(error: NetError) -> ServiceError {
         NetError::TooLarge(limit) => ServiceError::Media(MediaError::TooLarge(limit as u64)),
         NetError::Url => ServiceError::invalid("media.url", error.to_string()),
         error => {
-            tracing::info!(error = &error as &dyn std::error::Error, "a file to be sent was not fetched");
+            tracing::info!(error = &error as &dyn std::error::Error, "file to be sent not fetched");
             unreachable(&error.to_string())
         }
     }
@@ -108,7 +109,7 @@ fn unreachable(why: &str) -> ServiceError {
     ServiceError::Impossible { code: "media_unreachable", message }
 }
 
-/// The last part of a URL's path, as people read it.
+/// The last segment of a URL's path, decoded.
 fn name_in(url: &Url) -> Option<String> {
     let last = url.path_segments()?.next_back()?;
     let escaped = last.replace('+', "%2B").replace('&', "%26");

@@ -1,4 +1,5 @@
-//! Fetches a picture from the address that a network names.
+//! Fetches a profile picture from the URL that a network returned. Only raster images within the size limit are
+//! accepted.
 
 use std::time::Duration;
 
@@ -9,23 +10,23 @@ use url::Url;
 use crate::media::raster_type;
 use crate::service::{MediaService, ServiceError};
 
-/// Longest time for a picture.
+/// Time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A picture.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// Its type, by its content.
+    /// The content type, detected from the bytes.
     pub mimetype: &'static str,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
 impl MediaService {
-    /// Fetches a picture of at most so many bytes.
+    /// Fetches a picture of at most `limit` bytes.
     ///
     /// # Errors
-    /// When the address must not be requested or does not answer, or the file is too large or no raster image.
+    /// If the address is refused or does not answer, or the file is too large or no raster image.
     pub(in crate::service) async fn fetch_picture(
         &self,
         address: &str,

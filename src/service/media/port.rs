@@ -12,7 +12,7 @@ use crate::service::ServiceError;
 /// The media store as engines and exports use it.
 pub(in crate::service) struct MediaPort {
     media: MediaService,
-    /// The device that saves files; `None` where files are only read.
+    /// The device that stores files; `None` if files are only read.
     device: Option<DeviceId>,
 }
 

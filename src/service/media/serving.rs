@@ -1,4 +1,4 @@
-//! Files that go out to clients.
+//! Serves the files and thumbnails of messages. Files are read in parts and never held whole in memory.
 
 use std::ops::Range;
 
@@ -11,10 +11,10 @@ use crate::service::{MediaService, ServiceError};
 use crate::store::{Reader, StoreError};
 
 impl MediaService {
-    /// The file of a message: its description, and its place while it is stored.
+    /// The file of a message: its description, and its stored file if it was not removed.
     ///
     /// # Errors
-    /// When there is no such device or message, it has no file, or the store fails.
+    /// If there is no such device or message, it has no file, or the store fails.
     pub async fn message_media(&self, device: &DeviceId, id: &MessageId) -> Result<Media, ServiceError> {
         let (device, id, links) = (device.clone(), id.clone(), self.link_base());
         let read = move |store: &Reader<'_>| {
@@ -29,15 +29,15 @@ impl MediaService {
     /// Reads a part of a file.
     ///
     /// # Errors
-    /// When it is gone, or the store fails.
+    /// If the file was removed, or the store fails.
     pub async fn read_media(&self, hash: &MediaHash, range: Range<u64>) -> Result<ByteStream, ServiceError> {
         Ok(self.files.files.read(hash, range).await?)
     }
 
-    /// The smaller picture of a file, a JPEG.
+    /// The thumbnail of a file, a JPEG.
     ///
     /// # Errors
-    /// When there is none, or the store fails.
+    /// If there is none, or the store fails.
     pub async fn read_media_thumbnail(&self, hash: &MediaHash) -> Result<Vec<u8>, ServiceError> {
         self.files.files.read_thumbnail(hash).await.map_err(|error| match error {
             MediaError::Gone => ServiceError::NoThumbnail,
@@ -45,10 +45,10 @@ impl MediaService {
         })
     }
 
-    /// Whether an address with this signature, for the file of this message, is one of ours.
+    /// Whether the signature of a URL for the file of this message is valid.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn is_media_link(
         &self,
         device: &DeviceId,
@@ -65,10 +65,10 @@ impl MediaService {
             .await
     }
 
-    /// Makes all addresses of a device's files void that were given out so far.
+    /// Invalidates all signed URLs of a device's files.
     ///
     /// # Errors
-    /// When there is no such device, or the store fails.
+    /// If there is no such device, or the store fails.
     pub async fn revoke_media_links(&self, device: &DeviceId) -> Result<(), ServiceError> {
         let (of, secret) = (device.clone(), self.new_media_secret());
         self.store
@@ -77,7 +77,7 @@ impl MediaService {
                 Ok::<_, ServiceError>(tx.set_media_secret(&of, &secret)?)
             })
             .await?;
-        tracing::info!(%device, "the addresses of its files were made void");
+        tracing::info!(%device, "signed URLs invalidated");
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Files that come in: uploaded by clients, or from a network.
+//! Stores files that clients upload or a network delivers. A file is durable before its row.
 
 use crate::domain::clock::Millis;
 use crate::domain::file_name::safe_filename;
@@ -13,19 +13,19 @@ use crate::store::media::Upload;
 /// Random bytes of a `mediaId`, so that it cannot be guessed.
 const ID_BYTES: usize = 16;
 
-/// A file that a client has uploaded.
+/// A file that a client uploaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uploaded {
-    /// Names it, for its device, until it was not sent for a day.
+    /// The `mediaId`, valid for its device until the upload was not sent for a day.
     pub id: String,
-    /// The file.
+    /// The stored file.
     pub file: StoredMedia,
-    /// What it is called.
+    /// The file name.
     pub filename: Option<String>,
 }
 
 impl MediaService {
-    /// Bytes of the largest accepted file.
+    /// Maximum bytes of a file.
     #[must_use]
     pub fn max_media_bytes(&self) -> u64 {
         self.limits.media.max_bytes
@@ -34,7 +34,7 @@ impl MediaService {
     /// Stores a file that this device may send. It is durable when this returns.
     ///
     /// # Errors
-    /// When there is no such device, the file is empty, too large or broke off, or it cannot be stored.
+    /// If there is no such device, the file is empty, too large or incomplete, or it cannot be stored.
     pub async fn upload_media(
         &self,
         device: &DeviceId,
@@ -58,13 +58,13 @@ impl MediaService {
         Ok(Uploaded { id, file, filename })
     }
 
-    /// Admits a file of a client: there is space on the disk, and the device has not too many uploads.
+    /// Permits an upload if the disk has space and the device has not too many uploads.
     pub(super) async fn upload_permit(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
         self.require_free_space().await?;
         self.files.place(device)
     }
 
-    /// Refuses files of clients while the disk has little space, so that messages can still be stored.
+    /// Refuses uploads while the disk has little space, so that messages can still be stored.
     pub(in crate::service) async fn require_free_space(&self) -> Result<(), ServiceError> {
         let limits = &self.limits.media;
         let disk = disk_space(self.limits.import.dir.clone()).await?;
@@ -79,7 +79,7 @@ impl MediaService {
         })
     }
 
-    /// Stores a file for a message that is about to be stored; it stays until its reservation ends.
+    /// Stores and reserves a file for a message that is not stored yet.
     pub(in crate::service) async fn keep_media(
         &self,
         owner: &str,
@@ -108,8 +108,8 @@ impl MediaService {
         Ok(staged)
     }
 
-    /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
-    /// nothing of the file stays, unless another message or upload refers to it.
+    /// Stores a file and its row, with the writes of `also` in the same transaction. If the transaction is refused,
+    /// the file is removed, unless another message or upload refers to it.
     async fn persist(
         &self,
         staged: Staged,
@@ -120,7 +120,7 @@ impl MediaService {
         if shelved.is_err()
             && let Err(error) = self.remove_if_stray(&hash).await
         {
-            tracing::warn!(%error, "a file that belongs to nothing stays until the next sweep");
+            tracing::warn!(%error, "unreferenced file not removed; the next sweep retries");
         }
         shelved
     }
@@ -137,7 +137,7 @@ impl MediaService {
             tx.put_media(&row, now)?;
             also(tx, &row, now)
         };
-        // Patiently: what was streamed for minutes is not thrown away because the store is busy for a moment.
+        // A patient write: a long upload is not lost because the store is busy for a moment.
         self.store.write_patiently(write).await?;
         Ok(file)
     }
@@ -149,7 +149,7 @@ impl MediaService {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// An upload of this device, whose file stays until [`super::Shelf::settle`].
+    /// An upload of this device, with a reservation of its file.
     pub(super) async fn promised_upload(
         &self,
         device: &DeviceId,
@@ -158,7 +158,7 @@ impl MediaService {
         let Some(found) = self.find_upload(device, id).await? else { return Ok(None) };
         let hash = &found.file.hash;
         let _order = self.files.adding(hash).await;
-        // It may have gone in between; from here on it cannot.
+        // The file may have been removed before it was reserved.
         let still = self.find_upload(device, id).await?;
         if still.is_some() {
             self.files.reserve(hash, self.clock.now());

@@ -300,7 +300,7 @@ impl Acceptance {
         if let Content::Media(attachment) = content
             && tx.media(&attachment.file.hash)?.is_none()
         {
-            let message = "the file of this message is not kept any more".to_owned();
+            let message = "the file of this message was deleted".to_owned();
             return Err(ServiceError::Impossible { code: "media_gone", message });
         }
         let me = account.jid().unwrap_or_else(|| request.to.clone());

@@ -1,5 +1,5 @@
-//! The liveness of a device, in memory only: when its network last showed a sign
-//! of life, how fast it takes messages, and what holds its queue back.
+//! The liveness of a device, in memory only: when its network last responded, how fast it accepts messages, and what
+//! delays its queue. It is lost at a restart.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -10,26 +10,26 @@ use crate::domain::ids::DeviceId;
 use crate::domain::outbox::HeldBy;
 use crate::service::Registry;
 
-/// Of the newest send, this share counts in the mean.
+/// The weight of the newest send in the mean.
 const NEWEST: i64 = 4;
 
-/// One device's.
+/// The liveness of one device.
 #[derive(Default)]
 pub(in crate::service) struct Liveness {
-    /// 0 before the first sign.
+    /// 0 before the first response.
     alive_at: AtomicI64,
-    /// The mean time of a send, and how many there were. Written by the outbox alone.
+    /// The mean time and the number of sends. Written by the outbox only.
     send_ms: AtomicI64,
     sends: AtomicI64,
     held: Mutex<Option<(Option<Millis>, HeldBy)>>,
-    /// Messages wait to open a chat.
+    /// Whether messages wait for the limit of new chats.
     to_strangers: AtomicBool,
-    /// Something was taken out of the outbox from outside.
+    /// Whether a message was removed from the outbox by another task.
     taken: AtomicBool,
 }
 
 impl Liveness {
-    /// The network showed that it is there.
+    /// Records a response of the network.
     pub(in crate::service) fn touch(&self, now: Millis) {
         self.alive_at.store(now.0, Ordering::Relaxed);
     }
@@ -38,7 +38,7 @@ impl Liveness {
         Some(self.alive_at.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Millis)
     }
 
-    /// The network answered to a send, which took so long.
+    /// Records the time of a send.
     pub(in crate::service) fn answered(&self, took_ms: i64, now: Millis) {
         self.touch(now);
         let mean = self.send_ms.load(Ordering::Relaxed);
@@ -47,7 +47,7 @@ impl Liveness {
         self.send_ms.store(mean.max(0), Ordering::Relaxed);
     }
 
-    /// The mean time of a send, and of how many.
+    /// The mean time and the number of sends.
     pub(in crate::service) fn speed(&self) -> (i64, i64) {
         (self.send_ms.load(Ordering::Relaxed), self.sends.load(Ordering::Relaxed))
     }
@@ -64,7 +64,7 @@ impl Liveness {
         self.to_strangers.store(waiting, Ordering::Relaxed);
     }
 
-    /// The outbox must check which of its messages still wait.
+    /// Makes the outbox check which of its messages are still queued.
     pub(in crate::service) fn set_rows_removed(&self) {
         self.taken.store(true, Ordering::Release);
     }
@@ -75,7 +75,7 @@ impl Liveness {
 }
 
 impl Registry {
-    /// A contact wrote: a message that waited to open that chat now goes to an existing chat.
+    /// Records that a contact wrote, so that its chat does not count as new.
     pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
             && live.liveness.to_strangers.load(Ordering::Relaxed)
@@ -84,7 +84,7 @@ impl Registry {
         }
     }
 
-    /// A device's network showed that it is there.
+    /// Records a response of a device's network.
     pub(in crate::service) fn touch(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
             live.liveness.touch(self.clock.now());

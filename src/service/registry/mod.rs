@@ -24,7 +24,7 @@ use liveness::Liveness;
 /// Lifecycle events buffered for a slow subscriber, which then reloads the list of devices.
 const LIFECYCLE_EVENTS: usize = 1_024;
 
-/// A device was created or deleted.
+/// The creation or deletion of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceLifecycleEvent {
     /// The device exists from now on.

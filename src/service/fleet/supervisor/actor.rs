@@ -1,4 +1,5 @@
-//! One device's actor: takes inputs one after the other, stores what follows, and then does it.
+//! The actor of one device. It applies inputs in order, stores the new state with its events, and then executes the
+//! effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,10 @@ use crate::store::StoreError;
 
 /// Time limit for the network's answer to a log-out.
 const LOG_OUT_GRACE: Duration = Duration::from_secs(5);
-/// The pause before a transition that could not be stored is tried again.
+/// The pause before the store of a transition is retried.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What an actor begins with.
+/// The dependencies of an actor.
 pub(super) struct ActorParams {
     pub(super) fleet: Fleet,
     pub(super) device: Device,
@@ -49,9 +50,9 @@ pub(super) struct Actor {
     /// Counts sessions, so that late events of an earlier session are recognized.
     generation: u64,
     open_at: Option<Instant>,
-    /// That moment is this device's turn among all.
+    /// The time at which the start limiter admits this device.
     is_turn: bool,
-    /// Held while it is connecting, until this moment at most.
+    /// The permit of the start limiter while the device connects, and its deadline.
     room: Option<(OwnedSemaphorePermit, Instant)>,
 }
 
@@ -132,7 +133,7 @@ impl Actor {
         }
     }
 
-    /// An operator's command. A command that changes nothing is no error.
+    /// Applies an operator's command; idempotent.
     async fn ask(&mut self, input: Input) -> Result<(), ServiceError> {
         let state = &self.device.state;
         match input {
@@ -158,7 +159,7 @@ impl Actor {
         self.ask(Input::Start).await
     }
 
-    /// News of a session about the link; the session waits for the answer.
+    /// Applies an event of a session about the link; the session waits for the answer.
     async fn apply_from_session(
         &mut self,
         generation: u64,
@@ -175,7 +176,7 @@ impl Actor {
                 self.open_outbox_when_ready();
             }
             Err(Refusal::Invalid(invalid)) => {
-                tracing::warn!(device = %self.device.id, %invalid, "the engine reported an event that is invalid in this state");
+                tracing::warn!(device = %self.device.id, %invalid, "engine event is invalid in this state");
                 let _ = reply.send(Ok(()));
             }
             Err(Refusal::Gone) => {}
@@ -198,7 +199,7 @@ impl Actor {
         let input = match outcome {
             Outcome::Panicked => {
                 self.fleet.metrics.engine_panics.inc();
-                tracing::error!(device = %self.device.id, "the engine panicked; only this device is affected");
+                tracing::error!(device = %self.device.id, "engine panicked; only this device is affected");
                 Input::Panicked { limit: self.fleet.limits.panics_before_failed }
             }
             Outcome::Ended(SessionEnd::CodesExhausted) => Input::CodesExhausted,
@@ -211,18 +212,18 @@ impl Actor {
         self.apply_surely(input).await;
     }
 
-    /// For inputs without a caller that could repeat them: retried until the store accepts it.
+    /// Applies an input without a caller that could repeat it; retried until the store accepts it.
     async fn apply_surely(&mut self, input: Input) {
         loop {
             match self.apply(input.clone()).await {
                 Ok(effects) => return self.act(effects).await,
                 Err(Refusal::Invalid(invalid)) => {
-                    tracing::warn!(device = %self.device.id, %invalid, "an input was dropped");
+                    tracing::warn!(device = %self.device.id, %invalid, "invalid input dropped");
                     return;
                 }
                 Err(Refusal::Gone) => return,
                 Err(Refusal::Store(error)) => {
-                    tracing::error!(device = %self.device.id, %error, "a change of state could not be stored; trying again");
+                    tracing::error!(device = %self.device.id, %error, "change of state not stored; retrying");
                 }
             }
             tokio::select! {
@@ -232,7 +233,7 @@ impl Actor {
         }
     }
 
-    /// Takes a step and stores it. What is to be done about it is returned.
+    /// Applies an input to the state, stores the result, and returns the effects.
     async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Refusal> {
         let now = self.fleet.clock.now();
         let (state, effects) = step(&self.device.state, input, now).map_err(Refusal::Invalid)?;
@@ -243,7 +244,7 @@ impl Actor {
             .store
             .write_patiently(move |tx| {
                 let mut device = device.clone();
-                // Settings may have changed meanwhile; the state is this actor's alone.
+                // Settings may have changed meanwhile; the state is changed by this actor only.
                 if let Some(fresh) = tx.device(&device.id)? {
                     device.settings = fresh.settings;
                     device.name = fresh.name;
@@ -300,14 +301,14 @@ impl Actor {
         self.is_turn = false;
     }
 
-    /// A thousand devices that lost one network do not come back in one instant.
+    /// Waits for the start limiter, so that devices that lost one network do not reconnect at the same time.
     async fn open_in_turn(&mut self) {
         let turn = self.open_at.filter(|_| self.is_turn);
         let (now, unit) = (Instant::now(), self.fleet.random.unit());
         match self.fleet.start_limiter.acquire(turn, now, unit) {
             ConnectPermit::Now(room) => {
                 self.open().await;
-                // Also where opening failed or is over: then it is given back at once.
+                // The permit is also released when opening failed or has ended.
                 self.room = self.is_connecting().then_some((room, now + LONGEST));
             }
             ConnectPermit::At(turn) => {
@@ -337,7 +338,7 @@ impl Actor {
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(device = %self.device.id, %error, cause, "the engine could not be set up");
+                tracing::error!(device = %self.device.id, %error, cause, "session not opened");
                 self.apply_surely(Input::Fatal(Reason::EngineError)).await;
             }
         }
@@ -347,12 +348,12 @@ impl Actor {
     async fn settings(&self) -> Option<Map<String, Value>> {
         let settings = self.fleet.settings_of(&self.device.id).await;
         let unreadable = |error: &ServiceError| {
-            tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
+            tracing::error!(device = %self.device.id, %error, "settings of the device not read");
         };
         settings.inspect_err(unreadable).ok()
     }
 
-    /// What a new session is given.
+    /// The ports of a new session.
     fn context(&mut self, settings: Map<String, Value>, cancel: &CancellationToken) -> SessionContext {
         self.generation += 1;
         let (mailbox, generation) = (self.mailbox.clone(), self.generation);
@@ -375,7 +376,7 @@ impl Actor {
         }
     }
 
-    /// The session for a log-out: the running one, or one that is opened for it.
+    /// The session for a log-out: the running one, or a new one.
     async fn able_to_log_out(&mut self) -> Option<Arc<dyn Session>> {
         if let Some(running) = &self.running {
             return Some(running.session.clone());
@@ -389,7 +390,7 @@ impl Actor {
             .open(self.context(settings, &CancellationToken::new()))
             .await
             .inspect_err(|error| {
-                tracing::warn!(device = %self.device.id, %error, "no session could be opened to log out");
+                tracing::warn!(device = %self.device.id, %error, "no session for the log-out");
             })
             .ok()
     }
@@ -403,13 +404,13 @@ impl Actor {
             }
         };
         if !tokio::time::timeout(LOG_OUT_GRACE, telling).await.unwrap_or(false) {
-            tracing::warn!(device = %self.device.id, "the network did not receive the log-out");
+            tracing::warn!(device = %self.device.id, "log-out did not reach the network");
         }
         self.close().await;
         let id = self.device.id.clone();
         if let Err(error) = self.fleet.store.write_patiently(move |tx| tx.vault_clear(&id)).await {
-            // The next start from `logged_out` clears it again.
-            tracing::error!(device = %self.device.id, %error, "the credentials could not be removed yet");
+            // The next start from `logged_out` clears them again.
+            tracing::error!(device = %self.device.id, %error, "credentials not removed; the next start retries");
         }
     }
 
@@ -451,7 +452,7 @@ impl Actor {
         Ok(())
     }
 
-    /// The daemon drains: the state stays as it is, so that the device comes back with the next start.
+    /// Ends the session at shutdown. The state does not change, so that the next start reconnects the device.
     async fn leave(mut self) {
         let was_ready = self.device.state.is_ready();
         self.close().await;
@@ -460,7 +461,7 @@ impl Actor {
         }
         let (id, now) = (self.device.id.clone(), self.fleet.clock.now());
         if let Err(error) = self.fleet.store.write_patiently(move |tx| tx.set_last_seen(&id, now)).await {
-            tracing::warn!(device = %self.device.id, %error, "when the device was last online could not be stored");
+            tracing::warn!(device = %self.device.id, %error, "last online time not stored");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The fleet: an actor for each device that exists, and the way to reach it.
+//! Starts an actor for each device and sends inputs to it.
 //!
-//! Invariants: each device's state is changed by its actor alone, one input after the other, and stored
-//! with its events before anything is done about it; an actor that ends unexpectedly takes no other with
-//! it and leaves its device `failed`, from where it can be started again.
+//! Invariants: only its actor changes a device's state, one input at a time, and stores it with its events before the
+//! effects are executed. An actor that panics affects no other device and leaves its device `failed`.
 
 mod actor;
 mod running_session;
@@ -25,11 +24,11 @@ use crate::service::registry::{DeviceCommand, DeviceHandle, LiveDevice};
 use crate::service::{Fleet, ServiceError};
 use crate::store::{StoreError, Tx};
 
-/// Requests that may wait for one device's actor; who finds it full waits.
+/// Maximum requests that wait for an actor; further callers wait for capacity.
 const MAILBOX: usize = 16;
 
 impl Fleet {
-    /// Hands an input to a device's actor and waits until it is stored.
+    /// Sends an input to a device's actor and waits until it is stored.
     pub(in crate::service) async fn apply(&self, id: &DeviceId, input: Input) -> Result<(), ServiceError> {
         self.ask(id, |reply| DeviceCommand::Apply { input, reply }).await
     }
@@ -60,8 +59,8 @@ impl Fleet {
         answer.await.map_err(|_| gone())?
     }
 
-    /// At start-up: every device that was running begins to connect again. Their states and events are one
-    /// commit; their sessions open a few at a time.
+    /// At start-up: resumes every device that was running. Their states and events are one commit; the start limiter
+    /// staggers their sessions.
     pub(in crate::service) async fn start_fleet(&self) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let devices = self
@@ -81,7 +80,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts the actor of a device that is stored; it opens a session when its turn is, if it is to.
+    /// Starts the actor of a stored device; it opens a session if the device should run.
     pub(in crate::service) fn spawn_actor(&self, device: Device, opens: bool) {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
         let live = Arc::new(LiveDevice::default());
@@ -104,9 +103,9 @@ impl Fleet {
         });
     }
 
-    /// The actor itself panicked: a bug of ours. The device is failed, and can be started again.
+    /// Fails a device whose actor panicked; it can be started again.
     async fn replace_actor(&self, id: &DeviceId) {
-        tracing::error!(device = %id, "the device's own task panicked; the device is failed");
+        tracing::error!(device = %id, "device actor panicked; device failed");
         self.metrics.engine_panics.inc();
         let now = self.clock.now();
         let device = id.clone();
@@ -125,20 +124,20 @@ impl Fleet {
             Ok(None) => {
                 self.registry.devices().remove(id);
             }
-            Err(error) => tracing::error!(device = %id, %error, "the failed device could not be stored"),
+            Err(error) => tracing::error!(device = %id, %error, "state of failed device not stored"),
         }
     }
 
-    /// The device is deleted: no caller reaches it any more.
+    /// Removes a deleted device from the registry.
     fn stop_actor(&self, id: &DeviceId, retired: &DeviceHandle) {
         let mut devices = self.registry.devices();
-        // A new device may have the id already.
+        // A new device may already have the id.
         if devices.get(id).is_some_and(|handle| handle.mailbox.same_channel(&retired.mailbox)) {
             devices.remove(id);
         }
     }
 
-    /// Ends a device's actor for good, and its data.
+    /// Stops a device's actor and deletes the device.
     pub(in crate::service) async fn remove_device(
         &self,
         id: &DeviceId,
@@ -155,14 +154,13 @@ fn resume(tx: &Tx<'_>, device: &mut Device, now: crate::domain::clock::Millis) -
     match step(&device.state, Input::Resume, now) {
         Ok((state, effects)) => persist(tx, device, state, &effects, now).map(|_| ()),
         Err(error) => {
-            tracing::error!(device = %device.id, %error, "a running device could not be resumed");
+            tracing::error!(device = %device.id, %error, "running device not resumed");
             Ok(())
         }
     }
 }
 
-/// Stores a transition: the state, the account it brings or takes, and its events. `false` when the
-/// device is gone.
+/// Stores a transition: the state, a change of the account, and the events. `false` if the device does not exist.
 fn persist(
     tx: &Tx<'_>,
     device: &mut Device,
@@ -175,7 +173,7 @@ fn persist(
         return Ok(false);
     }
     if started_over {
-        // Should a crash have come between logging out and forgetting the credentials.
+        // A crash may have come between the log-out and the removal of the credentials.
         tx.vault_clear(&device.id)?;
     }
     if device.state.is_ready() && !state.is_ready() {
@@ -194,7 +192,7 @@ fn persist(
             }
             Effect::Unlink => {
                 tx.set_account(&device.id, None)?;
-                // They are the account's; the chats stay.
+                // Contacts and groups belong to the account; chats stay.
                 tx.remove_groups(&device.id)?;
                 tx.remove_pending_sync(&device.id)?;
                 device.account = None;

@@ -1,4 +1,4 @@
-//! A session that runs, with its outbox, and how both end.
+//! A running session with its outbox. Both end in order: the outbox first, so that messages in flight get an answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::service::Fleet;
 use crate::service::Messaging;
 use crate::service::messaging::outbox::Outbox;
 
-/// How long messages under way may take to get their answer.
+/// Time limit for the answers to messages in flight.
 const ANSWER_GRACE: Duration = Duration::from_secs(3);
-/// How long a session, and then its outbox, may take to end when asked.
+/// Time limit for the end of a session, and then of its outbox.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
-/// How a session's task ended.
+/// The end of a session's task.
 pub(super) enum Outcome {
-    /// As sessions do.
+    /// The session returned.
     Ended(SessionEnd),
-    /// It panicked.
+    /// The session panicked.
     Panicked,
 }
 
@@ -46,7 +46,7 @@ impl Running {
         Self { session, cancel, work, ended, outbox: None }
     }
 
-    /// The device is ready: messages may leave.
+    /// Starts the outbox of a ready device.
     pub(super) fn open_outbox(&mut self, fleet: &Fleet, device: &DeviceId, live: &Arc<LiveDevice>) {
         let stop = CancellationToken::new();
         let outbox = Outbox::new(
@@ -59,7 +59,7 @@ impl Running {
         self.outbox = Some((stop, work));
     }
 
-    /// Waits for the session to end by itself. Dropping the future loses nothing.
+    /// Waits for the session to end by itself. Cancel safe.
     pub(super) async fn outcome(&mut self) -> Outcome {
         match (&mut self.work).await {
             Err(error) if error.is_panic() => Outcome::Panicked,
@@ -67,8 +67,8 @@ impl Running {
         }
     }
 
-    /// Ends the outbox, then the session. What is under way gets its answer first, within the grace: where a
-    /// network does not recognize a second copy, an unknown outcome could never be resolved.
+    /// Ends the outbox, then the session. Messages in flight get their answer first, within the time limit, because an
+    /// unknown outcome cannot be resolved at a network that does not deduplicate.
     pub(super) async fn close(mut self, device: &DeviceId) {
         let mut outbox = self.outbox.take();
         if let Some((stop, work)) = &mut outbox {
@@ -89,7 +89,7 @@ impl Running {
 
 async fn end(mut work: JoinHandle<()>, device: &DeviceId, what: &'static str) {
     if tokio::time::timeout(CLOSE_GRACE, &mut work).await.is_err() {
-        tracing::warn!(%device, what, "did not end when asked, and was dropped");
+        tracing::warn!(%device, what, "task did not end in time and was aborted");
         work.abort();
         let _ = work.await;
     }

@@ -1,8 +1,8 @@
-//! How fast devices may begin to connect, all of them together: when the daemon starts, and when a network was
-//! lost to all at once. Each device's own backoff says when it may try; this says when its turn is.
+//! Limits how fast and how many devices connect, at start-up and after an outage, to avoid a thundering herd. It
+//! applies after each device's own backoff.
 //!
-//! Invariants: no more begin in a second than the ramp lets, and no more are connecting at once than there is
-//! room for; a connection that takes too long gives its room to others, so that none can hold up the rest.
+//! Invariants: at most `start_ramp_per_second` devices start per second, and at most `max_connecting` connect at the
+//! same time; a connection that takes too long releases its permit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// A device that is connecting for so long does not count any more.
+/// Time after which a connecting device does not count any more.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
-/// The delay before the next attempt to get a place, plus up to the same delay as jitter.
+/// The delay before the next attempt to get a permit, plus up to the same delay as jitter.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What all devices share.
+/// The limiter that all devices share.
 pub(in crate::service::fleet) struct StartLimiter {
     apart: Duration,
     next: Mutex<Option<Instant>>,
     room: Arc<Semaphore>,
 }
 
-/// Whether a device may begin now.
+/// The answer of the limiter.
 pub(super) enum ConnectPermit {
-    /// It may, and holds this while it connects.
+    /// The device may connect, and holds this permit meanwhile.
     Now(OwnedSemaphorePermit),
-    /// Its turn is then.
+    /// The device must ask again at this time.
     At(Instant),
 }
 
 impl StartLimiter {
-    /// At most so many in a second, and at once.
+    /// A limiter for this number of starts per second and of concurrent connections.
     pub(in crate::service::fleet) fn new(per_second: u32, at_once: usize) -> Self {
         Self {
             apart: Duration::from_secs(1) / per_second.max(1),
@@ -41,8 +41,8 @@ impl StartLimiter {
         }
     }
 
-    /// A device's turn. One whose `turn` was given before comes again when it is reached; `unit` (0 … 1) spreads
-    /// those who wait for room.
+    /// Asks for a permit. `turn` is the time of an earlier answer, after which the device asks again; `unit` (0 … 1)
+    /// is the jitter of devices that wait for capacity.
     pub(super) fn acquire(&self, turn: Option<Instant>, now: Instant, unit: f64) -> ConnectPermit {
         let turn = turn.unwrap_or_else(|| self.take_turn(now));
         if turn > now {

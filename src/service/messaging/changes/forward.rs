@@ -53,7 +53,7 @@ fn content_to_forward(message: &Message) -> Result<Content, ServiceError> {
         Content::Other(MessageType::Revoked) => refused("message_revoked", "this message was taken back"),
         Content::Other(_) => refused("cannot_forward", "messages of this type cannot be forwarded"),
         Content::Media(_) if message.media.as_ref().is_none_or(|media| !media.available) => {
-            refused("media_gone", "the file of this message is not kept any more")
+            refused("media_gone", "the file of this message was deleted")
         }
         content => Ok(content),
     }
