@@ -276,7 +276,7 @@ where
     tokio::spawn(task)
 }
 
-/// What the process was asked by signals. Clones see the same.
+/// The requests that the process received by signals. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Signals {
     shutdown: CancellationToken,

@@ -1,4 +1,4 @@
-//! What webhooks keep to, from the settings.
+//! Maps the settings of webhooks to their limits. Values were validated when the settings were loaded.
 
 use crate::domain::webhook::RetrySchedule;
 use crate::net::Guard;

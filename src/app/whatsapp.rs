@@ -27,7 +27,7 @@ pub(super) fn driver(settings: &Settings) -> Result<Option<Arc<dyn Driver>>, Sta
     Ok(Some(Arc::new(WhatsAppDriver::new(config))))
 }
 
-/// Where files lie besides public addresses: on the testbed.
+/// Private addresses from which files may be downloaded: those of the testbed.
 #[cfg(feature = "testbed")]
 fn own_files(testbed: Option<&url::Url>) -> Vec<crate::domain::ip_block::IpBlock> {
     let host = testbed.and_then(url::Url::host_str);

@@ -288,7 +288,7 @@ pub struct PollVoteEvent {
 pub struct GroupUpdateEvent {
     /// The group.
     pub group_id: Jid,
-    /// What changed.
+    /// The change.
     pub change: GroupChange,
     /// The affected participants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -15,7 +15,7 @@ pub struct ReceiptOwner {
     pub conversation: ConversationId,
     /// The member.
     pub user: UserPk,
-    /// What the receipts say.
+    /// The kind of the receipts.
     pub level: ReceiptLevel,
 }
 

@@ -1,4 +1,4 @@
-//! Who may use the inbox of a device.
+//! The grants of access to the inbox of a device.
 
 use rusqlite::params;
 

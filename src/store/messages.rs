@@ -29,7 +29,7 @@ const COLUMN_COUNT: usize = 18;
 /// A message's place in the store; later ones have higher numbers.
 pub type Pk = i64;
 
-/// Where a page of a chat begins.
+/// The start of a page of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageFrom {
     /// The newest messages.
@@ -140,7 +140,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Where a message stands in its chat.
+    /// The position of a message in its chat.
     ///
     /// # Errors
     /// When the store fails.

@@ -156,7 +156,7 @@ trait Work: Send {
     /// The result of a write that could not run, or whose changes SQLite took back.
     fn fail(&mut self, error: StoreError);
 
-    /// What the write appended, if it succeeded.
+    /// The entries that the write appended, if it succeeded.
     fn appended(&mut self) -> Option<&mut Appended>;
 
     /// Answers the caller: with its own error, or with the result of the commit.

@@ -112,7 +112,7 @@ pub struct FieldError {
     /// Its name, or its path inside another field.
     #[schema(example = "limit")]
     pub field: String,
-    /// What the field must be.
+    /// The valid values of the field.
     #[schema(example = "must be a whole number from 1 to 100")]
     pub message: String,
 }

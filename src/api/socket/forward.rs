@@ -53,7 +53,7 @@ enum End {
     Flooding,
 }
 
-/// Where a socket reads on after it was live.
+/// The log position at which a socket that left the live group continues.
 enum LogPlace {
     Cursor(Box<Cursor>),
     Progress(Progress),

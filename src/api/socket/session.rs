@@ -13,7 +13,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::service::{LogEntry, Operator, Principal, Services, SocketPermit, operator_id};
 
-/// Where a socket begins to read the log.
+/// The log position at which a socket starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogStart {
     /// After the last entry that the client has.

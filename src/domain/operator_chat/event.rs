@@ -140,7 +140,7 @@ pub enum ChatEvent {
     InboxAccess(Vec<Conversation>),
     /// Receipts of one user.
     Receipts {
-        /// What they say.
+        /// The kind of receipt.
         level: ReceiptLevel,
         /// The conversation.
         conversation: Conversation,

@@ -18,7 +18,7 @@ pub const MAX_GRANTS: usize = 1_000;
 const ROLE: &str = "role:";
 const NAME_MAX_CHARS: usize = 128;
 
-/// What a user may do in an inbox; a later one includes the earlier ones.
+/// The access of a user to an inbox; a later variant includes the earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InboxRights {
     /// Read conversations.
@@ -62,7 +62,7 @@ impl FromStr for InboxRights {
     }
 }
 
-/// Whom a grant names, within a tenant.
+/// The subject of a grant, within a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grantee {
     /// One user.
@@ -130,9 +130,9 @@ impl fmt::Display for Grantee {
 /// Access of a user or a role to an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxGrant {
-    /// Whom it names.
+    /// The subject.
     pub who: Grantee,
-    /// What they may do.
+    /// The access.
     pub rights: InboxRights,
 }
 

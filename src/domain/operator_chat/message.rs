@@ -103,7 +103,7 @@ pub struct MessageView {
     pub inbox: Option<Box<InboxMessage>>,
 }
 
-/// What a message of a device conversation has besides.
+/// The additional fields of a message of a device conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxMessage {
     /// The chat, and who may see it.

@@ -1,4 +1,4 @@
-//! Who is online. A user is online while a socket is connected, and for five seconds after the last one.
+//! The presence of users. A user is online while a socket is connected, and for five seconds after the last one.
 //!
 //! Invariants: at most one change of a user is reported in five seconds; within a minute after the start no
 //! user is reported offline, because clients reconnect to a restarted daemon.

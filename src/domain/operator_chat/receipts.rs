@@ -8,7 +8,7 @@ use crate::domain::clock::Millis;
 /// Adjacent ranges are joined if their times differ by at most this: a client marks a page one by one.
 const JOIN_WITHIN_MS: i64 = 1_000;
 
-/// What a receipt says.
+/// The kind of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptLevel {
     /// The message reached a client of the recipient.

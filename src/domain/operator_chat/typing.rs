@@ -1,4 +1,4 @@
-//! Who is typing in which conversation. A state ends by itself after ten seconds, and with its socket.
+//! The typing states of users. A state expires after ten seconds and ends with its socket.
 
 use std::collections::HashMap;
 

@@ -62,7 +62,7 @@ pub(super) struct PhoneNumber {
     pub(super) verified_name: String,
 }
 
-/// Where a file can be downloaded for some minutes.
+/// The URL of a file, which is valid for some minutes.
 #[derive(Debug, Deserialize)]
 pub(super) struct MediaAddress {
     pub(super) url: String,
@@ -124,7 +124,7 @@ impl GraphClient {
         self.parsed::<Uploaded>(request).await.map(|uploaded| uploaded.id)
     }
 
-    /// Where a file can be downloaded.
+    /// The URL of a file.
     pub(super) async fn media(&self, id: &str) -> Result<MediaAddress, GraphFailure> {
         let is_slug = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if id.is_empty() || id.len() > MAX_ID_BYTES || !is_slug {

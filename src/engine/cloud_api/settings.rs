@@ -22,7 +22,7 @@ const FIELDS: [&str; 8] = [
 ];
 const DEFAULT_BASE: &str = "https://graph.facebook.com";
 const DEFAULT_VERSION: &str = "v24.0";
-/// Where Meta stores files.
+/// The host of Meta's files.
 const DEFAULT_MEDIA_HOST: &str = "lookaside.fbsbx.com";
 const DEFAULT_CHECK_MS: u64 = 60_000;
 const CHECK_MS: std::ops::RangeInclusive<u64> = 100..=60_000;

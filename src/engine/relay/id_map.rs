@@ -12,7 +12,7 @@ use super::RelayContext;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
 
-/// Where one direction of the mapping is stored.
+/// The vault space of one direction of the mapping.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdMapIndex {
     pub(crate) space: &'static str,
@@ -26,7 +26,7 @@ impl IdMapIndex {
     }
 }
 
-/// Where a mapping is stored, and for how long.
+/// The vault spaces of a mapping, and the lifetime of its entries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdMapLayout {
     pub(crate) to_upstream: IdMapIndex,

@@ -36,7 +36,7 @@ pub(super) use self::context::RelayContext;
 pub struct UpstreamConfig {
     /// Refuses private addresses, except those that the operator allows.
     pub http: GuardedClient,
-    /// Where upstreams reach this daemon, without a slash at its end.
+    /// The URL of this daemon for upstreams, without a trailing slash.
     pub public_url: String,
     /// The time limit for a callback: well below the daemon's own request timeout.
     pub callback_within: Duration,

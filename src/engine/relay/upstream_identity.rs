@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::vault::VaultBatch;
 use crate::engine::{Vault, VaultError};
 
-/// Where the identity of the upstream is stored.
+/// The vault key of the upstream's identity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdentityKey {
     pub(crate) space: &'static str,

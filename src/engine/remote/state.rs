@@ -34,7 +34,7 @@ const FROM_UPSTREAM: &str = "wwebjs.ours";
 /// How long the upstream stores an upload that belongs to no message.
 const UPLOAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// Where the ids of messages are mapped.
+/// The vault spaces of the id map.
 pub(super) const ID_MAP: IdMapLayout = IdMapLayout {
     to_upstream: IdMapIndex { space: TO_UPSTREAM, prefix: "" },
     from_upstream: IdMapIndex { space: FROM_UPSTREAM, prefix: "" },
@@ -51,7 +51,7 @@ pub(super) enum LinkStage {
     Ready,
 }
 
-/// Where a session starts to read the upstream.
+/// The position at which a session starts to read the upstream.
 pub(super) struct LogStart {
     /// `None` where the upstream has no log.
     pub(super) position: Option<StoredPosition>,

@@ -32,7 +32,7 @@ pub(super) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_DOWNLOAD_BYTES: u64 = 2 << 30;
 /// The largest file that is sent inside a call.
 const MAX_UPLOAD_BYTES: u64 = 64 << 20;
-/// Where the server serves its files.
+/// The path of the server's files.
 const FILES_PATH: &str = "/api/files/";
 
 /// Downloads the media of a message within this time.

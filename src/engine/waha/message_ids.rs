@@ -14,7 +14,7 @@ use crate::engine::relay::id_map::{IdMap, IdMapIndex, IdMapLayout};
 const SPACE: &str = "waha.ids";
 /// Sends without an id whose result is unknown, by our ids.
 const PENDING: &str = "waha.tries";
-/// As long as changes and receipts of a message may arrive.
+/// The lifetime of an entry: changes and receipts of a message may arrive during it.
 const EXPIRES_AFTER_MS: i64 = 400 * 86_400_000;
 
 /// The stored state of the id of one of our messages.

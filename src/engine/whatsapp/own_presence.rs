@@ -62,7 +62,7 @@ impl OwnPresence {
         *used_until = Some(used_until.map_or(until, |earlier| earlier.max(until)));
     }
 
-    /// What the policy allows now.
+    /// The presence that the policy requires now.
     pub(super) fn allowed(&self, now: Instant) -> PresenceStatus {
         let mut used_until = self.used_until.lock();
         *used_until = used_until.filter(|until| *until > now);

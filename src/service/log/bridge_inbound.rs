@@ -13,7 +13,7 @@ use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::messages::Pk;
 use crate::store::{StoreError, Tx};
 
-/// Who wrote a message of a device.
+/// The author of a message of a device.
 #[derive(Debug, Clone)]
 pub(in crate::service) enum BridgeAuthor {
     /// The contact, with the name that the network sent.

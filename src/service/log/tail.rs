@@ -87,7 +87,7 @@ struct LogTail {
     items: broadcast::Sender<Item>,
     /// The log's head when the task began to follow it; `None` until then.
     start: watch::Receiver<Option<LogHead>>,
-    /// What was committed since.
+    /// The entries that were committed since.
     commits: watch::Receiver<LogHead>,
 }
 

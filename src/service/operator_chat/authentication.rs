@@ -22,7 +22,7 @@ pub struct IdentityProvider {
     pub dialects: Vec<Dialect>,
     /// Whether users are identified by type and id.
     pub typed: bool,
-    /// Where a token has the user.
+    /// The claim with the user's id.
     pub claims: ClaimNames,
 }
 

@@ -27,7 +27,7 @@ pub enum ChatError {
     Invalid {
         /// Its name.
         field: &'static str,
-        /// What it must be.
+        /// The valid values.
         message: String,
     },
     /// The conversation is that of a device's chat.
@@ -84,7 +84,7 @@ impl ChatError {
         }
     }
 
-    /// What kind of answer this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -69,7 +69,7 @@ pub struct ChatLimits {
     pub resume_ms: i64,
 }
 
-/// What the composition root fills from the settings.
+/// The configuration, which the composition root fills from the settings.
 pub struct ChatParts {
     /// The issuers of user tokens.
     pub providers: Vec<IdentityProvider>,
@@ -79,7 +79,7 @@ pub struct ChatParts {
     pub limits: ChatLimits,
 }
 
-/// What the service uses of the daemon.
+/// The dependencies of the service.
 pub(super) struct ChatServices {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,

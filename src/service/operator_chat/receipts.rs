@@ -18,7 +18,7 @@ use crate::store::{StoreError, Tx};
 /// The most messages that one request may name.
 const MAX_NAMED: usize = 1_000;
 
-/// What a request marked read.
+/// The messages that a request marked read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadMark {
     /// The conversation.

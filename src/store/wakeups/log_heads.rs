@@ -23,7 +23,7 @@ pub struct LogHead {
     pub state: Option<Arc<State>>,
 }
 
-/// What one transaction changed about the head of a log.
+/// The change of a log's head by one transaction.
 #[derive(Debug)]
 pub(in crate::store) struct HeadChange {
     pub(in crate::store) device: DeviceId,

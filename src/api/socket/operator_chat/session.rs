@@ -51,7 +51,7 @@ struct HeldPacket {
     message: Option<ChatMessageId>,
 }
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Emission {
     /// It is in the socket's buffer.
