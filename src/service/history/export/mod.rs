@@ -127,7 +127,7 @@ impl History {
     }
 }
 
-/// Why an export ended early.
+/// Reasons why an export ends early.
 enum Broken {
     /// The client disconnected.
     Client,

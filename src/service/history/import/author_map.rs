@@ -32,7 +32,7 @@ pub(super) struct People {
 }
 
 impl People {
-    /// The identity of an author.
+    /// Returns the identity of an author.
     pub(super) fn who(&self, name: &str) -> AuthorId {
         self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(placeholder(name), false))
     }
