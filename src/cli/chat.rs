@@ -42,7 +42,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "ROLE")]
     pub role: Option<String>,
 
-    /// How long the token is valid: 90s, 15m, 12h, 30d or 4w
+    /// Lifetime of the token: 90s, 15m, 12h, 30d or 4w
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION", default_value = "1h")]
     pub ttl: i64,
 }

@@ -275,7 +275,7 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("sockets", "Socket.IO sockets connected now", h.sockets.clone());
     registry.register("socket_cuts", "Sockets cut by the daemon, by reason", h.socket_cuts.clone());
     registry.register("notifications", "Emitted notifications, by kind", h.notifications.clone());
-    let help = "Results of the actions of notifications";
+    let help = "Results of notification actions";
     registry.register("notify_effects", help, h.notify_effects.clone());
     registry.register(
         "notify_command_exits",

@@ -142,7 +142,7 @@ pub struct RotateArgs {
     #[arg(value_name = "WEBHOOK")]
     pub id: EndpointId,
 
-    /// How long the previous secret signs too, such as 2h; a day if left out
+    /// Time for which the previous secret signs too, such as 2h; a day if left out
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
     pub keep: Option<i64>,
 }

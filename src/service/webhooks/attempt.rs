@@ -20,7 +20,7 @@ use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
 
-/// An attempt that takes longer releases its permit and acquires one for slow attempts.
+/// An attempt that takes longer moves to the pool of slow attempts, if a permit is free there.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Event name of a test delivery.
 const TEST: &str = "webhook:test";
@@ -57,7 +57,7 @@ pub struct TestReport {
     pub duration_ms: i64,
 }
 
-/// Permit to run an attempt. A slow attempt exchanges it for one of the slow pool.
+/// Permit to run an attempt. A slow attempt exchanges it for one of the slow pool, if one is free.
 pub(super) struct AttemptPermit {
     permit: Option<OwnedSemaphorePermit>,
     slow: Option<Arc<Semaphore>>,

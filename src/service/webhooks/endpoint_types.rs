@@ -83,7 +83,7 @@ pub struct CreatedWebhook {
 pub struct RotatedWebhook {
     /// The new secret.
     pub secret: String,
-    /// Until when the previous secret signs too.
+    /// Time until which the previous secret signs too.
     pub previous_until: Millis,
 }
 
@@ -96,6 +96,6 @@ pub struct WebhookStatus {
     pub waiting: i64,
     /// Number of dead letters.
     pub dead: i64,
-    /// Until when a previous secret signs too.
+    /// Time until which a previous secret signs too.
     pub previous_until: Option<Millis>,
 }

@@ -182,7 +182,7 @@ impl Pages {
     }
 }
 
-/// Where the chat is written to.
+/// Destination of an export.
 enum Out {
     Plain(Pipe),
     Zipped(Box<Zipped>),

@@ -11,7 +11,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::store::Reader;
 
-/// How phones name their owner in some languages' exports.
+/// Name of the owner in some languages' exports.
 const OURSELVES: &str = "You";
 
 /// Identity of an author.
