@@ -205,13 +205,15 @@ fn room(free_mib: u64) -> Check {
     const NAME: &str = "free disk";
     let found = format!("{free_mib} MiB free");
     match free_mib {
-        0..=99 => {
-            Check::fail(NAME, found, "Free disk space: with a full disk, every message is rejected with 503.")
-        }
+        0..=99 => Check::fail(
+            NAME,
+            found,
+            "Free some disk space: with a full disk, every message is rejected with 503.",
+        ),
         100..=1023 => Check::warn(
             NAME,
             found,
-            "Free disk space, or shorten the retention: retention.messages_days, retention.events_days.",
+            "Free some disk space, or shorten the retention: retention.messages_days, retention.events_days.",
         ),
         _ => Check::ok(NAME, found),
     }
