@@ -1,15 +1,15 @@
-//! Which API key a command uses.
+//! Selects the API key of a command.
 
 use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-/// The file in the data directory into which the daemon writes its first admin key.
+/// File in the data directory with the daemon's first admin key.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
 
-/// The given key, or the admin key of a daemon on this machine. An empty key counts as absent.
+/// Returns the given key, or the admin key of a daemon on this machine. An empty key counts as absent.
 ///
-/// The file's key is used for loopback addresses only: it must never leave this machine.
+/// The key from the file is used for loopback addresses only: it must never leave this machine.
 pub fn resolve_api_key(
     given: Option<&str>,
     url: &str,
@@ -31,7 +31,7 @@ fn read(path: &Path) -> Option<String> {
     (!key.is_empty()).then(|| key.to_owned())
 }
 
-/// Whether the URL can only mean this machine.
+/// Whether the URL can only refer to this machine.
 #[must_use]
 pub fn is_loopback(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {

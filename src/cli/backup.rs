@@ -45,7 +45,7 @@ const UNFINISHED: &str = "wharf.db.unfinished";
 const DATABASE: &str = "wharf.db";
 const FILES: &str = "media/files";
 
-/// Copies the data directory.
+/// Copies the database and the files.
 ///
 /// # Errors
 /// [`CliError::Usage`] for a directory that cannot take the copy, [`CliError::Failed`] when copying fails.
@@ -77,7 +77,7 @@ pub fn run(args: &BackupArgs, settings: &Settings, out: &Output) -> Result<(), C
     })
 }
 
-/// The error of a copy whose files are removed.
+/// Returns the error of a failed copy after removing its files.
 fn after_removal(error: CliError, target: &Path, is_new: bool) -> CliError {
     match remove(target, is_new) {
         Ok(()) => error,
@@ -91,7 +91,7 @@ struct Copied {
     file_bytes: u64,
 }
 
-/// Whether the target has to be created.
+/// Checks the target directory; returns whether it has to be created.
 fn check_target(source: &Path, target: &Path) -> Result<bool, CliError> {
     let shown = target.display();
     let refuse = |reason: String| Err(CliError::Usage(reason));
@@ -110,7 +110,7 @@ fn check_target(source: &Path, target: &Path) -> Result<bool, CliError> {
     Ok(false)
 }
 
-/// A copy inside the data directory would be copied by the next one.
+/// Rejects a target inside the data directory, which the next backup would copy.
 fn check_place(source: &Path, target: &Path) -> Result<bool, CliError> {
     let absolute = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
     let existing = absolute.ancestors().find_map(|above| above.canonicalize().ok());
@@ -123,7 +123,7 @@ fn check_place(source: &Path, target: &Path) -> Result<bool, CliError> {
     Ok(true)
 }
 
-/// Files come after the database, so that each file of a copied message was there when its copy began.
+/// Copies files after the database, so that the files of all copied messages are included.
 fn copy(source: &Path, target: &Path, verify: bool) -> Result<Copied, CliError> {
     let failed = |error: io::Error| CliError::Failed(format!("cannot copy to {}: {error}", target.display()));
     create_private(target).map_err(failed)?;
@@ -144,7 +144,7 @@ fn copy(source: &Path, target: &Path, verify: bool) -> Result<Copied, CliError> 
     Ok(copied)
 }
 
-/// A folder that does not exist has no files.
+/// Copies a folder recursively; a missing folder counts as empty.
 fn copy_folder(from: &Path, to: &Path, copied: &mut Copied) -> io::Result<()> {
     let entries = match std::fs::read_dir(from) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -166,7 +166,7 @@ fn copy_folder(from: &Path, to: &Path, copied: &mut Copied) -> io::Result<()> {
     sync(to)
 }
 
-/// The bytes of a file; `None` if the daemon removed it meanwhile.
+/// Returns the number of bytes copied; `None` if the daemon removed the file meanwhile.
 fn copy_file(from: &Path, to: &Path) -> io::Result<Option<u64>> {
     let mut source = match File::open(from) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -186,7 +186,7 @@ fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Removes everything that this command wrote. The directory was empty, or did not exist.
+/// Removes everything that this command wrote.
 fn remove(target: &Path, is_new: bool) -> io::Result<()> {
     if is_new {
         return unless_absent(std::fs::remove_dir_all(target));

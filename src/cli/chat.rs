@@ -42,12 +42,12 @@ pub struct TokenArgs {
     #[arg(long, value_name = "ROLE")]
     pub role: Option<String>,
 
-    /// How long the token is valid: 90s, 15m, 12h, 30d or 4w
+    /// Lifetime of the token: 90s, 15m, 12h, 30d or 4w
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION", default_value = "1h")]
     pub ttl: i64,
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
 /// [`CliError::Settings`] or [`CliError::Usage`] if there is no such identity, or it has no shared secret.
@@ -98,7 +98,7 @@ fn sign(identity: &IdentitySettings, args: &TokenArgs, now_s: i64) -> Result<Str
         .map_err(|error| CliError::Failed(error.to_string()))
 }
 
-/// The shared secret; while chat is disabled the settings have the reference only.
+/// The shared secret. While chat is disabled, the settings contain only its reference.
 fn secret(identity: &IdentitySettings) -> Option<String> {
     let text = identity.jwt_secret.expose();
     let reference = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));

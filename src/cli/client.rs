@@ -1,7 +1,7 @@
-//! The way to the daemon: JSON over HTTP, the envelope taken off, failures as typed errors.
+//! HTTP client of the command line: unwraps the JSON envelope and returns failures as typed errors.
 //!
-//! Invariants: the key goes to the given URL and nowhere else (redirects are not followed); no answer is
-//! held beyond [`MAX_ANSWER`] bytes; nothing is retried here, for a repeated request may act twice.
+//! Invariants: the key is sent to the given URL only (redirects are not followed); answers are limited to
+//! [`MAX_ANSWER`] bytes; requests are not retried, because a repeated request may act twice.
 
 mod error;
 
@@ -18,9 +18,9 @@ use super::output::clean;
 
 pub use error::ClientError;
 
-/// Bytes of the longest answer that is read.
+/// Maximum bytes of an answer.
 pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
-/// Items of the longest list that is read.
+/// Maximum items of a list.
 const MAX_ITEMS: usize = 100_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(35);
@@ -33,14 +33,14 @@ pub struct Client {
     key: Option<HeaderValue>,
 }
 
-/// What a daemon says outside the envelope, for `wharf doctor`.
+/// An answer of the daemon outside the envelope, for `wharf doctor`.
 #[derive(Debug)]
 pub struct RawAnswer {
     /// HTTP status.
     pub status: u16,
     /// Response headers.
     pub headers: HeaderMap,
-    /// The body, as JSON where it is JSON.
+    /// The body, if it is JSON.
     pub body: Option<Value>,
 }
 
@@ -53,10 +53,10 @@ impl RawAnswer {
 }
 
 impl Client {
-    /// A client for the daemon at `url`, which may have a path in front (`https://example.org/wharf`).
+    /// Creates a client for the daemon at `url`, which may have a path prefix (`https://example.org/wharf`).
     ///
     /// # Errors
-    /// When the URL or the key cannot be used.
+    /// When the URL or the key is invalid.
     pub fn new(url: &str, key: Option<&str>) -> Result<Self, ClientError> {
         install_crypto();
         let bad_url = || ClientError::Url { url: clean(url) };
@@ -73,7 +73,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none());
         if base.scheme() == "http" {
-            // Without TLS nothing needs the system's certificates, which a bare machine may lack.
+            // Without TLS the system's certificates, which a bare machine may lack, are not needed.
             builder = builder.tls_certs_only([]);
         }
         if is_loopback(base.as_str()) {
@@ -89,11 +89,11 @@ impl Client {
         self.key.is_some()
     }
 
-    /// The URL without credentials, for people.
+    /// The URL without credentials, for output.
     #[must_use]
     pub fn shown_url(&self) -> String {
         let mut url = self.base.clone();
-        // Only URLs without a host refuse this, and ours has one.
+        // Fails only for URLs without a host; ours has one.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         url.as_str().trim_end_matches('/').to_owned()
     }
@@ -106,7 +106,7 @@ impl Client {
         self.call(self.request(Method::GET, path).query(query)).await
     }
 
-    /// `GET /api/v1/<path>` of a list: all its pages, where the daemon answers in pages.
+    /// `GET /api/v1/<path>` of a list; reads all pages.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -143,7 +143,7 @@ impl Client {
         self.call(self.request(Method::PATCH, path).json(body)).await
     }
 
-    /// `POST` with one more header.
+    /// `POST` with an additional header.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -164,10 +164,10 @@ impl Client {
         self.call(self.request(Method::DELETE, path).query(query)).await
     }
 
-    /// A server-sent event stream, from after `last_event_id` if there is one.
+    /// Opens a server-sent event stream, after `last_event_id` if given.
     ///
     /// # Errors
-    /// As [`Client::get`], also when the answer is no event stream.
+    /// As [`Client::get`], also when the answer is not an event stream.
     pub async fn stream(
         &self,
         path: &[&str],
@@ -266,7 +266,7 @@ impl Client {
         Ok(bytes)
     }
 
-    /// An error of the connection, with the URL that was asked.
+    /// Creates the error of a failed connection, with the URL of the request.
     #[must_use]
     pub fn unreachable(&self, source: reqwest::Error) -> ClientError {
         ClientError::Unreachable { url: self.shown_url(), source: source.without_url() }
@@ -289,10 +289,10 @@ fn secret_header(key: &str) -> Result<HeaderValue, ClientError> {
     Ok(value)
 }
 
-/// The HTTP client comes without cryptography of its own; ring serves the whole process.
+/// Selects ring as cryptography for the HTTP client, once per process.
 pub(super) fn install_crypto() {
     static ONCE: Once = Once::new();
-    // An error means that the process has a provider already, which is as good.
+    // An error means that the process already has a provider.
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 

@@ -1,4 +1,4 @@
-//! `wharf completions SHELL`: the script with which a shell completes commands and options.
+//! `wharf completions SHELL`: prints a script that completes commands and options.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `wharf config …`: the configuration as the daemon would see it.
+//! `wharf config …`: validates and shows the configuration that the daemon would use.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::settings::load_declared;
 /// `wharf config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say whether the daemon would start with this configuration
+    /// Check whether the daemon would start with this configuration
     #[command(
         after_help = "Reads --config (or WHARF_CONFIG), the environment (WHARF__SECTION__KEY) and the declared devices."
     )]
@@ -20,10 +20,10 @@ pub enum ConfigCommand {
     Show,
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
-/// [`CliError::Settings`] or [`CliError::Usage`] with the one line that names key, value and source.
+/// [`CliError::Settings`] or [`CliError::Usage`], one line with key, value and source.
 pub fn run(command: &ConfigCommand, globals: &Globals, out: &Output) -> Result<(), CliError> {
     match command {
         ConfigCommand::Check => check(globals, out),

@@ -1,4 +1,4 @@
-//! `wharf devices …`
+//! `wharf devices …`: creates, links, starts, stops and deletes devices.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ pub enum DevicesCommand {
     /// List the devices
     #[command(visible_alias = "ls")]
     List,
-    /// Make a device; it starts connecting at once
+    /// Create a device; it starts connecting immediately
     #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArgs),
     /// Show one device
@@ -38,7 +38,7 @@ pub enum DevicesCommand {
     Delete(DeleteArgs),
 }
 
-/// A command on one device.
+/// Arguments of a command on one device.
 #[derive(Debug, Args)]
 pub struct DeviceArg {
     /// The device's id
@@ -53,11 +53,11 @@ pub struct CreateArgs {
     #[arg(long)]
     pub id: Option<DeviceId>,
 
-    /// What people call it
+    /// Display name
     #[arg(long)]
     pub name: Option<String>,
 
-    /// What connects it, such as simulator; the configured default if left out
+    /// Engine, such as simulator; the configured default if left out
     #[arg(long)]
     pub engine: Option<String>,
 
@@ -77,7 +77,7 @@ pub struct DeleteArgs {
     #[arg(long)]
     pub keep_messages: bool,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -91,7 +91,7 @@ fn json_object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses or cannot be reached.
@@ -120,7 +120,7 @@ pub async fn run(
 async fn list(client: &Client, out: &Output) -> Result<(), CliError> {
     let devices = client.get_list(&["devices"]).await?;
     if devices.is_empty() {
-        out.note("No devices yet. Make one: wharf devices create --name \"My phone\"");
+        out.note("No devices yet. Create one: wharf devices create --name \"My phone\"");
     }
     let text = device_table(&devices);
     out.show(&devices.into(), || text)
@@ -187,7 +187,7 @@ fn describe(device: &Value) -> String {
     text
 }
 
-/// The reason code with its meaning and what to do, where the daemon gives one.
+/// Formats the reason code with the daemon's explanation and advice.
 pub(super) fn reason_text(object: &Value) -> String {
     let code = text_of(object, "reason");
     match Reason::ALL.iter().find(|reason| reason.code() == code) {
@@ -220,7 +220,7 @@ async fn delete(args: &DeleteArgs, client: &Client, out: &Output) -> Result<(), 
     if !args.yes {
         match out.confirm(&format!("Log out and delete {device}? ({loss})"))? {
             Some(true) => {}
-            Some(false) => return Err(CliError::Failed("nothing was deleted".to_owned())),
+            Some(false) => return Err(CliError::Failed("cancelled; nothing was deleted".to_owned())),
             None => return Err(CliError::Usage("deleting without a terminal to ask needs --yes".to_owned())),
         }
     }

@@ -1,7 +1,7 @@
-//! An event in one short line for people.
+//! Formats an event as one short line for people.
 //!
-//! Invariants: never shows a QR string (a copied terminal must not contain a login); always one line,
-//! without control characters.
+//! Invariants: QR strings are never shown, because copied terminal output must not contain a login; the
+//! result is one line without control characters.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::time_format::time_of_day;
 
 const MAX_BODY: usize = 80;
 
-/// What happened, without the event's name. Unknown events are shown as JSON.
+/// Summarizes an event, without its name. Unknown events are shown as JSON.
 pub(super) fn summary(event: &str, payload: &Value) -> String {
     let text = |field| text_of(payload, field);
     match event {
@@ -32,7 +32,7 @@ pub(super) fn summary(event: &str, payload: &Value) -> String {
         "chat:update" => named(payload.get("chat")),
         "notification" => words(&[text("title"), text("body")]),
         "resync" => format!("events before {} are no longer stored", text("oldestSeq")),
-        "device-deleted" => "the device is gone".to_owned(),
+        "device-deleted" => "the device was deleted".to_owned(),
         _ => rest(payload),
     }
 }

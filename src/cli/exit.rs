@@ -1,4 +1,4 @@
-//! How a command ends: its errors, and the exit codes that scripts can use.
+//! Errors of commands, and the exit codes for scripts.
 
 use std::io;
 use std::process::ExitCode;
@@ -14,24 +14,24 @@ use crate::settings::SettingsError;
 pub enum Exit {
     /// The command succeeded.
     Ok,
-    /// The daemon answered with an error, or something failed here.
+    /// The daemon answered with an error, or a local operation failed.
     Error,
-    /// Wrong usage, or a configuration that cannot be used. Clap uses the same number.
+    /// Wrong usage or invalid configuration. Clap uses the same code.
     Usage,
     /// No server answers at the URL.
     Unreachable,
-    /// No key, a wrong key, or a key without the scope or the device (401, 403).
+    /// A missing or invalid key, or a key without the required scope or device (401, 403).
     Unauthorized,
-    /// No such thing (404).
+    /// The resource does not exist (404).
     NotFound,
-    /// The wrong moment: wrong state, conflict, understood but impossible (409, 422).
+    /// Not possible in the current state (409, 422).
     Conflict,
     /// Rate-limited, overloaded or shutting down (429, 503): the same command may work later.
     Busy,
 }
 
 impl Exit {
-    /// The number.
+    /// The numeric code.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -46,7 +46,7 @@ impl Exit {
         }
     }
 
-    /// The exit code for an HTTP status that means failure.
+    /// The exit code for an HTTP error status.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -65,28 +65,28 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command failed.
+/// Errors of commands.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// Between here and the daemon.
+    /// A request to the daemon failed.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The configuration.
+    /// The configuration is invalid.
     #[error("{0}")]
     Settings(#[from] SettingsError),
-    /// What was typed cannot be done.
+    /// The arguments are invalid.
     #[error("{0}")]
     Usage(String),
-    /// The device or message is not where the command needs it.
+    /// The state of the device or message does not allow the command.
     #[error("{0}")]
     WrongState(String),
-    /// It did not work; the text says what and why.
+    /// The command failed; the text has the reason.
     #[error("{0}")]
     Failed(String),
-    /// A code that cannot be drawn.
+    /// The QR code cannot be drawn.
     #[error(transparent)]
     Qr(#[from] QrError),
-    /// Standard output or input.
+    /// Standard output or input failed.
     #[error("cannot write or read the terminal: {0}")]
     Terminal(#[from] io::Error),
     /// The failure has been printed; only its exit code is left.
@@ -103,14 +103,14 @@ impl CliError {
             Self::Settings(_) | Self::Usage(_) => Exit::Usage,
             Self::WrongState(_) => Exit::Conflict,
             Self::Failed(_) | Self::Qr(_) => Exit::Error,
-            // `wharf tail | head` is no failure.
+            // A closed pipe (`wharf tail | head`) is not a failure.
             Self::Terminal(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Terminal(_) => Exit::Error,
             Self::Reported(exit) => *exit,
         }
     }
 
-    /// The stable word for programs.
+    /// The stable error code for programs.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -124,7 +124,7 @@ impl CliError {
         }
     }
 
-    /// The remedy, if there is one.
+    /// Advice for the user, if any.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -133,7 +133,7 @@ impl CliError {
         }
     }
 
-    /// Whether there is something left to print.
+    /// Whether the error still has to be printed.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Reported(_)) || (matches!(self, Self::Terminal(_)) && self.exit() == Exit::Ok)

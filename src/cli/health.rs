@@ -1,6 +1,6 @@
-//! `wharf health`: whether the daemon is ready, as an exit code for health checks of containers.
+//! `wharf health`: reports the daemon's readiness as an exit code, for health checks of containers.
 //!
-//! It needs no key, no shell and no other program.
+//! Needs neither key nor shell, nor any other program.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::time_format::parse_duration_ms;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct HealthArgs {
-    /// Longest time to wait for the answer, such as 3s
+    /// Maximum time to wait for the answer, such as 3s
     #[arg(long, value_parser = parse_duration_ms, default_value = "3s", value_name = "DURATION")]
     pub timeout: i64,
 }
@@ -26,7 +26,7 @@ Asks /readyz of --url, without a key.
 
 Exit codes: 0 ready, 1 not ready, 3 not reachable.";
 
-/// Asks the daemon at `url`.
+/// Requests the readiness of the daemon at `url`.
 ///
 /// # Errors
 /// [`CliError::Failed`] while the daemon is not ready, [`ClientError`] when there is no answer in time.
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// The exit code against a server that answers one request with `response`, or not at all.
+    /// Returns the exit code against a server that answers one request with `response`, or not at all.
     async fn exit_code(response: Option<&str>) -> u8 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! `wharf keys …`
+//! `wharf keys …`: creates, lists and revokes API keys.
 
 mod first;
 
@@ -17,7 +17,7 @@ use crate::domain::ids::DeviceId;
 /// `wharf keys …`
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make a key; it is shown once and cannot be shown again
+    /// Create a key; it is shown only once
     #[command(after_help = CREATE_HELP)]
     Create(CreateArgs),
     /// Print the key that the daemon wrote to admin.key in its data directory at its first start
@@ -25,18 +25,18 @@ pub enum KeysCommand {
     /// List the keys, without their secrets
     #[command(visible_alias = "ls")]
     List,
-    /// End a key; connections that use it are cut at once
+    /// Revoke a key; connections that use it are closed immediately
     Revoke(RevokeArgs),
 }
 
 /// `wharf keys create`
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Who or what the key is for
+    /// Name of the key, such as its user or purpose
     #[arg(long)]
     pub name: String,
 
-    /// What it may do, separated by commas
+    /// Scopes of the key, separated by commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = scope, value_name = "SCOPES")]
     pub scopes: Vec<Scope>,
 
@@ -44,7 +44,7 @@ pub struct CreateArgs {
     #[arg(long, value_delimiter = ',', value_name = "DEVICES")]
     pub devices: Vec<DeviceId>,
 
-    /// When it ends by itself: 90s, 15m, 12h, 30d or 4w from now; never if left out
+    /// Lifetime: 90s, 15m, 12h, 30d or 4w; unlimited if left out
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
     pub expires_in: Option<i64>,
 }
@@ -56,7 +56,7 @@ pub struct RevokeArgs {
     #[arg(value_name = "KEY-ID", value_parser = key_id)]
     pub id: String,
 
-    /// Also ends the keys that it created, directly or through other keys
+    /// Also revoke the keys that it created, directly or through other keys
     #[arg(long)]
     pub with_descendants: bool,
 }
@@ -82,7 +82,7 @@ fn scope(text: &str) -> Result<Scope, String> {
         .ok_or_else(|| format!("a scope is one of {}", known()))
 }
 
-/// An id in the path; a whole key is refused, so that no secret gets into an address.
+/// Parses a key id. Rejects a whole key, so that no secret becomes part of a URL.
 fn key_id(text: &str) -> Result<String, String> {
     let id = text.strip_prefix("whf_").unwrap_or(text);
     if id.contains('_') {
@@ -94,7 +94,7 @@ fn key_id(text: &str) -> Result<String, String> {
     Ok(id.to_owned())
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses or cannot be reached.
@@ -139,7 +139,7 @@ async fn create(args: CreateArgs, client: &Client, clock: &dyn Clock, out: &Outp
     }
     let created = client.post(&["api-keys"], &body.into()).await?;
     out.show(&created, || text_of(&created, "key"))?;
-    out.note("Keep it: it is not shown again. Clients send it as the header X-API-KEY.");
+    out.note("Save the key: it is not shown again. Clients send it as the header X-API-KEY.");
     if let Some(end) = created.get("expiresAt").and_then(Value::as_i64) {
         out.note(&format!("It ends on {}.", moment(end)));
     }

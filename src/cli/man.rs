@@ -1,4 +1,4 @@
-//! `wharf man DIR`: one man page for each command, from the same definition as `--help`.
+//! `wharf man DIR`: writes one man page per command, from the same definition as `--help`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,7 +76,7 @@ fn write(dir: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The name and the text of each page.
+/// Returns the name and text of each page.
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = Cli::command();
     // Sets the full names of subcommands and their global options.

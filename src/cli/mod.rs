@@ -1,15 +1,12 @@
-//! The command line: what can be typed, and the commands that talk to a running daemon.
+//! The command line: its arguments, and the commands that use a running daemon.
 //!
-//! - This file holds the types that clap fills, and [`run`] for all [`ClientCommand`]s.
-//! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
-//!   API key is used, [`time`] times and durations as people read and write them.
-//! - One file for each group of commands: [`backup`], [`chat`], [`completions`], [`config`], [`devices`] (with [`qr`]), [`doctor`]
-//!   (with [`probe`]), [`health`], [`keys`], [`man`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`],
-//!   [`whoami`].
+//! - This file has the types that clap parses into, and [`run`] for all [`ClientCommand`]s.
+//! - [`exit`] has the exit codes, [`output`] all printing, [`client`] the HTTP client.
+//! - [`api_key`] selects the API key, [`time_format`] has times and durations, `event_line` formats events.
+//! - Each other file has one group of commands; [`qr`] belongs to [`devices`].
 //!
-//! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
-//! the network is stripped of control characters before a terminal sees it; a key that was found in a
-//! file is only ever sent to this machine.
+//! Invariants: only `output` writes to standard output and standard error; text from the network is stripped
+//! of control characters before it reaches a terminal; a key from a file is only sent to this machine.
 
 pub mod api_key;
 pub mod backup;
@@ -58,13 +55,12 @@ const LONG_ABOUT: &str = "\
 Wharf keeps many messaging devices (linked accounts) connected in one small daemon, and lets programs \
 send and receive through them over REST, server-sent events and Socket.IO.
 
-`wharf serve` is the daemon; it is what runs when no command is given. The other commands talk to a \
-daemon that is running.";
+`wharf serve` is the daemon, and the default command. Most other commands need a running daemon.";
 
 const EXAMPLES: &str = "\
 First steps, with a simulated phone:
   wharf serve                                        start the daemon (leave it running)
-  wharf devices create --id demo --engine simulator  make a device, in another terminal
+  wharf devices create --id demo --engine simulator  create a device, in another terminal
   wharf devices qr demo                              show the code that a phone would scan
   wharf sim scan demo                                let the simulated phone scan it
   wharf tail demo                                    watch what happens on the device
@@ -81,32 +77,32 @@ Something does not work?
 Exit codes: 0 done, 1 error from the daemon, 2 wrong usage or configuration, 3 daemon not reachable,
 4 not authorised, 5 not found, 6 not possible now (wrong state or conflict), 7 busy: try again later.";
 
-/// The whole command line.
+/// The complete command line.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, about, long_about = LONG_ABOUT, after_help = EXAMPLES)]
 #[command(disable_help_subcommand = true, max_term_width = 110)]
 pub struct Cli {
-    /// Options that every command understands.
+    /// Options of all commands.
     #[command(flatten)]
     pub globals: Globals,
-    /// What to do; none is [`Command::Serve`].
+    /// The command; without one, [`Command::Serve`].
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 impl Cli {
-    /// The global options and the command, `serve` when none was given.
+    /// The global options and the command; `serve` if none is given.
     #[must_use]
     pub fn into_parts(self) -> (Globals, Command) {
         (self.globals, self.command.unwrap_or_else(|| Command::Serve(ServeArgs::default())))
     }
 }
 
-/// Options that every command understands.
+/// Options of all commands.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Where the daemon answers
+    /// URL of the daemon
     #[arg(long, global = true, env = "WHARF_URL", default_value = DEFAULT_URL, value_name = "URL")]
     pub url: String,
 
@@ -128,7 +124,7 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// The settings: defaults, then `--config`, then the environment, then `--data-dir`.
+    /// Loads the settings: defaults, then `--config`, then the environment, then `--data-dir`.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -147,15 +143,15 @@ impl Globals {
     /// [`SecretFileError`] when both variables are set, or the file cannot be used.
     pub fn given_key(&self) -> Result<Option<Secret>, SecretFileError> {
         let variable = secret_variable(API_KEY, &environment_variable)?;
-        // clap has put `--key` or else the variable into `key`; a file's key is in none of them.
+        // clap stores `--key`, or else the variable, in `key`; a key from a file is in neither.
         let given = self.key.clone().filter(|key| !key.is_empty());
         Ok(given.or_else(|| variable.map(Secret::new)))
     }
 
-    /// A client of the daemon, with the key that applies.
+    /// Creates a client of the daemon, with the applicable key.
     ///
     /// # Errors
-    /// [`CliError::Usage`] for a URL or key that cannot be used.
+    /// [`CliError::Usage`] for an invalid URL or key.
     pub fn client(&self) -> Result<Client, CliError> {
         let given = self.given_key().map_err(|error| CliError::Usage(error.to_string()))?;
         let key = api_key::resolve_api_key(given.as_ref().map(Secret::expose), &self.url, || {
@@ -164,7 +160,7 @@ impl Globals {
         Ok(Client::new(&self.url, key.as_deref())?)
     }
 
-    /// `None` when the configuration cannot be read: then `wharf doctor` says why.
+    /// Returns `None` when the configuration is invalid, which `wharf doctor` reports.
     fn data_dir_or_default(&self) -> Option<PathBuf> {
         self.data_dir.clone().or_else(|| self.settings().ok().map(|s| s.store.data_dir))
     }
@@ -175,12 +171,12 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
 
-/// Everything `wharf` can do.
+/// Commands of `wharf`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon (the default when no command is given)
     Serve(ServeArgs),
-    /// Commands that need no daemon in this process.
+    /// Commands that do not run the daemon.
     #[command(flatten)]
     Client(ClientCommand),
     /// Print the OpenAPI document of the REST interface
@@ -205,7 +201,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// The settings for a daemon: as [`Globals::settings`], then `--listen` and `--devices-dir`.
+    /// Loads the daemon's settings: as [`Globals::settings`], then `--listen` and `--devices-dir`.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -234,19 +230,19 @@ Ctrl-C or SIGTERM stops it cleanly, a second one at once. SIGHUP reads the decla
 /// Commands that use a running daemon, or none.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Make, link, start, stop and delete devices
+    /// Create, link, start, stop and delete devices
     #[command(subcommand)]
     Devices(devices::DevicesCommand),
     /// Send a text message
     Send(send::SendArgs),
     /// Follow the events of devices as they happen
     Tail(tail::TailArgs),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Show the key in use and what it may do
+    /// Show the key in use and its scopes
     Whoami,
-    /// Push events to other programs: webhooks, what came of them, and once more
+    /// Webhooks: deliver events to other programs, show attempts, replay
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Notifications: test actions, list rules and notifications, mute
@@ -255,42 +251,42 @@ pub enum ClientCommand {
     /// Operator chat: sign tokens of users
     #[command(subcommand)]
     Chat(chat::ChatCommand),
-    /// Steer simulated devices: scan, write to them, break things
+    /// Control simulated devices: scan codes, send messages to them, inject faults
     #[command(subcommand)]
     Sim(sim::SimCommand),
-    /// Check the configuration, or show what it comes to
+    /// Check the configuration, or show it
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Ask whether the daemon is ready, for health checks
+    /// Check whether the daemon is ready, for health checks
     Health(health::HealthArgs),
     /// Copy the database and the files to a directory, while the daemon runs
     Backup(backup::BackupArgs),
-    /// Check for problems, and name their remedies
+    /// Check for problems, with advice for each
     #[command(after_help = doctor::HELP)]
     Doctor,
 }
 
-/// What a declared device's reference to an environment variable comes to.
+/// Returns the value of a declared device's reference to an environment variable.
 #[must_use]
 pub fn environment_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Parses the command line. Prints and exits by itself for `--help`, `--version` and wrong usage (code 2).
+/// Parses the command line. Exits after printing for `--help`, `--version` and wrong usage (code 2).
 #[must_use]
 pub fn parse() -> Cli {
     Cli::parse()
 }
 
-/// Parses given words, the program's name first; for tests and tools.
+/// Parses the given words, beginning with the program's name; for tests and tools.
 ///
 /// # Errors
-/// What clap has to say.
+/// Clap's error.
 pub fn try_parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(words)
 }
 
-/// Does a client command, prints its outcome, and says how the process should end.
+/// Runs a client command, prints its result and returns its exit code.
 pub async fn run(globals: &Globals, command: ClientCommand, clock: &dyn Clock) -> ExitCode {
     let out = Output::new(globals.json);
     let outcome = Box::pin(dispatch(globals, command, clock, &out)).await;
@@ -331,7 +327,8 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Else one takes the other's value: a receiver's address for the daemon's, which then gets the key.
+    /// Otherwise one option takes the other's value: the URL of a receiver as the daemon's, which then gets
+    /// the key.
     #[test]
     fn command_arguments_do_not_shadow_global_options() {
         fn probe(command: &clap::Command, globals: &[String]) {

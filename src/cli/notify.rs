@@ -1,4 +1,4 @@
-//! `wharf notify …`
+//! `wharf notify …`: tests actions of notifications, lists rules and notifications, and mutes.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -13,10 +13,10 @@ use crate::domain::ids::DeviceId;
 /// `wharf notify …`
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Try an action: show, play, run or push one, and say what happened
+    /// Test an action: show, play, run or push one, and print the result
     #[command(after_help = TEST_HELP)]
     Test(TestArgs),
-    /// List the rules, in the order in which they are asked
+    /// List the rules in the order of evaluation
     Rules(OfDevice),
     /// List notifications
     #[command(visible_alias = "ls")]
@@ -37,15 +37,15 @@ Examples:
 /// `wharf notify test`
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// What is done
+    /// The action to test
     #[arg(value_name = "ACTION", value_parser = ["dashboard", "desktop", "sound", "command", "webhook", "push"])]
     pub action: String,
 
-    /// Which sound; message if left out
+    /// Name of the sound; message if left out
     #[arg(long, value_name = "NAME")]
     pub sound: Option<String>,
 
-    /// Which of notify.commands; the only one if left out
+    /// Name of an entry of notify.commands; the only one if left out
     #[arg(long, value_name = "NAME")]
     pub command: Option<String>,
 
@@ -54,10 +54,10 @@ pub struct TestArgs {
     pub device: Option<DeviceId>,
 }
 
-/// A device, or all.
+/// An optional device.
 #[derive(Debug, Args)]
 pub struct OfDevice {
-    /// Those of this device; those of all devices if left out
+    /// Only those of this device; those of all devices if left out
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceId>,
 }
@@ -65,7 +65,7 @@ pub struct OfDevice {
 /// `wharf notify list`
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Of which devices.
+    /// The device.
     #[command(flatten)]
     pub of: OfDevice,
 
@@ -81,11 +81,11 @@ pub struct MuteArgs {
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
-    /// For how long, such as 1h; until it is unmuted if left out
+    /// Duration, such as 1h; until it is unmuted if left out
     #[arg(long = "for", value_parser = parse_duration_ms, value_name = "DURATION")]
     pub duration: Option<i64>,
 
-    /// What of it.
+    /// The notifications to mute.
     #[command(flatten)]
     pub what: Muted,
 }
@@ -97,27 +97,27 @@ pub struct UnmuteArgs {
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
-    /// What of it.
+    /// The notifications to unmute.
     #[command(flatten)]
     pub what: Muted,
 }
 
-/// What is muted of a device.
+/// Selects the muted notifications of a device.
 #[derive(Debug, Args)]
 pub struct Muted {
-    /// This chat alone
+    /// Only this chat
     #[arg(long, value_name = "CHAT")]
     pub chat: Option<String>,
 
-    /// For all operators, not for this key alone: no notification is created
+    /// For all operators instead of this key only: no notification is created
     #[arg(long)]
     pub everybody: bool,
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
-/// As the daemon answers; [`CliError::Failed`] when a test was not done.
+/// The daemon's error; [`CliError::Failed`] when a tested action was not carried out.
 pub async fn run(
     command: &NotifyCommand,
     client: &Client,
@@ -175,11 +175,11 @@ fn path<'a>(device: Option<&'a DeviceId>, last: &'a str) -> Vec<&'a str> {
     path
 }
 
-/// What was muted, and of whom; a mute of one key leaves the desktop, sounds, commands and webhooks alone.
+/// Describes what was muted. A mute for one key does not affect the desktop, sounds, commands and webhooks.
 fn muted_text(args: &MuteArgs) -> String {
     let of = subject(&args.device, &args.what);
     let how_long = match args.duration {
-        Some(_) => "for a time",
+        Some(_) => "for the given time",
         None => "until they are unmuted",
     };
     if args.what.everybody {
@@ -187,16 +187,16 @@ fn muted_text(args: &MuteArgs) -> String {
     }
     format!(
         "{of} are muted {how_long} in the dashboards and browsers of this key alone; desktop, sounds, commands and \
-         webhooks go on. --everybody mutes them all"
+         webhooks are not affected. --everybody mutes all of them"
     )
 }
 
 fn unmuted_text(args: &UnmuteArgs) -> String {
     let of = subject(&args.device, &args.what);
     if args.what.everybody {
-        return format!("{of} are not muted for everybody any more");
+        return format!("{of} are no longer muted for everybody");
     }
-    format!("{of} are not muted for this key any more; --everybody ends what is muted for everybody")
+    format!("{of} are no longer muted for this key; --everybody removes mutes for everybody")
 }
 
 fn subject(device: &DeviceId, muted: &Muted) -> String {

@@ -1,7 +1,7 @@
-//! All printing: the only place of the command line that writes to standard output and standard error.
+//! All printing: only this file writes to standard output and standard error.
 //!
-//! Results go to standard output, remarks and errors to standard error, so that pipes see results only.
-//! Writing is checked: a reader that goes away (`wharf tail | head`) ends the command quietly.
+//! Results go to standard output, notes and errors to standard error, so that pipes get only results. Write
+//! errors are checked: a closed pipe (`wharf tail | head`) ends the command quietly.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -11,20 +11,20 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::exit::{CliError, Exit};
 
-/// Where and how a command prints.
+/// Output format and destination of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// For programs (`json`), or for people.
+    /// Creates an output for programs (`json`) or for people.
     #[must_use]
     pub fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Whether programs read this.
+    /// Whether the output is for programs.
     #[must_use]
     pub fn is_json(self) -> bool {
         self.json
@@ -36,7 +36,7 @@ impl Output {
         io::stdout().is_terminal()
     }
 
-    /// Columns of the terminal; `None` where there is none.
+    /// Columns of the terminal; `None` without a terminal.
     #[must_use]
     pub fn columns(self) -> Option<usize> {
         rustix::termios::tcgetwinsize(io::stdout())
@@ -45,10 +45,10 @@ impl Output {
             .filter(|n| *n > 0)
     }
 
-    /// Prints a command's result: the data for programs, the text for people.
+    /// Prints a command's result: as JSON for programs, as text for people.
     ///
     /// # Errors
-    /// [`CliError::Terminal`] when standard output does not take it.
+    /// [`CliError::Terminal`] when standard output fails.
     pub fn show(self, data: &Value, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if !self.json {
             return self.text(&text());
@@ -59,18 +59,18 @@ impl Output {
         self.text(&data.to_string())
     }
 
-    /// Prints one line of a stream: the data on one line for programs, the text for people.
+    /// Prints one line of a stream: JSON for programs, text for people.
     ///
     /// # Errors
-    /// [`CliError::Terminal`] when standard output does not take it.
+    /// [`CliError::Terminal`] when standard output fails.
     pub fn line(self, data: &Value, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json { self.text(&data.to_string()) } else { self.text(&text()) }
     }
 
-    /// Prints text as it is, and a line end unless it has one.
+    /// Prints text unchanged, and a line end unless it has one.
     ///
     /// # Errors
-    /// [`CliError::Terminal`] when standard output does not take it.
+    /// [`CliError::Terminal`] when standard output fails.
     pub fn text(self, text: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
@@ -81,10 +81,10 @@ impl Output {
         Ok(())
     }
 
-    /// Empties the terminal's screen; does nothing where there is none.
+    /// Clears the terminal's screen; does nothing without a terminal.
     ///
     /// # Errors
-    /// [`CliError::Terminal`] when standard output does not take it.
+    /// [`CliError::Terminal`] when standard output fails.
     pub fn clear(self) -> Result<(), CliError> {
         if self.json || !self.is_terminal() {
             return Ok(());
@@ -95,7 +95,7 @@ impl Output {
         Ok(())
     }
 
-    /// A remark for people, on standard error; programs get none.
+    /// Prints a note for people on standard error; omitted for programs.
     pub fn note(self, text: &str) {
         if !self.json {
             // A failure cannot be reported when standard error is closed.
@@ -117,7 +117,7 @@ impl Output {
         Ok(Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
     }
 
-    /// Prints an error on standard error, in words or as JSON.
+    /// Prints an error on standard error, as text or JSON.
     pub fn error(self, error: &CliError) {
         let text = if self.json {
             json!({ "success": false, "error": error.to_string(), "code": error.code(), "exitCode": error.exit().code() })
@@ -129,7 +129,7 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// Prints what went wrong, if anything, and gives the exit code.
+    /// Prints the error, if any, and returns the exit code.
     #[must_use]
     pub fn finish(self, outcome: Result<(), CliError>) -> ExitCode {
         let Err(error) = outcome else {
@@ -142,8 +142,8 @@ impl Output {
     }
 }
 
-/// Text from elsewhere, made safe for a terminal and kept on one line: control characters become `·`,
-/// line ends `⏎`. Also drops the characters that turn the direction of writing.
+/// Sanitizes untrusted text for one line of a terminal: control characters become `·`, line ends `⏎`. Removes
+/// characters that change the writing direction.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let printable = |c: char| match c {
@@ -159,7 +159,7 @@ fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
-/// At most `max` characters, with `…` where something was cut.
+/// Truncates to `max` characters, with `…` in place of the rest.
 #[must_use]
 pub fn short(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -170,7 +170,7 @@ pub fn short(text: &str, max: usize) -> String {
     cut
 }
 
-/// A field of an object as text for people: nothing for what is absent or null.
+/// A field of an object as text; empty if absent or null.
 #[must_use]
 pub fn text_of(object: &Value, field: &str) -> String {
     match object.get(field) {
@@ -185,13 +185,13 @@ pub fn text_of(object: &Value, field: &str) -> String {
     }
 }
 
-/// A field that is a moment (milliseconds), or `-`.
+/// A field with a time (milliseconds) as text, or `-` if absent.
 #[must_use]
 pub fn moment_of(object: &Value, field: &str) -> String {
     object.get(field).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), super::time_format::moment)
 }
 
-/// Rows in aligned columns, two spaces apart; nothing trails the last column.
+/// Formats rows as aligned columns, two spaces apart, without trailing spaces.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.width()).collect();
@@ -219,7 +219,7 @@ fn aligned<'a>(widths: &[usize], cells: impl Iterator<Item = &'a str>) -> String
     line
 }
 
-/// Names and values below each other, the values aligned; empty values are left out.
+/// Formats names and aligned values, one pair per line; omits empty values.
 #[must_use]
 pub fn key_values(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);

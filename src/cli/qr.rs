@@ -1,4 +1,4 @@
-//! `wharf devices qr`: the code in the terminal, and the wait until it is scanned.
+//! `wharf devices qr`: shows the QR code in the terminal, and waits until it is scanned.
 
 use std::time::Duration;
 
@@ -36,23 +36,23 @@ Examples:
   wharf devices qr shop --watch
   wharf devices qr shop --json";
 
-/// How long a device may take to come up with a code.
+/// Maximum wait for a device's first code.
 const PATIENCE: Duration = Duration::from_secs(15);
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 const WAIT_PAUSE: Duration = Duration::from_millis(200);
-/// Failures in a row that watching survives, such as a restart of the daemon.
+/// Maximum consecutive failures while watching, such as during a restart of the daemon.
 const MAX_FAILURES: u32 = 10;
 
-/// The state of a device, as far as a scan needs it.
+/// State of a device with regard to scanning.
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is a code.
+    /// The device has a code.
     Waiting,
-    /// There will be a code soon, or a phone has just scanned one.
+    /// A code will follow soon, or was just scanned.
     Soon,
     /// The account is linked.
     Linked,
-    /// There is no code until the device is started.
+    /// No code until the device is started.
     Ended,
 }
 
@@ -68,7 +68,7 @@ fn phase(status: &Value) -> Phase {
 /// Shows the code once, or each code until the device is linked.
 ///
 /// # Errors
-/// [`CliError::WrongState`] when there is no code to wait for; else what the daemon says.
+/// [`CliError::WrongState`] when no code will follow; otherwise the daemon's error.
 pub async fn run(args: &QrArgs, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
     if args.watch {
         watch(&args.device, client, clock, out).await
@@ -81,7 +81,7 @@ async fn status(device: &DeviceId, client: &Client) -> Result<Value, ClientError
     client.get(&["devices", device.as_str(), "status"], &[]).await
 }
 
-/// `None` when the code went away between two requests.
+/// Returns `None` when the code expired between two requests.
 async fn code(device: &DeviceId, client: &Client) -> Result<Option<Value>, ClientError> {
     match client.get(&["devices", device.as_str(), "qr"], &[]).await {
         Ok(code) => Ok(Some(code)),
@@ -132,7 +132,7 @@ async fn watch(device: &DeviceId, client: &Client, clock: &dyn Clock, out: &Outp
     }
 }
 
-/// Reads the device once; true when it is linked.
+/// Polls the device once; returns whether it is linked.
 async fn step(
     device: &DeviceId,
     client: &Client,
@@ -204,7 +204,7 @@ fn ended(device: &DeviceId, status: &Value) -> String {
     let reason = reason_text(status);
     let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
     format!(
-        "{device} waits for no scan (state: {}{reason})\nStart it: wharf devices start {device}",
+        "{device} has no code to scan (state: {}{reason})\nStart it: wharf devices start {device}",
         text_of(status, "state")
     )
 }

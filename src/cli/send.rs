@@ -1,4 +1,4 @@
-//! `wharf send`: one text message, and the wait until it has come far enough.
+//! `wharf send`: sends one text message, and waits for the requested status.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::domain::jid::Jid;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
-    /// The device that sends
+    /// The sending device
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
@@ -30,15 +30,15 @@ pub struct SendArgs {
     #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     pub text: String,
 
-    /// Makes repeating safe: the same key within 24 hours sends nothing again
+    /// Makes a repetition safe: the same key within 24 hours does not send again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
 
-    /// Return when the message has come this far
+    /// Wait until the message has this status
     #[arg(long, value_enum, default_value = "queued", value_name = "STEP")]
     pub wait: Step,
 
-    /// Seconds that --wait may take; after that the command fails, and the message is still on its way
+    /// Time limit of --wait in seconds; then the command fails, and the message may still be sent
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
 }
@@ -49,12 +49,12 @@ Examples:
   wharf send shop 15550100001 \"Your order is ready\" --idempotency-key order-17 --wait delivered
   wharf send shop 120363000000000001@g.us - < notice.txt";
 
-/// How far a message has come, as far as one can wait for it.
+/// Status of a message that `--wait` supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
     /// Stored by the daemon; it will be sent
     Queued,
-    /// The network has it
+    /// Accepted by the network
     Sent,
     /// On the recipient's device
     Delivered,
@@ -77,10 +77,10 @@ const MAX_TEXT: u64 = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Sends, and waits as asked.
+/// Sends the message, and waits as requested.
 ///
 /// # Errors
-/// [`CliError::Failed`] when the message fails or the time is up; else what the daemon says.
+/// [`CliError::Failed`] when the message fails or the time limit is reached; otherwise the daemon's error.
 pub async fn run(args: SendArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let text = if args.text == "-" { standard_input()? } else { args.text };
     let mut body = Map::new();
@@ -139,7 +139,7 @@ async fn wait(
                     )));
                 }
             }
-            // The message is safe: a daemon that restarts or is busy is worth waiting for.
+            // The message is stored: wait for a daemon that is busy or restarts.
             Err(error) if error.is_passing() && begin.elapsed() < timeout => {}
             Err(error) => return Err(error.into()),
         }

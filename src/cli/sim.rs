@@ -1,4 +1,4 @@
-//! `wharf sim …`: the phone and the contacts of a simulated device.
+//! `wharf sim …`: controls the phone and the contacts of a simulated device.
 
 use std::path::Path;
 
@@ -19,35 +19,35 @@ use crate::domain::ids::DeviceId;
 
 mod args;
 
-/// The largest file that `say` sends; the daemon takes no larger request by default.
+/// Maximum size of a file for `say`; the daemon's default limit of a request.
 const MAX_FILE: u64 = 4 << 20;
 
 /// `wharf sim …`
 #[derive(Debug, Subcommand)]
 pub enum SimCommand {
-    /// The phone scans the code
+    /// Scan the code with the phone
     Scan(ScanArgs),
-    /// A pairing code is typed on the phone
+    /// Type a pairing code on the phone
     Pair(PairArgs),
-    /// A contact writes to the device, or sends it a file
+    /// Send a message or file from a contact to the device
     #[command(after_help = "Example:\n  wharf sim say demo --from 15550100001 \"Hello, is anybody there?\"")]
     Say(SayArgs),
-    /// A receipt arrives for a message that the device sent
+    /// Send a receipt for a message of the device
     Receipt(ReceiptArgs),
-    /// A contact reacts to a message
+    /// React to a message as a contact
     React(ReactArgs),
-    /// A contact calls, or a call is over
+    /// Start or end a call of a contact
     Call(CallArgs),
-    /// A contact begins to type, or stops
+    /// Start or stop typing as a contact
     Typing(TypingArgs),
-    /// Something goes wrong
+    /// Inject a fault
     #[command(after_help = FAULTS)]
     Fault(FaultArgs),
-    /// Show what the network saw
+    /// Show the records of the simulated network
     Network(NetworkArgs),
 }
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses or cannot be reached.
@@ -70,7 +70,7 @@ pub async fn run(command: SimCommand, client: &Client, out: &Output) -> Result<(
         SimCommand::React(args) => {
             let body = json!({ "messageId": args.message, "from": args.from, "emoji": args.emoji });
             let answer = client.post(&path(&args.device, "reaction"), &body).await?;
-            let what = if args.emoji.is_empty() { "took a reaction back" } else { "reacted" };
+            let what = if args.emoji.is_empty() { "removed the reaction" } else { "reacted" };
             out.show(&answer, || format!("{}: {} {what}", args.device, args.from))
         }
         SimCommand::Call(args) => {
@@ -117,7 +117,7 @@ fn path<'a>(device: &'a DeviceId, verb: &'a str) -> [&'a str; 3] {
     ["simulator", device.as_str(), verb]
 }
 
-/// An object of what was given; nulls are left out.
+/// Builds an object from the given fields; omits nulls.
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
     let given = fields.into_iter().filter(|(_, value)| !value.is_null());
     Value::Object(given.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
@@ -154,7 +154,7 @@ async fn media(file: &Path, voice: bool) -> Result<Value, CliError> {
 async fn network(args: &NetworkArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     if args.forget {
         let answer = client.delete(&path(&args.device, "network"), &[]).await?;
-        return out.show(&answer, || format!("{}: the network has forgotten everything", args.device));
+        return out.show(&answer, || format!("{}: the network's records were deleted", args.device));
     }
     let seen = client.get(&path(&args.device, "network"), &[]).await?;
     out.show(&seen, || network_text(&seen))

@@ -1,7 +1,7 @@
-//! `wharf tail`: the events of one, several or all devices, as they happen.
+//! `wharf tail`: prints the events of one, several or all devices as they happen.
 //!
-//! Each device has a stream of its own. A stream that breaks is taken up again after the last event that
-//! was printed, so nothing is missed and nothing is printed twice while the daemon restarts.
+//! Each device has its own stream. A broken stream is resumed after the last printed event, so that a restart
+//! of the daemon causes neither gaps nor duplicates.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,15 +26,15 @@ use crate::net::sse::{SseEvent, SseParser};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TailArgs {
-    /// The devices; all, also those made later, when none is named
+    /// The devices; without any, all devices including later ones
     #[arg(value_name = "DEVICE")]
     pub devices: Vec<DeviceId>,
 
-    /// Begin with the events after this sequence number; 0 is everything that is stored
+    /// Begin after this sequence number; 0 begins with the oldest stored event
     #[arg(long, value_name = "SEQ")]
     pub since: Option<u64>,
 
-    /// Only these kinds of events, separated by commas
+    /// Only these types of events, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "TYPES")]
     pub types: Vec<String>,
 }
@@ -48,17 +48,17 @@ Examples:
 
 Ctrl-C ends it. With --json each event is one line: its payload, with its name in `event`.";
 
-/// Streams at a time: each is a connection.
+/// Maximum concurrent streams; each is a connection.
 const MAX_DEVICES: usize = 256;
 const CHECK_NEW_DEVICES: Duration = Duration::from_secs(3);
-/// The daemon sends a comment at least every half minute; a stream that says nothing for this long is dead.
+/// The daemon sends a comment at least every 30 seconds; a stream without data for this long is broken.
 const SILENCE: Duration = Duration::from_secs(90);
 const BACKOFF: Backoff = Backoff { initial_ms: 500, max_ms: 10_000 };
 
-/// Prints events until something ends it.
+/// Prints events until an error ends the command.
 ///
 /// # Errors
-/// The daemon's refusal, or [`CliError::Terminal`] when standard output is closed.
+/// The daemon's error, or [`CliError::Terminal`] when standard output is closed.
 pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     if args.devices.is_empty() {
         return follow_all(&args, client, out).await;
@@ -105,7 +105,7 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
                 for device in new_devices(&known, client).await? {
                     known.insert(device.clone());
                     within_limit(known.len())?;
-                    // All that a new device has done is new.
+                    // All events of a new device are new, so begin with its first.
                     streams.push(follow(device, Some(0), args, client, out));
                 }
             }
@@ -135,14 +135,14 @@ async fn new_devices(known: &BTreeSet<DeviceId>, client: &Client) -> Result<Vec<
     }
 }
 
-/// A stream that will not be taken up again.
+/// A stream that will not be resumed.
 struct TailEnd {
     device: DeviceId,
     error: CliError,
 }
 
 impl TailEnd {
-    /// Prints the reason and returns its exit code; a closed standard output is the error.
+    /// Prints the reason and returns its exit code; fails when standard output is closed.
     fn report(self, out: &Output) -> Result<Exit, CliError> {
         if matches!(self.error, CliError::Terminal(_)) {
             return Err(self.error);
@@ -171,7 +171,8 @@ async fn follow(
                 }
                 was_connected = true;
                 match read(stream, &device, &mut position, out).await {
-                    // A stream that only opens and closes must not be asked for in a tight loop.
+                    // Count as a failure, so that a stream that only opens and closes is retried with
+                    // backoff.
                     Ok(Received::Nothing) => {}
                     Ok(Received::Something) => attempt = 0,
                     Err(error) => return TailEnd { device, error },
@@ -188,13 +189,13 @@ async fn follow(
     }
 }
 
-/// Whether a stream brought anything before it ended.
+/// Whether a stream had events before it ended.
 enum Received {
     Nothing,
     Something,
 }
 
-/// Between 0 and 1; how much hardly matters, that not all clients agree does.
+/// Random number between 0 and 1; its quality does not matter, only that clients differ.
 fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
@@ -212,7 +213,7 @@ async fn connect(
     client.stream(&["devices", device.as_str(), "events"], &query, position).await
 }
 
-/// Prints until the stream ends, and keeps the position; an error is one that ends everything.
+/// Prints events until the stream ends, and updates the position. An error ends the command.
 async fn read(
     mut stream: Response,
     device: &DeviceId,
@@ -221,7 +222,7 @@ async fn read(
 ) -> Result<Received, CliError> {
     let mut parser = SseParser::default();
     let mut received = Received::Nothing;
-    // Silence and a broken connection are the same: the stream is taken up again.
+    // Silence is handled as a broken connection: the stream is resumed.
     while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
         received = Received::Something;
         let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;

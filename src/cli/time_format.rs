@@ -1,5 +1,5 @@
-//! Times and durations as people read and write them. UTC throughout: a terminal's zone is not the
-//! daemon's, and a log line that is compared with another must not depend on either.
+//! Formats and parses times and durations. Times are in UTC, so that they can be compared with the daemon's
+//! logs from any time zone.
 
 use thiserror::Error;
 
@@ -23,7 +23,7 @@ pub fn time_of_day(ms: i64) -> String {
     format!("{:02}:{:02}:{:02}.{:03}", second / 3_600, second / 60 % 60, second % 60, ms % 1_000)
 }
 
-/// How long, roughly: `3 s`, `4 min`, `5 h`, `6 d`.
+/// A rough duration: `3 s`, `4 min`, `5 h`, `6 d`.
 #[must_use]
 pub fn rough(ms: i64) -> String {
     let seconds = ms.saturating_abs() / 1_000;
@@ -35,15 +35,15 @@ pub fn rough(ms: i64) -> String {
     }
 }
 
-/// No duration.
+/// The text is not a duration.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a duration is a whole number and a unit: 90s, 15m, 12h, 30d or 4w")]
 pub struct DurationError;
 
-/// Milliseconds of `90s`, `15m`, `12h`, `30d`, `4w`.
+/// Parses `90s`, `15m`, `12h`, `30d`, `4w` to milliseconds.
 ///
 /// # Errors
-/// [`DurationError`] for anything else, zero included.
+/// [`DurationError`] for anything else, including zero.
 pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or(DurationError)?;
     let (number, unit) = text.split_at(at);
@@ -59,7 +59,7 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
     number.checked_mul(unit_ms).filter(|ms| (1..=1_000 * 366 * DAY_MS).contains(ms)).ok_or(DurationError)
 }
 
-/// Milliseconds since the epoch of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// Parses an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), to milliseconds since the epoch.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let (_, rest) = text.split_once(", ")?;
@@ -82,8 +82,8 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     Some(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1_000)
 }
 
-/// Year, month and day of a day since the epoch, in the proleptic Gregorian calendar.
-/// Howard Hinnant, "chrono-compatible low-level date algorithms".
+/// Converts days since the epoch to year, month and day (proleptic Gregorian calendar). Algorithm: Howard
+/// Hinnant, "chrono-compatible low-level date algorithms".
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

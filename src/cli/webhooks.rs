@@ -1,4 +1,4 @@
-//! `wharf webhooks …`
+//! `wharf webhooks …`: manages webhooks, their attempts and dead letters.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use output::{attempt_table, letter_table, webhook_facts, webhook_table};
 
 pub use args::WebhooksCommand;
 
-/// Does one of the commands.
+/// Runs a command.
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses or cannot be reached.
@@ -74,10 +74,12 @@ async fn create(args: CreateArgs, client: &Client, out: &Output) -> Result<(), C
     let created = client.post(&["webhooks"], &body.into()).await?;
     let id = created.get("webhook").map(|webhook| text_of(webhook, "id")).unwrap_or_default();
     if id.is_empty() {
-        return Err(CliError::Failed("the answer names no webhook: is it a Wharf that answered?".to_owned()));
+        return Err(CliError::Failed(
+            "the answer has no webhook; check that --url is the URL of a Wharf daemon".to_owned(),
+        ));
     }
     out.show(&created, || format!("{id}\n{}", text_of(&created, "signingSecret")))?;
-    out.note("Keep the secret: it is not shown again. Receivers verify what comes with it.");
+    out.note("Save the secret: it is not shown again. Receivers verify deliveries with it.");
     Ok(())
 }
 
@@ -118,7 +120,7 @@ async fn rotate(args: RotateArgs, client: &Client, out: &Output) -> Result<(), C
     let rotated = client.post(&["webhooks", args.id.as_str(), "rotate"], &body.into()).await?;
     out.show(&rotated, || text_of(&rotated, "signingSecret"))?;
     let until = moment_of(&rotated, "previousSecretUntil");
-    out.note(&format!("Keep it: it is not shown again. The one before signs too until {until}."));
+    out.note(&format!("Save the secret: it is not shown again. The previous one signs too until {until}."));
     Ok(())
 }
 
@@ -132,7 +134,7 @@ async fn replay(args: ReplayArgs, client: &Client, out: &Output) -> Result<(), C
         body["deviceId"] = device.as_str().into();
     }
     let answer = client.post(&["webhooks", args.id.as_str(), "replay"], &body).await?;
-    out.show(&answer, || format!("{} deliveries are put back", text_of(&answer, "replayed")))
+    out.show(&answer, || format!("{} deliveries were requeued", text_of(&answer, "replayed")))
 }
 
 fn fields(options: WebhookOptions) -> Result<Map<String, Value>, CliError> {

@@ -1,4 +1,4 @@
-//! `wharf whoami`: the key in use, and the daemon that accepts it.
+//! `wharf whoami`: shows the key in use, and the daemon's version.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::exit::CliError;
 use super::output::{Output, key_values, text_of};
 use super::time_format::moment;
 
-/// Prints the key's name, rights and end, and the daemon's version.
+/// Prints the key's name, scopes and expiry, and the daemon's version.
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses the key or cannot be reached.

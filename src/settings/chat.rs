@@ -8,13 +8,13 @@ use toml::Value;
 use super::secret::Secret;
 use super::{ServerSettings, validate};
 
-/// Most identity providers.
+/// Maximum identity providers.
 const MAX_IDENTITIES: usize = 100;
-/// Fewest bytes of a shared secret.
+/// Minimum bytes of a shared secret.
 const SECRET_MIN_BYTES: usize = 32;
 /// The Socket.IO path of chat.
 pub const CHAT_SOCKET_PATH: &str = "/socket.io";
-/// Public secrets: documentation shows them.
+/// Secrets from documentation, which are public and therefore rejected.
 const EXAMPLE_SECRETS: [&str; 6] =
     ["your-256-bit-secret", "your-secret-key", "changeme", "change-me", "example", "supersecret"];
 
@@ -22,29 +22,29 @@ const EXAMPLE_SECRETS: [&str; 6] =
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatSettings {
-    /// Whether there is operator chat.
+    /// Whether operator chat is enabled.
     pub enabled: bool,
     /// Issuers of user tokens.
     pub identities: Vec<IdentitySettings>,
     /// Roles of staff users.
     pub staff_roles: Vec<String>,
-    /// Milliseconds of a user's own messages that a join repeats.
+    /// Age limit in milliseconds of a user's own messages that a join repeats.
     pub resume_ms: u64,
-    /// Characters of the longest message.
+    /// Maximum characters of a message.
     pub content_max_chars: usize,
-    /// Messages of a user in ten seconds.
+    /// Maximum messages of a user in ten seconds.
     pub max_messages_per_10_s: usize,
-    /// Messages of a user in a day.
+    /// Maximum messages of a user in a day.
     pub max_messages_per_day: usize,
-    /// Users of an identity provider.
+    /// Maximum users of an identity provider.
     pub max_users: usize,
-    /// Conversations of a user.
+    /// Maximum conversations of a user.
     pub max_conversations: usize,
-    /// Notifications of a user.
+    /// Maximum notifications of a user.
     pub max_notifications: usize,
-    /// Sockets of a user.
+    /// Maximum sockets of a user.
     pub max_sockets: usize,
-    /// Conversations that one socket may join.
+    /// Maximum conversations that one socket may join.
     pub max_rooms: usize,
 }
 
@@ -52,12 +52,12 @@ pub struct ChatSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySettings {
-    /// The name, which is also that of the tenant.
+    /// Name of the provider and of its tenant.
     pub name: String,
     /// Dialects that accept its tokens.
     #[serde(default = "all_dialects")]
     pub dialects: Vec<ChatDialect>,
-    /// HS256 key, or empty. In the configuration a reference, `${NAME}`.
+    /// HS256 key, or empty. The configuration contains a reference, `${NAME}`.
     #[serde(default)]
     pub jwt_secret: Secret,
     /// URL of a JWK set, or empty.
@@ -69,13 +69,13 @@ pub struct IdentitySettings {
     /// Required `aud`, or empty.
     #[serde(default)]
     pub audience: String,
-    /// Claims of the user's id; the first that is present.
+    /// Claims of the user's id; the first one present is used.
     #[serde(default = "user_claim")]
     pub user_claim: Vec<String>,
     /// Claims of the display name.
     #[serde(default = "name_claim")]
     pub name_claim: Vec<String>,
-    /// Claims of the address of a picture.
+    /// Claims of the URL of a picture.
     #[serde(default = "picture_claim")]
     pub picture_claim: Vec<String>,
     /// Claims of the email address.
@@ -90,7 +90,7 @@ pub struct IdentitySettings {
 }
 
 impl IdentitySettings {
-    /// Whether users are identified by type and id: if `namespace` is the only dialect.
+    /// Whether users are identified by type and id, which requires that `namespace` is the only dialect.
     #[must_use]
     pub fn is_typed(&self) -> bool {
         self.dialects == [ChatDialect::Namespace]
@@ -140,7 +140,7 @@ fn type_claim() -> Vec<String> {
 }
 
 impl ChatSettings {
-    /// Whether routes and sockets of chat exist.
+    /// Whether the routes and sockets of chat exist.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.enabled && !self.identities.is_empty()
@@ -169,7 +169,7 @@ impl ChatSettings {
         Ok(())
     }
 
-    /// What contradicts the other settings.
+    /// Returns a contradiction with other settings, if any.
     pub(super) fn contradiction(&self, server: &ServerSettings) -> Option<String> {
         let is_taken = self.is_active() && server.socket_path == CHAT_SOCKET_PATH;
         is_taken.then(|| format!("needs the path {CHAT_SOCKET_PATH}, which is server.socket_path too"))
@@ -191,7 +191,7 @@ fn check_secret(secret: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Validates identity providers as tables; returns what is wrong with the first invalid one.
+/// Validates identity providers as tables; returns the error of the first invalid one.
 pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
     if items.len() > MAX_IDENTITIES {
         return Err(format!("must have at most {MAX_IDENTITIES} identities"));

@@ -20,28 +20,28 @@ mod webhooks;
 
 pub use webhooks::DeclaredWebhook;
 
-/// A device as its file declares it.
+/// A device declared by a file.
 #[derive(Clone, PartialEq)]
 pub struct DeclaredDevice {
     /// 1 to 64 of `A-Z a-z 0-9 _ -`.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: Option<String>,
-    /// Kind of engine; `devices.default_engine` where absent.
+    /// Engine; `devices.default_engine` if absent.
     pub engine: Option<String>,
-    /// Free settings, environment references resolved. May hold secrets.
+    /// Settings of the device with environment references resolved. May contain secrets.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Whether the device is started with the daemon.
     pub autostart: bool,
-    /// The webhooks of its events. May hold secrets.
+    /// Webhooks of the device. May contain secrets.
     pub webhooks: Vec<DeclaredWebhook>,
-    /// Its notification rules.
+    /// Notification rules of the device.
     pub notify: Vec<RuleSpec>,
     /// The file that declares it.
     pub file: PathBuf,
 }
 
-/// Shows no settings: they may hold secrets.
+/// Omits the settings, which may contain secrets.
 impl fmt::Debug for DeclaredDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeclaredDevice")
@@ -54,7 +54,7 @@ impl fmt::Debug for DeclaredDevice {
     }
 }
 
-/// A declared device that cannot be used. `Display` is one line without values.
+/// An invalid declaration of a device. `Display` is one line without values.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclaredError {
     /// The directory or a file cannot be read.
@@ -75,24 +75,24 @@ pub enum DeclaredError {
         /// The parser's message.
         message: String,
     },
-    /// No such key.
+    /// An unknown key.
     #[error("{}: unknown key {key}{}", file.display(), nearest.as_deref().map(|k| format!("; did you mean {k}?")).unwrap_or_default())]
     UnknownKey {
         /// The file.
         file: PathBuf,
         /// The key.
         key: String,
-        /// The key that was probably meant.
+        /// The most similar valid key.
         nearest: Option<String>,
     },
-    /// An invalid rule.
+    /// An invalid notification rule.
     #[error("{}: {key} {reason}", file.display())]
     Rule {
         /// The file.
         file: PathBuf,
         /// The key.
         key: String,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
     /// A required key is missing.
@@ -103,14 +103,14 @@ pub enum DeclaredError {
         /// The key.
         key: &'static str,
     },
-    /// The value cannot be used.
+    /// An invalid value.
     #[error("{}: {key} {reason}", file.display())]
     Invalid {
         /// The file.
         file: PathBuf,
         /// The key.
         key: String,
-        /// What is wrong with it.
+        /// The error.
         reason: &'static str,
     },
     /// A referenced environment variable is not set.
@@ -137,12 +137,12 @@ pub enum DeclaredError {
 
 const KEYS: [&str; 7] = ["id", "name", "engine", "settings", "autostart", "webhooks", "notify"];
 
-/// All devices declared in `dir`, in the order of their file names. A missing directory declares none.
+/// Loads all devices declared in `dir`, ordered by file name. A missing directory declares none.
 ///
-/// Reads files: call it at start, or off the async runtime.
+/// Reads files: call it at startup, or off the async runtime.
 ///
 /// # Errors
-/// The first file that cannot be used.
+/// The first invalid file.
 pub fn load_declared(
     dir: &Path,
     env: &dyn Fn(&str) -> Option<String>,
@@ -176,7 +176,7 @@ fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, DeclaredError> {
     Ok(files)
 }
 
-/// Editors create hidden files beside the file that they write.
+/// Hidden files are ignored, because editors create them while writing.
 fn is_declaration(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir()
@@ -267,7 +267,7 @@ fn take_settings(
     }
 }
 
-/// Converts TOML to JSON and replaces references by the values of their variables.
+/// Converts TOML to JSON and replaces references with the values of their variables.
 struct Resolver<'a> {
     file: &'a Path,
     env: &'a dyn Fn(&str) -> Option<String>,
@@ -322,7 +322,7 @@ impl Resolver<'_> {
     }
 }
 
-/// `NAME` if the text is exactly `${NAME}`.
+/// Returns `NAME` if the text is exactly `${NAME}`.
 fn referenced_variable(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -333,7 +333,7 @@ fn invalid(file: &Path, key: &str, reason: &'static str) -> DeclaredError {
     DeclaredError::Invalid { file: file.to_owned(), key: key.to_owned(), reason }
 }
 
-/// A key on one line: a quoted TOML key may contain any character.
+/// Escapes a key for one line: a quoted TOML key may contain any character.
 fn printable(key: &str) -> String {
     key.escape_debug().to_string()
 }

@@ -1,4 +1,4 @@
-//! The effective settings as a list with their sources, for people. Secrets are masked.
+//! Lists the effective settings with their sources. Secrets are masked.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use super::Settings;
 use super::error::SettingsError;
 use super::tree::{flatten, without_credentials};
 
-/// The source of each key that has another than the default; the settings carry it beside their values.
+/// The source of each key whose value is not the default; stored beside the settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SettingSources(pub(super) BTreeMap<String, String>);
 
-/// A setting in effect.
+/// An effective setting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedSetting {
-    /// Its key, such as `server.listen`.
+    /// The key, such as `server.listen`.
     pub key: String,
-    /// Its value; a secret and the credentials of a URL are masked.
+    /// The value; secrets and the credentials of URLs are masked.
     pub value: Json,
     /// `default`, the path of a file, `environment variable NAME` or `option NAME`.
     pub source: String,
 }
 
 impl Settings {
-    /// All settings by key.
+    /// Returns all settings, ordered by key.
     ///
     /// # Errors
     /// As [`Settings::effective_toml_masked`].
@@ -40,7 +40,7 @@ impl Settings {
         Ok(described.collect())
     }
 
-    /// Records that an option of the command line set a key.
+    /// Records that a command-line option set a key.
     pub fn set_by_option(&mut self, key: &str, option: &str) {
         self.sources.0.insert(key.to_owned(), format!("option {option}"));
     }

@@ -1,4 +1,4 @@
-//! `[effects.*]`: notifications outside of a dashboard. All of them are optional.
+//! `[effects.*]`: notifications outside the dashboard. All of them are optional.
 
 use std::path::PathBuf;
 
@@ -24,11 +24,11 @@ pub struct EffectSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DesktopSettings {
-    /// Whether they are shown; `auto` shows them if there is a desktop.
+    /// Whether notifications are shown; `auto` requires a desktop.
     pub enabled: Switch,
-    /// Most notifications that can still be replaced and answered.
+    /// Maximum notifications that can still be replaced and answered.
     pub max_kept: usize,
-    /// Most notifications that wait to be shown.
+    /// Maximum notifications in the queue.
     pub max_waiting: usize,
 }
 
@@ -36,17 +36,17 @@ pub struct DesktopSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoundSettings {
-    /// Whether they are played; `auto` plays them if there is a sound server.
+    /// Whether sounds are played; `auto` requires a sound server.
     pub enabled: Switch,
-    /// The sound server's name of an output, or empty.
+    /// The sound server's name of the output device, or empty.
     pub device: String,
-    /// Volume in percent of the file's.
+    /// Volume in percent of the file's volume.
     pub volume: u32,
     /// Directory of the user's sounds, or empty.
     pub dir: PathBuf,
-    /// Most sounds at once.
+    /// Maximum concurrent sounds.
     pub max_at_once: usize,
-    /// Milliseconds until the same sound is played again.
+    /// Milliseconds before the same sound is played again.
     pub pause_ms: u64,
     /// Milliseconds after which a sound is stopped.
     pub max_ms: u64,
@@ -56,15 +56,15 @@ pub struct SoundSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSettings {
-    /// Whether they are run.
+    /// Whether commands are run.
     pub enabled: bool,
-    /// Most commands at once.
+    /// Maximum concurrent commands.
     pub max_running: usize,
-    /// Most commands that wait for a running one to end.
+    /// Maximum commands in the queue.
     pub max_waiting: usize,
     /// Time limit of a command, in milliseconds.
     pub timeout_ms: u64,
-    /// Bytes of output that are kept.
+    /// Maximum bytes of output that are logged.
     pub output_bytes: usize,
     /// Additional environment variables that commands inherit from the daemon.
     pub pass_env: Vec<String>,
@@ -74,14 +74,14 @@ pub struct CommandSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushSettings {
-    /// Whether they are sent.
+    /// Whether pushes are sent.
     pub enabled: bool,
     /// Contact for push services: `mailto:…`, `https://…`, or empty.
     pub contact: String,
 }
 
 impl Switch {
-    /// Whether the feature is tried; the environment may still not support it.
+    /// Whether the feature is enabled; the environment may still not support it.
     #[must_use]
     pub fn may(self) -> bool {
         self != Self::Off

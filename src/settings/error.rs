@@ -1,11 +1,11 @@
-//! Errors of a configuration. Each is one line with the key, its value and its origin.
+//! Errors of the configuration. Each is one line with the key, its value and its origin.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::secret_file::SecretFileError;
 
-/// A configuration that cannot be used. `Display` is one line without secrets.
+/// An invalid configuration. `Display` is one line without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
@@ -26,36 +26,36 @@ pub enum SettingsError {
         /// The parser's message, without the text itself.
         message: String,
     },
-    /// No such key.
+    /// An unknown key.
     #[error("unknown key {key} = {value} ({origin}){}", hint(nearest.as_deref()))]
     UnknownKey {
         /// Its path, such as `server.lisen`.
         key: String,
-        /// The value as shown.
+        /// The masked or shortened value.
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
-        /// The key that was probably meant.
+        /// The most similar valid key.
         nearest: Option<String>,
     },
-    /// The value has another type than the key.
+    /// The value does not have the type of the key.
     #[error("{key} = {value} ({origin}): must be {expected}")]
     WrongType {
         /// The key.
         key: String,
-        /// The value as shown.
+        /// The masked or shortened value.
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
         /// The required type.
         expected: &'static str,
     },
-    /// The value has the right type and is invalid.
+    /// The value has the correct type but is invalid.
     #[error("{key} = {value} ({origin}): {reason}")]
     Impossible {
         /// The key.
         key: String,
-        /// The value as shown.
+        /// The masked or shortened value.
         value: String,
         /// File, environment variable, or `default`.
         origin: String,
@@ -65,8 +65,8 @@ pub enum SettingsError {
     /// A secret cannot be read from its file.
     #[error(transparent)]
     SecretFile(#[from] SecretFileError),
-    /// The layers do not make up settings: the defaults and the types disagree.
-    #[error("the configuration cannot be put together: {source}")]
+    /// The merged layers do not match the types of the settings.
+    #[error("the configuration cannot be built: {source}")]
     Build {
         /// The cause.
         source: config::ConfigError,
@@ -83,13 +83,13 @@ fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |key| format!("; did you mean {key}?"))
 }
 
-/// The line of the first error in a TOML text, from 1.
+/// Returns the line of the first error in a TOML text, from 1.
 pub(super) fn line_of(text: &str, error: &toml::de::Error) -> usize {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// The parser's message on one line, without the text, which may hold secrets.
+/// Returns the parser's message on one line, without the text, which may contain secrets.
 pub(super) fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
-//! Layering: compiled-in defaults, then a file, then the environment.
+//! Loads and merges the layers: compiled-in defaults, then a file, then the environment.
 //!
-//! Each layer is checked by itself for unknown keys and wrong types before it is put on the others,
-//! so that an error names the layer it stands in.
+//! Each layer is checked for unknown keys and wrong types before it is merged, so that an error names the
+//! layer that contains it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,22 +20,22 @@ use super::validate::Effective;
 /// The documented defaults, `config/default.toml`.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// What marks an environment variable as a setting; also stands between section and key.
+/// Follows `WHARF` in the name of a variable that is a setting, and separates section and key.
 const SEPARATOR: &str = "__";
 const PREFIX: &str = "WHARF__";
 
-/// The process's environment as [`Settings::load`] takes it. Bytes that are no Unicode are replaced.
+/// Returns the process's environment for [`Settings::load`]. Invalid Unicode is replaced.
 pub fn process_environment() -> Vec<(String, String)> {
     let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
 }
 
 impl Settings {
-    /// The effective settings: defaults, then `file`, then those of `env` named `WHARF__SECTION__KEY`.
+    /// Loads the effective settings: defaults, then `file`, then the variables of `env` named
+    /// `WHARF__SECTION__KEY`.
     ///
     /// # Errors
-    /// One [`SettingsError`], the first found: an unreadable file, an unknown key, a wrong type, or
-    /// an impossible value.
+    /// The first [`SettingsError`]: an unreadable file, an unknown key, a wrong type, or an invalid value.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -97,7 +97,8 @@ fn origin(name: &str) -> String {
     format!("environment variable {}", name.escape_debug())
 }
 
-/// The key and the value of a secret whose variable holds the path of a file; `None` for all other variables.
+/// Returns the key and the value of a secret whose variable has the path of a file; `None` for other
+/// variables.
 fn secret_of_file(
     variables: &[(String, String)],
     name: &str,
@@ -111,7 +112,7 @@ fn secret_of_file(
     if variables.iter().any(|(other, value)| other == variable && !value.is_empty()) {
         return Err(SecretFileError::Both { variable: variable.to_owned() });
     }
-    // Sorted after `variable`, so it replaces an empty value.
+    // Merged after `variable`, so it replaces an empty value.
     Ok(Some((key, secret_file::read(variable, path)?)))
 }
 
@@ -123,7 +124,7 @@ fn parse_toml(text: &str, origin: &str) -> Result<Table, SettingsError> {
     })
 }
 
-/// For each key the entry of the topmost layer that has it.
+/// Returns the topmost entry of each key.
 fn effective_entries(layers: &[Vec<SettingEntry>]) -> Effective {
     let all = layers.iter().flatten().map(|entry| (entry.key.clone(), entry.clone()));
     Effective::new(all.collect::<BTreeMap<_, _>>())
@@ -136,7 +137,7 @@ fn merge(layers: Vec<Vec<SettingEntry>>) -> Result<Settings, SettingsError> {
     built.map_err(|source| SettingsError::Build { source })
 }
 
-/// One layer as the `config` crate takes it.
+/// One layer as a source of the `config` crate.
 #[derive(Clone, Debug)]
 struct Layer(Vec<SettingEntry>);
 

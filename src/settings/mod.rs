@@ -1,12 +1,12 @@
 //! The typed configuration and its sources.
 //!
 //! - `config/default.toml` documents every key and is compiled in as the lowest layer.
-//! - [`load`] adds a file and the environment, and rejects unknown keys.
-//! - [`check`] rejects values that have the right type and are invalid.
+//! - `load` adds a file and the environment, and rejects unknown keys.
+//! - `validate` rejects values that have the correct type but are invalid.
 //! - [`declared`] reads declared devices (`devices/*.toml`), which are not settings of the daemon.
 //!
-//! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
-//! ever shows a secret; this module does not read the process's environment.
+//! Invariants: every existing `Settings` has passed all checks; neither `Debug` nor serialisation shows a
+//! secret; this module does not read the process's environment, except for [`process_environment`].
 
 mod chat;
 pub mod declared;
@@ -48,7 +48,7 @@ use describe::SettingSources;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Listening, HTTP limits, shutdown.
+    /// Address, HTTP limits and shutdown.
     pub server: ServerSettings,
     /// The web interface.
     pub dashboard: DashboardSettings,
@@ -58,15 +58,15 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Pruning of old data.
     pub retention: RetentionSettings,
-    /// Files of messages.
+    /// Media files.
     pub media: MediaSettings,
     /// Log lines.
     pub log: LogSettings,
-    /// All devices.
+    /// Limits and defaults of devices.
     pub devices: DeviceSettings,
-    /// Starting and retrying devices.
+    /// Start and reconnection of devices.
     pub supervisor: SupervisorSettings,
-    /// Sending and its pace.
+    /// Attempts, limits and pacing of sending.
     pub outbox: OutboxSettings,
     /// Limits of messages from clients.
     pub messages: MessageSettings,
@@ -76,9 +76,9 @@ pub struct Settings {
     pub socket: SocketSettings,
     /// Callbacks of upstreams.
     pub callbacks: CallbackSettings,
-    /// Each engine's own section.
+    /// The engines.
     pub engines: EngineSettings,
-    /// Delivery of events.
+    /// Webhook deliveries.
     pub webhooks: WebhookSettings,
     /// The desktop, sounds, commands and Web Push.
     pub effects: EffectSettings,
@@ -96,31 +96,31 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
-    /// Address to listen on; port 0 takes any free one.
+    /// Address to listen on; port 0 selects any free port.
     pub listen: SocketAddr,
-    /// Socket.IO path: begins with `/`, does not end with one.
+    /// Socket.IO path; begins with `/`, does not end with `/`.
     pub socket_path: String,
     /// Origins allowed by CORS and by Socket.IO's Origin check.
     pub allowed_origins: Vec<OriginPattern>,
-    /// Peers with a trusted `X-Forwarded-For`.
+    /// Peers whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpBlock>,
     /// External base URL, or empty.
     pub public_url: String,
     /// Milliseconds until a request is answered 503.
     pub request_timeout_ms: u64,
-    /// Bytes of the largest accepted request body.
+    /// Maximum bytes of a request body.
     pub body_limit_bytes: usize,
-    /// Milliseconds that draining may take.
+    /// Time limit of draining, in milliseconds.
     pub shutdown_timeout_ms: u64,
     /// Milliseconds of `TCP_USER_TIMEOUT` on accepted sockets; 0 leaves the system's default.
     pub tcp_user_timeout_ms: u64,
-    /// Milliseconds until the head of a request is complete.
+    /// Time limit for the head of a request, in milliseconds.
     pub header_timeout_ms: u64,
-    /// Milliseconds that a connection may be idle between two requests.
+    /// Maximum idle milliseconds of a connection between two requests.
     pub keep_alive_ms: u64,
-    /// Most client connections; 0 derives the limit from that of open files.
+    /// Maximum client connections; 0 derives the limit from that of open files.
     pub max_connections: usize,
-    /// Most connections of one address without a valid key.
+    /// Maximum connections per address without a valid key.
     pub max_unauthenticated_per_address: usize,
 }
 
@@ -128,7 +128,7 @@ pub struct ServerSettings {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DashboardSettings {
-    /// Whether `/` is the dashboard.
+    /// Whether `/` serves the dashboard.
     pub enabled: bool,
 }
 
@@ -136,27 +136,27 @@ pub struct DashboardSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Most webhooks.
+    /// Maximum webhooks.
     pub max_endpoints: usize,
-    /// Webhooks of one device.
+    /// Maximum webhooks per device.
     pub max_per_device: usize,
-    /// Attempts of one webhook that are recorded in a second.
+    /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
     pub timeout_ms: u64,
     /// Delays between attempts.
     pub retry_delays: Vec<RetryDelay>,
-    /// Most concurrent deliveries.
+    /// Maximum concurrent deliveries.
     pub max_in_flight: usize,
-    /// Most concurrent deliveries to one webhook.
+    /// Maximum concurrent deliveries per webhook.
     pub max_in_flight_per_endpoint: usize,
     /// Milliseconds of failure after which a webhook is disabled.
     pub disable_after_ms: u64,
-    /// Deliveries that may wait for one webhook.
+    /// Maximum waiting deliveries per webhook.
     pub max_waiting: usize,
-    /// Days that dead letters are kept; 0 is for ever.
+    /// Retention of dead letters in days; 0 keeps them for ever.
     pub dead_letters_days: u32,
-    /// Days that attempts are kept; 0 is for ever.
+    /// Retention of attempts in days; 0 keeps them for ever.
     pub attempts_days: u32,
 }
 
@@ -172,7 +172,7 @@ pub struct AuthSettings {
     pub jwks_url: String,
     /// Required `aud`, or empty.
     pub jwt_audience: String,
-    /// Failed logins of one address in a minute.
+    /// Maximum failed logins per address and minute.
     pub failed_tries_per_minute: u32,
 }
 
@@ -180,9 +180,9 @@ pub struct AuthSettings {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessTokenMode {
-    /// Any text; names the operator and grants nothing.
+    /// Any text; labels the operator and grants nothing.
     Label,
-    /// A JSON Web Token that must be valid.
+    /// A valid JSON Web Token.
     Jwt,
 }
 
@@ -190,15 +190,15 @@ pub enum AccessTokenMode {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
-    /// Directory of everything that must survive a restart.
+    /// Directory of all persistent data.
     pub data_dir: PathBuf,
     /// SQLite's `synchronous`.
     pub synchronous: Synchronous,
-    /// Writes that may wait for the writer.
+    /// Maximum writes in the queue of the writer thread.
     pub write_queue: usize,
-    /// Reading connections.
+    /// Number of reading connections.
     pub readers: usize,
-    /// Milliseconds between two checks that the data files are the same.
+    /// Milliseconds between two checks that the data files were not replaced.
     pub file_check_ms: u64,
     /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
@@ -218,13 +218,13 @@ pub enum Synchronous {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionSettings {
-    /// Days that events are kept; 0 is for ever.
+    /// Retention of events in days; 0 keeps them for ever.
     pub events_days: u32,
-    /// Days that messages are kept; 0 is for ever.
+    /// Retention of messages in days; 0 keeps them for ever.
     pub messages_days: u32,
-    /// Days that files are kept after they last arrived; 0 is for ever.
+    /// Retention of files in days after they last arrived; 0 keeps them for ever.
     pub media_days: u32,
-    /// Milliseconds between two prunings.
+    /// Milliseconds between two retention sweeps.
     pub sweep_interval_ms: u64,
 }
 
@@ -232,31 +232,31 @@ pub struct RetentionSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MediaSettings {
-    /// Bytes of the largest file.
+    /// Maximum bytes of a file.
     pub max_bytes: u64,
-    /// Bytes of all files; 0 is no limit.
+    /// Maximum bytes of all files; 0 is unlimited.
     pub max_total_bytes: u64,
-    /// Uploads and imports need this free space.
+    /// Free bytes that uploads and imports require.
     pub min_free_bytes: u64,
-    /// Or this part of the disk, in percent.
+    /// Free space in percent of the disk that uploads and imports require.
     pub min_free_percent: u64,
-    /// Milliseconds that fetching a file may take.
+    /// Time limit for fetching a file, in milliseconds.
     pub fetch_timeout_ms: u64,
-    /// The location of files.
+    /// Storage of files.
     pub backend: MediaBackend,
     /// Name of the bucket, with [`MediaBackend::S3`].
     pub s3_bucket: String,
-    /// Address of the S3 server; empty for that of the region.
+    /// URL of the S3 server; empty for the server of the region.
     pub s3_endpoint: String,
     /// Region of the bucket.
     pub s3_region: String,
-    /// Name of the access key.
+    /// Id of the access key.
     pub s3_access_key_id: String,
     /// Secret of the access key.
     pub s3_secret_access_key: Secret,
 }
 
-/// The location of files.
+/// Storage of media files.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaBackend {
@@ -272,31 +272,31 @@ pub enum MediaBackend {
 pub struct LogSettings {
     /// `tracing` filter directives.
     pub level: String,
-    /// Shape of a line.
+    /// Format of a line.
     pub format: LogFormat,
-    /// The API requests that are logged at `info`.
+    /// API requests that are logged at `info`.
     pub requests: RequestLog,
     /// Milliseconds after which a request is slow.
     pub slow_request_ms: u64,
 }
 
-/// The API requests that are logged at `info`.
+/// API requests that are logged at `info`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RequestLog {
-    /// Failed and slow ones.
+    /// Failed and slow requests.
     Problems,
     /// All requests.
     All,
 }
 
-/// Shape of a log line.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object on each line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -306,9 +306,9 @@ pub enum LogFormat {
 pub struct DeviceSettings {
     /// Directory of declared devices.
     pub dir: PathBuf,
-    /// Most devices that may exist.
+    /// Maximum devices.
     pub max: usize,
-    /// Engine of a device that names none; see [`Settings::default_engine`] for the meaning of `auto`.
+    /// Engine of a device without one; see [`Settings::default_engine`] for `auto`.
     pub default_engine: String,
 }
 
@@ -318,15 +318,15 @@ pub struct DeviceSettings {
 pub struct SupervisorSettings {
     /// Milliseconds before the first retry.
     pub backoff_initial_ms: u64,
-    /// Milliseconds of the longest wait.
+    /// Maximum milliseconds between retries.
     pub backoff_max_ms: u64,
-    /// Devices that begin to connect in each second.
+    /// Maximum devices that begin to connect per second.
     pub start_ramp_per_second: u32,
-    /// Devices that are connecting at once.
+    /// Maximum devices that connect concurrently.
     pub max_connecting: usize,
-    /// Panics in a row after which a device is failed.
+    /// Consecutive panics after which a device is failed.
     pub panics_before_failed: u32,
-    /// Milliseconds of silence after which a connected device is degraded; 0 is never.
+    /// Milliseconds without data after which a connected device is degraded; 0 disables it.
     pub degraded_after_ms: u64,
 }
 
@@ -334,35 +334,35 @@ pub struct SupervisorSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutboxSettings {
-    /// Messages that may wait, for each device.
+    /// Maximum queued messages per device.
     pub max_queued: usize,
-    /// Chats of one device sent to at the same time.
+    /// Maximum chats per device that are sent to concurrently.
     pub in_flight: usize,
-    /// Attempts for one message.
+    /// Maximum attempts per message.
     pub max_attempts: u32,
     /// Milliseconds between two attempts.
     pub retry_delay_ms: u64,
     /// Milliseconds until an unknown outcome counts as failed.
     pub unknown_after_ms: u64,
-    /// Milliseconds of the shortest pause between messages.
+    /// Minimum milliseconds between messages.
     pub min_delay_ms: u64,
-    /// Milliseconds of the longest pause; never below `min_delay_ms`.
+    /// Maximum milliseconds between messages; not below `min_delay_ms`.
     pub max_delay_ms: u64,
-    /// Messages in any 60 seconds; 0 is no limit.
+    /// Maximum messages in any 60 seconds; 0 is unlimited.
     pub messages_per_minute: u32,
-    /// Messages in any 10 seconds; 0 is no limit.
+    /// Maximum messages in any 10 seconds; 0 is unlimited.
     pub burst_limit: u32,
-    /// Messages in any 24 hours; 0 is no limit.
+    /// Maximum messages in any 24 hours; 0 is unlimited.
     pub messages_per_day: u32,
-    /// New chats in any 24 hours; 0 is no limit.
+    /// Maximum new chats in any 24 hours; 0 is unlimited.
     pub new_chats_per_day: u32,
     /// Start of the quiet hours, or empty.
     pub quiet_from: String,
-    /// Their end, or empty.
+    /// End of the quiet hours, or empty.
     pub quiet_to: String,
-    /// The time zone of the quiet hours.
+    /// Time zone of the quiet hours.
     pub time_zone: Zone,
-    /// Milliseconds of typing before each message; 0 is none.
+    /// Milliseconds of typing before each message; 0 disables it.
     pub typing_delay_ms: u64,
 }
 
@@ -370,9 +370,9 @@ pub struct OutboxSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageSettings {
-    /// Characters of the longest text.
+    /// Maximum characters of a text.
     pub text_max_chars: usize,
-    /// Milliseconds that an `Idempotency-Key` is stored.
+    /// Milliseconds for which an `Idempotency-Key` is stored.
     pub idempotency_ttl_ms: u64,
 }
 
@@ -380,13 +380,13 @@ pub struct MessageSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportSettings {
-    /// Bytes of the largest export, as it is sent.
+    /// Maximum bytes of an export as uploaded.
     pub max_bytes: u64,
-    /// Most bytes of an unpacked archive.
+    /// Maximum bytes of an unpacked archive.
     pub max_unpacked_bytes: u64,
-    /// Most concurrent imports.
+    /// Maximum concurrent imports.
     pub max_running: usize,
-    /// Most concurrent imports into one device.
+    /// Maximum concurrent imports per device.
     pub max_running_per_device: usize,
     /// Minimum average rate of a request body.
     pub min_bytes_per_second: u64,
@@ -398,11 +398,11 @@ pub struct ImportSettings {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallbackSettings {
-    /// Milliseconds until the first byte of a body.
+    /// Time limit for the first byte of a body, in milliseconds.
     pub first_byte_timeout_ms: u64,
-    /// The least rate of a body.
+    /// Minimum rate of a body.
     pub min_bytes_per_second: u64,
-    /// Unfinished bodies of one address.
+    /// Maximum unfinished bodies per address.
     pub max_unfinished_per_address: usize,
 }
 
@@ -414,19 +414,19 @@ pub struct SocketSettings {
     pub ping_interval_ms: u64,
     /// Time limit of a heartbeat's answer, in milliseconds.
     pub ping_timeout_ms: u64,
-    /// Milliseconds until a connection must have joined a namespace.
+    /// Time limit for joining a namespace, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Sessions of one address without a namespace.
+    /// Maximum sessions per address without a namespace.
     pub max_anonymous_per_address: usize,
-    /// Sessions without a namespace.
+    /// Maximum sessions without a namespace.
     pub max_anonymous: usize,
     /// Refused namespaces without a valid key after which a session ends.
     pub max_refusals: u32,
-    /// Packets that may wait for one client.
+    /// Maximum buffered packets per client.
     pub buffer_packets: usize,
-    /// Client events of one socket that may wait.
+    /// Maximum queued client events per socket.
     pub inbound_queue: usize,
-    /// Bytes of the largest packet from a client.
+    /// Maximum bytes of a packet from a client.
     pub max_payload_bytes: usize,
     /// Milliseconds after which a client that reads nothing is disconnected.
     pub stall_timeout_ms: u64,
@@ -454,7 +454,7 @@ pub struct EngineSettings {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSettings {
-    /// Whether it may be used.
+    /// Whether devices may use the engine.
     pub enabled: bool,
 }
 
@@ -462,7 +462,7 @@ pub struct UpstreamSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WhatsAppSettings {
-    /// Whether it may be used.
+    /// Whether devices may use the engine.
     pub enabled: bool,
     /// URL of the testbed that replaces the network, or empty.
     pub testbed_url: String,
@@ -472,13 +472,14 @@ pub struct WhatsAppSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatorSettings {
-    /// Whether it may be used; see [`Settings::simulator_enabled`] for the meaning of `auto`.
+    /// Whether devices may use the engine; see [`Settings::simulator_enabled`] for `auto`.
     pub enabled: Switch,
-    /// Largest size in bytes of each of the two files of a simulated network's ledger; a full one replaces the older.
+    /// Maximum bytes of each of the two files of a simulated network's ledger; when one is full, it replaces
+    /// the older.
     pub journal_max_bytes: u64,
 }
 
-/// On, off, or decided by the environment. Written `true`, `false` or `"auto"`.
+/// On, off, or decided by the environment. Serialised as `true`, `false` or `"auto"`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Switch {
     /// Decided by the environment.
@@ -524,12 +525,12 @@ pub struct NetSettings {
     pub allow_private: Vec<IpBlock>,
     /// Time limit of an outgoing request, in milliseconds.
     pub timeout_ms: u64,
-    /// An HTTP proxy for webhooks, or empty.
+    /// HTTP proxy for webhooks, or empty.
     pub proxy: String,
 }
 
 impl Settings {
-    /// Whether devices may use the simulator: `auto` is yes exactly while listening on loopback.
+    /// Whether devices may use the simulator; `auto` permits it only while listening on loopback.
     pub fn simulator_enabled(&self) -> bool {
         match self.engines.simulator.enabled {
             Switch::On => true,
@@ -538,7 +539,8 @@ impl Settings {
         }
     }
 
-    /// The engine of a device that names none: `auto` is the simulator where it is enabled, else the native engine.
+    /// The engine of a device without one; `auto` selects the simulator if enabled, otherwise the native
+    /// engine.
     pub fn default_engine(&self) -> &str {
         match self.devices.default_engine.as_str() {
             "auto" if self.simulator_enabled() => "simulator",
@@ -547,7 +549,7 @@ impl Settings {
         }
     }
 
-    /// The effective configuration as TOML, secrets masked.
+    /// Returns the effective configuration as TOML with masked secrets.
     ///
     /// # Errors
     /// [`SettingsError::Render`] if a value has no TOML form; every validated value has one.

@@ -1,4 +1,4 @@
-//! `[notify]`, and the validation of its rules and commands.
+//! `[notify]`, with the validation of its rules and commands.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use toml::Value;
 
 use crate::domain::notify::{Kind, RuleSpec, sound_files};
 
-/// Most rules of the settings.
+/// Maximum rules in the settings.
 const MAX_RULES: usize = 200;
 const MAX_COMMANDS: usize = 100;
 const COMMAND_KEYS: [&str; 4] = ["name", "run", "timeout_ms", "log_output"];
@@ -19,23 +19,23 @@ const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotifySettings {
-    /// Whether there are notifications.
+    /// Whether notifications are created.
     pub enabled: bool,
     /// Whether the compiled-in rules apply.
     pub defaults: bool,
-    /// Rules; checked to be [`RuleSpec`]s.
+    /// Rules, validated as [`RuleSpec`]s.
     pub rules: Vec<Json>,
-    /// Commands that rules may name.
+    /// Commands that rules can run.
     pub commands: Vec<NamedCommandSettings>,
     /// Start of the quiet hours, or empty.
     pub quiet_from: String,
-    /// Their end, or empty.
+    /// End of the quiet hours, or empty.
     pub quiet_to: String,
-    /// The time zone of the quiet hours.
+    /// Time zone of the quiet hours.
     pub time_zone: super::Zone,
-    /// Notifications of one device in a minute.
+    /// Maximum notifications per device and minute.
     pub per_minute: u32,
-    /// Milliseconds after which an event causes no alert.
+    /// Age in milliseconds beyond which an event causes no alert.
     pub fresh_ms: u64,
 }
 
@@ -43,32 +43,32 @@ pub struct NotifySettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedCommandSettings {
-    /// The name that rules use.
+    /// Name for rules.
     pub name: String,
     /// The program and its arguments.
     pub run: Vec<String>,
     /// Time limit in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether its output is logged.
+    /// Whether the command's output is logged.
     #[serde(default)]
     pub log_output: bool,
 }
 
 impl NotifySettings {
-    /// The effective rules. All of them were validated.
+    /// Returns the rules, which were all validated.
     #[must_use]
     pub fn rule_specs(&self) -> Vec<RuleSpec> {
         self.rules.iter().filter_map(|rule| RuleSpec::read(rule).ok()).collect()
     }
 
-    /// The first command that one of these rules names and the settings do not.
+    /// Returns the first command of these rules that the settings do not define.
     pub fn unknown_command(&self, rules: &[RuleSpec]) -> Option<String> {
         let is_command = |name: &&String| self.commands.iter().any(|command| command.name == **name);
         rules.iter().filter_map(|rule| rule.command.as_ref()).find(|name| !is_command(name)).cloned()
     }
 
-    /// The first sound of a rule that is neither in the binary nor in this directory.
+    /// Returns the first sound of a rule that is neither compiled in nor in this directory.
     pub(super) fn unknown_sound(&self, dir: &Path) -> Option<String> {
         let is_file = |name: &str| {
             !dir.as_os_str().is_empty() && sound_files(name).iter().any(|file| dir.join(file).is_file())
@@ -78,7 +78,7 @@ impl NotifySettings {
     }
 }
 
-/// Validates rules as tables; returns what is wrong with the first invalid one.
+/// Validates rules as tables; returns the error of the first invalid one.
 pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
     if items.len() > MAX_RULES {
         return Err(format!("must have at most {MAX_RULES} rules"));
@@ -89,7 +89,7 @@ pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-/// Parses a rule; an error is the invalid field and what is wrong with it.
+/// Parses a rule. The error has the invalid field and the reason.
 pub(super) fn rule(item: &Value) -> Result<RuleSpec, (String, String)> {
     if !item.is_table() {
         return Err(("rule".to_owned(), "must be a table".to_owned()));

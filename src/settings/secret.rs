@@ -1,4 +1,4 @@
-//! A text that must not be shown.
+//! Secret settings, which are never shown.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What stands in a secret's place wherever it would be shown.
+/// Replaces secret values in output.
 pub(super) const MASK: &str = "********";
 
-/// A secret setting. `Debug` and serialisation show a mask, or nothing where it is empty.
+/// A secret setting. `Debug` and serialisation show a mask, or an empty text if it is unset.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -20,17 +20,17 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The text itself. Never hand it to a log, an error or a metric.
+    /// Returns the text. It must not appear in logs, errors or metrics.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is unset.
+    /// Whether the secret is unset.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The 32 bytes that it is the base64 of, if it is.
+    /// Decodes the text as base64 of 32 bytes.
     pub fn key(&self) -> Option<[u8; 32]> {
         STANDARD.decode(self.0.trim()).ok()?.try_into().ok()
     }

@@ -1,16 +1,16 @@
-//! Secrets from files: a variable `NAME_FILE` holds the path of a file with the value of `NAME`.
+//! Reads secrets from files: a variable `NAME_FILE` has the path of a file with the value of `NAME`.
 //!
-//! Docker and Kubernetes mount secrets as files; an environment is visible in more places than a file.
+//! Docker and Kubernetes mount secrets as files, which are less exposed than environment variables.
 
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-/// What the name of a variable ends with that holds a path.
+/// Suffix of the name of a variable with a path.
 pub(super) const SUFFIX: &str = "_FILE";
-/// Bytes of the longest secret.
+/// Maximum bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// A secret that cannot be read from its file. `Display` names the variable and never the secret.
+/// A secret that cannot be read from its file. `Display` has the variable but not the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// The value and the file are both set.
@@ -19,7 +19,7 @@ pub enum SecretFileError {
         /// The variable of the value.
         variable: String,
     },
-    /// The file has no content besides line ends.
+    /// The file is empty, apart from line ends.
     #[error("{variable}_FILE: the file {} is empty", path.display())]
     Empty {
         /// The variable of the value.
@@ -27,7 +27,7 @@ pub enum SecretFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is larger than a secret can be.
+    /// The file exceeds the maximum size of a secret.
     #[error("{variable}_FILE: the file {} is larger than 64 KiB", path.display())]
     TooLarge {
         /// The variable of the value.
@@ -35,7 +35,7 @@ pub enum SecretFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The path names no file that can be read as text.
+    /// The file cannot be read as text.
     #[error("{variable}_FILE: cannot read the file {path:?}: {source}")]
     Read {
         /// The variable of the value.
@@ -47,7 +47,7 @@ pub enum SecretFileError {
     },
 }
 
-/// The secret in a file, without a trailing line end. `variable` is the variable of the value.
+/// Reads a secret from a file, without the trailing line end. `variable` is the variable of the value.
 ///
 /// # Errors
 /// [`SecretFileError`] for a file that is missing, a directory, empty, too large or not text.
@@ -68,7 +68,7 @@ pub(super) fn read(variable: &str, path: &str) -> Result<String, SecretFileError
     Ok(secret.to_owned())
 }
 
-/// The secret of a variable that is no setting, such as `WHARF_API_KEY`, from its `_FILE` form.
+/// Reads the secret of a variable that is not a setting, such as `WHARF_API_KEY`, or of its `_FILE` form.
 ///
 /// # Errors
 /// [`SecretFileError`], also when both forms are set. An empty value counts as unset.

@@ -1,4 +1,4 @@
-//! The configuration as its users meet it: what loads, what is refused, and in which words.
+//! Tests of loading and validating the configuration, including the texts of errors.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -101,7 +101,7 @@ fn environment_sets_every_key() {
     }
 }
 
-/// What must be set with a key so that it makes sense.
+/// Returns a setting that the key depends on.
 fn companion(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "auth.access_token" => Some(("WHARF__AUTH__JWKS_URL", "https://k.example/jwks")),
@@ -119,7 +119,7 @@ fn tables(json: &str) -> (String, toml::Value) {
     (json.to_owned(), serde_json::from_str(json).unwrap())
 }
 
-/// A value that differs from the default, as text and as it is then shown.
+/// Returns a value that differs from the default, as text and as shown.
 fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
     let text = |text: &str| (text.to_owned(), toml::Value::from(text));
     match key {

@@ -1,4 +1,5 @@
-//! The configuration as a flat tree: the valid keys, and values with their origin. Displayed values never show secrets.
+//! The configuration as a flat tree: valid keys, and values with their origin. Displayed values never contain
+//! secrets.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +9,15 @@ use super::error::SettingsError;
 use super::secret::MASK;
 use crate::domain::engine_name::current_key;
 
-/// Keys whose value is never shown.
+/// Keys with secret values.
 pub(super) const SECRET_KEYS: [&str; 3] =
     ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
-/// Keys that take a list of tables; in the environment as JSON.
+/// Keys with a list of tables; in the environment as JSON.
 pub(super) const TABLES_KEYS: [&str; 3] = ["notify.rules", "notify.commands", "chat.identities"];
-/// Keys that take a boolean or a word.
+/// Keys with a boolean or a keyword.
 pub(super) const SWITCH_KEYS: [&str; 3] =
     ["engines.simulator.enabled", "effects.desktop.enabled", "effects.sound.enabled"];
-/// Longest value shown in an error, in characters.
+/// Maximum characters of a value in an error.
 const SHOWN_CHARS: usize = 120;
 
 /// A value with its origin.
@@ -48,25 +49,25 @@ impl SettingEntry {
     }
 }
 
-/// Every valid key with its default, which defines the type.
+/// The valid keys with their defaults, which define the types.
 #[derive(Debug)]
 pub(super) struct DefaultKeys(BTreeMap<String, Value>);
 
 impl DefaultKeys {
-    /// The keys of the compiled-in defaults.
+    /// Collects the keys of the compiled-in defaults.
     pub(super) fn from_defaults(defaults: &Table) -> Self {
         let mut flat = BTreeMap::new();
         flatten("", defaults, &mut flat);
         Self(flat)
     }
 
-    /// All keys with their defaults, in order.
+    /// Returns all keys with their defaults, in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// A file's table as entries.
+    /// Converts a file's table to entries.
     ///
     /// # Errors
     /// The first unknown key or wrong type.
@@ -101,10 +102,10 @@ impl DefaultKeys {
         Ok(())
     }
 
-    /// A key's text from the environment as an entry of the key's type.
+    /// Converts a value from the environment to an entry of the key's type.
     ///
     /// # Errors
-    /// An unknown key, or a text that is not of the key's type.
+    /// An unknown key, or a text that does not have the key's type.
     pub(super) fn entry_of_text(
         &self,
         key: &str,
@@ -147,7 +148,7 @@ impl DefaultKeys {
     fn unknown(&self, entry: &SettingEntry) -> SettingsError {
         let (key, value) = first_leaf(&entry.key, &entry.value);
         let nearest = crate::domain::suggestion::suggest(&key, self.0.keys().map(String::as_str));
-        // A misspelt secret is still a secret.
+        // A misspelt key of a secret also has a secret value.
         let sensitive =
             SECRET_KEYS.iter().any(|secret| nearest.as_deref() == Some(secret)) || sounds_secret(&key);
         SettingsError::UnknownKey {
@@ -216,7 +217,7 @@ fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-/// The first value inside an unknown table, which says more than the table.
+/// Returns the first value inside an unknown table, so that the error is more specific.
 fn first_leaf(key: &str, value: &Value) -> (String, Value) {
     match value {
         Value::Table(table) => match table.iter().next() {
@@ -232,7 +233,7 @@ fn sounds_secret(key: &str) -> bool {
     ["secret", "password", "token", "key"].iter().any(|word| key.contains(word))
 }
 
-/// A value on one line, for people; secrets and credentials in URLs are masked.
+/// Formats a value on one line; secrets and credentials in URLs are masked.
 pub(super) fn shown(key: &str, value: &Value) -> String {
     if SECRET_KEYS.contains(&key) {
         return MASK.to_owned();

@@ -20,7 +20,7 @@ const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
-/// Least and greatest value of every number.
+/// Minimum and maximum of every numeric key.
 pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
@@ -132,7 +132,7 @@ const WORDS: [(&str, &[&str]); 5] = [
 
 type Rule = fn(&str) -> Result<(), String>;
 
-/// Keys with a textual format; in a list it applies to each item.
+/// Keys with a textual format; for a list, it applies to each item.
 const FORMS: [(&str, Rule); 25] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
@@ -170,7 +170,7 @@ impl Effective {
         Self(entries)
     }
 
-    /// An error about one key.
+    /// Creates an error about one key.
     pub(super) fn impossible(&self, key: &str, reason: &str) -> SettingsError {
         let default = || SettingEntry {
             key: key.to_owned(),
@@ -180,13 +180,13 @@ impl Effective {
         self.0.get(key).cloned().unwrap_or_else(default).impossible(reason)
     }
 
-    /// The origin of each key that has another than the default.
+    /// Returns the origin of each key whose value is not the default.
     pub(super) fn sources(self) -> BTreeMap<String, String> {
         let entries = self.0.into_iter().filter(|(_, entry)| entry.origin != "default");
         entries.map(|(key, entry)| (key, entry.origin)).collect()
     }
 
-    /// An error about keys that contradict each other, reported for the first one that is not a default.
+    /// Returns an error about contradicting keys, reported for the first one that is not a default.
     fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
         let entries = || keys.iter().filter_map(|key| self.0.get(*key));
         let blamed = entries().find(|entry| entry.origin != "default").or_else(|| entries().next());
@@ -194,7 +194,7 @@ impl Effective {
     }
 }
 
-/// Checks each key by itself.
+/// Checks each key individually.
 ///
 /// # Errors
 /// [`SettingsError::Impossible`] for the first invalid value.
@@ -337,11 +337,11 @@ fn no_zero_byte(text: &str) -> Result<(), String> {
     if text.contains('\0') { Err("must not hold a zero byte".to_owned()) } else { Ok(()) }
 }
 
-/// Rejects the daemon's own variables, which hold its keys.
+/// Rejects the daemon's own variables, which contain its keys.
 fn passed_variable(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(plain) {
-        return Err("no name of a variable".to_owned());
+        return Err("not a name of a variable".to_owned());
     }
     if text.starts_with("WHARF_") {
         return Err("a variable of the daemon's own, which commands never get".to_owned());

@@ -1,9 +1,8 @@
-//! Logs: `tracing` to standard error, as text or JSON.
+//! Writes logs of `tracing` to standard error, as text or JSON.
 //!
-//! Invariant: libraries that log what they carry (handshake credentials, frames) are capped at `warn`,
-//! whatever the directives say, so that no setting can make a key or a message body appear. What is logged
-//! through the crate `log` is shown nowhere: the native engine's library writes whole numbers and ids of
-//! people there, at every level.
+//! Invariant: libraries that log sensitive data (handshake credentials, frames) are capped at `warn`,
+//! whatever the directives are, so that no setting can reveal a key or a message body. Records of the crate
+//! `log` are discarded, because the native engine's library logs phone numbers and ids there at every level.
 
 use std::io::IsTerminal;
 
@@ -17,30 +16,30 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
 
-/// Crates capped at `warn`, with those whose names begin so: socketioxide logs the auth payload at
-/// debug, tungstenite whole frames at trace, hyper headers.
+/// Crates capped at `warn`, by prefix: socketioxide logs the auth payload at debug, tungstenite whole frames
+/// at trace, hyper headers.
 const CAPPED: [&str; 5] = ["socketioxide", "engineioxide", "hyper", "tungstenite", "tokio_tungstenite"];
 
-/// Logs that cannot be set up.
+/// Errors of setting up logs.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The directives do not parse; checked settings never have this.
+    /// Invalid directives; validated settings never have them.
     #[error("log.level: {0}")]
     Directives(#[from] ParseError),
-    /// Logs were set up before.
+    /// Logs were already set up.
     #[error("logs cannot be set up: {0}")]
     AlreadySet(#[from] SetGlobalDefaultError),
 }
 
-/// Sends logs to standard error from now on. Call it once.
+/// Starts logging to standard error. Call it once.
 ///
 /// # Errors
-/// Directives that do not parse, or a second call.
+/// Invalid directives, or a second call.
 pub fn init_logs(settings: &LogSettings) -> Result<(), LogError> {
     init_logs_to(settings, std::io::stderr().is_terminal(), std::io::stderr)
 }
 
-/// As [`init_logs`], to another place.
+/// As [`init_logs`], to another writer.
 ///
 /// # Errors
 /// As [`init_logs`].
@@ -48,7 +47,7 @@ pub fn init_logs_to<W>(settings: &LogSettings, colours: bool, writer: W) -> Resu
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // Not `try_init`, which takes over the records of the crate `log` too.
+    // Not `try_init`, which also captures records of the crate `log`.
     Ok(tracing::subscriber::set_global_default(subscriber(settings, colours, writer)?)?)
 }
 
@@ -65,7 +64,7 @@ fn lines<W>(format: LogFormat, colours: bool, writer: W) -> Box<dyn Layer<Regist
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // A closed standard error must not become a panic.
+    // Otherwise a closed standard error would cause a panic.
     let layer = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
     match format {
         LogFormat::Text => layer.boxed(),
@@ -153,7 +152,7 @@ mod tests {
         assert!(text.contains("inside") && !text.contains("credential"), "{text}");
     }
 
-    /// The only test that sets up logs for the whole process, which can be done once.
+    /// The only test that sets up logs for the process, which is possible once.
     #[test]
     fn log_crate_records_are_not_shown() {
         struct Theirs(Captured);
@@ -174,7 +173,7 @@ mod tests {
             LogSettings { level, format: LogFormat::Text, requests: RequestLog::All, slow_request_ms: 0 };
         init_logs_to(&settings, false, move || writer.clone()).unwrap();
         assert_eq!(log::max_level(), log::LevelFilter::Off, "no record is even made");
-        // They may be requested in spite of that: only this subscriber is installed.
+        // Other code may enable `log` nevertheless: only this subscriber is installed.
         log::set_boxed_logger(Box::new(Theirs(records.clone()))).expect("no logger was installed");
         log::set_max_level(log::LevelFilter::Trace);
         log::error!(target: "whatsapp_rust", "a number of another crate");

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// Content type of [`Metrics::encode`].
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All metrics of the process. Clones are the same metrics.
+/// All metrics of the process. Clones share the same metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Shared>);
 
@@ -28,7 +28,7 @@ struct Shared {
     registry: Registry,
 }
 
-/// One handle for each metric; every name is prefixed `wharf_`.
+/// One handle per metric; every name is prefixed `wharf_`.
 #[derive(Debug)]
 pub struct Handles {
     /// `http_requests_total`; see [`Metrics::http_request`].
@@ -37,53 +37,53 @@ pub struct Handles {
     pub http_request_seconds: Family<HttpLabels, Histogram, fn() -> Histogram>,
     /// `sockets`: Socket.IO sockets connected now.
     pub sockets: Gauge,
-    /// `socket_cuts_total`: sockets that the daemon cut, by reason.
+    /// `socket_cuts_total`: sockets closed by the daemon, by reason.
     pub socket_cuts: Family<ReasonLabels, Counter>,
     /// `events_appended_total`: entries added to event logs.
     pub events_appended: Counter,
     /// `messages_in_total`: incoming messages stored.
     pub messages_in: Counter,
-    /// `messages_out_total`: ends of sending, by outcome.
+    /// `messages_out_total`: completed sends, by outcome.
     pub messages_out: Family<OutcomeLabels, Counter>,
-    /// `store_write_seconds`: from handing over a write to its commit.
+    /// `store_write_seconds`: from enqueueing a write to its commit.
     pub store_write_seconds: Histogram,
     /// `store_group_size`: writes in one commit.
     pub store_group_size: Histogram,
-    /// `store_queue_depth`: writes that wait for the writer.
+    /// `store_queue_depth`: writes waiting for the writer thread.
     pub store_queue_depth: Gauge,
     /// `store_busy_total`: writes refused because the queue was full.
     pub store_busy: Counter,
     /// `devices`: devices by state.
     pub devices: Family<DeviceLabels, Gauge>,
-    /// `outbox_queued`: messages that wait to be sent.
+    /// `outbox_queued`: messages waiting to be sent.
     pub outbox_queued: Gauge,
     /// `auth_failures_total`: requests and sockets refused for their credentials.
     pub auth_failures: Counter,
     /// `engine_panics_total`: panics caught in engines.
     pub engine_panics: Counter,
-    /// `webhook_attempts_total`: tries to push an event, by outcome.
+    /// `webhook_attempts_total`: delivery attempts, by outcome.
     pub webhook_attempts: Family<OutcomeLabels, Counter>,
-    /// `webhook_attempt_seconds`: from the beginning of a try to its end.
+    /// `webhook_attempt_seconds`: duration of a delivery attempt.
     pub webhook_attempt_seconds: Histogram,
-    /// `webhook_in_flight`: tries under way now.
+    /// `webhook_in_flight`: delivery attempts in flight.
     pub webhook_in_flight: Gauge,
-    /// `webhook_waiting`: deliveries that wait.
+    /// `webhook_waiting`: waiting deliveries.
     pub webhook_waiting: Gauge,
-    /// `webhook_dead_total`: deliveries that were given up.
+    /// `webhook_dead_total`: dead-lettered deliveries.
     pub webhook_dead: Counter,
-    /// `webhook_disabled_total`: webhooks that were disabled for their failures.
+    /// `webhook_disabled_total`: webhooks disabled for failures.
     pub webhook_disabled: Counter,
     /// `notifications_total`: emitted notifications, by kind.
     pub notifications: Family<KindLabels, Counter>,
-    /// `notify_effects_total`: what came of showing, playing, running and pushing, by action and outcome.
+    /// `notify_effects_total`: results of the actions show, play, run and push, by action and outcome.
     pub notify_effects: Family<EffectLabels, Counter>,
-    /// `notify_command_exits_total`: ends of commands, by exit code.
+    /// `notify_command_exits_total`: finished commands, by exit code.
     pub notify_command_exits: Family<ExitLabels, Counter>,
-    /// `bus_lagged_total`: wake-ups that a slow reader missed; the log has their events.
+    /// `bus_lagged_total`: wake-ups missed by slow readers; the log has their events.
     pub bus_lagged: Counter,
 }
 
-/// Labels of a request's duration.
+/// Labels of request durations.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct HttpLabels {
     /// A standard method, or `OTHER`.
@@ -92,58 +92,59 @@ pub struct HttpLabels {
     pub route: String,
 }
 
-/// Labels of a request's count.
+/// Labels of request counts.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct HttpStatusLabels {
     /// A standard method, or `OTHER`.
     pub method: &'static str,
     /// Route pattern.
     pub route: String,
-    /// Status code of the answer.
+    /// Status code of the response.
     pub status: u16,
 }
 
-/// Label of a cut socket.
+/// Label of a closed socket.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ReasonLabels {
     /// Reason code.
     pub reason: &'static str,
 }
 
-/// Label of a sent message, or of a try to push an event.
+/// Label of a completed send or a delivery attempt.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct OutcomeLabels {
-    /// `sent`, `transient`, `permanent` or `unknown`; of a try, `delivered` or why not.
+    /// `sent`, `transient`, `permanent` or `unknown`; of an attempt, `delivered` or an error code.
     pub outcome: &'static str,
 }
 
-/// Label of a count of notifications.
+/// Label of notification counts.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct KindLabels {
-    /// What happened.
+    /// Kind of notification.
     pub kind: &'static str,
 }
 
 /// Labels of an action of a notification.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct EffectLabels {
-    /// What was to be done; `any` for all together.
+    /// The action; `any` for all together.
     pub action: &'static str,
-    /// `done`, `off`, `busy`, `failed`, `dropped` (the queue was full), `old`; of pushes also `gone`, `refused` and `rests` (it failed before).
+    /// `done`, `off`, `busy`, `failed`, `dropped` (the queue was full), `old`; of pushes also `gone`,
+    /// `refused` and `rests` (paused after failures).
     pub outcome: &'static str,
 }
 
-/// Label of the end of a command.
+/// Label of a finished command.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ExitLabels {
     /// Its exit code, `signal` or `timeout`.
     pub exit: String,
 }
 
-/// Label of a count of devices.
+/// Label of device counts.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct DeviceLabels {
-    /// State of the state machine.
+    /// State of the device.
     pub state: &'static str,
 }
 
@@ -162,7 +163,7 @@ impl Deref for Metrics {
 }
 
 impl Metrics {
-    /// All metrics at zero.
+    /// Creates all metrics with zero values.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let handles = register(registry.sub_registry_with_prefix("wharf"));
@@ -170,8 +171,8 @@ impl Metrics {
         Self(Arc::new(Shared { handles, registry }))
     }
 
-    /// Counts an answered request. `route` must be the route's pattern (a fixed word where none
-    /// matched), never the path.
+    /// Counts an answered request. `route` must be the route's pattern (a fixed word if none matched), never
+    /// the path.
     pub fn http_request(&self, method: &str, route: &str, status: u16, took: Duration) {
         let method = method_label(method);
         let labels = HttpStatusLabels { method, route: route.to_owned(), status };
@@ -180,17 +181,17 @@ impl Metrics {
         self.http_request_seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts a socket that the daemon cut.
+    /// Counts a socket closed by the daemon.
     pub fn socket_cut(&self, reason: &'static str) {
         self.socket_cuts.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Counts an end of sending.
+    /// Counts a completed send.
     pub fn message_out(&self, outcome: &'static str) {
         self.messages_out.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Counts a try to push an event.
+    /// Counts a delivery attempt.
     pub fn webhook_attempt(&self, outcome: &'static str, seconds: f64) {
         self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
         self.webhook_attempt_seconds.observe(seconds);
@@ -201,17 +202,17 @@ impl Metrics {
         self.notifications.get_or_create(&KindLabels { kind }).inc();
     }
 
-    /// Counts what came of an action of a notification.
+    /// Counts the result of a notification's action.
     pub fn notify_effect(&self, action: &'static str, outcome: &'static str) {
         self.notify_effects.get_or_create(&EffectLabels { action, outcome }).inc();
     }
 
-    /// Counts the end of a command.
+    /// Counts a finished command.
     pub fn command_exited(&self, exit: String) {
         self.notify_command_exits.get_or_create(&ExitLabels { exit }).inc();
     }
 
-    /// Moves a device from one state to another: `None` is before its creation and after its deletion.
+    /// Moves a device between states: `None` is before its creation and after its deletion.
     pub fn device_moved(&self, from: Option<&'static str>, to: Option<&'static str>) {
         if let Some(state) = from {
             self.devices.get_or_create(&DeviceLabels { state }).dec();
@@ -221,12 +222,12 @@ impl Metrics {
         }
     }
 
-    /// All metrics as OpenMetrics text ([`METRICS_CONTENT_TYPE`]).
+    /// Encodes all metrics as OpenMetrics text ([`METRICS_CONTENT_TYPE`]).
     pub fn encode(&self) -> String {
         let mut text = String::new();
         match text::encode(&mut text, &self.0.registry) {
             Ok(()) => text,
-            // A scrape without its end mark is refused by the scraper rather than taken as whole.
+            // Without its end mark, the scraper rejects the text instead of accepting a partial one.
             Err(error) => {
                 tracing::error!(%error, "metrics cannot be encoded");
                 String::new()
@@ -267,24 +268,24 @@ fn register(registry: &mut Registry) -> Handles {
         bus_lagged: Counter::default(),
     };
     let h = &handles;
-    // The registry adds `_total` to counters, and a full stop to each help text.
+    // The registry appends `_total` to counters, and a full stop to help texts.
     registry.register("http_requests", "Answered HTTP requests", h.http_requests.clone());
     let help = "Time from an HTTP request to its answer";
     registry.register("http_request_seconds", help, h.http_request_seconds.clone());
     registry.register("sockets", "Socket.IO sockets connected now", h.sockets.clone());
     registry.register("socket_cuts", "Sockets cut by the daemon, by reason", h.socket_cuts.clone());
     registry.register("notifications", "Emitted notifications, by kind", h.notifications.clone());
-    let help = "What came of the actions of notifications";
+    let help = "Results of notification actions";
     registry.register("notify_effects", help, h.notify_effects.clone());
     registry.register(
         "notify_command_exits",
-        "Ends of commands, by exit code",
+        "Finished commands, by exit code",
         h.notify_command_exits.clone(),
     );
     registry.register("events_appended", "Entries added to event logs", h.events_appended.clone());
     registry.register("messages_in", "Incoming messages stored", h.messages_in.clone());
-    registry.register("messages_out", "Ends of sending, by outcome", h.messages_out.clone());
-    let help = "Time from handing over a write to its commit";
+    registry.register("messages_out", "Completed sends, by outcome", h.messages_out.clone());
+    let help = "Time from enqueueing a write to its commit";
     registry.register("store_write_seconds", help, h.store_write_seconds.clone());
     registry.register("store_group_size", "Writes in one commit", h.store_group_size.clone());
     registry.register("store_queue_depth", "Writes waiting for the writer", h.store_queue_depth.clone());
@@ -293,15 +294,19 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("outbox_queued", "Messages waiting to be sent", h.outbox_queued.clone());
     registry.register("auth_failures", "Refused credentials", h.auth_failures.clone());
     registry.register("engine_panics", "Panics caught in engines", h.engine_panics.clone());
-    let help = "Tries to push an event, by outcome";
+    let help = "Webhook delivery attempts, by outcome";
     registry.register("webhook_attempts", help, h.webhook_attempts.clone());
-    let help = "Time from the beginning of a try to push an event to its end";
+    let help = "Duration of a webhook delivery attempt";
     registry.register("webhook_attempt_seconds", help, h.webhook_attempt_seconds.clone());
-    registry.register("webhook_in_flight", "Tries under way now", h.webhook_in_flight.clone());
-    registry.register("webhook_waiting", "Deliveries that wait", h.webhook_waiting.clone());
-    registry.register("webhook_dead", "Deliveries given up", h.webhook_dead.clone());
+    registry.register(
+        "webhook_in_flight",
+        "Webhook delivery attempts in flight",
+        h.webhook_in_flight.clone(),
+    );
+    registry.register("webhook_waiting", "Waiting webhook deliveries", h.webhook_waiting.clone());
+    registry.register("webhook_dead", "Dead-lettered webhook deliveries", h.webhook_dead.clone());
     registry.register("webhook_disabled", "Webhooks disabled for failing", h.webhook_disabled.clone());
-    registry.register("bus_lagged", "Hints missed by slow readers", h.bus_lagged.clone());
+    registry.register("bus_lagged", "Wake-ups missed by slow readers", h.bus_lagged.clone());
     handles
 }
 
@@ -315,7 +320,7 @@ fn method_label(method: &str) -> &'static str {
     METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
 }
 
-/// What the kernel says of this process, read at each scrape.
+/// Metrics of the process, read at each scrape.
 #[derive(Debug)]
 struct Process;
 
@@ -331,7 +336,7 @@ impl Collector for Process {
     }
 }
 
-/// `VmRSS` of `/proc/self/status`, which is in kB whatever the page size (`statm` counts pages).
+/// Reads `VmRSS` of `/proc/self/status`, which is in kB regardless of the page size (`statm` counts pages).
 fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -345,7 +350,7 @@ mod tests {
 
     use super::*;
 
-    /// Metrics with at least one series each: those without are not in the text.
+    /// Metrics with at least one series each, because others are not in the text.
     fn filled() -> Metrics {
         let metrics = Metrics::new();
         metrics.http_request("GET", "/api/v1/devices/{id}", 200, Duration::from_millis(3));
@@ -363,7 +368,7 @@ mod tests {
         metrics
     }
 
-    /// The names in the expressions of a file of assets/monitoring.
+    /// The metric names in the expressions of a file of assets/monitoring.
     fn named(text: &str) -> BTreeSet<&str> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.filter(|word| word.starts_with("wharf_") || word.starts_with("process_")).collect()

@@ -1,4 +1,4 @@
-//! What the daemon says about itself: logs on standard error, metrics for Prometheus.
+//! Logs on standard error and metrics for Prometheus. Neither contains secrets, bodies or numbers of people.
 
 mod logs;
 mod metrics;

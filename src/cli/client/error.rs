@@ -1,4 +1,4 @@
-//! Why the daemon did not do what was asked.
+//! Errors of requests to the daemon, with their exit codes and hints.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -6,60 +6,60 @@ use thiserror::Error;
 use crate::cli::exit::Exit;
 use crate::cli::output::clean;
 
-/// Why the daemon did not do what was asked.
+/// A failed request to the daemon.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The URL cannot be one of a daemon.
+    /// The URL is not valid for a daemon.
     #[error("{url} is not an http:// or https:// URL")]
     Url {
-        /// As it was given.
+        /// The URL as given.
         url: String,
     },
-    /// The key has characters that no header can hold.
+    /// The key has characters that are not allowed in a header.
     #[error("the API key has characters that are not allowed in a key")]
     Key,
     /// The HTTP client could not be set up.
     #[error("cannot set up the HTTP client: {}", root_cause(.0))]
     Setup(#[source] reqwest::Error),
-    /// There is no answer, or it is incomplete.
+    /// No answer, or an incomplete one.
     #[error("cannot reach a daemon at {url}: {}", root_cause(source))]
     Unreachable {
-        /// Without path.
+        /// URL without path.
         url: String,
-        /// What happened.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
-    /// There is no answer in the time that was given.
+    /// No answer within the time limit.
     #[error("no answer from {url} within {seconds} s")]
     NoAnswer {
-        /// Without credentials.
+        /// URL without credentials.
         url: String,
-        /// The time, in seconds.
+        /// Time limit in seconds.
         seconds: u64,
     },
-    /// The daemon refused.
+    /// The daemon rejected the request.
     #[error("{message}{}", details_beyond(message, details.as_ref()))]
     Refused {
         /// HTTP status.
         status: u16,
-        /// A sentence.
+        /// Error sentence.
         message: String,
-        /// Stable word.
+        /// Stable error code.
         code: String,
-        /// For each field what is wrong with it.
+        /// Errors per field.
         details: Option<Value>,
-        /// Seconds after which it may be tried again.
+        /// Seconds after which the request may be repeated.
         retry_after: Option<u64>,
         /// Whether a key was sent.
         with_key: bool,
     },
-    /// Something answers that does not speak as a daemon does.
+    /// The server at the URL is not a Wharf daemon.
     #[error("the server at {url} does not look like Wharf: {problem}")]
     Stranger {
-        /// Without path.
+        /// URL without path.
         url: String,
-        /// What is odd.
+        /// Reason of the rejection.
         problem: String,
     },
 }
@@ -76,7 +76,7 @@ impl ClientError {
         }
     }
 
-    /// The stable word for programs.
+    /// The stable error code for programs.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -89,7 +89,7 @@ impl ClientError {
         }
     }
 
-    /// What the user can do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -100,9 +100,11 @@ impl ClientError {
                 "Give a key with --key or WHARF_API_KEY. The first start of the daemon prints one, or writes it to admin.key in its data directory."
             }
             Self::Refused { status: 401, .. } => {
-                "Check --key or WHARF_API_KEY: it may be mistyped, revoked or expired. `wharf keys list` shows the keys there are."
+                "Check --key or WHARF_API_KEY: it may be mistyped, revoked or expired. `wharf keys list` lists the keys."
             }
-            Self::Refused { status: 403, .. } => "A key with more scopes or devices: `wharf keys create`.",
+            Self::Refused { status: 403, .. } => {
+                "Use a key with more scopes or devices; `wharf keys create` creates one."
+            }
             Self::Refused { retry_after: Some(seconds), .. } => {
                 return Some(format!("Try again in {seconds} s."));
             }
@@ -113,7 +115,7 @@ impl ClientError {
         Some(hint.to_owned())
     }
 
-    /// Whether the same request may succeed later without any change.
+    /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -124,7 +126,7 @@ impl ClientError {
     }
 }
 
-/// The innermost error says what happened; the outer ones repeat the URL.
+/// Returns the innermost error, which has the cause; the outer ones repeat the URL.
 fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it did not answer in time".to_owned();
@@ -136,7 +138,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// The details, unless they are one field's, of which the message says it all.
+/// Returns the details, unless the message already contains their only entry.
 fn details_beyond(message: &str, details: Option<&Value>) -> String {
     match details {
         Some(Value::Array(items)) if items.len() == 1 => {
@@ -150,7 +152,7 @@ fn details_beyond(message: &str, details: Option<&Value>) -> String {
     details_text(details)
 }
 
-/// `{ "field": "problem" }` or `[{ "field", "message" }]`, a line for each.
+/// Formats `{ "field": "problem" }` or `[{ "field", "message" }]`, one line per field.
 pub(super) fn details_text(details: Option<&Value>) -> String {
     let lines: Vec<String> = match details {
         Some(Value::Object(fields)) => {

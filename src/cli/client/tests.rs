@@ -1,4 +1,4 @@
-//! The client against a real HTTP server on a real socket.
+//! Tests of the client against an HTTP server on a real socket.
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};

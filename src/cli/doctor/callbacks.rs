@@ -1,4 +1,4 @@
-//! The check of `wharf doctor` for devices with callbacks: whether their upstreams can reach the daemon.
+//! Checks for `wharf doctor` that the upstreams of devices with callbacks can reach the daemon.
 
 use serde_json::Value;
 

@@ -1,12 +1,12 @@
-//! The checks of `wharf doctor` for notifications: whether this session has a desktop and a loudspeaker.
+//! Checks of `wharf doctor` for notifications: whether this session has a desktop and a sound server.
 //!
-//! The daemon may run in another session, as another user; then it finds others, or none.
+//! The daemon may run in another session or as another user, with other results.
 
 use super::host::Check;
 use crate::effects::{Availability, desktop, sound};
 use crate::settings::{Settings, Switch};
 
-/// Checks both. It shows and plays nothing.
+/// Runs both checks, without showing or playing anything.
 pub(in crate::cli) async fn probe(settings: &Settings) -> Vec<Check> {
     let (desktop, sound) = (&settings.effects.desktop, &settings.effects.sound);
     let device = Some(sound.device.as_str()).filter(|device| !device.is_empty());
@@ -24,7 +24,7 @@ pub(in crate::cli) async fn probe(settings: &Settings) -> Vec<Check> {
     ]
 }
 
-/// Nothing is asked where it is switched off.
+/// Probes only enabled features.
 async fn found(enabled: Switch, look: impl Future<Output = Availability>) -> Option<Availability> {
     if enabled.may() { Some(look.await) } else { None }
 }
@@ -37,7 +37,7 @@ fn check(name: &'static str, enabled: Switch, found: Option<Availability>, on: &
             let advice = format!("Run the daemon in the session of a desktop, or set {key} = \"auto\".");
             Check::warn(name, why, advice)
         }
-        // Most servers have neither.
+        // Skipped, because most servers have neither.
         (Some(Availability::Off(why)), _) => Check::skip(name, format!("off in this session: {why}")),
     }
 }

@@ -1,4 +1,4 @@
-//! The checks of `wharf doctor` on this machine. They create and change nothing.
+//! Checks of `wharf doctor` on this machine. They do not change anything.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -13,21 +13,21 @@ use crate::cli::api_key::ADMIN_KEY_FILE;
 use crate::cli::time_format::rough;
 
 const MIB: u64 = 1024 * 1024;
-/// Largest accepted difference of clocks: servers report whole seconds, and answers take time.
+/// Maximum accepted clock difference: servers report whole seconds, and answers take time.
 const SKEW_WARN_MS: i64 = 5_000;
 const SKEW_FAIL_MS: i64 = 60_000;
 
-/// How a check came out.
+/// Verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::cli) enum Verdict {
-    /// As it should be.
+    /// No problem found.
     Ok,
-    /// It works, and will not always.
+    /// It works now but may fail later.
     Warn,
     /// It does not work.
     Fail,
-    /// The check was not possible.
+    /// The check was not possible or not needed.
     Skip,
 }
 
@@ -36,11 +36,11 @@ pub(in crate::cli) enum Verdict {
 pub(in crate::cli) struct Check {
     /// The name of the check.
     pub name: &'static str,
-    /// How it came out.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do about it.
+    /// Advice to fix the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -83,7 +83,7 @@ pub(in crate::cli) fn clocks(name: &'static str, other: &str, skew_ms: i64) -> C
     }
 }
 
-/// Whether the data directory is there, or can be made, and can be written.
+/// Checks that the data directory exists or can be created, and is writable.
 pub(in crate::cli) fn directory(dir: &Path) -> Check {
     const NAME: &str = "data directory";
     let shown = dir.display();
@@ -114,17 +114,17 @@ fn missing_directory(dir: &Path) -> Check {
     let parent = dir.ancestors().skip(1).map(or_here).find(|parent| parent.exists());
     match parent {
         Some(parent) if is_writable(parent) => {
-            Check::ok(NAME, format!("{shown} does not exist yet; the daemon makes it"))
+            Check::ok(NAME, format!("{shown} does not exist yet; the daemon creates it"))
         }
         _ => Check::fail(
             NAME,
-            format!("{shown} does not exist and cannot be made"),
-            format!("Make it and give it to the user that runs the daemon: mkdir -p {shown}"),
+            format!("{shown} does not exist and cannot be created"),
+            format!("Create it and give it to the user that runs the daemon: mkdir -p {shown}"),
         ),
     }
 }
 
-/// The parent of a relative path of one component is the empty path, which means here.
+/// Returns `.` for the empty parent of a relative path of one component.
 fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
@@ -133,7 +133,7 @@ fn is_writable(path: &Path) -> bool {
     access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Whether a daemon uses the data directory. `None` if that cannot be determined.
+/// Whether a daemon holds the lock of the data directory. `None` if that cannot be determined.
 pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
     let file = match File::open(dir.join("wharf.lock")) {
         Ok(file) => file,
@@ -141,14 +141,14 @@ pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
         Err(_) => return None,
     };
     match file.try_lock_shared() {
-        // Dropping the file gives the lock back at once.
+        // Dropping the file releases the lock.
         Ok(()) => Some(false),
         Err(TryLockError::WouldBlock) => Some(true),
         Err(TryLockError::Error(_)) => None,
     }
 }
 
-/// Whether the data directory is in use, and by the daemon that was asked.
+/// Checks that the data directory belongs to the daemon at the URL, or is free.
 pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
     const NAME: &str = "lock";
     match (is_locked(dir), daemon_answers) {
@@ -157,18 +157,18 @@ pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
         (Some(false), false) => Check::ok(NAME, "the data directory is free"),
         (Some(true), false) => Check::warn(
             NAME,
-            "a daemon uses the data directory, and does not answer at the URL",
+            "a daemon uses the data directory, but does not answer at the URL",
             "Give its address with --url; before starting another daemon, stop it or choose another --data-dir.",
         ),
         (Some(false), true) => Check::warn(
             NAME,
-            "the daemon that answers uses another data directory",
+            "the daemon at the URL uses another data directory",
             "Give the daemon's own with --data-dir or --config, so that its admin.key is found.",
         ),
     }
 }
 
-/// Whether only this user can read the admin key.
+/// Checks that only the owner can read the admin key.
 pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
     const NAME: &str = "admin key file";
     let path = dir.join(ADMIN_KEY_FILE);
@@ -184,19 +184,19 @@ pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
         NAME,
         format!("{shown} has mode {mode:04o}: others can read the key"),
         format!(
-            "chmod 600 {shown}; then replace the key, for it may have been read: wharf keys create, wharf keys revoke"
+            "chmod 600 {shown}; then replace the key, because it may have been read: wharf keys create, wharf keys revoke"
         ),
     )
 }
 
-/// Whether the disk has room.
+/// Checks the free disk space.
 pub(in crate::cli) fn disk(dir: &Path) -> Check {
     const NAME: &str = "free disk";
     let Some(existing) = dir.ancestors().map(or_here).find(|path| path.exists()) else {
         return Check::skip(NAME, "there is no directory");
     };
     let Ok(found) = statvfs(existing) else {
-        return Check::skip(NAME, "the file system does not say");
+        return Check::skip(NAME, "the file system does not report its free space");
     };
     room(found.f_bavail.saturating_mul(found.f_frsize) / MIB)
 }
@@ -205,20 +205,24 @@ fn room(free_mib: u64) -> Check {
     const NAME: &str = "free disk";
     let found = format!("{free_mib} MiB free");
     match free_mib {
-        0..=99 => Check::fail(NAME, found, "Make room: a full disk refuses every message with 503."),
+        0..=99 => Check::fail(
+            NAME,
+            found,
+            "Free some disk space: with a full disk, every message is rejected with 503.",
+        ),
         100..=1023 => Check::warn(
             NAME,
             found,
-            "Make room, or keep less: retention.messages_days, retention.events_days.",
+            "Free some disk space, or shorten the retention: retention.messages_days, retention.events_days.",
         ),
         _ => Check::ok(NAME, found),
     }
 }
 
-/// Whether a daemon that is started from here may hold enough sockets.
+/// Checks the limit of open files, which a daemon started from this shell inherits.
 pub(in crate::cli) fn open_files() -> Check {
     let limit = getrlimit(Resource::Nofile);
-    // No limit is the largest one.
+    // Without a limit, the maximum applies.
     files(limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
 }
 

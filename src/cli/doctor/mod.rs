@@ -1,4 +1,4 @@
-//! `wharf doctor`: checks the usual causes of failures, and names the remedy of each.
+//! `wharf doctor`: checks for usual causes of failures, with advice for each.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ whether upstreams can call declared devices with callbacks; and whether this ses
 notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
-/// Does all checks and prints them.
+/// Runs and prints all checks.
 ///
 /// # Errors
 /// [`Exit::Error`] when a check fails.
@@ -71,7 +71,7 @@ fn report(checks: &[Check]) -> String {
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     match (count(Verdict::Fail), count(Verdict::Warn)) {
-        (0, 0) => text.push_str("\nEverything is in order.\n"),
+        (0, 0) => text.push_str("\nNo problems found.\n"),
         (fails, warnings) => text.push_str(&format!("\nfailures: {fails}, warnings: {warnings}\n")),
     }
     text
@@ -85,19 +85,19 @@ fn configuration<E: std::fmt::Display>(settings: &Result<Settings, E>) -> Check 
             return Check::fail(
                 NAME,
                 error.to_string(),
-                "Correct it there; `wharf config check` tries again.",
+                "Correct the setting; `wharf config check` validates it again.",
             );
         }
     };
     match load_declared(&settings.devices.dir, &environment_variable) {
         Ok(devices) => Check::ok(NAME, format!("valid; declared devices: {}", devices.len())),
         Err(error) => {
-            Check::fail(NAME, error.to_string(), "Correct the file; `wharf config check` tries again.")
+            Check::fail(NAME, error.to_string(), "Correct the file; `wharf config check` validates it again.")
         }
     }
 }
 
-/// What was found at the URL.
+/// The daemon found at the URL.
 struct Remote {
     answers: bool,
     checks: Vec<Check>,

@@ -1,9 +1,8 @@
-//! The checks of `wharf doctor` for the native engine: whether this build has it, and whether its network can be
-//! reached from here, over TLS, with a clock that agrees, and says which version of the protocol it speaks.
+//! Checks of `wharf doctor` for the native engine: whether this build has it, whether its network is
+//! reachable over TLS, whether the clocks agree, and which protocol version the network reports.
 //!
-//! One request to the address at which the engine reads that version. Its answer is read up to a limit, and all
-//! of it takes [`TIMEOUT`] at most, so that an offline machine gets its result quickly. Nothing of the user's
-//! is sent.
+//! Sends one request, without user data, to the address from which the engine reads that version. Size and
+//! time are limited ([`TIMEOUT`]), so that an offline machine gets its result quickly.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -17,21 +16,21 @@ use crate::cli::client::install_crypto;
 use crate::cli::time_format::parse_http_date;
 use crate::settings::Settings;
 
-/// Where the network says which version it speaks. The engine's library asks the same.
+/// Address of the network's protocol version; the engine's library reads the same one.
 const ADDRESS: &str = "https://web.whatsapp.com/sw.js";
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// So much of the answer is read; the version stands in it.
+/// Maximum bytes of the answer, which include the version.
 const MAX_ANSWER: usize = 1024 * 1024;
 const REACH: &str = "whatsapp network";
 
-/// What the network answered.
+/// The network's answer.
 struct Answer {
     status: u16,
     date_ms: Option<i64>,
     body: String,
 }
 
-/// Checks the engine and its network; `now` in milliseconds since the epoch.
+/// Checks the engine and its network; `now` is in milliseconds since the epoch.
 pub(in crate::cli) async fn probe(settings: Option<&Settings>, now: i64) -> Vec<Check> {
     let mut checks = vec![engine(cfg!(feature = "whatsapp"), cfg!(feature = "testbed"))];
     let in_use =
@@ -52,14 +51,14 @@ fn engine(built: bool, testbed: bool) -> Check {
         (false, _) => Check::skip(NAME, "this build has none (it was made without the feature whatsapp)"),
         (true, true) => Check::warn(
             NAME,
-            "this build takes any certificate (feature testbed)",
+            "this build accepts any certificate (feature testbed)",
             "Use it with a testbed on this machine only; for real accounts build without that feature.",
         ),
         (true, false) => Check::ok(NAME, "built in (feature whatsapp)"),
     }
 }
 
-/// Reachability, the clock, and the protocol's version.
+/// Checks reachability, the clock, and the protocol version.
 async fn network(address: &str, now: i64) -> Vec<Check> {
     let answer = match ask(address).await {
         Ok(answer) => answer,
@@ -79,17 +78,17 @@ fn protocol(answer: &Answer) -> Check {
     const NAME: &str = "whatsapp protocol";
     match revision(&answer.body).filter(|_| answer.status == 200) {
         Some(revision) => {
-            Check::ok(NAME, format!("the network speaks version 2.3000.{revision}; the engine takes it up"))
+            Check::ok(NAME, format!("the network has version 2.3000.{revision}; the engine uses it"))
         }
         None => Check::warn(
             NAME,
-            "the network does not say which version it speaks",
+            "the network does not report its protocol version",
             "Upgrade Wharf if devices fail with client_outdated; until then set settings.whatsapp.version of a device.",
         ),
     }
 }
 
-/// The number after `client_revision`, with quotation marks that may be escaped between them.
+/// Finds the number after `client_revision`; quotation marks between them may be escaped.
 fn revision(body: &str) -> Option<&str> {
     let (_, rest) = body.split_once("client_revision")?;
     let number = rest.trim_start_matches(['\\', '"', ':', ' ']);
@@ -105,7 +104,7 @@ async fn ask(address: &str) -> Result<Answer, String> {
 
 async fn fetch(address: &str) -> Result<Answer, reqwest::Error> {
     install_crypto();
-    // As the engine connects: directly.
+    // Without a proxy, as the engine connects.
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = if address.starts_with("http:") { client.tls_certs_only([]) } else { client }.build()?;
     let response = client.get(address).header("sec-fetch-site", "none").send().await?;
@@ -121,7 +120,7 @@ async fn fetch(address: &str) -> Result<Answer, reqwest::Error> {
     Ok(Answer { status, date_ms, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-/// What went wrong, without the address.
+/// Describes the error without the address.
 fn why(error: &reqwest::Error) -> String {
     let mut causes = vec![error.to_string()];
     let mut cause = error.source();
@@ -132,7 +131,7 @@ fn why(error: &reqwest::Error) -> String {
     named(&causes)
 }
 
-/// By the innermost of the causes, which are given from the outermost on.
+/// Describes the innermost cause; `causes` begins with the outermost.
 fn named(causes: &[String]) -> String {
     let all = causes.join(": ").to_ascii_lowercase();
     let innermost = causes.last().map(String::as_str).unwrap_or_default();
@@ -153,7 +152,7 @@ mod tests {
     use super::super::host::Verdict;
     use super::super::network::*;
 
-    /// A server on loopback that gives one answer, and its address.
+    /// A server on loopback that gives one answer.
     fn server(answer: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/sw.js", listener.local_addr().unwrap());

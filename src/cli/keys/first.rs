@@ -1,4 +1,4 @@
-//! `wharf keys first`: the key that the daemon wrote at its first start, for images without a shell.
+//! `wharf keys first`: prints the key that the daemon wrote at its first start, for images without a shell.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::cli::api_key::ADMIN_KEY_FILE;
 use crate::cli::exit::CliError;
 use crate::cli::output::Output;
 
-/// Prints the key in the data directory. `from_environment`: a variable has the key of this daemon.
+/// Prints the key in the data directory. `from_environment`: the daemon's key was set by a variable.
 ///
 /// # Errors
-/// [`CliError::Failed`] with the reason why there is none.
+/// [`CliError::Failed`] with the reason when there is none.
 pub(super) fn run(data_dir: &Path, from_environment: bool, out: &Output) -> Result<(), CliError> {
     let key = first_key(data_dir, from_environment)?;
     out.show(&json!({ "key": key }), || key.clone())
@@ -27,7 +27,7 @@ fn first_key(data_dir: &Path, from_environment: bool) -> Result<String, CliError
             format!("cannot read {}: {error}", path.display())
         }
         Err(_) if from_environment => {
-            "the first key was set by WHARF_API_KEY or WHARF_API_KEY_FILE; it is in no file of the daemon"
+            "the first key was set by WHARF_API_KEY or WHARF_API_KEY_FILE; it is not stored in a file"
                 .to_owned()
         }
         Err(_) if !data_dir.is_dir() => format!("there is no directory {}", data_dir.display()),

@@ -1,4 +1,4 @@
-//! What the commands of `wharf sim` take.
+//! Arguments of `wharf sim`.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub struct ScanArgs {
     #[arg(long)]
     pub name: Option<String>,
 
-    /// The code that is scanned; the current one if left out
+    /// The code to scan; the current one if left out
     #[arg(long, value_name = "CODE")]
     pub qr: Option<String>,
 }
@@ -35,7 +35,7 @@ pub struct SayArgs {
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
-    /// What is written; with a file, its caption
+    /// Text of the message; with a file, its caption
     #[arg(value_name = "TEXT", allow_hyphen_values = true, required_unless_present = "media")]
     pub text: Option<String>,
 
@@ -43,7 +43,7 @@ pub struct SayArgs {
     #[arg(long, value_name = "NUMBER")]
     pub from: Jid,
 
-    /// Write it into this group instead of to the device alone
+    /// Send it to this group instead of directly to the device
     #[arg(long, value_name = "GROUP-ID")]
     pub group: Option<Jid>,
 
@@ -51,11 +51,11 @@ pub struct SayArgs {
     #[arg(long, value_name = "FILE")]
     pub media: Option<PathBuf>,
 
-    /// The file is a voice note
+    /// Send the file as a voice note
     #[arg(long, requires = "media")]
     pub voice: bool,
 
-    /// The network's own id; the same one twice is the network delivering twice
+    /// Network id; repeating it simulates a duplicate delivery
     #[arg(long, value_name = "ID")]
     pub network_id: Option<String>,
 }
@@ -87,7 +87,7 @@ pub struct ReactArgs {
     #[arg(value_name = "MESSAGE-ID")]
     pub message: MessageId,
 
-    /// One emoji; an empty one takes the reaction back
+    /// One emoji; an empty one removes the reaction
     #[arg(value_name = "EMOJI")]
     pub emoji: String,
 
@@ -107,16 +107,16 @@ pub struct CallArgs {
     #[arg(long, value_name = "NUMBER")]
     pub from: Jid,
 
-    /// It is a video call
+    /// Make it a video call
     #[arg(long)]
     pub video: bool,
 
-    /// Where the call is
+    /// State of the call
     #[arg(long, default_value = "ringing",
         value_parser = ["ringing", "accepted", "rejected", "missed", "ended"])]
     pub status: String,
 
-    /// Which call it is, to end one that rings
+    /// Id of the call; to end a ringing one
     #[arg(long, value_name = "ID")]
     pub call_id: Option<String>,
 }
@@ -136,7 +136,7 @@ pub struct ReceiptArgs {
     #[arg(value_name = "ACK", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=4))]
     pub ack: i64,
 
-    /// Who of a group
+    /// The member of a group that sends the receipt
     #[arg(long, value_name = "NUMBER")]
     pub participant: Option<Jid>,
 }
@@ -152,11 +152,11 @@ pub struct TypingArgs {
     #[arg(long, value_name = "NUMBER")]
     pub from: Jid,
 
-    /// What is being made
+    /// The kind of message that is being composed
     #[arg(long, default_value = "text", value_parser = ["text", "audio"])]
     pub kind: String,
 
-    /// The contact stops typing
+    /// Stop typing
     #[arg(long)]
     pub off: bool,
 }
@@ -168,19 +168,19 @@ pub struct FaultArgs {
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
-    /// What goes wrong
+    /// Kind of fault
     #[arg(value_name = "KIND", value_parser = FAULT_KINDS, hide_possible_values = true)]
     pub kind: String,
 
-    /// How many times
+    /// Number of repetitions
     #[arg(long)]
     pub count: Option<u32>,
 
-    /// For how long
+    /// Duration in milliseconds
     #[arg(long, value_name = "MS")]
     pub duration_ms: Option<u64>,
 
-    /// The details that the kind requires, as JSON or as plain text
+    /// Details required by the kind, as JSON or plain text
     #[arg(long, value_parser = loose_json)]
     pub value: Option<Value>,
 }
@@ -192,7 +192,7 @@ pub struct NetworkArgs {
     #[arg(value_name = "DEVICE")]
     pub device: DeviceId,
 
-    /// Forget it instead
+    /// Delete its records instead
     #[arg(long)]
     pub forget: bool,
 }
@@ -212,7 +212,7 @@ const FAULT_KINDS: [&str; 12] = [
     "panic",
 ];
 
-/// What `--help` says of faults.
+/// Help text about faults.
 pub(super) const FAULTS: &str = "\
 Kinds:
   drop_link           the link to the network breaks

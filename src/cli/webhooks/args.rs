@@ -1,4 +1,4 @@
-//! The arguments of `wharf webhooks …`.
+//! Arguments of `wharf webhooks …`.
 
 use clap::{Args, Subcommand};
 
@@ -12,30 +12,30 @@ pub enum WebhooksCommand {
     /// List the webhooks
     #[command(visible_alias = "ls")]
     List(ListArgs),
-    /// Make a webhook; its secret is shown once and cannot be shown again
+    /// Create a webhook; its secret is shown only once
     #[command(after_help = CREATE_HELP)]
     Create(CreateArgs),
     /// Show one webhook, without its secrets
     Show(WebhookArg),
-    /// Change a webhook; what is not said stays
+    /// Change a webhook; omitted options stay unchanged
     Change(Box<ChangeArgs>),
-    /// Delete a webhook, with what waits for it
+    /// Delete a webhook and its waiting deliveries
     #[command(visible_alias = "rm")]
     Delete(WebhookArg),
-    /// Replace a webhook's secret; the one before signs too for a while
+    /// Replace a webhook's secret; the previous one signs too for a while
     Rotate(RotateArgs),
-    /// Push a test event, and say what the receiver answers
+    /// Deliver a test event, and print the receiver's answer
     Test(WebhookArg),
-    /// Show what came of each try
+    /// List recent attempts
     Attempts(AttemptsArgs),
-    /// List the events that did not reach a webhook in any try
+    /// List the events that were not delivered in any attempt
     DeadLetters(WebhookArg),
-    /// Deliver once more: one dead letter, all of them, or part of a device's log
+    /// Deliver again: one dead letter, all of them, or a range of a device's log
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArgs),
 }
 
-/// A webhook.
+/// Arguments of a command on one webhook.
 #[derive(Debug, Args)]
 pub struct WebhookArg {
     /// The webhook's id
@@ -51,14 +51,14 @@ pub struct ListArgs {
     pub device: Option<DeviceId>,
 }
 
-/// What a webhook is made of.
+/// Properties of a webhook.
 #[derive(Debug, Args)]
 pub struct WebhookOptions {
-    /// What people call it
+    /// Display name
     #[arg(long)]
     pub name: Option<String>,
 
-    /// Which events, separated by commas: names, message:* or *; all if left out
+    /// Events to deliver, separated by commas: names, message:* or *; all if left out
     #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
     pub events: Vec<String>,
 
@@ -70,19 +70,19 @@ pub struct WebhookOptions {
     #[arg(long, value_parser = ["wharf", "waha", "wwebjs"])]
     pub format: Option<String>,
 
-    /// What each event waits for: the one before of its device, of its chat, or nothing
+    /// Ordering: one delivery at a time per device, per chat, or none
     #[arg(long, value_parser = ["device", "chat", "none"])]
     pub ordering: Option<String>,
 
-    /// A header that it gets besides, such as "Authorization: Bearer …"; may be repeated
+    /// An additional request header, such as "Authorization: Bearer …"; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(String, String)>,
 
-    /// How long a try may take, such as 10s
+    /// Timeout of an attempt, such as 10s
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
     pub timeout: Option<i64>,
 
-    /// A file with the only certificates (PEM) that its server may stand on
+    /// File with certificates (PEM) that are trusted instead of the system's
     #[arg(long, value_name = "FILE")]
     pub custom_ca: Option<std::path::PathBuf>,
 }
@@ -90,7 +90,7 @@ pub struct WebhookOptions {
 /// `wharf webhooks create`
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Where events are pushed to
+    /// URL of the receiver
     #[arg(id = "receiver", value_name = "URL")]
     pub url: String,
 
@@ -98,11 +98,11 @@ pub struct CreateArgs {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceId>,
 
-    /// Take the secret from this environment variable instead of having one made
+    /// Read the secret from this environment variable instead of generating one
     #[arg(long, value_name = "VARIABLE")]
     pub secret_env: Option<String>,
 
-    /// What it is made of.
+    /// Properties of the new webhook.
     #[command(flatten)]
     pub options: WebhookOptions,
 }
@@ -114,23 +114,23 @@ pub struct ChangeArgs {
     #[arg(value_name = "WEBHOOK")]
     pub id: EndpointId,
 
-    /// Where events are pushed to from now on
+    /// New URL of the receiver
     #[arg(id = "receiver", long = "to", value_name = "URL")]
     pub url: Option<String>,
 
-    /// Switch it on, also after failures switched it off
+    /// Enable it, also after it was disabled for failures
     #[arg(long, conflicts_with = "disable")]
     pub enable: bool,
 
-    /// Switch it off: nothing new waits for it
+    /// Disable it: new events are not queued for it
     #[arg(long)]
     pub disable: bool,
 
-    /// Take these away, separated by commas; what they stood for is as if never said
+    /// Reset these to their defaults, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "FIELDS", value_parser = ["name", "exclude", "headers", "timeout", "custom-ca"])]
     pub clear: Vec<String>,
 
-    /// What it is made of.
+    /// Properties to change.
     #[command(flatten)]
     pub options: WebhookOptions,
 }
@@ -142,7 +142,7 @@ pub struct RotateArgs {
     #[arg(value_name = "WEBHOOK")]
     pub id: EndpointId,
 
-    /// For how long the secret before signs too, such as 2h; a day if left out
+    /// Time for which the previous secret signs too, such as 2h; a day if left out
     #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
     pub keep: Option<i64>,
 }
@@ -154,7 +154,7 @@ pub struct AttemptsArgs {
     #[arg(value_name = "WEBHOOK")]
     pub id: EndpointId,
 
-    /// At most so many, the newest first
+    /// Maximum number, newest first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub limit: u8,
 }
@@ -171,19 +171,19 @@ pub struct ReplayArgs {
     #[arg(long)]
     pub dead: bool,
 
-    /// This dead letter
+    /// One dead letter, by its id
     #[arg(long = "id", value_name = "LETTER")]
     pub letter: Option<i64>,
 
-    /// From this entry of the log
+    /// First sequence number of the log
     #[arg(long, value_name = "SEQ", requires = "to")]
     pub from: Option<i64>,
 
-    /// To this one
+    /// Last sequence number of the log
     #[arg(long, value_name = "SEQ", requires = "from")]
     pub to: Option<i64>,
 
-    /// The device of the log, for a webhook of all devices
+    /// Device of the log, for a webhook of all devices
     #[arg(long, value_name = "DEVICE", requires = "from")]
     pub device: Option<DeviceId>,
 }

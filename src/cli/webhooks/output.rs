@@ -1,4 +1,4 @@
-//! What `wharf webhooks …` prints for people.
+//! Text output of `wharf webhooks …`.
 
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
-//! Records the positions of the event logs beside the database, every few seconds and at the end.
+//! Records the positions of the event logs in a file beside the database, every few seconds and at shutdown.
 
 use std::time::Duration;
 
 use crate::service::Maintenance;
 
-/// A database that is restored from a copy older than this is detected.
+/// Time between two records. Restoring a copy of the database older than this is detected.
 const EVERY: Duration = Duration::from_secs(5);
 
 impl Maintenance {
@@ -14,7 +14,7 @@ impl Maintenance {
             let soft = maintenance.tasks.soft().clone();
             while tokio::time::timeout(EVERY, soft.cancelled()).await.is_err() {
                 if let Err(error) = maintenance.store.record_log_positions().await {
-                    tracing::warn!(%error, "the positions of the event logs could not be read");
+                    tracing::warn!(%error, "cannot read the positions of the event logs");
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! Metrics that are read now and then instead of being counted as things happen.
+//! Polls metrics that are read from the store instead of being counted as events happen.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ impl Maintenance {
             Ok(waiting) => {
                 metrics.webhook_waiting.set(waiting);
             }
-            Err(error) => tracing::warn!(%error, "the deliveries to webhooks could not be counted"),
+            Err(error) => tracing::warn!(%error, "cannot count webhook deliveries"),
         }
         match self.store.read::<_, ServiceError, _>(|store| Ok(store.outbox_lengths()?)).await {
             Ok(lengths) => {
                 metrics.outbox_queued.set(lengths.iter().map(|(_, length)| length).sum());
             }
-            Err(error) => tracing::warn!(%error, "the outboxes could not be counted"),
+            Err(error) => tracing::warn!(%error, "cannot count queued messages"),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) mod metrics_poll;
 mod readiness;
 pub(super) mod retention;
 
-/// What [`Maintenance`] is made of.
+/// Dependencies of [`Maintenance`].
 pub(super) struct MaintenanceParts {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
@@ -42,7 +42,7 @@ pub struct Maintenance {
     registry: Arc<Registry>,
     media: Arc<MediaService>,
     messaging: Arc<Messaging>,
-    /// When a readiness check last committed.
+    /// Time of the last successful readiness check.
     last_commit: Arc<Mutex<Option<Instant>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Readiness of the daemon, and the check of its files. A failed check names its cause.
+//! Readiness of the daemon, and the check of its data files. Each failure has a code and a cause.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 use crate::service::{Maintenance, ServiceError};
 use crate::store::StoreError;
 
-/// A successful check holds for this time, so that clients without a key cause few commits.
+/// Time for which a successful check is reused, so that clients without a key cause few commits.
 const HOLDS: Duration = Duration::from_secs(1);
 
 impl Maintenance {
-    /// Checks that the daemon can serve: it has its files and free file descriptors, the store reads and commits, and no
-    /// shutdown has begun.
+    /// Checks that the daemon can serve: its data files are in place, a file descriptor is free, the store
+    /// reads and commits, and no shutdown has begun.
     ///
     /// # Errors
-    /// The cause why it cannot serve.
+    /// The reason why the daemon cannot serve.
     pub async fn readiness(&self) -> Result<(), ServiceError> {
         if self.tasks.soft().is_cancelled() {
             return Err(ServiceError::ShuttingDown);
@@ -43,7 +43,7 @@ impl Maintenance {
         Err(not_ready("data_file_replaced", message))
     }
 
-    /// The cause of a failed read or write. A write that could not begin reports none itself.
+    /// Returns the cause of a failed read or write. A write that could not begin reports no cause itself.
     fn cause(&self, error: StoreError) -> ServiceError {
         match self.store.write_failure().unwrap_or(error) {
             error if error.is_damage() => not_ready(
@@ -57,7 +57,7 @@ impl Maintenance {
         }
     }
 
-    /// Stops the daemon when one of its files is another one: commits would be lost at the next start.
+    /// Stops the daemon when one of its data files was replaced: commits would be lost at the next start.
     pub(in crate::service) fn start_file_check(&self) {
         let (maintenance, every) = (self.clone(), self.limits.file_check);
         self.tasks.spawn_essential("data-files", async move {

@@ -8,11 +8,11 @@ use crate::service::messaging::outbox::store_failed;
 use crate::service::{Maintenance, ServiceError};
 use crate::store::{StoreError, Tx};
 
-/// Rows removed in one write.
+/// Maximum rows removed per batch.
 const BATCH: i64 = 500;
-/// The pause between two writes.
+/// Pause between two batches.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Hourly counts are kept for this long.
+/// Retention of hourly counters.
 const ACTIVITY_MS: i64 = 90 * 86_400_000;
 
 impl Maintenance {
@@ -20,19 +20,19 @@ impl Maintenance {
         let maintenance = self.clone();
         self.tasks.spawn("retention", async move {
             if let Err(error) = maintenance.media.remove_stray_files().await {
-                tracing::warn!(%error, "files that belong to nothing stay until the next sweep");
+                tracing::warn!(%error, "cannot remove orphaned files; the next sweep tries again");
             }
             let every = Duration::from_millis(maintenance.limits.retention.sweep_interval_ms);
             let soft = maintenance.tasks.soft().clone();
             while tokio::time::timeout(every, soft.cancelled()).await.is_err() {
                 if let Err(error) = maintenance.sweep().await {
-                    tracing::error!(%error, "housekeeping did not finish; it goes on with the next sweep");
+                    tracing::error!(%error, "retention sweep failed; it continues with the next sweep");
                 }
             }
         });
     }
 
-    /// One round of housekeeping.
+    /// Runs one sweep.
     ///
     /// # Errors
     /// When the store fails.
@@ -52,7 +52,7 @@ impl Maintenance {
         self.in_batches(move |tx| tx.prune_idempotency(cutoff, BATCH)).await?;
         let cutoff = now.plus(-ACTIVITY_MS);
         self.store.write_patiently(move |tx| tx.prune_activity(cutoff)).await?;
-        // Last: what keeps the files may be elsewhere and not answer.
+        // Last, because the media store may be remote and not answer.
         self.media.sweep_media().await
     }
 
@@ -79,8 +79,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Where the network keeps no second copy out, an unknown outcome is never tried again, and nowhere that
-    /// of a message which was removed here: it fails when no status has come in time.
+    /// Fails messages whose outcome stayed unknown too long. Such a message is never sent again if the
+    /// network does not deduplicate, or if it was removed here.
     async fn fail_unknown(&self, now: Millis) -> Result<(), ServiceError> {
         let cutoff = now.plus(-self.limits.outbox.unknown_after_ms);
         for id in self.registry.device_ids() {
@@ -91,7 +91,7 @@ impl Maintenance {
                     let error = SendError {
                         code: "outcome_unknown",
                         message:
-                            "the link broke while it was sent, and the network never said whether it arrived"
+                            "the connection was lost while sending, and the network never reported the outcome"
                                 .into(),
                     };
                     let rows = tx.outbox_unknown_before(&id, cutoff, tried_again)?;

@@ -1,4 +1,4 @@
-//! One try to push an event, from its body to what it came to.
+//! Runs one delivery attempt: builds the body, sends the request and classifies the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
 
-/// A try that takes longer gives its place to another and goes on among the slow.
+/// An attempt that takes longer moves to the pool of slow attempts, if a permit is free there.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
-/// The name of what a test pushes.
+/// Event name of a test delivery.
 const TEST: &str = "webhook:test";
-/// The longest that a test waits; a request to us has to be answered as well.
+/// Timeout of a test delivery; the API request that started it must be answered in time.
 const TEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where to, with everything that is needed for it.
+/// An endpoint with its key and opened secrets.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) key: EndpointKey,
@@ -35,7 +35,7 @@ pub(super) struct Target {
     pub(super) secrets: EndpointSecrets,
 }
 
-/// What a try came to, and how long it took.
+/// Outcome and duration of an attempt.
 #[derive(Debug, Clone)]
 pub(super) struct AttemptResult {
     pub(super) outcome: Outcome,
@@ -44,34 +44,34 @@ pub(super) struct AttemptResult {
     pub(super) took: Duration,
 }
 
-/// What a test came to.
+/// Result of a test delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestReport {
-    /// Whether the receiver took it.
+    /// Whether the receiver accepted the delivery.
     pub delivered: bool,
-    /// What it came to, as a stable word.
+    /// Outcome as a stable code.
     pub outcome: &'static str,
-    /// The status of the answer, where there was one.
+    /// HTTP status of the answer, if any.
     pub status: Option<u16>,
-    /// Its duration in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: i64,
 }
 
-/// A place among those who send. Moves to the slow when it takes long.
+/// Permit to run an attempt. A slow attempt exchanges it for one of the slow pool, if one is free.
 pub(super) struct AttemptPermit {
     permit: Option<OwnedSemaphorePermit>,
     slow: Option<Arc<Semaphore>>,
 }
 
 impl AttemptPermit {
-    /// Waits for one.
+    /// Waits for a permit, of the slow pool for a failing endpoint.
     pub(super) async fn take(webhooks: &Webhooks, failing: bool) -> Self {
         let webhooks = &webhooks.state;
         let (room, slow) = match failing {
             true => (webhooks.slow_room.clone(), None),
             false => (webhooks.room.clone(), Some(webhooks.slow_room.clone())),
         };
-        // Closed only with the daemon.
+        // The semaphore is closed only when the daemon ends.
         Self { permit: room.acquire_owned().await.ok(), slow }
     }
 
@@ -83,7 +83,7 @@ impl AttemptPermit {
 }
 
 impl Target {
-    /// Pushes an event once.
+    /// Makes one attempt to deliver an event.
     pub(super) async fn push(
         &self,
         webhooks: &Webhooks,
@@ -158,7 +158,7 @@ impl AttemptResult {
         i64::try_from(self.took.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// One line for each try, without what was sent or where to.
+    /// Logs an attempt on one line, without its body or URL.
     pub(super) fn log(&self, endpoint: &EndpointId, event: &str, attempt: u32) {
         tracing::info!(webhook = %endpoint, delivery = %self.message_id, event, attempt, outcome = self.outcome.word,
             status = self.outcome.status, ms = self.duration_ms(), "webhook tried");
@@ -192,10 +192,10 @@ impl Webhooks {
         Duration::from_millis(ms)
     }
 
-    /// Pushes a test to a webhook, once and now, also while it is disabled; says what came of it.
+    /// Delivers a test event once and immediately, even while the webhook is disabled.
     ///
     /// # Errors
-    /// When there is no such webhook, or too many are being tested.
+    /// When there is no such webhook, or too many tests are running.
     pub async fn test_webhook(&self, id: &EndpointId) -> Result<TestReport, ServiceError> {
         let tests = self.state.tests.clone();
         let permit = tests.try_acquire_owned().map_err(|_| ServiceError::TooManyTests(super::MAX_TESTS))?;

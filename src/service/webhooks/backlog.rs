@@ -1,4 +1,5 @@
-//! What happens to all that waits for one webhook: given up, shortened, hurried, or measured anew.
+//! Changes all waiting deliveries of an endpoint: dead-letters, retries or reschedules them. Works in bounded
+//! batches.
 
 use std::time::Duration;
 
@@ -12,15 +13,15 @@ use crate::store::webhook_dead_letters::Overflow;
 use crate::store::webhook_endpoints::EndpointKey;
 use crate::store::webhook_ordering::RetryNowCause;
 
-/// The pause between two writes.
+/// Pause between two batches.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
-/// Deliveries in one write.
+/// Maximum deliveries per batch.
 pub(super) const BATCH: usize = 500;
-/// Why deliveries are given up of which too many wait.
+/// Error of deliveries that exceed the queue limit.
 const TOO_MANY: &str = "too_many_waiting";
 
 impl Webhooks {
-    /// Gives up all that waits for a webhook that its failures disabled.
+    /// Dead-letters all waiting deliveries of a disabled endpoint.
     pub(super) async fn dead_letter(&self, key: EndpointKey, error: &'static str) {
         loop {
             let now = self.clock.now();
@@ -28,14 +29,14 @@ impl Webhooks {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    return tracing::warn!(%error, "what waits for a disabled webhook waits until the next housekeeping");
+                    return tracing::warn!(%error, "cannot dead-letter the deliveries of a disabled webhook; housekeeping tries again");
                 }
             }
         }
     }
 
-    /// Dead-letters the oldest waiting deliveries of a webhook down to the limit. Each write reports what it gave
-    /// up.
+    /// Dead-letters the oldest waiting deliveries of an endpoint down to the limit. Each batch reports its
+    /// count in an event.
     pub(super) async fn shorten_queue(&self, key: EndpointKey) -> Result<(), ServiceError> {
         let most = self.state.limits.max_waiting;
         let mut buried = 0;
@@ -49,15 +50,12 @@ impl Webhooks {
             }
         }
         if buried > 0 {
-            tracing::warn!(
-                buried,
-                "too much waits for a webhook; the oldest deliveries are dead letters now"
-            );
+            tracing::warn!(buried, "too many deliveries wait for a webhook; the oldest were dead-lettered");
         }
         Ok(())
     }
 
-    /// Has what waits for another try tried now.
+    /// Retries deliveries that wait for a later attempt now.
     pub(super) async fn retry_now(&self, key: EndpointKey, why: RetryNowCause) {
         loop {
             let now = self.clock.now();
@@ -65,13 +63,13 @@ impl Webhooks {
                 Ok(BATCH) => {}
                 Ok(_) => return,
                 Err(error) => {
-                    return tracing::warn!(%error, "what waits for a webhook is tried when it was to be");
+                    return tracing::warn!(%error, "cannot retry deliveries now; they stay scheduled");
                 }
             }
         }
     }
 
-    /// The clock was set back: what waits for a webhook waits no longer than it was to.
+    /// Reschedules waiting deliveries after the clock was set back, so that none waits longer than planned.
     pub(super) async fn reschedule_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
         loop {
             let now = self.clock.now();
@@ -84,7 +82,7 @@ impl Webhooks {
     }
 }
 
-/// How many.
+/// Dead-letters one batch and returns its size.
 fn dead_letter_beyond(
     tx: &Tx<'_>,
     key: EndpointKey,
@@ -99,7 +97,7 @@ fn dead_letter_beyond(
     Ok(overflown.count)
 }
 
-/// In the log of the device whose events they were, unless that device is gone.
+/// Appends to the log of the events' device, unless the device was deleted.
 fn append_overflow_event(
     tx: &Tx<'_>,
     webhook: &EndpointId,

@@ -1,4 +1,4 @@
-//! What is pushed. Pure; one file for each format.
+//! Builds request bodies, with one file per foreign format. Pure.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,25 +12,25 @@ use crate::domain::webhook::Format;
 mod to_waha;
 mod to_wwebjs;
 
-/// An event on its way out.
+/// An event to deliver.
 pub(super) struct Outgoing<'a> {
-    /// `webhook-id`.
+    /// The `webhook-id` header.
     pub(super) id: &'a str,
-    /// Our name of it.
+    /// Our event name.
     pub(super) kind: &'a str,
-    /// The format's name of it.
+    /// The event name in the endpoint's format.
     pub(super) name: &'a str,
     /// The device of the event; empty for a test without a device.
     pub(super) device: &'a str,
-    /// When it happened.
+    /// Time of the event.
     pub(super) at: Millis,
-    /// The event, as it goes over the wire.
+    /// The event's payload as logged.
     pub(super) payload: &'a RawValue,
-    /// The device's account, where it has one.
+    /// The device's account, if linked.
     pub(super) account: Option<&'a Account>,
 }
 
-/// Our own format: the event's bytes as they stand in the log, with its name.
+/// Our own format: the logged payload unchanged, with id, type and time.
 #[derive(Serialize)]
 struct Ours<'a> {
     id: &'a str,
@@ -40,10 +40,10 @@ struct Ours<'a> {
     data: &'a RawValue,
 }
 
-/// The body in this format.
+/// Builds the body in an endpoint's format.
 ///
 /// # Errors
-/// When the payload is no JSON object, which nothing in a log is.
+/// When the payload is not a JSON object; payloads of the event log always are.
 pub(super) fn of(format: Format, event: &Outgoing<'_>) -> serde_json::Result<Vec<u8>> {
     match format {
         Format::Wharf => serde_json::to_vec(&Ours {
@@ -57,7 +57,7 @@ pub(super) fn of(format: Format, event: &Outgoing<'_>) -> serde_json::Result<Vec
     }
 }
 
-/// When an event happened, as its payload says.
+/// Reads the time of an event from its payload.
 pub(super) fn time_of(payload: &RawValue) -> Option<Millis> {
     #[derive(serde::Deserialize)]
     struct Stamp {
@@ -66,7 +66,7 @@ pub(super) fn time_of(payload: &RawValue) -> Option<Millis> {
     serde_json::from_str::<Stamp>(payload.get()).ok().map(|stamp| stamp.timestamp)
 }
 
-/// The payload of a test.
+/// Builds the payload of a test event.
 pub(super) fn test_payload(device: Option<&DeviceId>, at: Millis) -> serde_json::Result<Box<RawValue>> {
     let mut fields = Map::new();
     if let Some(device) = device {

@@ -1,25 +1,25 @@
-//! What a try to push an event came to, and what follows from it. Pure.
+//! Classifies the result of a delivery attempt. Pure.
 
 use crate::net::{Answer, NetError};
 
-/// What a try came to.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// A stable word, for metrics, logs and clients.
+    /// A stable code for metrics, logs and clients.
     pub(super) word: &'static str,
-    /// The status of the answer, where there was one.
+    /// HTTP status of the answer, if any.
     pub(super) status: Option<u16>,
-    /// For how long the receiver asks not to be asked, in milliseconds.
+    /// Delay that the receiver requested with `Retry-After`, in milliseconds.
     pub(super) asked_ms: Option<u64>,
 }
 
 impl Outcome {
-    /// A try that was not made.
+    /// Outcome of an attempt without a request.
     pub(super) fn not_made(word: &'static str) -> Self {
         Self { word, status: None, asked_ms: None }
     }
 
-    /// Of what the network said. `now_ms` is the time of day, for a `Retry-After` that is a date.
+    /// Classifies an answer or network error. `now_ms` is the time of day, for a `Retry-After` with a date.
     pub(super) fn of(answer: &Result<Answer, NetError>, now_ms: i64) -> Self {
         match answer {
             Ok(answer) => Self {
@@ -40,12 +40,12 @@ impl Outcome {
         }
     }
 
-    /// Success is a 2xx alone.
+    /// Only a 2xx is a success.
     pub(super) fn is_delivered(&self) -> bool {
         self.word == "delivered"
     }
 
-    /// The receiver unsubscribed.
+    /// Whether the receiver unsubscribed.
     pub(super) fn is_gone(&self) -> bool {
         self.status == Some(410)
     }
@@ -63,7 +63,7 @@ fn word_of(status: u16) -> &'static str {
     }
 }
 
-/// Seconds, or a date as HTTP writes it.
+/// Parses `Retry-After`: seconds or an HTTP date.
 fn retry_after_ms(text: &str, now_ms: i64) -> Option<u64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {

@@ -1,4 +1,4 @@
-//! Webhooks that a device's file declares: made to exist, kept as the file says, and gone with it.
+//! Reconciles the webhooks that a device's file declares with the stored ones.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use crate::store::Tx;
 use crate::store::webhook_endpoints::StoredEndpoint;
 
 impl Webhooks {
-    /// Makes a device's declared webhooks as its file says. Those that it names no more get what waits for them,
-    /// and go.
+    /// Creates and updates a device's declared webhooks. Those removed from the file are deleted after their
+    /// waiting deliveries.
     ///
     /// # Errors
-    /// The first that cannot be; those before it stand.
+    /// The first declaration that is invalid or cannot be stored; earlier ones stay applied.
     pub(in crate::service) async fn reconcile_webhooks(
         &self,
         device: &DeviceId,
@@ -74,7 +74,7 @@ impl Webhooks {
     }
 }
 
-/// A fingerprint of a declaration. It is stored with the secrets, because it is derived from them.
+/// Fingerprint of a declaration, stored with the secrets because it is derived from them.
 pub(super) fn fingerprint(new: &NewWebhook) -> String {
     let said = json!({
         "url": new.url,

@@ -1,4 +1,4 @@
-//! Wakes a runner for each webhook for which something waits.
+//! Starts a runner for each webhook with waiting deliveries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl WebhookState {
 }
 
 impl Webhooks {
-    /// Goes on with what waits, and follows what comes.
+    /// Starts runners for waiting deliveries, and follows wake-ups of new ones.
     pub(in crate::service) async fn start_webhooks(&self) -> Result<(), ServiceError> {
         let waiting = self.store.read(|store| store.webhooks_waiting()).await?;
         let now = self.clock.now();
@@ -37,14 +37,14 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Makes sure that a runner serves the waiting deliveries.
+    /// Ensures that a runner serves the waiting deliveries.
     pub(super) fn attend_webhook(&self, key: EndpointKey) {
         if !self.state.runners().contains_key(&key) {
             self.wake_webhook(key, EndpointWakeup::Waiting);
         }
     }
 
-    /// There may be something to push, or the webhook is another now.
+    /// Wakes or starts a webhook's runner, after new deliveries or a change of the webhook.
     pub(super) fn wake_webhook(&self, key: EndpointKey, hint: EndpointWakeup) {
         let mut runners = self.state.runners();
         if let Some(wake) = runners.get(&key) {

@@ -1,5 +1,5 @@
-//! The values with which surfaces create, change and show webhook endpoints. Secrets leave in [`CreatedWebhook`] and
-//! [`RotatedWebhook`] only.
+//! Types with which the API and CLI create, change and show webhook endpoints. Only [`CreatedWebhook`] and
+//! [`RotatedWebhook`] contain secrets.
 
 use std::collections::BTreeMap;
 
@@ -7,95 +7,95 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{Endpoint, Format, Ordering, Subscription};
 
-/// A webhook to be made.
+/// A webhook to create.
 #[derive(Debug, Clone, Default)]
 pub struct NewWebhook {
-    /// The device of its events; all devices if absent.
+    /// The device whose events are delivered; all devices if absent.
     pub device: Option<DeviceId>,
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// Where to.
+    /// The receiver's URL.
     pub url: String,
-    /// Which events; all, when absent.
+    /// The events to deliver.
     pub subscription: Subscription,
-    /// In whose words.
+    /// Format of bodies.
     pub format: Format,
-    /// In which order.
+    /// Order of deliveries.
     pub ordering: Ordering,
-    /// Headers that it gets besides.
+    /// Additional request headers.
     pub headers: BTreeMap<String, String>,
-    /// What signs; made here, when absent.
+    /// Signing secret; generated if absent.
     pub secret: Option<String>,
-    /// How long a try may take.
+    /// Timeout of an attempt; the configured default if absent.
     pub timeout_ms: Option<u32>,
-    /// The only certificates that its server may stand on, as PEM.
+    /// Certificates that are trusted instead of the system's, as PEM.
     pub custom_ca: Option<String>,
-    /// Whether it is off at first.
+    /// Whether it is disabled initially.
     pub disabled: bool,
-    /// The name under which a file declares it.
+    /// Its name in the device file that declares it.
     pub declared: Option<String>,
 }
 
-/// A change to a webhook. What is absent stays.
+/// A change to a webhook. Absent fields stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WebhookChange {
-    /// What people call it.
+    /// Display name.
     pub name: Option<String>,
-    /// Where to. As it is shown means as it is.
+    /// The receiver's URL. The masked URL of an answer leaves it unchanged.
     pub url: Option<String>,
-    /// Which events.
+    /// Names of events to deliver.
     pub events: Option<Vec<String>>,
-    /// What of them is left out.
+    /// Names of events to leave out.
     pub exclude: Option<Vec<String>>,
-    /// In whose words.
+    /// Format of bodies.
     pub format: Option<Format>,
-    /// In which order.
+    /// Order of deliveries.
     pub ordering: Option<Ordering>,
-    /// All headers that it gets besides; one with a masked value stays as it is.
+    /// All additional request headers; a masked value leaves that header unchanged.
     pub headers: Option<BTreeMap<String, String>>,
-    /// How long a try may take; `None` within for as the settings say.
+    /// Timeout of an attempt; `Some(None)` restores the configured default.
     pub timeout_ms: Option<Option<u32>>,
-    /// Certificates; `None` within for the system's.
+    /// Trusted certificates; `Some(None)` restores the system's.
     pub custom_ca: Option<Option<String>>,
-    /// Whether it gets anything. Switching it on also ends what its failures did.
+    /// Whether events are delivered. Enabling also clears the failure state.
     pub enabled: Option<bool>,
 }
 
 impl WebhookChange {
-    /// Whether it is for switching the webhook on or off, and nothing else.
+    /// Whether the change only enables or disables the webhook.
     pub(super) fn only_switches(&self) -> bool {
         let rest = Self { enabled: None, ..self.clone() };
         self.enabled.is_some() && rest == Self::default()
     }
 }
 
-/// A webhook that was made, with the only copy of its secret.
+/// A created webhook, with the only copy of its secret.
 #[derive(Debug)]
 pub struct CreatedWebhook {
     /// The endpoint.
     pub status: WebhookStatus,
-    /// What signs.
+    /// The signing secret.
     pub secret: String,
 }
 
-/// A webhook whose secret was replaced.
+/// A webhook after its secret was rotated.
 #[derive(Debug)]
 pub struct RotatedWebhook {
     /// The new secret.
     pub secret: String,
-    /// Until when the old one signs too.
+    /// Time until which the previous secret signs too.
     pub previous_until: Millis,
 }
 
-/// A webhook, and what waits for it.
+/// A webhook with the counts of its deliveries.
 #[derive(Debug, Clone)]
 pub struct WebhookStatus {
     /// The endpoint.
     pub endpoint: Endpoint,
-    /// Deliveries that wait.
+    /// Number of waiting deliveries.
     pub waiting: i64,
-    /// Dead letters.
+    /// Number of dead letters.
     pub dead: i64,
-    /// Until when an older secret signs too.
+    /// Time until which a previous secret signs too.
     pub previous_until: Option<Millis>,
 }

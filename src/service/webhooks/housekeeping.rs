@@ -1,11 +1,11 @@
-//! What has to be done now and then: endpoints that end, queues that are too long, what is too old.
+//! Periodic work on webhooks: removes deleted endpoints, enforces queue limits and prunes old records.
 
 use std::time::Duration;
 
 use super::backlog::{BATCH, PAUSE};
 use crate::service::{ServiceError, Webhooks};
 
-/// Between two rounds.
+/// Time between two rounds.
 const EVERY: Duration = Duration::from_secs(30);
 
 impl Webhooks {
@@ -15,7 +15,7 @@ impl Webhooks {
             let soft = webhooks.tasks.soft().clone();
             loop {
                 if let Err(error) = webhooks.run_housekeeping().await {
-                    tracing::warn!(%error, "the housekeeping of webhooks did not finish; it goes on with the next round");
+                    tracing::warn!(%error, "housekeeping of webhooks failed; it continues in the next round");
                 }
                 if tokio::time::timeout(EVERY, soft.cancelled()).await.is_ok() {
                     return;
@@ -24,12 +24,12 @@ impl Webhooks {
         });
     }
 
-    /// Removes what was deleted, soon.
+    /// Starts removing deleted endpoints in the background.
     pub(super) fn remove_ended_webhooks(&self) {
         let webhooks = self.clone();
         self.tasks.spawn("webhook-removal", async move {
             if let Err(error) = webhooks.remove_ended().await {
-                tracing::warn!(%error, "what is left of a deleted webhook stays until the next housekeeping");
+                tracing::warn!(%error, "cannot remove a deleted webhook completely; housekeeping tries again");
             }
         });
     }

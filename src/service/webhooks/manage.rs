@@ -1,4 +1,4 @@
-//! Webhooks as people manage them.
+//! Use cases of webhook endpoints: create, change, delete, rotate and list.
 
 use super::backlog::BATCH;
 use super::declared::fingerprint;
@@ -18,10 +18,10 @@ fn is_full(count: i64, max: usize) -> bool {
 }
 
 impl Webhooks {
-    /// What cannot be in a webhook, before anything is made.
+    /// Validates a webhook without creating it.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first invalid field.
     pub fn check_webhook(&self, new: NewWebhook) -> Result<(), ServiceError> {
         let (endpoint, secrets) = self.drafted(new);
         self.state.check(&endpoint, &secrets)
@@ -54,10 +54,10 @@ impl Webhooks {
         (endpoint, secrets)
     }
 
-    /// Makes a webhook.
+    /// Creates a webhook.
     ///
     /// # Errors
-    /// When something about it cannot be, there is no such device, or there are too many.
+    /// When a field is invalid, there is no such device, or the limit of webhooks is reached.
     pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
         let (endpoint, secrets) = self.drafted(new);
         self.state.check(&endpoint, &secrets)?;
@@ -69,7 +69,7 @@ impl Webhooks {
                 if let Some(device) = &stored.device {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
                     let is_full = is_full(tx.webhook_count_of(device)?, max_per_device);
-                    // The files are the operator's own.
+                    // The limit does not apply to device files, which only the operator writes.
                     if is_full && stored.declared.is_none() {
                         return Err(ServiceError::TooManyWebhooksOfDevice(max_per_device));
                     }
@@ -85,7 +85,7 @@ impl Webhooks {
         Ok(CreatedWebhook { status, secret: secrets.secret })
     }
 
-    /// Webhooks, oldest first: those of these devices, or all.
+    /// Lists webhooks, oldest first: those of the given devices, or all.
     ///
     /// # Errors
     /// When the store fails.
@@ -100,10 +100,10 @@ impl Webhooks {
             .await
     }
 
-    /// One webhook.
+    /// Returns one webhook.
     ///
     /// # Errors
-    /// When there is none, or the store fails.
+    /// When there is no such webhook, or the store fails.
     pub async fn webhook(&self, id: &EndpointId) -> Result<WebhookStatus, ServiceError> {
         let (webhooks, id) = (self.clone(), id.clone());
         self.store.read(move |store| webhooks.status(store, &id)).await
@@ -118,11 +118,11 @@ impl Webhooks {
         Ok(WebhookStatus { endpoint: stored.endpoint, waiting, dead, previous_until })
     }
 
-    /// Changes a webhook. It counts for what is sent from now on. One that a file declares can be switched on and off;
-    /// that holds until its declaration changes.
+    /// Changes a webhook for later attempts. A declared webhook can only be enabled and disabled, until its
+    /// declaration changes.
     ///
     /// # Errors
-    /// When something about it cannot be, a file sets it, or there is none.
+    /// When a field is invalid or set by a file, or there is no such webhook.
     pub async fn change_webhook(
         &self,
         id: &EndpointId,
@@ -145,7 +145,7 @@ impl Webhooks {
         self.webhook(id).await
     }
 
-    /// The endpoint with more deliveries to reschedule than one write holds, if any.
+    /// Applies a change. Returns the endpoint if it has more deliveries to reschedule than one batch holds.
     pub(super) fn configure(
         &self,
         tx: &Tx<'_>,
@@ -159,7 +159,7 @@ impl Webhooks {
         apply(&mut endpoint, &mut secrets, change, now);
         let moved = before != secrets.url;
         if moved {
-            // What failed there says nothing of what is here.
+            // Failures of the previous URL do not apply to the new one.
             (endpoint.failing_since, endpoint.failed_at) = (None, None);
         }
         self.state.check(&endpoint, &secrets)?;
@@ -170,17 +170,17 @@ impl Webhooks {
         Ok((hurried == BATCH).then_some(key))
     }
 
-    /// The rest of what [`Webhooks::configure`] began.
+    /// Reschedules the deliveries that [`Webhooks::configure`] left.
     pub(super) async fn hurry_more(&self, more: Option<EndpointKey>) {
         if let Some(key) = more {
             self.retry_now(key, RetryNowCause::Asked).await;
         }
     }
 
-    /// Removes a webhook, and with it what waits for it.
+    /// Deletes a webhook and its waiting deliveries.
     ///
     /// # Errors
-    /// When there is none, or a file declares it.
+    /// When there is no such webhook, or a file declares it.
     pub async fn delete_webhook(&self, id: &EndpointId) -> Result<(), ServiceError> {
         let of = id.clone();
         self.store
@@ -194,10 +194,10 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Replaces a webhook's secret. The one before signs too for `keep_ms`.
+    /// Replaces a webhook's secret. The previous one signs too for `keep_ms`.
     ///
     /// # Errors
-    /// When the secret cannot be, a file sets it, or there is no such webhook.
+    /// When the secret is invalid or set by a file, or there is no such webhook.
     pub async fn rotate_webhook(
         &self,
         id: &EndpointId,
@@ -216,11 +216,11 @@ impl Webhooks {
                 webhooks.configure(tx, stored, secrets, WebhookChange::default())
             })
             .await?;
-        tracing::info!(webhook = %id, "the webhook's secret was replaced");
+        tracing::info!(webhook = %id, "webhook secret rotated");
         Ok(RotatedWebhook { secret, previous_until })
     }
 
-    /// Tries of a webhook, the newest first: those before this one.
+    /// Lists a webhook's attempts before the given one, newest first.
     ///
     /// # Errors
     /// When there is no such webhook, or the store fails.
@@ -240,7 +240,7 @@ impl Webhooks {
     }
 }
 
-/// One that no file declares.
+/// Returns a webhook, unless a file declares it.
 fn undeclared(tx: &Tx<'_>, id: &EndpointId) -> Result<StoredEndpoint, ServiceError> {
     let stored = tx.webhook(id)?.ok_or(ServiceError::WebhookNotFound)?;
     match stored.endpoint.declared {

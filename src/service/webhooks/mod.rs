@@ -45,41 +45,41 @@ pub use attempt::TestReport;
 pub use endpoint_types::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
 pub use replay::{DeadLetters, Replay};
 
-/// So many times the room of the others have those that fail or are slow.
+/// Capacity for failing and slow receivers, as a multiple of the regular capacity.
 const SLOW_ROOM: usize = 4;
-/// Tests at once.
+/// Maximum concurrent tests.
 const MAX_TESTS: usize = 8;
-/// Clients with certificates of their own that are kept.
+/// Maximum cached HTTP clients with custom certificates.
 const MAX_CLIENTS: usize = 64;
 
-/// Numbers that webhooks keep to. Durations in milliseconds.
+/// Limits and settings of webhooks. Durations are in milliseconds.
 #[derive(Debug, Clone)]
 pub struct WebhookLimits {
-    /// Most webhooks.
+    /// Maximum webhooks.
     pub max_endpoints: usize,
-    /// Most webhooks of one device.
+    /// Maximum webhooks per device.
     pub max_per_device: usize,
-    /// Most attempts of one webhook that are recorded in a second.
+    /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
-    /// How long a receiver may take, where its webhook says nothing else.
+    /// Default timeout of an attempt.
     pub timeout_ms: u64,
-    /// Waits between tries.
+    /// Delays between attempts.
     pub schedule: RetrySchedule,
-    /// Tries under way at once.
+    /// Maximum concurrent attempts.
     pub max_in_flight: usize,
-    /// The same, to one webhook.
+    /// Maximum concurrent attempts per webhook.
     pub max_in_flight_per_endpoint: usize,
-    /// After so long without success a webhook is disabled.
+    /// Time without success after which a failing webhook is disabled.
     pub disable_after_ms: i64,
-    /// Deliveries that may wait for one webhook.
+    /// Maximum waiting deliveries per webhook.
     pub max_waiting: usize,
-    /// How long dead letters are kept; 0 is for ever.
+    /// Retention of dead letters; 0 keeps them for ever.
     pub dead_letters_ms: i64,
-    /// How long tries are kept; 0 is for ever.
+    /// Retention of attempts; 0 keeps them for ever.
     pub attempts_ms: i64,
-    /// Where requests may go.
+    /// Allowed destinations.
     pub guard: Guard,
-    /// Through which proxy; through none, when absent.
+    /// HTTP proxy, if any.
     pub proxy: Option<Url>,
 }
 
@@ -112,14 +112,14 @@ impl Webhooks {
 /// Limits, permits and HTTP clients that all runners share.
 pub(super) struct WebhookState {
     limits: WebhookLimits,
-    /// Tries to receivers that do well.
+    /// Permits for healthy receivers.
     room: Arc<Semaphore>,
-    /// Tries to receivers that fail, and tries that take long.
+    /// Permits for failing receivers and slow attempts.
     slow_room: Arc<Semaphore>,
     tests: Arc<Semaphore>,
     runners: Mutex<HashMap<EndpointKey, Arc<runner::Wake>>>,
     client: GuardedClient,
-    /// By the certificates that they trust.
+    /// Clients by their custom certificates.
     clients: Mutex<BTreeMap<String, GuardedClient>>,
 }
 
@@ -137,7 +137,8 @@ impl WebhookState {
         }
     }
 
-    /// The client for receivers with these certificates. Those with the same ones share connections.
+    /// Returns the HTTP client for the given certificates; receivers with equal certificates share
+    /// connections.
     fn client(&self, custom_ca: Option<&str>) -> GuardedClient {
         let Some(pem) = custom_ca else { return self.client.clone() };
         let mut clients = self.clients.lock();
@@ -153,7 +154,7 @@ impl WebhookState {
     }
 }
 
-/// Each request has a timeout of its own; this one only bounds what has none.
+/// Upper bound of a request; each attempt sets a shorter timeout.
 const LONGEST_REQUEST: Duration = Duration::from_secs(600);
 
 fn client(limits: &WebhookLimits, custom_ca: Option<String>) -> GuardedClient {

@@ -1,4 +1,5 @@
-//! What follows from a try: the delivery is gone, due again or dead, and its webhook does well, fails or is disabled.
+//! Records an attempt in one transaction: deletes, reschedules or dead-letters the delivery and updates the
+//! webhook's health.
 
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use crate::store::Tx;
 use crate::store::webhook_deliveries::{AfterFailure, DueDelivery};
 use crate::store::webhook_ordering::RetryNowCause;
 
-/// Two failures that lie further apart do not belong together.
+/// Failures further apart than this do not count as one period of failing.
 const LAPSE_MS: i64 = 86_400_000;
 
-/// Stores what came of a try, and what follows from it.
+/// Records the result of an attempt.
 ///
 /// # Errors
-/// When the store fails; then the delivery is tried again.
+/// When the store fails; the delivery is then attempted again.
 pub(super) async fn record_result(
     webhooks: &Webhooks,
     target: &Arc<Target>,
@@ -46,11 +47,11 @@ pub(super) async fn record_result(
     }
     if end.dead {
         webhooks.metrics.webhook_dead.inc();
-        tracing::warn!(webhook = %target.endpoint.id, "an event did not reach a webhook in any try; it is a dead letter now");
+        tracing::warn!(webhook = %target.endpoint.id, "delivery dead-lettered after its last attempt");
     }
     if let Some(reason) = end.disabled {
         webhooks.metrics.webhook_disabled.inc();
-        tracing::warn!(webhook = %target.endpoint.id, ?reason, "the webhook is disabled");
+        tracing::warn!(webhook = %target.endpoint.id, ?reason, "webhook disabled");
         if reason == DisabledReason::Failing {
             webhooks.dead_letter(target.key, "endpoint_failing").await;
         }
@@ -63,7 +64,7 @@ fn lapse_ms(webhooks: &Webhooks) -> i64 {
     i64::try_from(longest).unwrap_or(i64::MAX).max(LAPSE_MS)
 }
 
-/// What is needed to store what came of a try.
+/// Inputs of the transaction that records an attempt.
 struct AttemptRecord {
     target: Arc<Target>,
     delivery: DueDelivery,
@@ -75,12 +76,12 @@ struct AttemptRecord {
     now: Millis,
 }
 
-/// What came of it besides.
+/// Effects of a recorded attempt.
 #[derive(Default)]
 struct DeliveryResult {
     dead: bool,
     disabled: Option<DisabledReason>,
-    /// How much is due now because the webhook takes events again.
+    /// Number of deliveries rescheduled because the webhook recovered.
     hurried: usize,
 }
 
@@ -106,7 +107,7 @@ impl AttemptRecord {
                 let since = tx.record_endpoint_failure(key, now, self.lapse_ms)?;
                 end.disabled = self.switch_off(tx, since)?;
             }
-            // A dead letter of news about webhooks makes no news, or two dead webhooks would feed each other.
+            // Dead `webhook:` events emit no event, or two failing webhooks would feed each other.
             if end.dead && !self.delivery.kind.starts_with("webhook:") {
                 self.append_event(tx, &self.died())?;
             }
@@ -145,7 +146,7 @@ impl AttemptRecord {
         })
     }
 
-    /// In the log of the device whose event it was, unless that device is gone.
+    /// Appends to the log of the event's device, unless the device was deleted.
     fn append_event(&self, tx: &Tx<'_>, event: &Event) -> Result<(), ServiceError> {
         if tx.device(&self.delivery.device)?.is_some() {
             tx.append(&self.delivery.device, event, self.now)?;

@@ -1,4 +1,4 @@
-//! Delivering once more.
+//! Lists dead letters, and delivers events again. Works in bounded batches.
 
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::DeadLetter;
@@ -7,40 +7,40 @@ use crate::domain::webhook::EndpointId;
 use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_replays::ReplayRows;
 
-/// Rows in one write.
+/// Maximum rows per batch.
 const BATCH: usize = 200;
-/// Entries of a log in one replay.
+/// Maximum log entries per replay.
 const MAX_RANGE: i64 = 100_000;
 
 /// A page of dead letters.
 #[derive(Debug)]
 pub struct DeadLetters {
-    /// The newest first.
+    /// Dead letters, newest first.
     pub page: Vec<DeadLetter>,
-    /// How many there are.
+    /// Total number of dead letters.
     pub total: i64,
 }
 
-/// What is delivered once more.
+/// Events to deliver again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
-    /// This dead letter.
+    /// One dead letter.
     One(i64),
     /// All dead letters.
     AllDead,
-    /// The webhook's events in this part of a device's log, delivered before or not.
+    /// The webhook's events in a range of a device's log, whether or not they were delivered before.
     Range {
         /// The device of the log.
         device: DeviceId,
-        /// From this entry.
+        /// First `seq`.
         from: i64,
-        /// To this one.
+        /// Last `seq`.
         to: i64,
     },
 }
 
 impl Webhooks {
-    /// Dead letters of a webhook.
+    /// Lists dead letters of a webhook.
     ///
     /// # Errors
     /// When there is no such webhook, or the store fails.
@@ -60,7 +60,7 @@ impl Webhooks {
             .await
     }
 
-    /// Delivers once more, each as if for the first time and under the same `webhook-id`. How many.
+    /// Delivers events again, with a new series of attempts and the same `webhook-id`. Returns their number.
     ///
     /// # Errors
     /// When there is no such webhook or dead letter, the webhook is disabled, or the range is too wide.
@@ -87,7 +87,7 @@ impl Webhooks {
         let mut count = 0;
         loop {
             let (rows, now) = (rows.clone(), self.clock.now());
-            // What dies again meanwhile is left alone.
+            // Deliveries that are dead-lettered again during the replay are not replayed twice.
             let revived =
                 self.store.write(move |tx| tx.requeue_dead_letters(key, &rows, started, now, BATCH)).await?;
             count += revived;

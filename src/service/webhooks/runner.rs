@@ -1,8 +1,8 @@
-//! One webhook's deliveries, as long as some wait.
+//! Runs the deliveries of one webhook while any are waiting.
 //!
-//! Invariants: of each lane one delivery is under way at most; a result is in the store before the next of its lane
-//! leaves; a webhook that fails is tried with one delivery at a time. A runner ends when nothing waits; a caller that has
-//! something new then finds no runner and makes one.
+//! Invariants: at most one delivery per ordering key is in flight, and its result is stored before the next
+//! one starts. A failing webhook has one attempt at a time. A runner ends when nothing waits; the next
+//! wake-up starts a new one.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -23,20 +23,20 @@ use crate::store::EndpointWakeup;
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
 
-/// The pause after the store failed.
+/// Pause after an error of the store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// The clock may be set: no wait is longer than this without reading it.
+/// Maximum wait before the clock is read again, because it may be set.
 const LONGEST_WAIT_MS: i64 = 60_000;
-/// Rows read at once, for each place.
+/// Deliveries read per permit.
 const READ_AHEAD: usize = 4;
-/// How long tries under way may take when the daemon ends.
+/// Time that running attempts get at shutdown.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// Notifies a runner of new deliveries.
+/// Wakes a runner after new deliveries or a change of its webhook.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
     called: AtomicBool,
-    /// Grows with each change of the webhook: what was read before is out of date.
+    /// Incremented by each change of the webhook; deliveries read before are outdated.
     revision: AtomicU64,
     notify: Notify,
 }
@@ -55,12 +55,12 @@ impl Wake {
     }
 }
 
-/// What the store had.
+/// Result of polling the store.
 struct PollDecision {
-    /// Where to; `None` when nothing is to be sent.
+    /// The endpoint; `None` when nothing must be sent.
     target: Option<Arc<Target>>,
     due: Vec<DueDelivery>,
-    /// When something else is due.
+    /// Time of the next scheduled delivery.
     next: Option<Millis>,
 }
 
@@ -72,13 +72,13 @@ pub(super) struct Runner {
     ready: VecDeque<DueDelivery>,
     under_way: HashSet<DeliveryKey>,
     next: Option<Millis>,
-    /// Of the webhook, when it was last read.
+    /// Revision of the webhook that was last read.
     revision: u64,
-    /// When it was last read.
+    /// Time of the last poll; detects a clock that was set back.
     looked_at: Option<Millis>,
 }
 
-/// Which delivery, and whether it was delivered.
+/// Running attempts; each returns its delivery and whether it was delivered.
 type Trying = FuturesUnordered<BoxFuture<'static, (DeliveryKey, bool)>>;
 
 impl Runner {
@@ -101,7 +101,7 @@ impl Runner {
                 self.wake.called.store(false, Ordering::SeqCst);
                 stale = false;
                 if let Err(error) = self.read_due().await {
-                    tracing::warn!(%error, "what waits for a webhook could not be read; trying again");
+                    tracing::warn!(%error, "cannot read the deliveries of a webhook; trying again");
                     let _ = tokio::time::timeout(STORE_PAUSE, soft.cancelled()).await;
                     stale = true;
                     continue;
@@ -117,14 +117,15 @@ impl Runner {
                 Some((done, delivered)) = trying.next(), if !trying.is_empty() => {
                     self.under_way.remove(&done);
                     if !delivered {
-                        // It may be failing now: deliveries that were read ahead wait for the next read.
+                        // The webhook may be failing now: reread the deliveries, with its reduced
+                        // concurrency.
                         self.ready.clear();
                     }
                     stale = true;
                 }
                 () = self.wake.notify.notified() => stale = true,
                 () = wait_until(&self.webhooks, self.next), if self.next.is_some() => {
-                    // Read anew with what is due; until there is a place for it, nothing is waited for.
+                    // The next poll sets this time again.
                     self.next = None;
                     stale = true;
                 }
@@ -134,7 +135,7 @@ impl Runner {
         let _ = tokio::time::timeout(LAST_ANSWERS, rest).await;
     }
 
-    /// Ends the runner when nothing waits. `false` when a delivery arrived meanwhile.
+    /// Ends the runner when nothing waits. Returns `false` when a delivery arrived meanwhile.
     fn ends(&self) -> bool {
         let mut runners = self.webhooks.state.runners();
         if self.wake.called.load(Ordering::SeqCst) {
@@ -197,7 +198,7 @@ impl Runner {
     }
 }
 
-/// Also after a panic: a new delivery must not find a runner that has ended.
+/// Also runs after a panic: a wake-up must not find a runner that has ended.
 impl Drop for Runner {
     fn drop(&mut self) {
         let mut runners = self.webhooks.state.runners();
@@ -212,8 +213,8 @@ async fn wait_until(webhooks: &Webhooks, at: Option<Millis>) {
     tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
 }
 
-/// Pushes once, and stores what came of it. Whether it was delivered. It is not tried when the webhook changed while
-/// this waited for a place.
+/// Makes one attempt and records it; returns whether the event was delivered. Skips the attempt when the
+/// webhook changed while this waited for a permit.
 async fn try_once(
     webhooks: &Webhooks,
     target: &Arc<Target>,
@@ -230,7 +231,7 @@ async fn try_once(
     tried.log(&target.endpoint.id, &delivery.name, number);
     let (gone, delivered) = (tried.outcome.is_gone(), tried.outcome.is_delivered());
     if let Err(error) = record_result(webhooks, target, delivery, tried).await {
-        tracing::warn!(webhook = %target.endpoint.id, %error, "what came of a try could not be stored; it is repeated");
+        tracing::warn!(webhook = %target.endpoint.id, %error, "cannot record an attempt; it is repeated");
         let _ = tokio::time::timeout(STORE_PAUSE, webhooks.tasks.soft().cancelled()).await;
     } else if gone {
         webhooks.dead_letter(target.key, "gone").await;

@@ -1,7 +1,7 @@
-//! Who pushed this, provably. Pure.
+//! Signs deliveries. Pure.
 //!
-//! Source: Standard Webhooks 1.0 ([`standard_webhooks`]), and the header styles of WAHA and of Meta as the upstream
-//! contract has them.
+//! Source: Standard Webhooks 1.0 ([`standard_webhooks`]), and the signature headers of WAHA and Meta in the
+//! upstream contract.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -12,8 +12,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{EndpointId, Format};
 use crate::net::standard_webhooks;
 
-/// Names what is pushed: the same in each try and in each replay, and nowhere else. `evt_` and a ULID of the event's
-/// time; what is random in others is made of endpoint, device, position and name here.
+/// Returns the `webhook-id` of an event: `evt_` and a ULID of the event's time. Endpoint, device, position
+/// and name replace the ULID's random part, so that all attempts and replays have the same id.
 pub(super) fn message_id(
     endpoint: &EndpointId,
     device: &DeviceId,
@@ -29,7 +29,7 @@ pub(super) fn message_id(
     format!("evt_{}", Ulid(bits))
 }
 
-/// The headers that say who pushed this. `secrets`: the newest first.
+/// Builds the identification and signature headers. `secrets` begins with the newest.
 pub(super) fn headers(
     format: Format,
     id: &str,
@@ -45,7 +45,7 @@ pub(super) fn headers(
         ("webhook-timestamp".to_owned(), seconds),
         ("webhook-signature".to_owned(), signatures.join(" ")),
     ];
-    // These styles have room for one signature.
+    // These formats allow one signature only.
     let newest = secrets.first().copied().unwrap_or_default().as_bytes();
     match format {
         Format::Wharf => {}
@@ -65,7 +65,7 @@ pub(super) fn headers(
 
 fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
-        // Not reached: a MAC takes keys of any length.
+        // Unreachable: a MAC accepts keys of any length.
         return Vec::new();
     };
     parts.iter().for_each(|part| mac.update(part));
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(id(1, "message"), id(1, "message"));
         assert_ne!(id(1, "message"), id(2, "message"));
         assert_ne!(id(1, "message"), id(1, "message.any"));
-        // The time of a ULID is its first ten digits.
+        // The first ten digits of a ULID are its time.
         assert!(id(1, "message").starts_with("evt_01KDVDNA00"), "{}", id(1, "message"));
         assert_eq!(id(1, "message").len(), 30);
         assert!(!id(1, "message").contains('.'));

@@ -1,4 +1,4 @@
-//! What cannot be in a webhook, said before it is stored.
+//! Validates a webhook before it is stored.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::net::standard_webhooks::SECRET_PREFIX;
 use crate::net::{NetError, check_certificates, is_header};
 use crate::service::ServiceError;
 
-/// What stands in a secret's place wherever it would be shown.
+/// Replaces secret values in answers.
 pub(super) const MASK: &str = "********";
 
 const MAX_URL: usize = 2_048;
@@ -23,11 +23,11 @@ const MAX_HEADER_BYTES: usize = 4_096;
 const MAX_NAME: usize = 128;
 const MAX_CA: usize = 65_536;
 const MAX_SECRET: usize = 256;
-/// Bytes of a secret that we make, and of one in our form: as Standard Webhooks requires it.
+/// Bytes of a generated secret, and of a given one in our format, as Standard Webhooks requires.
 const SECRET_BYTES: usize = 32;
 const SECRET_RANGE: std::ops::RangeInclusive<usize> = 24..=64;
 const TIMEOUT_RANGE: std::ops::RangeInclusive<u32> = 1_000..=60_000;
-/// Headers that we or the protocol set.
+/// Headers that the daemon or the protocol sets.
 const RESERVED: [&str; 10] = [
     "connection",
     "content-length",
@@ -42,7 +42,7 @@ const RESERVED: [&str; 10] = [
 ];
 const RESERVED_STARTS: [&str; 4] = ["webhook-", "x-webhook-", "x-hub-signature", "proxy-"];
 
-/// A new secret: `whsec_` and base64, as the published libraries take it.
+/// Generates a secret: `whsec_` and base64, the form of the published libraries.
 pub(super) fn new_secret(random: &dyn Random) -> String {
     let mut bytes = [0_u8; SECRET_BYTES];
     random.fill(&mut bytes);
@@ -50,7 +50,7 @@ pub(super) fn new_secret(random: &dyn Random) -> String {
 }
 
 impl WebhookState {
-    /// What cannot be in a webhook.
+    /// Validates an endpoint and its secrets.
     pub(super) fn check(&self, endpoint: &Endpoint, secrets: &EndpointSecrets) -> Result<(), ServiceError> {
         if endpoint.name.chars().count() > MAX_NAME || endpoint.name.chars().any(char::is_control) {
             let right = format!("must have at most {MAX_NAME} characters and no control characters");
@@ -95,7 +95,7 @@ impl WebhookState {
     }
 }
 
-/// Headers go to the host that they were given for: at another one they must be given again.
+/// Additional headers may contain credentials of their host: a change to another origin must give them again.
 pub(super) fn check_move(
     endpoint: &Endpoint,
     secrets: &EndpointSecrets,
@@ -133,8 +133,8 @@ fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), ServiceError>
     Ok(())
 }
 
-/// Receivers of our own format use the published libraries, which take `whsec_` and base64; those of WAHA and of
-/// Meta's style take any text as it stands.
+/// Receivers of our own format use the published libraries, which require `whsec_` and base64. The other
+/// formats accept any text.
 fn check_secret(secret: &str, format: Format) -> Result<(), ServiceError> {
     let wrong = |why: String| Err(ServiceError::invalid("secret", why));
     let decoded = secret.strip_prefix(SECRET_PREFIX).map(|text| STANDARD.decode(text));
@@ -153,7 +153,7 @@ fn check_secret(secret: &str, format: Format) -> Result<(), ServiceError> {
     }
 }
 
-/// A URL as it is shown: what its query says may be a secret.
+/// A URL with masked query values, which may be secrets.
 pub(super) fn shown_url(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return MASK.to_owned() };
     url.set_fragment(None);

@@ -1,4 +1,5 @@
-//! `[[webhooks]]` of a device's file: as `POST /devices/{id}/webhooks`, with the secret as a reference.
+//! `[[webhooks]]` of a device's file: the fields of `POST /devices/{id}/webhooks`, with the secret as a
+//! reference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,12 +25,12 @@ const KEYS: [&str; 11] = [
     "enabled",
 ];
 
-/// The name of a file's only webhook if the file gives none.
+/// Name of a webhook that is the only one of its file and has no name.
 const ONLY: &str = "webhook-1";
-/// A position in the file would name another webhook after one before it is added or removed.
-const UNNAMED: &str = "is missing: of several webhooks each needs a name, by which it stays the same one; the one that stood here alone, without a name, was webhook-1";
+/// Required because positions are no stable names: they change when a webhook is added or removed.
+const UNNAMED: &str = "is missing: each of several webhooks needs a stable name; a previously only webhook without a name has the name webhook-1";
 
-/// A webhook as a device's file declares it. The service validates it.
+/// A webhook declared by a device's file. The service validates it.
 #[derive(Clone, PartialEq)]
 pub struct DeclaredWebhook {
     /// Its name within the file; `webhook-1` for an only webhook without a name.
@@ -129,7 +130,7 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    /// The error does not contain the value, which may be a secret.
+    /// Takes and parses a field. The error does not contain the value, which may be a secret.
     fn take<T: DeserializeOwned>(
         &self,
         fields: &mut Map<String, Json>,

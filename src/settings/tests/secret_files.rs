@@ -1,4 +1,4 @@
-//! Secrets given by a file: every secret setting, and what is refused.
+//! Tests of secrets from files: every secret setting, and all errors.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::settings::secret_file::secret_variable;
 const SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const MASK: &str = "********";
 
-/// Every key whose value the types mask, found by setting each text of the defaults in turn.
+/// Returns every key with a masked value, by setting each text of the defaults in turn.
 fn masked_keys() -> Vec<String> {
     let keys = keys_with_defaults();
     let texts = keys.iter().filter(|(_, default)| default.is_str()).map(|(key, _)| key.to_owned());
@@ -20,7 +20,7 @@ fn is_masked(key: &str) -> bool {
     let mut tree: toml::Value = DEFAULT_TOML.parse::<toml::Table>().unwrap().into();
     let leaf = key.split('.').fold(&mut tree, |node, name| &mut node[name]);
     *leaf = SECRET.into();
-    // A value with a type of its own refuses the text; it is no secret.
+    // Values of other types reject the text; they are not secrets.
     let Ok(settings) = tree.try_into::<Settings>() else { return false };
     effective(&settings, key) == toml::Value::from(MASK)
 }

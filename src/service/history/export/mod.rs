@@ -127,7 +127,7 @@ impl History {
     }
 }
 
-/// Why an export ended early.
+/// Reasons why an export ends early.
 enum Broken {
     /// The client disconnected.
     Client,
@@ -182,7 +182,7 @@ impl Pages {
     }
 }
 
-/// Where the chat is written to.
+/// Destination of an export.
 enum Out {
     Plain(Pipe),
     Zipped(Box<Zipped>),

@@ -11,7 +11,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::store::Reader;
 
-/// How phones name their owner in some languages' exports.
+/// Name of the owner in some languages' exports.
 const OURSELVES: &str = "You";
 
 /// Identity of an author.
@@ -32,7 +32,7 @@ pub(super) struct People {
 }
 
 impl People {
-    /// The identity of an author.
+    /// Returns the identity of an author.
     pub(super) fn who(&self, name: &str) -> AuthorId {
         self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(placeholder(name), false))
     }

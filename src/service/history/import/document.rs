@@ -110,7 +110,7 @@ struct Reading<'a> {
     chat: Option<ChatHead>,
     chat_of_messages: Option<Jid>,
     format: Option<(String, Option<u32>)>,
-    /// Why reading stopped, unless the document is at fault.
+    /// Error other than an invalid document that ended the reading.
     stopped: Option<ServiceError>,
 }
 

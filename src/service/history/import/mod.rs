@@ -202,7 +202,7 @@ impl History {
     }
 }
 
-/// Where in the upload the chat is.
+/// Location of the chat in the upload.
 enum Found {
     Document(Source),
     Text(Source),

@@ -1,4 +1,4 @@
-//! Our events in the format of a WAHA server.
+//! Converts our events to the format of a WAHA server.
 //!
 //! Source: the upstream contract (webhook envelope, WAMessage, session states) and WAHA's documentation of its events.
 
@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::Outgoing;
 
-/// What a WAHA server would call its engine.
+/// Engine name that bodies report.
 const ENGINE: &str = "WEBJS";
 
-/// The whole body.
+/// Builds the complete body.
 pub(super) fn envelope(event: &Outgoing<'_>, fields: &Map<String, Value>) -> Value {
     let me = event.account.map(
         |account| json!({ "id": format!("{}@c.us", account.phone_number), "pushName": account.client_name }),
@@ -92,7 +92,7 @@ fn payload(event: &Outgoing<'_>, fields: &Map<String, Value>) -> Value {
     }
 }
 
-/// A message of ours as theirs.
+/// Converts a message.
 fn wa_message(message: &Value) -> Value {
     let ack = message["ack"].clone();
     let media = message.get("mediaInfo").map(|info| {
@@ -173,7 +173,7 @@ fn ack_name(ack: Option<i64>) -> &'static str {
     }
 }
 
-/// What the id of a message says.
+/// The parts of a message id.
 struct MessageName<'a> {
     from_me: bool,
     chat: &'a str,
@@ -189,7 +189,7 @@ impl<'a> MessageName<'a> {
     }
 }
 
-/// The network's own part of a message's id.
+/// Returns the network id in a message id.
 fn network_id(id: Option<&Value>) -> Value {
     text(id).split('_').nth(2).map_or(Value::Null, Value::from)
 }

@@ -1,12 +1,13 @@
-//! Our events in the format of REST back ends on whatsapp-web.js: `{ dataType, data, sessionId }`.
+//! Converts our events to the format of REST back ends on whatsapp-web.js: `{ dataType, data, sessionId }`.
 //!
-//! Source: the upstream contract, and the events of a whatsapp-web.js client, whose arguments `data` holds by name.
+//! Source: the upstream contract, and the events of a whatsapp-web.js client. `data` has their arguments by
+//! name.
 
 use serde_json::{Map, Value, json};
 
 use super::Outgoing;
 
-/// The whole body.
+/// Builds the complete body.
 pub(super) fn envelope(event: &Outgoing<'_>, fields: &Map<String, Value>) -> Value {
     json!({ "dataType": event.name, "data": data(event, fields), "sessionId": event.device })
 }
@@ -70,7 +71,7 @@ fn notification(event: &Outgoing<'_>, fields: &Map<String, Value>) -> Value {
     })
 }
 
-/// A message as whatsapp-web.js shows it: as ours, but its id is an object and its time is in seconds.
+/// Converts a message: unlike ours, its id is an object and its time is in seconds.
 fn web_message(message: Option<&Value>) -> Value {
     let Some(Value::Object(ours)) = message else { return Value::Null };
     let mut theirs = ours.clone();
@@ -83,14 +84,14 @@ fn web_message(message: Option<&Value>) -> Value {
     Value::Object(theirs)
 }
 
-/// A message with its id only.
+/// Builds a message that has only an id.
 fn named(fields: &Map<String, Value>) -> Value {
     let id = message_key(fields.get("messageId"));
     let (chat, from_me) = (id["remote"].clone(), id["fromMe"].clone());
     json!({ "id": id, "from": chat, "to": chat, "fromMe": from_me, "ack": fields.get("ack") })
 }
 
-/// `<fromMe>_<chat>_<network id>[_<participant>]`, taken apart.
+/// Splits `<fromMe>_<chat>_<network id>[_<participant>]`.
 fn message_key(id: Option<&Value>) -> Value {
     let whole = text(id);
     let mut parts = whole.splitn(4, '_');
