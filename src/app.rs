@@ -311,6 +311,8 @@ fn limits(settings: &Settings) -> Limits {
         media: MediaLimits {
             max_bytes: settings.media.max_bytes,
             max_total_bytes: settings.media.max_total_bytes,
+            max_bytes_per_device: settings.media.max_bytes_per_device,
+            max_upload_bytes_per_minute: settings.media.max_upload_bytes_per_minute,
             min_free_bytes: settings.media.min_free_bytes,
             min_free_percent: settings.media.min_free_percent,
             keep_ms: i64::from(settings.retention.media_days) * DAY_MS,

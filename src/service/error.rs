@@ -49,6 +49,21 @@ pub enum ServiceError {
     /// As many files of this device come in as may at once.
     #[error("{0} files of this device are coming in already; try again when one of them is there")]
     TooManyUploadsOfDevice(usize),
+    /// The clients of this device sent as many bytes as they may in a minute.
+    #[error(
+        "the clients of this device sent {limit} bytes of files in a minute, as many as media.max_upload_bytes_per_minute allows; try again in {retry_after_seconds} seconds"
+    )]
+    UploadRateExceeded {
+        /// The limit.
+        limit: u64,
+        /// Seconds until the minute is over.
+        retry_after_seconds: u64,
+    },
+    /// The files of this device take as much space as they may.
+    #[error(
+        "the files that clients stored for this device may take {0} bytes (media.max_bytes_per_device); delete messages with files, or wait until unsent uploads expire after a day"
+    )]
+    MediaQuotaExceeded(u64),
     /// A file could not be stored or read.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -262,6 +277,8 @@ impl ServiceError {
             Self::NoPicture => "no_picture",
             Self::EmptyFile => "empty_file",
             Self::TooManyUploads | Self::TooManyUploadsOfDevice(_) => "too_many_uploads",
+            Self::UploadRateExceeded { .. } => "upload_rate_exceeded",
+            Self::MediaQuotaExceeded(_) => "media_quota_exceeded",
             Self::Media(MediaError::TooLarge(_)) => "media_too_large",
             Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
             Self::Media(MediaError::TooSlow) => "upload_too_slow",
@@ -372,6 +389,8 @@ impl ServiceError {
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
+            | Self::UploadRateExceeded { .. }
+            | Self::MediaQuotaExceeded(_)
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
@@ -396,6 +415,7 @@ impl ServiceError {
             | Self::OutboxFull(_)
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_) => Some(30),
+            Self::UploadRateExceeded { retry_after_seconds, .. } => Some(*retry_after_seconds),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)

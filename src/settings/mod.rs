@@ -236,6 +236,10 @@ pub struct MediaSettings {
     pub max_bytes: u64,
     /// Bytes of all files; 0 is no limit.
     pub max_total_bytes: u64,
+    /// Bytes of the files that clients stored for one device; 0 is no limit.
+    pub max_bytes_per_device: u64,
+    /// Bytes of files that the clients of one device may send in a minute; 0 is no limit.
+    pub max_upload_bytes_per_minute: u64,
     /// Uploads and imports need this free space.
     pub min_free_bytes: u64,
     /// Or this part of the disk, in percent.

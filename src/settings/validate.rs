@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 96] = [
+pub(super) const RANGES: [(&str, i64, i64); 98] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -41,6 +41,8 @@ pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("retention.media_days", 0, 36_500),
     ("media.max_bytes", 1024, 16 * GIB),
     ("media.max_total_bytes", 0, 1024 * 1024 * GIB),
+    ("media.max_bytes_per_device", 0, 1024 * 1024 * GIB),
+    ("media.max_upload_bytes_per_minute", 0, 1024 * GIB),
     ("media.min_free_bytes", 0, 1024 * 1024 * GIB),
     ("media.min_free_percent", 0, 100),
     ("media.fetch_timeout_ms", 1, YEAR_MS),
