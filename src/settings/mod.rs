@@ -122,6 +122,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Most connections of one address without a valid key.
     pub max_unauthenticated_per_address: usize,
+    /// Most event streams and Socket.IO sessions of one key.
+    pub max_streams_per_key: usize,
 }
 
 /// `[dashboard]`

@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 98] = [
+pub(super) const RANGES: [(&str, i64, i64); 99] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -32,6 +32,7 @@ pub(super) const RANGES: [(&str, i64, i64); 98] = [
     ("server.keep_alive_ms", 1, YEAR_MS),
     ("server.max_connections", 0, MANY),
     ("server.max_unauthenticated_per_address", 1, MANY),
+    ("server.max_streams_per_key", 1, MANY),
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
