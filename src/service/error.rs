@@ -108,6 +108,11 @@ pub enum ServiceError {
     /// As many tests run as may.
     #[error("{0} webhooks are being tested already; try again when one is done")]
     TooManyTests(usize),
+    /// As many webhooks of this device are being tested as may.
+    #[error(
+        "{0} webhooks of this device are being tested, as many as webhooks.max_tests_per_device allows; try again when one is done"
+    )]
+    TooManyTestsOfDevice(usize),
     /// The engine has no such control call, or is disabled.
     #[error("there is no such call for this device")]
     NoSuchCall,
@@ -296,7 +301,7 @@ impl ServiceError {
             Self::SubscriptionNotFound => "subscription_not_found",
             Self::TooManySubscriptions(_) => "too_many_subscriptions",
             Self::TooManyWebhooks(_) | Self::TooManyWebhooksOfDevice(_) => "too_many_webhooks",
-            Self::TooManyTests(_) => "too_many_tests",
+            Self::TooManyTests(_) | Self::TooManyTestsOfDevice(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceExists => "device_exists",
@@ -389,6 +394,7 @@ impl ServiceError {
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
+            | Self::TooManyTestsOfDevice(_)
             | Self::UploadRateExceeded { .. }
             | Self::MediaQuotaExceeded(_)
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
@@ -419,6 +425,7 @@ impl ServiceError {
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)
+            | Self::TooManyTestsOfDevice(_)
             | Self::TooManyUploadsOfDevice(_)
             | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),

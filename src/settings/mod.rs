@@ -142,6 +142,10 @@ pub struct WebhookSettings {
     pub max_endpoints: usize,
     /// Webhooks of one device.
     pub max_per_device: usize,
+    /// Most tests at once.
+    pub max_tests: usize,
+    /// Most tests of one device at once.
+    pub max_tests_per_device: usize,
     /// Attempts of one webhook that are recorded in a second.
     pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.

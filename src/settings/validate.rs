@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 99] = [
+pub(super) const RANGES: [(&str, i64, i64); 101] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -92,6 +92,8 @@ pub(super) const RANGES: [(&str, i64, i64); 99] = [
     ("engines.simulator.journal_max_bytes", 4096, 1024 * GIB),
     ("webhooks.max_endpoints", 1, MANY),
     ("webhooks.max_per_device", 1, MANY),
+    ("webhooks.max_tests", 1, 10_000),
+    ("webhooks.max_tests_per_device", 1, 10_000),
     ("webhooks.max_attempts_per_second", 1, MANY),
     ("webhooks.timeout_ms", 1, 10 * 60_000),
     ("webhooks.max_in_flight", 1, 100_000),

@@ -39,6 +39,7 @@ mod record_result;
 mod replay;
 mod runner;
 mod signing;
+mod test_permits;
 mod validate;
 
 pub use attempt::TestReport;
@@ -47,8 +48,6 @@ pub use replay::{DeadLetters, Replay};
 
 /// So many times the room of the others have those that fail or are slow.
 const SLOW_ROOM: usize = 4;
-/// Tests at once.
-const MAX_TESTS: usize = 8;
 /// Clients with certificates of their own that are kept.
 const MAX_CLIENTS: usize = 64;
 
@@ -59,6 +58,10 @@ pub struct WebhookLimits {
     pub max_endpoints: usize,
     /// Most webhooks of one device.
     pub max_per_device: usize,
+    /// Most tests at once.
+    pub max_tests: usize,
+    /// Most tests of one device's webhooks at once.
+    pub max_tests_per_device: usize,
     /// Most attempts of one webhook that are recorded in a second.
     pub max_attempts_per_second: usize,
     /// How long a receiver may take, where its webhook says nothing else.
@@ -116,7 +119,7 @@ pub(super) struct WebhookState {
     room: Arc<Semaphore>,
     /// Tries to receivers that fail, and tries that take long.
     slow_room: Arc<Semaphore>,
-    tests: Arc<Semaphore>,
+    tests: Arc<test_permits::WebhookTests>,
     runners: Mutex<HashMap<EndpointKey, Arc<runner::Wake>>>,
     client: GuardedClient,
     /// By the certificates that they trust.
@@ -129,7 +132,7 @@ impl WebhookState {
         Self {
             room: Arc::new(Semaphore::new(limits.max_in_flight)),
             slow_room: Arc::new(Semaphore::new(limits.max_in_flight.saturating_mul(SLOW_ROOM))),
-            tests: Arc::new(Semaphore::new(MAX_TESTS)),
+            tests: test_permits::WebhookTests::new(limits.max_tests, limits.max_tests_per_device),
             runners: Mutex::default(),
             client,
             clients: Mutex::default(),
