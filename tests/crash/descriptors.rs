@@ -65,7 +65,7 @@ async fn try_ask(client: &str, http: &Http, request: &str) -> std::io::Result<St
     socket.bind(SocketAddr::new(client.parse().unwrap(), 0))?;
     let mut stream = socket.connect(address(http).parse().unwrap()).await?;
     stream.write_all(request.as_bytes()).await?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(65_536);
     if request.contains("Connection: close") {
         stream.read_to_end(&mut bytes).await?;
     } else {
@@ -172,7 +172,7 @@ async fn anonymous_sessions_leave_open_files() {
     let opened = ask_from(
         VICTIM,
         &daemon.http,
-        &poll.replacen("\r\n\r\n", &format!("\r\nX-API-KEY: {key}\r\n\r\n"), 1),
+        &poll.replacen("\r\n\r\n", &format!("\r\nX-API-KEY: {key}\r\nConnection: close\r\n\r\n"), 1),
     )
     .await;
     assert!(opened.starts_with("HTTP/1.1 200"), "{opened}");
