@@ -222,7 +222,7 @@ async fn silent_receiver() -> (String, tokio::net::TcpListener) {
 }
 
 #[tokio::test]
-async fn slow_webhook_tests_of_a_device_do_not_block_others() {
+async fn webhook_tests_of_a_device_do_not_block_others() {
     let app =
         app_with(&[("WHARF__WEBHOOKS__TIMEOUT_MS", "15000"), ("WHARF__WEBHOOKS__MAX_TESTS", "4")]).await;
     app.device("shop").await;
