@@ -143,7 +143,7 @@ impl App {
     /// [`StartError`] with the cause and the remedy.
     pub async fn start(settings: Settings, surroundings: Environment) -> Result<Self, StartError> {
         let metrics = Metrics::new();
-        let store = open_store(&settings, &metrics, &surroundings.random)?;
+        let store = open_store(&settings, &metrics, &surroundings.clock, &surroundings.random)?;
         let bound = listener::bind(settings.server.listen).await?;
         let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
         if keys.is_empty() {
@@ -238,7 +238,12 @@ impl App {
     }
 }
 
-fn open_store(settings: &Settings, metrics: &Metrics, random: &Arc<dyn Random>) -> Result<Store, OpenError> {
+fn open_store(
+    settings: &Settings,
+    metrics: &Metrics,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Store, OpenError> {
     let options = StoreOptions {
         synchronous: match settings.store.synchronous {
             crate::settings::Synchronous::Full => Synchronous::Full,
@@ -248,7 +253,8 @@ fn open_store(settings: &Settings, metrics: &Metrics, random: &Arc<dyn Random>) 
         readers: settings.store.readers,
         vault_key: settings.store.vault_key.key().map(|key| VaultKey::new(&key, random.clone())),
     };
-    Store::open(&settings.store.data_dir, options, Arc::new(store_metrics::StoreMetrics(metrics.clone())))
+    let observer = store_metrics::StoreMetrics::new(metrics.clone(), clock.clone());
+    Store::open(&settings.store.data_dir, options, Arc::new(observer))
 }
 
 fn simulator(
@@ -311,6 +317,8 @@ fn limits(settings: &Settings) -> Limits {
         media: MediaLimits {
             max_bytes: settings.media.max_bytes,
             max_total_bytes: settings.media.max_total_bytes,
+            max_bytes_per_device: settings.media.max_bytes_per_device,
+            max_upload_bytes_per_minute: settings.media.max_upload_bytes_per_minute,
             min_free_bytes: settings.media.min_free_bytes,
             min_free_percent: settings.media.min_free_percent,
             keep_ms: i64::from(settings.retention.media_days) * DAY_MS,

@@ -17,11 +17,13 @@ pub mod auth;
 mod connections;
 mod host_rule;
 pub mod http;
+mod key_streams;
 mod own_origin;
 mod session_cookie;
 pub mod socket;
 
 pub use connections::{ConnectionHandle, ConnectionLimits, ConnectionPermit, Connections};
+pub use key_streams::{KeyStreams, StreamPermit, TooManyStreams};
 pub use own_origin::OwnOrigin;
 
 /// The configuration of the surfaces; the composition root fills it from the settings.
@@ -47,6 +49,8 @@ pub struct ApiConfig {
     pub text_max_chars: usize,
     /// Failed logins of one address in a minute that are answered 401; further ones are answered 429.
     pub failed_tries_per_minute: u32,
+    /// Most event streams and Socket.IO sessions of one key.
+    pub max_streams_per_key: usize,
     /// The limits of callbacks that are being read.
     pub callbacks: http::CallbackLimits,
     /// The limits of sockets.
@@ -117,9 +121,11 @@ impl Surfaces {
     pub fn open(services: Services, config: ApiConfig) -> Self {
         let config = Arc::new(config);
         let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
-        let rest = http::rest(services.clone(), Arc::clone(&config), Arc::clone(&tries));
+        let streams = KeyStreams::new(config.max_streams_per_key);
+        let rest =
+            http::rest(services.clone(), Arc::clone(&config), Arc::clone(&tries), Arc::clone(&streams));
         let host_rule = HostRule::new(&config);
-        let sockets = SocketServer::open(services, &config, tries);
+        let sockets = SocketServer::open(services, &config, tries, streams);
         Self(Arc::new(SurfaceParts { host_rule, sockets, rest }))
     }
 

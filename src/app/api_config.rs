@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::StartError;
+use super::{StartError, listener};
 use crate::api::http::CallbackLimits;
 use crate::api::socket::AnonymousLimits;
 use crate::api::{ApiConfig, EffectiveSetting, OwnOrigin, SocketConfig};
@@ -27,6 +27,7 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         body_limit: server.body_limit_bytes,
         text_max_chars: settings.messages.text_max_chars,
         failed_tries_per_minute: settings.auth.failed_tries_per_minute,
+        max_streams_per_key: listener::max_streams_per_key(server),
         callbacks: CallbackLimits {
             first_byte: Duration::from_millis(settings.callbacks.first_byte_timeout_ms),
             min_bytes_per_second: settings.callbacks.min_bytes_per_second,

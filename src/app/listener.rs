@@ -91,6 +91,12 @@ fn max_connections(server: &ServerSettings) -> usize {
     }
 }
 
+/// One key leaves a quarter of all connections to others.
+pub(super) fn max_streams_per_key(server: &ServerSettings) -> usize {
+    let connections = max_connections(server);
+    server.max_streams_per_key.min(connections - connections / 4).max(1)
+}
+
 struct Server {
     surfaces: Surfaces,
     connections: Arc<Connections>,

@@ -12,6 +12,8 @@ pub(super) fn limits(settings: &Settings) -> WebhookLimits {
     WebhookLimits {
         max_endpoints: webhooks.max_endpoints,
         max_per_device: webhooks.max_per_device,
+        max_tests: webhooks.max_tests,
+        max_tests_per_device: webhooks.max_tests_per_device,
         max_attempts_per_second: webhooks.max_attempts_per_second,
         timeout_ms: webhooks.timeout_ms,
         schedule: RetrySchedule(webhooks.retry_delays.clone()),

@@ -38,5 +38,6 @@ pub mod secret_settings;
 pub mod slug;
 pub mod state;
 pub mod suggestion;
+pub mod upload_rate;
 pub mod vault;
 pub mod webhook;

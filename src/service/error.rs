@@ -49,6 +49,21 @@ pub enum ServiceError {
     /// The limit of concurrent uploads of one device is reached.
     #[error("{0} files of this device are being uploaded; try again when one of them is complete")]
     TooManyUploadsOfDevice(usize),
+    /// The clients of this device sent as many bytes as they may in a minute.
+    #[error(
+        "the clients of this device sent {limit} bytes of files in a minute, as many as media.max_upload_bytes_per_minute allows; try again in {retry_after_seconds} seconds"
+    )]
+    UploadRateExceeded {
+        /// The limit.
+        limit: u64,
+        /// Seconds until the minute is over.
+        retry_after_seconds: u64,
+    },
+    /// The files of this device take as much space as they may.
+    #[error(
+        "the files that clients stored for this device may take {0} bytes (media.max_bytes_per_device); delete messages with files, or wait until unsent uploads expire after a day"
+    )]
+    MediaQuotaExceeded(u64),
     /// A file could not be stored or read.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -93,6 +108,11 @@ pub enum ServiceError {
     /// The limit of concurrent webhook tests is reached.
     #[error("{0} webhooks are being tested; try again when one test has ended")]
     TooManyTests(usize),
+    /// As many webhooks of this device are being tested as may.
+    #[error(
+        "{0} webhooks of this device are being tested, as many as webhooks.max_tests_per_device allows; try again when one is done"
+    )]
+    TooManyTestsOfDevice(usize),
     /// The engine has no such control call, or is disabled.
     #[error("there is no such call for this device")]
     NoSuchCall,
@@ -262,6 +282,8 @@ impl ServiceError {
             Self::NoPicture => "no_picture",
             Self::EmptyFile => "empty_file",
             Self::TooManyUploads | Self::TooManyUploadsOfDevice(_) => "too_many_uploads",
+            Self::UploadRateExceeded { .. } => "upload_rate_exceeded",
+            Self::MediaQuotaExceeded(_) => "media_quota_exceeded",
             Self::Media(MediaError::TooLarge(_)) => "media_too_large",
             Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
             Self::Media(MediaError::TooSlow) => "upload_too_slow",
@@ -279,7 +301,7 @@ impl ServiceError {
             Self::SubscriptionNotFound => "subscription_not_found",
             Self::TooManySubscriptions(_) => "too_many_subscriptions",
             Self::TooManyWebhooks(_) | Self::TooManyWebhooksOfDevice(_) => "too_many_webhooks",
-            Self::TooManyTests(_) => "too_many_tests",
+            Self::TooManyTests(_) | Self::TooManyTestsOfDevice(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceExists => "device_exists",
@@ -372,6 +394,9 @@ impl ServiceError {
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
+            | Self::TooManyTestsOfDevice(_)
+            | Self::UploadRateExceeded { .. }
+            | Self::MediaQuotaExceeded(_)
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
@@ -396,9 +421,11 @@ impl ServiceError {
             | Self::OutboxFull(_)
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_) => Some(30),
+            Self::UploadRateExceeded { retry_after_seconds, .. } => Some(*retry_after_seconds),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)
+            | Self::TooManyTestsOfDevice(_)
             | Self::TooManyUploadsOfDevice(_)
             | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),

@@ -78,6 +78,10 @@ pub struct MediaLimits {
     pub max_bytes: u64,
     /// Maximum bytes of all files; zero: unlimited.
     pub max_total_bytes: u64,
+    /// Bytes of the files that clients stored for one device; zero: no limit.
+    pub max_bytes_per_device: u64,
+    /// Bytes of files that the clients of one device may send in a minute; zero: no limit.
+    pub max_upload_bytes_per_minute: u64,
     /// Free bytes of the disk that uploads and imports require; zero: not checked.
     pub min_free_bytes: u64,
     /// The same in percent of the disk; the smaller of both applies.

@@ -122,6 +122,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Maximum connections per address without a valid key.
     pub max_unauthenticated_per_address: usize,
+    /// Maximum event streams and Socket.IO sessions of one key.
+    pub max_streams_per_key: usize,
 }
 
 /// `[dashboard]`
@@ -140,6 +142,10 @@ pub struct WebhookSettings {
     pub max_endpoints: usize,
     /// Maximum webhooks per device.
     pub max_per_device: usize,
+    /// Maximum concurrent tests.
+    pub max_tests: usize,
+    /// Maximum concurrent tests per device.
+    pub max_tests_per_device: usize,
     /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
@@ -236,6 +242,10 @@ pub struct MediaSettings {
     pub max_bytes: u64,
     /// Maximum bytes of all files; 0 is unlimited.
     pub max_total_bytes: u64,
+    /// Maximum bytes of the files that clients stored for one device; 0 is unlimited.
+    pub max_bytes_per_device: u64,
+    /// Maximum bytes of files that the clients of one device send in a minute; 0 is unlimited.
+    pub max_upload_bytes_per_minute: u64,
     /// Free bytes that uploads and imports require.
     pub min_free_bytes: u64,
     /// Free space in percent of the disk that uploads and imports require.

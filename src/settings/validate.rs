@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Minimum and maximum of every numeric key.
-pub(super) const RANGES: [(&str, i64, i64); 96] = [
+pub(super) const RANGES: [(&str, i64, i64); 101] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -32,6 +32,7 @@ pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("server.keep_alive_ms", 1, YEAR_MS),
     ("server.max_connections", 0, MANY),
     ("server.max_unauthenticated_per_address", 1, MANY),
+    ("server.max_streams_per_key", 1, MANY),
     ("auth.failed_tries_per_minute", 1, MANY),
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
@@ -41,6 +42,8 @@ pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("retention.media_days", 0, 36_500),
     ("media.max_bytes", 1024, 16 * GIB),
     ("media.max_total_bytes", 0, 1024 * 1024 * GIB),
+    ("media.max_bytes_per_device", 0, 1024 * 1024 * GIB),
+    ("media.max_upload_bytes_per_minute", 0, 1024 * GIB),
     ("media.min_free_bytes", 0, 1024 * 1024 * GIB),
     ("media.min_free_percent", 0, 100),
     ("media.fetch_timeout_ms", 1, YEAR_MS),
@@ -89,6 +92,8 @@ pub(super) const RANGES: [(&str, i64, i64); 96] = [
     ("engines.simulator.journal_max_bytes", 4096, 1024 * GIB),
     ("webhooks.max_endpoints", 1, MANY),
     ("webhooks.max_per_device", 1, MANY),
+    ("webhooks.max_tests", 1, 10_000),
+    ("webhooks.max_tests_per_device", 1, 10_000),
     ("webhooks.max_attempts_per_second", 1, MANY),
     ("webhooks.timeout_ms", 1, 10 * 60_000),
     ("webhooks.max_in_flight", 1, 100_000),

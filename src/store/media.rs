@@ -94,6 +94,26 @@ impl Reader<'_> {
         Ok(self.number("SELECT sum(filesize) FROM media", [])?.try_into().unwrap_or(0))
     }
 
+    /// Total size in bytes of the files that clients stored for a device: its uploads and the files of its own
+    /// messages. One file can be left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn media_bytes_of_device(
+        &self,
+        device: &DeviceId,
+        except: Option<&MediaHash>,
+    ) -> Result<u64, StoreError> {
+        let bytes = self.number(
+            "SELECT sum(f.filesize) FROM media f WHERE f.hash <> ?2 AND f.hash IN (
+                 SELECT u.hash FROM uploads u WHERE u.device_id = ?1
+                 UNION SELECT m.media_hash FROM messages m
+                     WHERE m.device_id = ?1 AND m.from_me = 1 AND m.media_hash IS NOT NULL)",
+            params![device.as_str(), except.map_or("", MediaHash::as_str)],
+        )?;
+        Ok(bytes.try_into().unwrap_or(0))
+    }
+
     /// Unreferenced files that were last stored before `cutoff`, after the given position.
     ///
     /// # Errors

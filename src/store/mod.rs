@@ -38,6 +38,7 @@ pub mod device_conversations;
 mod device_records;
 pub mod device_secrets;
 pub mod devices;
+mod earlier_data;
 mod error;
 pub mod events;
 pub mod groups;
@@ -87,6 +88,7 @@ pub mod webhook_replays;
 mod webhook_tests;
 mod writer;
 
+pub use earlier_data::earlier_data;
 pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
@@ -142,6 +144,15 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let lock = open::lock(data_dir)?;
         let path = database_file(data_dir);
+        let earlier = earlier_data(data_dir);
+        if !earlier.is_empty() {
+            let found = earlier.join(", ");
+            tracing::warn!(
+                path = %path.display(),
+                found,
+                "the database is new, but other data is there; stop the daemon and restore wharf.db if it is missing"
+            );
+        }
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let log_identity = log_identity::LogIdentity::open(&connection, data_dir)

@@ -41,6 +41,10 @@ pub trait WriterObserver: Send + Sync + 'static {
     fn appended(&self, events: usize);
     /// A write was refused because the queue is full.
     fn refused(&self);
+    /// This statement of a group failed, as all do on a full disk.
+    fn failed(&self, statement: &'static str, error: &StoreError) {
+        tracing::error!(statement, %error, "writing to the database failed");
+    }
 }
 
 /// Effects of a commit outside the database: metrics and wake-ups.
@@ -332,18 +336,18 @@ impl Group {
             return;
         }
         if let Err(error) = run(&self.connection, "ROLLBACK") {
-            tracing::error!(%error, "failed writes could not be rolled back");
+            self.effects.observer.failed("ROLLBACK", &error);
         }
     }
 
     fn begin(&self) -> Result<(), StoreError> {
         run(&self.connection, "BEGIN IMMEDIATE")
-            .inspect_err(|error| tracing::error!(%error, "cannot begin a transaction"))
+            .inspect_err(|error| self.effects.observer.failed("BEGIN", error))
     }
 
     fn commit(&self) -> Result<(), StoreError> {
         run(&self.connection, "COMMIT").inspect_err(|error| {
-            tracing::error!(%error, "commit failed");
+            self.effects.observer.failed("COMMIT", error);
             self.roll_back();
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::database::Database;
+use crate::disk_full::SmallDisk;
 use crate::fleet::{self, create, quick};
 use crate::process::{DaemonHome, SeededRng};
 use crate::traffic::{Halt, Sender};
@@ -94,39 +95,19 @@ async fn backup_into_unsuitable_directory_is_refused() {
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
 }
 
-/// A small file system in memory, for as long as the value exists.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None` without the right to mount.
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(dir.path());
-        let mounted = command.output().is_ok_and(|output| output.status.success());
-        mounted.then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.0.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
-    }
-}
-
 #[tokio::test]
 #[allow(clippy::print_stdout, reason = "CI reads the line of a skipped test from standard output")]
 async fn backup_onto_full_disk_leaves_nothing() {
-    let Some(disk) = SmallDisk::mount() else {
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(place.path(), "128k") else {
         return println!("skipped: a small disk can be mounted by root only");
     };
     let home = fleet::home().await;
     home.start().await.stop().await;
-    for target in [disk.0.path().to_owned(), disk.0.path().join("new")] {
+    for target in [disk.path().to_owned(), disk.path().join("new")] {
         let output = backup(&home, &target).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", error_of(&output));
         assert!(error_of(&output).contains("is full"), "{}", error_of(&output));
-        assert_eq!(std::fs::read_dir(disk.0.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(disk.path()).unwrap().count(), 0);
     }
 }

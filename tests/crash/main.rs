@@ -8,6 +8,8 @@
 //! - [`webhooks`]: SIGKILL while receivers of events misbehave.
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
 //! - [`backup`]: a copy that is taken under traffic.
+//! - [`descriptors`]: attacks on the file descriptors.
+//! - [`disk_full`]: writes while the disk is full.
 //! - [`memory`]: a large file must not grow the daemon's memory.
 //!
 //! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`]
@@ -29,6 +31,8 @@ mod skip;
 mod backup;
 mod checks;
 mod database;
+mod descriptors;
+mod disk_full;
 mod fleet;
 mod kill_points;
 mod log;

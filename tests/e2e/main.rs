@@ -27,6 +27,7 @@ mod export;
 mod groups;
 mod health;
 mod history;
+mod key_streams;
 mod keys;
 mod log_identity;
 mod media;

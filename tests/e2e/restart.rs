@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{ANNA, TestApp};
+use crate::support::{ANNA, TestApp, said};
 
 #[tokio::test]
 async fn restart_restores_running_and_stopped_devices() {
@@ -74,4 +74,25 @@ async fn stored_state_equals_folded_log() {
     }
     let stored = app.app().services.fleet.device(&"shop".parse().unwrap()).await.unwrap().device.state;
     assert_eq!(rebuilt, stored);
+}
+
+#[tokio::test]
+async fn new_database_beside_other_data_is_reported() {
+    const WARNING: &str = "the database is new, but other data is there";
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let request = app.request("POST", "/devices/shop/media").body("a file");
+    app.with_key(&app.key).send(request).await.created();
+    let app = app.restarted().await;
+    assert_eq!(said("WARN", WARNING), 0);
+    let app = app
+        .restarted_after_change(|data| {
+            for name in ["wharf.db", "wharf.db-wal", "wharf.db-shm"] {
+                let _ = std::fs::remove_file(data.join(name));
+            }
+        })
+        .await;
+    assert_eq!(said("WARN", WARNING), 1);
+    assert_eq!(said("WARN", "media/files, wharf.position"), 1);
+    app.get("/devices/shop").await.refused(404, "device_not_found");
 }

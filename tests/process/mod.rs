@@ -54,6 +54,7 @@ pub struct DaemonHome {
     dir: tempfile::TempDir,
     key: String,
     settings: Vec<(String, String)>,
+    open_files: Option<(u64, Option<u64>)>,
     keep_alive: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
@@ -73,6 +74,7 @@ impl DaemonHome {
             dir,
             key,
             settings: Vec::new(),
+            open_files: None,
             keep_alive: None,
         }
     }
@@ -83,6 +85,24 @@ impl DaemonHome {
         let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
         self.settings.push((name, value.to_string()));
         self
+    }
+
+    /// Limits the open files of daemons that are started later: the soft limit, and the hard one.
+    #[must_use]
+    pub fn with_open_files(mut self, soft: u64, hard: Option<u64>) -> Self {
+        self.open_files = Some((soft, hard));
+        self
+    }
+
+    /// The program with the limit of open files. The shell replaces itself, so that its pid is the daemon's.
+    fn command(&self) -> Command {
+        let program = self.dir.path().join("wharf");
+        let Some((soft, hard)) = self.open_files else { return Command::new(program) };
+        let hard = hard.map_or_else(String::new, |hard| format!("ulimit -Hn {hard} && "));
+        let script = format!("ulimit -Sn {soft} && {hard}exec \"$0\" \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script]).arg(program);
+        command
     }
 
     /// Keeps a value that daemons need, such as a network, alive as long as this home.
@@ -133,7 +153,7 @@ impl DaemonHome {
 
     fn spawn_with_log(&self, log: File) -> Daemon {
         let address = format!("127.0.0.1:{}", free_port());
-        let mut command = Command::new(self.dir.path().join("wharf"));
+        let mut command = self.command();
         command
             .env_clear()
             .env("WHARF_API_KEY", &self.key)
@@ -239,6 +259,14 @@ impl Daemon {
             Some(0),
             "SIGTERM must end the daemon with code 0"
         );
+    }
+
+    /// The soft and the hard limit of open files.
+    pub fn open_files(&self) -> (String, String) {
+        let limits = std::fs::read_to_string(self.proc().join("limits")).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let mut fields = line.split_whitespace().map(str::to_owned);
+        (fields.next().unwrap(), fields.next().unwrap())
     }
 
     /// Resident memory, in KiB.

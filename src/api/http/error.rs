@@ -2,18 +2,19 @@
 //! 500; internal errors are logged here, once, and not shown.
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use crate::api::TooManyStreams;
 use crate::domain::access::Scope;
 use crate::service::operator_chat::ChatError;
 use crate::service::{ErrorKind, ServiceError};
 
-/// Seconds after which a client may repeat a request that timed out.
+/// Seconds after which a client may repeat a request that timed out or found no room.
 const RETRY_AFTER_TIMEOUT: u64 = 5;
 
 /// An error of a request.
@@ -49,6 +50,11 @@ pub enum ApiError {
         /// Seconds to wait.
         retry_after_seconds: u64,
     },
+    /// The key has as many event streams and Socket.IO sessions as it may have.
+    #[error(
+        "the API key has {} event streams and Socket.IO sessions, the most that server.max_streams_per_key and server.max_connections allow; close one first", .0.0
+    )]
+    TooManyStreams(TooManyStreams),
     /// The key lacks a scope.
     #[error("the API key lacks the scope {0}")]
     MissingScope(Scope),
@@ -168,7 +174,7 @@ impl ApiError {
             Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NotJson | Self::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyFailedTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyFailedTries { .. } | Self::TooManyStreams(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -188,6 +194,7 @@ impl ApiError {
             Self::KeyMissing => "unauthorized",
             Self::KeyInvalid(_) => "invalid_api_key",
             Self::TooManyFailedTries { .. } => "too_many_failed_tries",
+            Self::TooManyStreams(_) => "too_many_streams",
             Self::MissingScope(_) => "missing_scope",
             Self::DeviceNotAllowed => "device_not_allowed",
             Self::HostInvalid => "invalid_host",
@@ -211,7 +218,7 @@ impl ApiError {
             Self::Service(error) => error.retry_after_seconds(),
             Self::Chat(error) => error.retry_after_seconds(),
             Self::TooManyFailedTries { retry_after_seconds } => Some(*retry_after_seconds),
-            Self::Timeout => Some(RETRY_AFTER_TIMEOUT),
+            Self::Timeout | Self::TooManyStreams(_) => Some(RETRY_AFTER_TIMEOUT),
             _ => None,
         }
     }
@@ -234,6 +241,10 @@ impl ApiError {
         let mut headers = HeaderMap::new();
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::TooManyStreams(_) = self {
+            // An authenticated connection counts against the limit of all connections while it is idle.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wharf\""));

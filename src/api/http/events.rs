@@ -159,7 +159,8 @@ async fn events(
         let EventQuery { after, log_id, types, ephemeral, .. } = query;
         let since = state.services.logs.client_position(&device, last.or(after), log_id.as_deref());
         let selection = stream::Selection { since, types, ephemeral };
-        return stream::open(state.services.clone(), who, device, selection).await;
+        let permit = state.streams.admit(&who.0.key_id, None).map_err(ApiError::TooManyStreams)?;
+        return stream::open(state.services.clone(), who, permit, device, selection).await;
     }
     let logs = &state.services.logs;
     let after = logs.client_position(&device, query.after, query.log_id.as_deref()).unwrap_or(0);
@@ -211,7 +212,9 @@ async fn fleet_events(
     query.devices.iter().try_for_each(|device| caller.reach(device))?;
     let FleetEventQuery { types, devices } = query;
     let selection = fleet_stream::FleetSelection { types, devices };
-    Ok(fleet_stream::open(state.services.clone(), (Arc::clone(&caller.0), operator), selection).await)
+    let permit = state.streams.admit(&caller.0.key_id, None).map_err(ApiError::TooManyStreams)?;
+    let who = (Arc::clone(&caller.0), operator);
+    Ok(fleet_stream::open(state.services.clone(), who, permit, selection).await)
 }
 
 fn accepts_stream(headers: &HeaderMap) -> bool {

@@ -10,8 +10,8 @@ use axum::extract::FromRef;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::ApiConfig;
 use super::auth::FailedLogins;
+use super::{ApiConfig, KeyStreams};
 use crate::domain::ids::DeviceId;
 use crate::domain::log_throttle::LogThrottle;
 use crate::service::Services;
@@ -73,6 +73,8 @@ pub struct ApiParts {
     pub config: Arc<ApiConfig>,
     /// Failed logins.
     pub tries: Arc<FailedLogins>,
+    /// The open streams of each key.
+    pub streams: Arc<KeyStreams>,
     /// The callbacks that are read or ingested.
     pub callbacks: Arc<callbacks::CallbackReads>,
     /// The throttle of the log messages of refused callbacks, by device and code.
@@ -92,14 +94,19 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn rest(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Rest {
+pub fn rest(
+    services: Services,
+    config: Arc<ApiConfig>,
+    tries: Arc<FailedLogins>,
+    streams: Arc<KeyStreams>,
+) -> Rest {
     let (routes, document) = documented(services.chat.is_some()).split_for_parts();
     let mut routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     if config.dashboard_enabled {
         routes = routes.merge(dashboard::routes());
     }
     let callbacks = callbacks::CallbackReads::new(config.callbacks);
-    let parts = ApiParts { services, config, tries, callbacks, refused_callbacks: Arc::default() };
+    let parts = ApiParts { services, config, tries, streams, callbacks, refused_callbacks: Arc::default() };
     Rest::new(routes, ApiState(Arc::new(parts)))
 }
 

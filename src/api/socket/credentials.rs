@@ -10,12 +10,14 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
 use serde_json::{Map, Value as Json};
 use socketioxide::handler::Value;
+use socketioxide::socket::Sid;
 
 use super::Shared;
 use super::anonymous_sessions::{count_refusal, mark_joined};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::api::connections::mark_authenticated;
 use crate::api::session_cookie::CookieRequest;
+use crate::api::{StreamPermit, TooManyStreams};
 use crate::domain::access::Scope;
 use crate::domain::dashboard_session::SessionHash;
 use crate::domain::ids::DeviceId;
@@ -39,6 +41,8 @@ pub(super) enum Refusal {
     BadToken,
     #[error("Server configuration error")]
     Misconfigured,
+    #[error("Too many connections for this API key")]
+    TooManyStreams,
 }
 
 /// The dashboard session of a handshake's cookie, which the request carries in place of the cookie.
@@ -108,6 +112,14 @@ impl Shared {
         }
     }
 
+    /// Counts a namespace of this session against the limit of its key.
+    pub(super) fn admit_stream(&self, principal: &Principal, session: Sid) -> Result<StreamPermit, Refusal> {
+        self.streams.admit(&principal.key_id, Some(session.to_string())).map_err(|TooManyStreams(limit)| {
+            tracing::debug!(limit, "socket refused: server.max_streams_per_key is reached");
+            Refusal::TooManyStreams
+        })
+    }
+
     /// The answer to a connection to a namespace without a device. Without a valid key it is a failed login too,
     /// since it reveals which devices exist.
     pub(super) async fn refuse_unknown(&self, credentials: &SocketCredentials, request: &Parts) -> Refusal {
@@ -153,7 +165,9 @@ impl Shared {
                 self.record_failed_login(request).await;
                 refusal
             }
-            Refusal::NoDevice | Refusal::NotAllowed | Refusal::Misconfigured => refusal,
+            Refusal::NoDevice | Refusal::NotAllowed | Refusal::Misconfigured | Refusal::TooManyStreams => {
+                refusal
+            }
         }
     }
 

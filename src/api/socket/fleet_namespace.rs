@@ -25,6 +25,7 @@ use super::operator_chat::ChatPath;
 use super::payload;
 use super::reply::{Reply, Request as Asked, done};
 use super::request_error::RequestError;
+use crate::api::StreamPermit;
 use crate::api::http::input::{Request, read_object};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -66,9 +67,11 @@ impl ConnectHandler<LocalAdapter, FleetGuard> for FleetGuard {
             }
             match self.shared.identify(&credentials, socket.req_parts(), None).await {
                 Ok((principal, operator)) => {
+                    let admitted = self.shared.admit_stream(&principal, socket.id);
+                    let permit = admitted.map_err(|refusal| Box::new(refusal) as Box<dyn Display + Send>)?;
                     // Before the client is connected, so that it gets every later event.
                     let cursor = self.shared.services.logs.follow_all().await;
-                    let session = Arc::new(FleetSession::new(principal, operator, cursor));
+                    let session = Arc::new(FleetSession::new(principal, operator, cursor, permit));
                     socket.on_disconnect(OnFleetDisconnect(session.clone()));
                     socket
                         .on_fallback(FleetRequests { shared: self.shared.clone(), session: session.clone() });
@@ -88,15 +91,22 @@ pub(super) struct FleetSession {
     operator: Option<Operator>,
     tail: Mutex<Option<EventTail>>,
     cursor: Mutex<Option<FleetCursor>>,
+    /// Released at the disconnection: the library may keep the socket for longer.
+    permit: Mutex<Option<StreamPermit>>,
     closed: CancellationToken,
     reason: OnceLock<DisconnectReason>,
 }
 
 impl FleetSession {
-    fn new(principal: Principal, operator: Option<Operator>, cursor: FleetCursor) -> Self {
-        let (tail, cursor) = (Mutex::new(None), Mutex::new(Some(cursor)));
+    fn new(
+        principal: Principal,
+        operator: Option<Operator>,
+        cursor: FleetCursor,
+        permit: StreamPermit,
+    ) -> Self {
+        let (tail, cursor, permit) = (Mutex::new(None), Mutex::new(Some(cursor)), Mutex::new(Some(permit)));
         let (closed, reason) = (CancellationToken::new(), OnceLock::new());
-        Self { principal, operator, tail, cursor, closed, reason }
+        Self { principal, operator, tail, cursor, permit, closed, reason }
     }
 
     /// The cursor of the socket's forwarder, once.
@@ -198,6 +208,7 @@ impl DisconnectHandler<LocalAdapter, OnFleetDisconnect> for OnFleetDisconnect {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
         let _ = self.0.reason.set(reason);
         self.0.closed.cancel();
+        drop(self.0.permit.lock().take());
         defer(socket);
     }
 }

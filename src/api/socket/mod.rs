@@ -44,7 +44,7 @@ use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::api::auth::FailedLogins;
-use crate::api::{ApiConfig, OwnOrigin, SocketConfig};
+use crate::api::{ApiConfig, KeyStreams, OwnOrigin, SocketConfig};
 use crate::domain::ip_block::IpBlock;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
@@ -68,6 +68,7 @@ struct Shared {
     trusted_proxies: Vec<IpBlock>,
     own_origin: Arc<OwnOrigin>,
     failed_tries: Arc<FailedLogins>,
+    streams: Arc<KeyStreams>,
     fan_out: Arc<FanOut>,
 }
 
@@ -81,7 +82,12 @@ pub struct SocketServer {
 
 impl SocketServer {
     /// Needs the runtime: it spawns the task that follows the lifecycle of devices.
-    pub fn open(services: Services, config: &ApiConfig, failed_tries: Arc<FailedLogins>) -> Self {
+    pub fn open(
+        services: Services,
+        config: &ApiConfig,
+        failed_tries: Arc<FailedLogins>,
+        streams: Arc<KeyStreams>,
+    ) -> Self {
         let (service, io) = server(config);
         let own_origin = Arc::new(config.own_origin.clone());
         let shared = Arc::new(Shared {
@@ -91,6 +97,7 @@ impl SocketServer {
             trusted_proxies: config.trusted_proxies.clone(),
             own_origin: own_origin.clone(),
             failed_tries,
+            streams,
             fan_out: Arc::default(),
         });
         let chat = shared.services.chat.clone();

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::http::request::Parts;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{ConnectHandler, Value};
 use socketioxide::socket::Socket;
@@ -41,7 +40,7 @@ impl ConnectHandler<LocalAdapter, NamespaceGuard> for NamespaceGuard {
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
             let credentials = SocketCredentials::read(socket.req_parts(), auth.as_ref());
-            match self.admit(credentials, socket.req_parts()).await {
+            match self.admit(credentials, &socket).await {
                 Ok(session) => {
                     self.attach_handlers(&socket, session);
                     Ok(())
@@ -57,7 +56,8 @@ impl NamespaceGuard {
         Self { shared, device }
     }
 
-    async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
+    async fn admit(&self, credentials: SocketCredentials, socket: &Socket) -> Result<Session, Refusal> {
+        let request = socket.req_parts();
         // Devices are not on the path of chat. Or the device was just deleted, and the namespace will be.
         let is_chat_path = request.extensions.get::<ChatPath>().is_some();
         if is_chat_path || !self.shared.services.registry.device_exists(&self.device) {
@@ -65,13 +65,14 @@ impl NamespaceGuard {
         }
         let identified = self.shared.identify(&credentials, request, Some(&self.device)).await;
         let (principal, operator) = identified?;
+        let stream = self.shared.admit_stream(&principal, socket.id)?;
         let logs = &self.shared.services.logs;
         let log_id = credentials.log_id.as_deref();
         let start = match logs.client_position(&self.device, credentials.since, log_id) {
             Some(since) => LogStart::Resume(since),
             None => LogStart::Live(self.end_of_log().await),
         };
-        let counted = self.shared.services.registry.sockets.add(&self.device);
+        let counted = (self.shared.services.registry.sockets.add(&self.device), stream);
         Ok(Session::new(self.device.clone(), principal, operator, start, counted))
     }
 

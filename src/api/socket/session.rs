@@ -8,6 +8,7 @@ use socketioxide::handler::DisconnectHandler;
 use socketioxide::socket::{DisconnectReason, Socket};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::StreamPermit;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
@@ -42,7 +43,7 @@ pub(super) struct Session {
     pub(super) operator: Option<Operator>,
     pub(super) start: LogStart,
     /// Released at the disconnection: the library may keep the socket for longer.
-    counted: Mutex<Option<SocketPermit>>,
+    counted: Mutex<Option<(SocketPermit, StreamPermit)>>,
     closed: CancellationToken,
     reason: OnceLock<DisconnectReason>,
     flooded: CancellationToken,
@@ -54,7 +55,7 @@ impl Session {
         principal: Principal,
         operator: Option<Operator>,
         start: LogStart,
-        counted: SocketPermit,
+        counted: (SocketPermit, StreamPermit),
     ) -> Self {
         let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
         let reason = OnceLock::new();

@@ -148,6 +148,20 @@ pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
     }
 }
 
+/// Whether the database is missing although other data is there.
+pub(in crate::cli) fn database(dir: &Path) -> Check {
+    const NAME: &str = "database";
+    let found = crate::store::earlier_data(dir);
+    if found.is_empty() {
+        return Check::ok(NAME, "belongs to the other data, or there is none yet");
+    }
+    Check::warn(
+        NAME,
+        format!("wharf.db is new or missing, but there is other data: {}", found.join(", ")),
+        "Restore wharf.db from a backup before the daemon runs on this directory, or choose an empty --data-dir.",
+    )
+}
+
 /// Checks that the data directory belongs to the daemon at the URL, or is free.
 pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
     const NAME: &str = "lock";
@@ -266,6 +280,16 @@ mod tests {
         assert_eq!(is_locked(dir.path()), Some(true));
         assert_eq!(lock(dir.path(), true).verdict, Verdict::Ok);
         assert_eq!(lock(dir.path(), false).verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn doctor_warns_of_data_without_its_database() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(database(dir.path()).verdict, Verdict::Ok);
+        std::fs::write(dir.path().join("wharf.position"), "{}").unwrap();
+        let check = database(dir.path());
+        assert_eq!(check.verdict, Verdict::Warn);
+        assert!(check.found.contains("wharf.position"), "{}", check.found);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
         let dir = &settings.store.data_dir;
         checks.push(host::directory(dir));
         checks.push(host::lock(dir, remote.answers));
+        checks.push(host::database(dir));
         checks.push(host::admin_key(dir));
         checks.push(host::disk(dir));
     }

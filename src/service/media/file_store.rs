@@ -2,15 +2,18 @@
 //! only while its file exists.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
 
-use crate::domain::clock::Millis;
+use crate::domain::clock::{Clock, Millis};
 use crate::domain::ids::DeviceId;
 use crate::domain::media::MediaHash;
-use crate::media::Files;
+use crate::domain::upload_rate::UploadWindow;
+use crate::media::{ByteStream, Files};
 use crate::service::ServiceError;
 
 /// Maximum concurrent uploads; each has a buffer and an open file.
@@ -26,11 +29,20 @@ const PROMISE_MS: i64 = 3_600_000;
 pub(in crate::service) struct MediaFileStore {
     pub(super) files: Files,
     uploads: Semaphore,
-    /// Concurrent uploads by device; a device without uploads has no entry.
-    of_devices: Mutex<HashMap<DeviceId, usize>>,
+    /// The devices with uploads in progress or in the last minute.
+    of_devices: Mutex<HashMap<DeviceId, DeviceUploads>>,
     order: Vec<RwLock<()>>,
     promised: Mutex<HashMap<MediaHash, Reservation>>,
     next_shard: AtomicU8,
+}
+
+/// Uploads of one device.
+#[derive(Debug, Default)]
+struct DeviceUploads {
+    in_progress: usize,
+    /// Bytes of received files that no row of the device refers to yet.
+    unrecorded_bytes: u64,
+    window: UploadWindow,
 }
 
 /// The reservation of a file whose message is not stored yet.
@@ -44,18 +56,28 @@ struct Reservation {
 pub(super) struct UploadPermit<'a> {
     shelf: &'a MediaFileStore,
     device: DeviceId,
+    unrecorded_bytes: u64,
     _place: SemaphorePermit<'a>,
 }
 
 impl Drop for UploadPermit<'_> {
     fn drop(&mut self) {
         let mut of_devices = self.shelf.of_devices.lock();
-        if let Some(count) = of_devices.get_mut(&self.device) {
-            *count -= 1;
-            if *count == 0 {
-                of_devices.remove(&self.device);
-            }
+        if let Some(uploads) = of_devices.get_mut(&self.device) {
+            uploads.in_progress = uploads.in_progress.saturating_sub(1);
+            uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_sub(self.unrecorded_bytes);
         }
+    }
+}
+
+impl UploadPermit<'_> {
+    /// Adds the size of a received file; returns the sum of the device's files without a row.
+    pub(super) fn add_unrecorded(&mut self, bytes: u64) -> u64 {
+        self.unrecorded_bytes = self.unrecorded_bytes.saturating_add(bytes);
+        let mut of_devices = self.shelf.of_devices.lock();
+        let uploads = of_devices.entry(self.device.clone()).or_default();
+        uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_add(bytes);
+        uploads.unrecorded_bytes
     }
 }
 
@@ -67,16 +89,44 @@ impl MediaFileStore {
         Self { files, uploads, of_devices, order, promised, next_shard }
     }
 
-    /// Acquires the permit of an upload of this device.
-    pub(super) fn place(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
+    /// Acquires the permit of an upload of this device, if its clients sent less than `bytes_per_minute`.
+    pub(super) fn place(
+        &self,
+        device: &DeviceId,
+        bytes_per_minute: Option<u64>,
+        now: Millis,
+    ) -> Result<UploadPermit<'_>, ServiceError> {
         let mut of_devices = self.of_devices.lock();
-        let count = of_devices.get(device).copied().unwrap_or(0);
-        if count >= UPLOADS_OF_A_DEVICE {
+        // The table has one entry per active upload, and per device with bytes in its minute.
+        of_devices.retain(|_, uploads| uploads.in_progress > 0 || !uploads.window.has_ended(now));
+        let uploads = of_devices.entry(device.clone()).or_default();
+        if uploads.in_progress >= UPLOADS_OF_A_DEVICE {
             return Err(ServiceError::TooManyUploadsOfDevice(UPLOADS_OF_A_DEVICE));
         }
+        if let Some(limit) = bytes_per_minute
+            && let Some(retry_after_seconds) = uploads.window.wait_seconds(limit, now)
+        {
+            return Err(ServiceError::UploadRateExceeded { limit, retry_after_seconds });
+        }
         let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
-        of_devices.insert(device.clone(), count + 1);
-        Ok(UploadPermit { shelf: self, device: device.clone(), _place: place })
+        uploads.in_progress += 1;
+        Ok(UploadPermit { shelf: self, device: device.clone(), unrecorded_bytes: 0, _place: place })
+    }
+
+    /// Counts the bytes of a device's file as they arrive, so that interrupted uploads count too.
+    pub(super) fn count_bytes(
+        self: &Arc<Self>,
+        device: &DeviceId,
+        clock: Arc<dyn Clock>,
+        bytes: ByteStream,
+    ) -> ByteStream {
+        let (shelf, device) = (self.clone(), device.clone());
+        let count = move |piece: &bytes::Bytes| {
+            let mut of_devices = shelf.of_devices.lock();
+            let uploads = of_devices.entry(device.clone()).or_default();
+            uploads.window.add(u64::try_from(piece.len()).unwrap_or(u64::MAX), clock.now());
+        };
+        bytes.inspect_ok(count).boxed()
     }
 
     /// The part of the store that the next sweep checks, in rotation.

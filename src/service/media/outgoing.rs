@@ -25,8 +25,8 @@ impl MediaService {
             MediaSource::Uploaded(id) => self.uploaded(device, id).await?,
             MediaSource::Url(url) => self.fetched(device, url).await?,
             MediaSource::Inline(bytes) => {
-                let _permit = self.upload_permit(device).await?;
-                (self.keep_media(device.as_str(), &mut whole(bytes.clone())).await?, None)
+                let mut permit = self.upload_permit(device).await?;
+                (self.keep_client_media(device, whole(bytes.clone()), &mut permit).await?, None)
             }
         };
         match kind(media.as_what, &file.mimetype) {
@@ -62,11 +62,12 @@ impl MediaService {
     ) -> Result<(StoredMedia, Option<String>), ServiceError> {
         let url = Url::parse(url)
             .map_err(|error| ServiceError::invalid("media.url", format!("is not a URL: {error}")))?;
-        let _permit = self.upload_permit(device).await?;
+        let mut permit = self.upload_permit(device).await?;
         let limits = &self.limits.media;
         let patience = Duration::from_millis(limits.fetch_timeout_ms);
-        let mut bytes = self.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
-        let file = self.keep_media(device.as_str(), &mut bytes).await.map_err(|error| match error {
+        let bytes = self.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
+        let kept = self.keep_client_media(device, bytes, &mut permit).await;
+        let file = kept.map_err(|error| match error {
             ServiceError::Media(MediaError::Incomplete(_)) => unreachable("it broke off before its end"),
             ServiceError::Media(error @ MediaError::TooSlow) => unreachable(&error.to_string()),
             other => other,

@@ -1,9 +1,11 @@
 //! Stores files that clients upload or a network delivers. A file is durable before its row.
 
+use futures_util::StreamExt as _;
+
 use crate::domain::clock::Millis;
 use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
-use crate::domain::media::StoredMedia;
+use crate::domain::media::{MediaHash, StoredMedia};
 use crate::media::{ByteStream, Staged, disk_space};
 use crate::service::media::file_store::UploadPermit;
 use crate::service::{MediaService, ServiceError};
@@ -45,8 +47,9 @@ impl MediaService {
         self.store
             .read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop))
             .await?;
-        let _permit = self.upload_permit(device).await?;
-        let staged = self.staged(device.as_str(), bytes).await?;
+        let mut permit = self.upload_permit(device).await?;
+        let bytes = std::mem::replace(bytes, futures_util::stream::empty().boxed());
+        let staged = self.staged_of_client(device, bytes, &mut permit).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
         let file = self
@@ -58,10 +61,36 @@ impl MediaService {
         Ok(Uploaded { id, file, filename })
     }
 
-    /// Permits an upload if the disk has space and the device has not too many uploads.
+    /// Permits an upload if the disk and the quota of the device have space, and the device has neither too many
+    /// uploads nor too many bytes in the last minute.
     pub(super) async fn upload_permit(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
         self.require_free_space().await?;
-        self.files.place(device)
+        let limits = &self.limits.media;
+        let rate = (limits.max_upload_bytes_per_minute > 0).then_some(limits.max_upload_bytes_per_minute);
+        let permit = self.files.place(device, rate, self.clock.now())?;
+        // Refused before the file is read; an upload of no bytes fails anyway.
+        self.require_quota(device, None, 1).await?;
+        Ok(permit)
+    }
+
+    /// Refuses a file of `bytes` that the quota of the device has no room for.
+    async fn require_quota(
+        &self,
+        device: &DeviceId,
+        hash: Option<&MediaHash>,
+        bytes: u64,
+    ) -> Result<(), ServiceError> {
+        let quota = self.limits.media.max_bytes_per_device;
+        if quota == 0 {
+            return Ok(());
+        }
+        let (device, hash) = (device.clone(), hash.cloned());
+        let stored: Result<u64, ServiceError> =
+            self.store.read(move |store| Ok(store.media_bytes_of_device(&device, hash.as_ref())?)).await;
+        if stored?.saturating_add(bytes) > quota {
+            return Err(ServiceError::MediaQuotaExceeded(quota));
+        }
+        Ok(())
     }
 
     /// Refuses uploads while the disk has little space, so that messages can still be stored.
@@ -87,6 +116,30 @@ impl MediaService {
     ) -> Result<StoredMedia, ServiceError> {
         let staged = self.staged(owner, bytes).await?;
         self.keep_staged(staged).await
+    }
+
+    /// The same for a file of a client, which counts against the limits of the device.
+    pub(super) async fn keep_client_media(
+        &self,
+        device: &DeviceId,
+        bytes: ByteStream,
+        permit: &mut UploadPermit<'_>,
+    ) -> Result<StoredMedia, ServiceError> {
+        let staged = self.staged_of_client(device, bytes, permit).await?;
+        self.keep_staged(staged).await
+    }
+
+    async fn staged_of_client(
+        &self,
+        device: &DeviceId,
+        bytes: ByteStream,
+        permit: &mut UploadPermit<'_>,
+    ) -> Result<Staged, ServiceError> {
+        let mut bytes = self.files.count_bytes(device, self.clock.clone(), bytes);
+        let staged = self.staged(device.as_str(), &mut bytes).await?;
+        let unrecorded = permit.add_unrecorded(staged.media().filesize);
+        self.require_quota(device, Some(&staged.media().hash), unrecorded).await?;
+        Ok(staged)
     }
 
     pub(super) async fn keep_staged(&self, staged: Staged) -> Result<StoredMedia, ServiceError> {

@@ -39,6 +39,7 @@ mod record_result;
 mod replay;
 mod runner;
 mod signing;
+mod test_permits;
 mod validate;
 
 pub use attempt::TestReport;
@@ -47,8 +48,6 @@ pub use replay::{DeadLetters, Replay};
 
 /// Capacity for failing and slow receivers, as a multiple of the regular capacity.
 const SLOW_ROOM: usize = 4;
-/// Maximum concurrent tests.
-const MAX_TESTS: usize = 8;
 /// Maximum cached HTTP clients with custom certificates.
 const MAX_CLIENTS: usize = 64;
 
@@ -59,6 +58,10 @@ pub struct WebhookLimits {
     pub max_endpoints: usize,
     /// Maximum webhooks per device.
     pub max_per_device: usize,
+    /// Maximum concurrent tests.
+    pub max_tests: usize,
+    /// Maximum concurrent tests of one device's webhooks.
+    pub max_tests_per_device: usize,
     /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Default timeout of an attempt.
@@ -116,7 +119,7 @@ pub(super) struct WebhookState {
     room: Arc<Semaphore>,
     /// Permits for failing receivers and slow attempts.
     slow_room: Arc<Semaphore>,
-    tests: Arc<Semaphore>,
+    tests: Arc<test_permits::WebhookTests>,
     runners: Mutex<HashMap<EndpointKey, Arc<runner::Wake>>>,
     client: GuardedClient,
     /// Clients by their custom certificates.
@@ -129,7 +132,7 @@ impl WebhookState {
         Self {
             room: Arc::new(Semaphore::new(limits.max_in_flight)),
             slow_room: Arc::new(Semaphore::new(limits.max_in_flight.saturating_mul(SLOW_ROOM))),
-            tests: Arc::new(Semaphore::new(MAX_TESTS)),
+            tests: test_permits::WebhookTests::new(limits.max_tests, limits.max_tests_per_device),
             runners: Mutex::default(),
             client,
             clients: Mutex::default(),

@@ -5,6 +5,7 @@ mod bucket;
 mod fetching;
 pub mod files;
 mod hostile;
+mod quota;
 mod receiving;
 mod retention;
 mod sending;

@@ -214,3 +214,38 @@ async fn reading_key_sees_no_path_of_webhook_url() {
         assert!(app.with_key(&writer).get(&path).await.ok().to_string().contains("secret-path"));
     }
 }
+
+/// A receiver that accepts connections and never answers.
+async fn silent_receiver() -> (String, tokio::net::TcpListener) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (format!("http://{}/", listener.local_addr().unwrap()), listener)
+}
+
+#[tokio::test]
+async fn webhook_tests_of_a_device_do_not_block_others() {
+    let app =
+        app_with(&[("WHARF__WEBHOOKS__TIMEOUT_MS", "15000"), ("WHARF__WEBHOOKS__MAX_TESTS", "4")]).await;
+    app.device("shop").await;
+    app.device("other").await;
+    let (url, silent) = silent_receiver().await;
+    let slow = json!({ "url": url, "events": ["message"] });
+    let (slow, _) = create_webhook(&app, "/devices/shop/webhooks", slow).await;
+    let receiver = Receiver::start().await;
+    let body = json!({ "url": receiver.url, "events": ["message"] });
+    let (quick, _) = create_webhook(&app, "/devices/other/webhooks", body).await;
+
+    let path = format!("/webhooks/{slow}/test");
+    let attack = futures_util::future::join_all((0..2).map(|_| app.post(&path, json!({}))));
+    let victim = async {
+        // Both requests have arrived at the receiver, so both tests run.
+        let _held = (silent.accept().await.unwrap(), silent.accept().await.unwrap());
+        let refused = app.post(&path, json!({})).await.refused(429, "too_many_tests");
+        assert!(refused["error"].as_str().unwrap().contains("webhooks.max_tests_per_device"), "{refused}");
+        let report = app.post(&format!("/webhooks/{quick}/test"), json!({})).await.ok();
+        assert_eq!(report["data"]["delivered"], true, "{report}");
+    };
+    tokio::select! {
+        _ = attack => panic!("a test without an answer ended"),
+        () = victim => {}
+    }
+}

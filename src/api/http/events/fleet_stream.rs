@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::stream::{KEEPALIVE, RETRY, UNBUFFERED};
+use crate::api::StreamPermit;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::service::{FleetCursor, FleetItem, Principal, Services};
@@ -30,6 +31,7 @@ pub struct FleetSelection {
 pub async fn open(
     services: Services,
     (principal, operator): (Arc<Principal>, OperatorId),
+    permit: StreamPermit,
     selection: FleetSelection,
 ) -> Response {
     // Subscribed before the cursor, so that no revocation is missed.
@@ -37,8 +39,17 @@ pub async fn open(
     let cursor = services.logs.follow_all().await;
     let next_keepalive = Instant::now() + KEEPALIVE;
     let first = Some(Event::default().comment("").retry(RETRY));
-    let reader =
-        FleetReader { services, principal, operator, keys, cursor, selection, first, next_keepalive };
+    let reader = FleetReader {
+        services,
+        principal,
+        operator,
+        keys,
+        cursor,
+        selection,
+        first,
+        next_keepalive,
+        _permit: permit,
+    };
     ([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response()
 }
 
@@ -51,6 +62,7 @@ struct FleetReader {
     selection: FleetSelection,
     first: Option<Event>,
     next_keepalive: Instant,
+    _permit: StreamPermit,
 }
 
 impl FleetReader {

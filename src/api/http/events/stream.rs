@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::api::StreamPermit;
 use crate::api::http::error::ApiError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -47,6 +48,7 @@ pub struct Selection {
 pub async fn open(
     services: Services,
     (principal, operator): (Arc<Principal>, OperatorId),
+    permit: StreamPermit,
     device: DeviceId,
     selection: Selection,
 ) -> Result<Response, ApiError> {
@@ -72,6 +74,7 @@ pub async fn open(
         first: Some(first.retry(RETRY)),
         sent,
         next_keepalive,
+        _permit: permit,
     };
     Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
 }
@@ -114,6 +117,7 @@ struct Reader {
     /// The last position that was sent to the client.
     sent: i64,
     next_keepalive: Instant,
+    _permit: StreamPermit,
 }
 
 impl Reader {
