@@ -288,8 +288,16 @@ install_tools() {
       packages+=(pulseaudio pulseaudio-utils libasound2-plugins sox libsox-fmt-all)
   fi
   if is_selected instructions; then have valgrind || packages+=(valgrind); fi
+  if is_selected packaging; then
+    have systemd-analyze || packages+=(systemd)
+    have promtool || packages+=(prometheus)
+    have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
+    have caddy || packages+=(caddy)
+    have curl && have jq && have openssl || packages+=(curl jq openssl)
+  fi
   have_python || packages+=(python3 python3-venv)
   [[ ${#packages[@]} -eq 0 ]] || install_debian "${packages[@]}"
+  if is_selected packaging; then need_node; fi
   if is_selected javascript; then install_node tests/clients/js; fi
   if is_selected generated; then
     install_node tests/clients/generated/typescript
@@ -359,12 +367,11 @@ upstream_tests() {
   done
 }
 
-# Quick checks of assets/packaging and assets/monitoring. Debian's packages have systemd-analyze and promtool.
+# Quick checks of assets/packaging, assets/monitoring and assets/examples, the last with the daemon.
 check_packaging() {
-  have systemd-analyze || install_debian systemd
-  have promtool || install_debian prometheus
   tests/packaging/systemd
   tests/packaging/monitoring
+  WHARF_BIN=$1 tests/packaging/examples
 }
 
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and
@@ -481,7 +488,8 @@ lane_lints() {
     stage clippy check_clippy
     stage check check_features
     stage dependencies check_dependencies
-    stage packaging check_packaging
+    wait_for_tools
+    stage packaging check_packaging "$client_bin"
   )
 }
 
