@@ -297,7 +297,10 @@ install_tools() {
   fi
   have_python || packages+=(python3 python3-venv)
   [[ ${#packages[@]} -eq 0 ]] || install_debian "${packages[@]}"
-  if is_selected packaging; then need_node; fi
+  if is_selected packaging; then
+    need_node
+    install_python venv-packaging tests/packaging/requirements.txt
+  fi
   if is_selected javascript; then install_node tests/clients/js; fi
   if is_selected generated; then
     install_node tests/clients/generated/typescript
@@ -367,10 +370,11 @@ upstream_tests() {
   done
 }
 
-# Quick checks of assets/packaging, assets/monitoring and assets/examples, the last with the daemon.
+# Quick checks of packages, monitoring and examples, with the daemon and without Docker or systemd.
 check_packaging() {
   tests/packaging/systemd
   tests/packaging/monitoring
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
   WHARF_BIN=$1 tests/packaging/examples
 }
 
