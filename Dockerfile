@@ -41,6 +41,7 @@ echo $target >/target
 SH
 
 # The dependencies, in a layer that a change of src/ does not rebuild.
+COPY .cargo/config.toml .cargo/
 COPY Cargo.toml Cargo.lock ./
 COPY benches/floor/Cargo.toml benches/floor/
 COPY benches/load/Cargo.toml benches/load/
