@@ -288,8 +288,19 @@ install_tools() {
       packages+=(pulseaudio pulseaudio-utils libasound2-plugins sox libsox-fmt-all)
   fi
   if is_selected instructions; then have valgrind || packages+=(valgrind); fi
+  if is_selected packaging; then
+    have systemd-analyze || packages+=(systemd)
+    have promtool || packages+=(prometheus)
+    have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
+    have caddy || packages+=(caddy)
+    have curl && have jq && have openssl || packages+=(curl jq openssl)
+  fi
   have_python || packages+=(python3 python3-venv)
   [[ ${#packages[@]} -eq 0 ]] || install_debian "${packages[@]}"
+  if is_selected packaging; then
+    need_node
+    install_python venv-packaging tests/packaging/requirements.txt
+  fi
   if is_selected javascript; then install_node tests/clients/js; fi
   if is_selected generated; then
     install_node tests/clients/generated/typescript
@@ -359,12 +370,12 @@ upstream_tests() {
   done
 }
 
-# Quick checks of assets/packaging and assets/monitoring. Debian's packages have systemd-analyze and promtool.
+# Quick checks of packages, monitoring and examples, with the daemon and without Docker or systemd.
 check_packaging() {
-  have systemd-analyze || install_debian systemd
-  have promtool || install_debian prometheus
   tests/packaging/systemd
   tests/packaging/monitoring
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
+  WHARF_BIN=$1 tests/packaging/examples
 }
 
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and
@@ -481,7 +492,8 @@ lane_lints() {
     stage clippy check_clippy
     stage check check_features
     stage dependencies check_dependencies
-    stage packaging check_packaging
+    wait_for_tools
+    stage packaging check_packaging "$client_bin"
   )
 }
 
