@@ -43,6 +43,7 @@ function OutgoingView({ item, conversation }: { item: Outgoing; conversation: Co
       <div class={css.bubble}>
         {item.file && <span class={css.document}><Icon name="file" size={26} /><bdi>{visible(item.file.name)}</bdi></span>}
         {item.file && item.state === "sending" && <progress value={item.progress} max={1} aria-label={t("composer.uploading")} />}
+        {item.poll && <span class={css.document}><Icon name="poll" size={26} /><bdi>{visible(item.poll.name)}</bdi></span>}
         {item.text && <span class={css.body}><bdi>{item.text}</bdi></span>}
         {item.state === "failed" ? (
           <span class={css.failed} role="alert">
