@@ -46,6 +46,7 @@ async function store(page: Page, path: string): Promise<void> {
   await expect(page.locator("main :is(h1, h2, select):visible").first()).toBeVisible();
   await expect(page.getByRole("status").filter({ hasText: "…" })).toHaveCount(0);
   if (page.url().includes("/chats")) await expect(page.locator("[data-chat], [data-message]").first()).toBeAttached();
+  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
   // The virtual list positions its rows in the next frames.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 120)));
   expect((await page.screenshot({ path, animations: "disabled" })).length).toBeGreaterThan(5000);

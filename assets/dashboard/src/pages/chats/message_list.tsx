@@ -95,6 +95,8 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
     if (!hasOpened.current) {
       hasOpened.current = true;
       const at = list.findIndex((row) => row.kind === "new");
+      // Until the list is measured, the end is not in view: a reload meanwhile must not scroll to it.
+      isAtEnd.current = at < 0;
       if (at >= 0) handle.current?.scrollToIndex(at, { align: "start" });
       else scrollToEnd();
     } else if (isAtEnd.current && !conversation.isPrepended.value) {
