@@ -20,6 +20,8 @@ async function press(page: Page, element: Locator): Promise<void> {
 }
 
 test("device is linked, a file sent and a webhook created by keyboard", async ({ page, daemon }) => {
+  // The browser's own chooser is replaced from now on: doing so just before the key is pressed can be too late.
+  page.on("filechooser", () => undefined);
   await page.goto(`${daemon.url}/`);
   await expect(page.getByLabel("API key")).toBeFocused();
   await page.keyboard.type(ADMIN_KEY);

@@ -73,6 +73,56 @@ test("vote in a poll is counted with the votes of others", async ({ page, daemon
   await expect(poll.getByRole("button", { name: "Friday 2 votes" })).toBeVisible();
 });
 
+test("poll is sent with its answers and a vote is taken back", async ({ page, daemon }) => {
+  await page.getByRole("button", { name: "New poll" }).click();
+  const dialog = page.getByRole("dialog", { name: "New poll" });
+  await expect(dialog.getByLabel("Question")).toBeFocused();
+  await page.keyboard.type("Which cake?");
+  await dialog.getByLabel("Answer 1").fill("Apple");
+  await dialog.getByRole("button", { name: "Send the poll" }).click();
+  await expect(dialog.getByRole("alert")).toHaveText("A poll needs at least two answers.");
+  await dialog.getByLabel("Answer 2").fill("Apple ");
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByRole("alert")).toHaveText("Each answer can be given once.");
+  await dialog.getByLabel("Answer 2").fill("Plum");
+  await dialog.getByLabel("Answer 3").fill("Cherry");
+  await dialog.getByLabel("Allow several answers").check();
+  await dialog.getByRole("button", { name: "Send the poll" }).click();
+  await expect(dialog).toHaveCount(0);
+
+  const poll = page.getByRole("group", { name: "Which cake?" });
+  await expect(page.locator("[data-message]", { has: poll })).toHaveCount(1);
+  await expect(poll).toContainText("Choose one or more answers");
+  await poll.getByRole("button", { name: "Plum" }).click();
+  await poll.getByRole("button", { name: "Cherry" }).click();
+  await expect(poll.getByRole("button", { name: "Cherry 1 vote" })).toHaveAttribute("aria-pressed", "true");
+  await poll.getByRole("button", { name: "Plum" }).click();
+  await expect(poll.getByRole("button", { name: "Plum 0 votes" })).toHaveAttribute("aria-pressed", "false");
+  const { sent } = await daemon.call<{ sent: { type: string; poll?: { name: string; options: string[]; allowMultipleAnswers: boolean } }[] }>("/simulator/acts/network");
+  expect(sent.filter((message) => message.poll?.name === "Which cake?").map(({ poll: { options, allowMultipleAnswers } = { options: [] as string[], allowMultipleAnswers: false } }) => ({ options, allowMultipleAnswers }))).toEqual([{ options: ["Apple", "Plum", "Cherry"], allowMultipleAnswers: true }]);
+});
+
+test("lost answer to a poll is tried again and sends it once", async ({ page, daemon }) => {
+  let isFirst = true;
+  await page.route("**/messages/send", async (route) => {
+    if (!isFirst) return route.fallback();
+    isFirst = false;
+    await route.fetch();
+    return route.abort();
+  });
+  await page.getByRole("button", { name: "New poll" }).click();
+  const dialog = page.getByRole("dialog", { name: "New poll" });
+  await dialog.getByLabel("Question").fill("Only once?");
+  await dialog.getByLabel("Answer 1").fill("Yes");
+  await dialog.getByLabel("Answer 2").fill("No");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("button", { name: "Try again" })).toHaveCount(0);
+  await expect(page.getByRole("group", { name: "Only once?" })).toHaveCount(1);
+  const { sent } = await daemon.call<{ sent: { poll?: { name: string } }[] }>("/simulator/acts/network");
+  expect(sent.filter((message) => message.poll?.name === "Only once?")).toHaveLength(1);
+});
+
 test("details show the receipts by person", async ({ page }) => {
   await box(page).fill("did you see it?");
   await page.keyboard.press("Enter");

@@ -29,7 +29,8 @@ async function open(url) {
   const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
   const known = windows.find((client) => client.url.startsWith(self.registration.scope));
   if (!known) return self.clients.openWindow(url);
-  await known.focus();
+  // A browser can refuse the focus, for example when the click is too long ago; the page still opens the chat.
+  await known.focus().catch(() => undefined);
   // A page that this worker does not control cannot be navigated by it.
   known.postMessage({ open: new URL(url).hash });
 }

@@ -23,16 +23,24 @@ export class Daemon {
   private constructor(
     readonly url: string,
     readonly port: number,
-    private readonly process: ChildProcess,
+    private process: ChildProcess,
     private readonly directory: string,
+    private readonly settings: Record<string, string>,
   ) {}
 
+  /** Settings are given as environment variables; `{port}` in a value is the daemon's port. */
   static async start(settings: Record<string, string> = {}): Promise<Daemon> {
-    const bin = process.env.WHARF_BIN;
-    if (!bin) throw new Error("WHARF_BIN must name the built daemon");
     const directory = await mkdtemp(join(tmpdir(), "wharf-dashboard-"));
     const port = await freePort();
-    const child = spawn(bin, ["serve"], {
+    const daemon = new Daemon(`http://127.0.0.1:${port}`, port, Daemon.spawn(port, directory, settings), directory, settings);
+    await daemon.waitUntilHealthy();
+    return daemon;
+  }
+
+  private static spawn(port: number, directory: string, settings: Record<string, string>): ChildProcess {
+    const bin = process.env.WHARF_BIN;
+    if (!bin) throw new Error("WHARF_BIN must name the built daemon");
+    return spawn(bin, ["serve"], {
       env: {
         ...process.env,
         WHARF_API_KEY: ADMIN_KEY,
@@ -42,13 +50,23 @@ export class Daemon {
         WHARF__EFFECTS__DESKTOP__ENABLED: "false",
         WHARF__EFFECTS__SOUND__ENABLED: "false",
         WHARF__NET__ALLOW_PRIVATE: "127.0.0.1",
-        ...settings,
+        ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replaceAll("{port}", String(port))])),
       },
       stdio: "ignore",
     });
-    const daemon = new Daemon(`http://127.0.0.1:${port}`, port, child, directory);
-    await daemon.waitUntilHealthy();
-    return daemon;
+  }
+
+  /** Ends the daemon and starts it again with its data at the same address. */
+  async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.end(signal);
+    this.process = Daemon.spawn(this.port, this.directory, this.settings);
+    await this.waitUntilHealthy();
+  }
+
+  private async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    this.process.kill(signal);
+    await ended;
   }
 
   private async waitUntilHealthy(): Promise<void> {
@@ -62,17 +80,15 @@ export class Daemon {
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.process.once("exit", resolve));
-    this.process.kill("SIGTERM");
-    await ended;
+    await this.end("SIGTERM");
     await rm(this.directory, { recursive: true, force: true });
   }
 
   /** A request with the admin key; answers `data`. */
-  async call<T = unknown>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<T> {
+  async call<T = unknown>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST", headers: Record<string, string> = {}): Promise<T> {
     const answer = await fetch(`${this.url}/api/v1${path}`, {
       method,
-      headers: { "X-API-KEY": ADMIN_KEY, "Content-Type": "application/json" },
+      headers: { "X-API-KEY": ADMIN_KEY, "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const json = (await answer.json()) as { data: T };

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 
 /** A reverse proxy that serves a daemon below a path prefix, with its WebSockets. */
 export class PrefixProxy {
+  private readonly clients = new Set<Socket>();
+
   private constructor(
     private readonly server: Server,
     readonly url: string,
@@ -20,7 +22,7 @@ export class PrefixProxy {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(outgoing);
       });
-      upstream.on("error", () => outgoing.writeHead(502).end());
+      upstream.on("error", () => (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()));
       incoming.pipe(upstream);
     });
     server.on("upgrade", (incoming, socket, head) => {
@@ -37,11 +39,25 @@ export class PrefixProxy {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     const own = typeof address === "object" && address ? address.port : 0;
-    return new PrefixProxy(server, `http://127.0.0.1:${own}${prefix}`);
+    const proxy = new PrefixProxy(server, `http://127.0.0.1:${own}${prefix}`);
+    server.on("connection", (socket) => {
+      proxy.clients.add(socket);
+      socket.on("close", () => proxy.clients.delete(socket));
+    });
+    return proxy;
+  }
+
+  /** Ends every connection at once, also in the middle of a request or of a frame. Answers how many there were. */
+  cut(): number {
+    const open = this.clients.size;
+    for (const socket of this.clients) socket.resetAndDestroy();
+    return open;
   }
 
   async stop(): Promise<void> {
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    // The server does not count connections that became WebSockets as its own.
+    this.cut();
+    await closed;
   }
 }

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { ApiFailure, api, body, data, type Schemas } from "../api/client";
 import type { LiveEvent } from "../api/socket";
 import { type Message, MessageStore, readMessage } from "./message_store";
+import type { PollDraft } from "./poll_draft";
 import { uploadFile } from "./upload";
 
 const PAGE = 50;
@@ -12,6 +13,7 @@ export interface Outgoing {
   text: string;
   file?: File;
   quoted?: Message;
+  poll?: PollDraft;
   progress: number;
   state: "sending" | "failed";
   error?: unknown;
@@ -133,7 +135,7 @@ export class Conversation {
     }, 25_000);
   }
 
-  send(text: string, options: { file?: File; quoted?: Message } = {}): void {
+  send(text: string, options: { file?: File; quoted?: Message; poll?: PollDraft } = {}): void {
     const next: Outgoing = { key: randomKey(), text, ...options, progress: 0, state: "sending" };
     this.outgoing.value = [...this.outgoing.value, next];
     void this.#deliver(next.key);
@@ -161,7 +163,7 @@ export class Conversation {
       const common = { to: this.chatId, quotedMessageId: item.quoted?.id, tempId: key };
       const request = mediaId
         ? { ...common, media: { mediaId, caption: item.text || undefined, filename: item.file?.name } }
-        : { ...common, text: item.text };
+        : item.poll ? { ...common, poll: item.poll } : { ...common, text: item.text };
       const answer = await data(
         api.POST("/api/v1/devices/{id}/messages/send", { params: { path: { id: this.deviceId }, header: { "Idempotency-Key": key } }, body: request }),
       );

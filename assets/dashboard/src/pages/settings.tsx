@@ -41,7 +41,7 @@ export function Settings() {
       {!list ? !error && <Loading /> : (
         <>
           <div class={css.toolbar}>
-            <input class={ui.input} type="search" aria-label={t("settings.search")} placeholder={t("settings.search")} value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
+            <input class={`${ui.input} ${css.settingsSearch}`} type="search" aria-label={t("settings.search")} placeholder={t("settings.search")} value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
             <label class={ui.check}><input type="checkbox" checked={isChanged} onChange={() => setChanged(!isChanged)} /><span>{t("settings.changedOnly")}</span></label>
           </div>
           {shown.length === 0 ? <Card flush><Empty icon="search" title={t("settings.noneFound")} /></Card> : [...sections].map(([name, settings]) => <Section key={name} name={name} settings={settings} />)}

@@ -40,7 +40,7 @@ export function LinkButton({ to, variant, icon, size, children }: { to: string; 
 
 export function IconButton({ label, icon, ...rest }: Omit<JSX.IntrinsicElements["button"], "icon"> & { label: string; icon: IconName }) {
   return (
-    <button type="button" {...rest} class={cx(css.button, css.icon, rest.class as string)} aria-label={label} title={label}>
+    <button type="button" {...rest} class={cx(css.button, css.icon, rest.class as string)} aria-label={label} title={rest.title ?? label}>
       <Icon name={icon} />
     </button>
   );

@@ -41,6 +41,7 @@ const paths = {
   clock: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 8v4l3 2",
   menu: "M4 7h16M4 12h16M4 17h16",
   pause: "M8 5v14M16 5v14",
+  poll: "M5 20V11M12 20V4M19 20v-6",
   play: "M8 5l11 7-11 7z",
 } as const;
 

@@ -91,6 +91,7 @@ export function ChatPane({ deviceId, list, openChat, maySend }: { deviceId: stri
   };
   return (
     <section class={css.pane} aria-label={t("nav.chats")}>
+      {!openChat && <h1 class="visually-hidden">{t("nav.chats")}</h1>}
       <div class={css.paneHead}>
         <div class={ui.row}>
           <select class={`${ui.input} ${ui.grow}`} aria-label={t("chats.device")} value={deviceId} onChange={(event) => navigate("devices", event.currentTarget.value, "chats")}>

@@ -10,10 +10,11 @@ import { readableId, visible } from "../../lib/text";
 import { IconButton, Name, ui } from "../../ui/basics";
 import { attempt, toast } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
-import { summary } from "./words";
+import { refusal, summary } from "./words";
 import css from "./chats.module.css";
 
 const EmojiGrid = lazy(() => import("./emoji"));
+const PollDialog = lazy(() => import("./poll_dialog"));
 const TYPING_EVERY_MS = 5000;
 const MAX_FILES = 10;
 
@@ -22,6 +23,7 @@ export type ComposerMode = { kind: "new" } | { kind: "reply"; message: Message }
 interface Props {
   conversation: Conversation;
   feed: DeviceFeed;
+  engine: string;
   mode: ComposerMode;
   setMode: (mode: ComposerMode) => void;
   files: File[];
@@ -59,9 +61,11 @@ function FileChip({ file, remove }: { file: File; remove: () => void }) {
   );
 }
 
-export function Composer({ conversation, feed, mode, setMode, files, setFiles, isWaiting, onSent }: Props) {
+export function Composer({ conversation, feed, engine, mode, setMode, files, setFiles, isWaiting, onSent }: Props) {
   const [text, setText] = useState(() => draft(conversation.deviceId, conversation.chatId).text);
   const [hasEmoji, setEmoji] = useState(false);
+  const [hasPoll, setPoll] = useState(false);
+  const noPolls = refusal(engine, "polls");
   const area = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const typedAt = useRef(0);
@@ -122,6 +126,7 @@ export function Composer({ conversation, feed, mode, setMode, files, setFiles, i
     area.current?.focus();
   };
   return (
+    <>
     <form class={css.composer} onSubmit={(event) => { event.preventDefault(); void submit(); }}>
       {mode.kind !== "new" && (
         <div class={css.composerNote}>
@@ -139,10 +144,13 @@ export function Composer({ conversation, feed, mode, setMode, files, setFiles, i
       <div class={css.composerRow}>
         <IconButton label={t("composer.emoji")} icon="smile" aria-expanded={hasEmoji} onClick={() => setEmoji(!hasEmoji)} />
         {mode.kind !== "edit" && <IconButton label={t("composer.attach")} icon="attach" onClick={() => picker.current?.click()} />}
+        {mode.kind !== "edit" && <IconButton label={t("poll.new")} icon="poll" disabled={Boolean(noPolls) || isWaiting} title={noPolls ?? t("poll.new")} onClick={() => setPoll(true)} />}
         <input ref={picker} type="file" multiple hidden aria-label={t("composer.attach")} onChange={(event) => { setFiles(acceptFiles(files, event.currentTarget.files ?? [])); event.currentTarget.value = ""; }} />
         <textarea ref={area} rows={1} aria-label={t("composer.text")} placeholder={files.length > 0 ? t("composer.caption") : t("composer.text")} value={text} maxLength={session.value!.server.limits.textMaxChars} onInput={(event) => change(event.currentTarget.value)} onKeyDown={press} onPaste={paste} />
         <button type="submit" class={`${ui.button} ${ui.primary} ${ui.icon} ${css.send}`} aria-label={t("composer.send")} title={t("composer.send")} disabled={isWaiting || (!text.trim() && files.length === 0)}><Icon name="send" /></button>
       </div>
     </form>
+    {hasPoll && <Suspense fallback={null}><PollDialog close={() => setPoll(false)} send={(poll) => { conversation.send("", { poll }); onSent(); }} /></Suspense>}
+    </>
   );
 }

@@ -286,7 +286,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
       ) : (
         <MessageList conversation={conversation} actions={actions} isGroup={isGroup} unread={openedUnread.current ?? 0} target={jumpTo} flashed={flashed} sentCount={sentCount} onEnd={(atEnd) => { isAtEnd.current = atEnd; if (atEnd) markRead(); }} />
       )}
-      {maySend() && <Composer key={`${device.id} ${chatId}`} conversation={conversation} feed={feed} mode={mode} setMode={setMode} files={files} setFiles={setFiles} isWaiting={isInterrupted} onSent={() => setSentCount((old) => old + 1)} />}
+      {maySend() && <Composer key={`${device.id} ${chatId}`} conversation={conversation} feed={feed} engine={device.engine} mode={mode} setMode={setMode} files={files} setFiles={setFiles} isWaiting={isInterrupted} onSent={() => setSentCount((old) => old + 1)} />}
       <Announcer conversation={conversation} />
       {hasGroup && <GroupDialog deviceId={device.id} groupId={chatId} ownId={conversation.ownId} close={() => setGroup(false)} />}
       {dialog?.kind === "react" && <QuickReactions message={dialog.message} conversation={conversation} close={() => setDialog(null)} />}

@@ -43,6 +43,7 @@ function OutgoingView({ item, conversation }: { item: Outgoing; conversation: Co
       <div class={css.bubble}>
         {item.file && <span class={css.document}><Icon name="file" size={26} /><bdi>{visible(item.file.name)}</bdi></span>}
         {item.file && item.state === "sending" && <progress value={item.progress} max={1} aria-label={t("composer.uploading")} />}
+        {item.poll && <span class={css.document}><Icon name="poll" size={26} /><bdi>{visible(item.poll.name)}</bdi></span>}
         {item.text && <span class={css.body}><bdi>{item.text}</bdi></span>}
         {item.state === "failed" ? (
           <span class={css.failed} role="alert">
@@ -94,6 +95,8 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
     if (!hasOpened.current) {
       hasOpened.current = true;
       const at = list.findIndex((row) => row.kind === "new");
+      // Until the list is measured, the end is not in view: a reload meanwhile must not scroll to it.
+      isAtEnd.current = at < 0;
       if (at >= 0) handle.current?.scrollToIndex(at, { align: "start" });
       else scrollToEnd();
     } else if (isAtEnd.current && !conversation.isPrepended.value) {

@@ -8,13 +8,14 @@ import { Icon } from "../../ui/icons";
 import { maySend, refusal } from "./words";
 import css from "./chats.module.css";
 
-/** The answers with their votes; a click on an answer votes, or takes the vote back where several are allowed. */
+/** The answers with their votes; a click on an answer votes, or takes the own vote back. */
 export function PollView({ message, conversation, engine }: { message: Message; conversation: Conversation; engine: string }) {
   const poll = message.poll!;
   const own = poll.votes.find((vote) => vote.voter === conversation.ownId)?.options ?? [];
   const refused = refusal(engine, "polls");
   const vote = (option: string) => {
-    const next = poll.allowMultipleAnswers ? (own.includes(option) ? own.filter((other) => other !== option) : [...own, option]) : [option];
+    const others = poll.allowMultipleAnswers ? own.filter((other) => other !== option) : [];
+    const next = own.includes(option) ? others : [...others, option];
     void attempt(() => conversation.vote(message, next));
   };
   return (
