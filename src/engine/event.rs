@@ -27,7 +27,7 @@ pub enum EngineEvent {
     Message(Box<Incoming>),
     /// Messages of the history sync; stored without message events.
     History(Vec<Incoming>),
-    /// Changes to messages of the history sync; stored without events.
+    /// Changes to messages from the history sync or a full read of the app state; stored without events.
     PastChanges(Vec<IncomingChange>),
     /// A receipt for our message.
     Receipt(IncomingReceipt),
@@ -71,6 +71,13 @@ pub enum EngineEvent {
     MessageChange(IncomingChange),
     /// A chat was changed on another device of this account.
     Chat {
+        /// The changed chat.
+        chat: Jid,
+        /// The kind of change.
+        change: ChatChange,
+    },
+    /// A chat's state from a full read of the app state; stored without events.
+    PastChatChange {
         /// The changed chat.
         chat: Jid,
         /// The kind of change.

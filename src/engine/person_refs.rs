@@ -63,9 +63,10 @@ impl ReferencesPeople for EngineEvent {
             }
             Self::Presence { contact, .. } => visit(contact),
             Self::Contacts(updates) => updates.each_person(visit),
-            Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
-                visit(chat);
-            }
+            Self::ReadElsewhere { chat, .. }
+            | Self::ChatName { chat, .. }
+            | Self::Chat { chat, .. }
+            | Self::PastChatChange { chat, .. } => visit(chat),
             Self::MessageChange(change) => change.each_person(visit),
             Self::Groups { groups, .. } => groups.each_person(visit),
             Self::GroupChanged { participants, author, .. } => {

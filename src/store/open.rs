@@ -41,6 +41,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0022_log_identity.sql")),
     M::up(include_str!("migrations/0030_message_sent_at.sql")),
     M::up(include_str!("migrations/0040_own_media.sql")),
+    M::up(include_str!("migrations/0050_orphan_change_mode.sql")),
 ];
 
 /// Path of the database file within the data directory.

@@ -12,8 +12,18 @@ const KEPT: i64 = 1_000;
 /// Lifetime of an entry: as long as upstreams retry the delivery of a message.
 const KEPT_MS: i64 = 7 * 86_400_000;
 
+/// A change that waits for its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanChange {
+    /// The change as JSON.
+    pub change: String,
+    /// Whether it happened while the device was linked, so that applying it emits an event.
+    pub is_live: bool,
+}
+
 impl Tx<'_> {
-    /// Stores a change as JSON until its message arrives. Repeated deliveries of the change are stored once.
+    /// Stores a change until its message arrives. Repeated deliveries of the change are stored once; one live
+    /// delivery makes it live.
     ///
     /// # Errors
     /// When the store fails.
@@ -21,12 +31,13 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
         message: &MessageId,
-        change: &str,
+        orphan: &OrphanChange,
         now: Millis,
     ) -> Result<(), StoreError> {
         self.run(
-            "INSERT OR IGNORE INTO early_changes (device_id, message_id, change, at) VALUES (?1, ?2, ?3, ?4)",
-            params![device.as_str(), message.to_string(), change, now.0],
+            "INSERT INTO early_changes (device_id, message_id, change, at, is_live) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device_id, message_id, change) DO UPDATE SET is_live = max(is_live, excluded.is_live)",
+            params![device.as_str(), message.to_string(), orphan.change, now.0, orphan.is_live],
         )?;
         self.run(
             "DELETE FROM early_changes WHERE device_id = ?1 AND (at < ?2 OR pk <= (
@@ -44,12 +55,12 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
         message: &MessageId,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<OrphanChange>, StoreError> {
         let of = params![device.as_str(), message.to_string()];
         let changes = self.all(
-            "SELECT change FROM early_changes WHERE device_id = ?1 AND message_id = ?2 ORDER BY pk",
+            "SELECT change, is_live FROM early_changes WHERE device_id = ?1 AND message_id = ?2 ORDER BY pk",
             of,
-            |row| Ok(row.get(0)?),
+            |row| Ok(OrphanChange { change: row.get(0)?, is_live: row.get(1)? }),
         )?;
         if !changes.is_empty() {
             self.run("DELETE FROM early_changes WHERE device_id = ?1 AND message_id = ?2", of)?;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::notifications::Notification;
 use super::notify_mutes::Mute;
+use super::orphan_changes::OrphanChange;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, NotificationEvent};
@@ -290,4 +291,24 @@ async fn read_marks_are_bounded_per_key() {
         .await
         .unwrap();
     assert_eq!(marks, [1_001, 1, 1]);
+}
+
+#[tokio::test]
+async fn orphan_change_is_live_after_one_live_delivery() {
+    let (store, _, _dir) = open(8);
+    let orphan = |change: &str, is_live| OrphanChange { change: change.to_owned(), is_live };
+    let deliveries = [orphan("a", false), orphan("b", false), orphan("b", true), orphan("b", false)];
+    let (taken, later) = store
+        .write(move |tx| {
+            let message = "false_15550100001@c.us_3EB0AA".parse().unwrap();
+            for delivery in &deliveries {
+                tx.store_orphan_change(&shop(), &message, delivery, Millis(1))?;
+            }
+            let taken = tx.take_orphan_changes(&shop(), &message)?;
+            Ok::<_, StoreError>((taken, tx.take_orphan_changes(&shop(), &message)?))
+        })
+        .await
+        .unwrap();
+    assert_eq!(taken, [orphan("a", false), orphan("b", true)]);
+    assert!(later.is_empty(), "taken twice");
 }

@@ -229,7 +229,12 @@ impl Inbound for InboundPort {
                 Ok(())
             }
             EngineEvent::Chat { chat, change } => {
-                fleet.messaging.ingest_chat_change(device, chat, change).await.map_err(storage)
+                let mode = IngestMode::Live;
+                fleet.messaging.ingest_chat_change(device, chat, change, mode).await.map_err(storage)
+            }
+            EngineEvent::PastChatChange { chat, change } => {
+                let mode = IngestMode::History;
+                fleet.messaging.ingest_chat_change(device, chat, change, mode).await.map_err(storage)
             }
             EngineEvent::Groups { groups, complete } => {
                 fleet.messaging.ingest_groups(device, groups, complete).await.map_err(storage)

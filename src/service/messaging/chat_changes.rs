@@ -4,7 +4,7 @@
 //! ([`pending_sync`]). A change made on another device arrives as [`ChatChange`] and is not sent back.
 
 use super::clear_chat::ClearChatJob;
-use super::pending_sync;
+use super::{IngestMode, pending_sync};
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -71,12 +71,14 @@ impl Messaging {
         Ok(removed)
     }
 
-    /// Ingests a change that the account made to a chat on another device.
+    /// Ingests a change that the account made to a chat on another device. Only a live one emits an update of
+    /// the chat.
     pub(in crate::service) async fn ingest_chat_change(
         &self,
         device: &DeviceId,
         chat: Jid,
         change: ChatChange,
+        mode: IngestMode,
     ) -> Result<(), StoreError> {
         match change {
             ChatChange::Clear => self
@@ -92,7 +94,7 @@ impl Messaging {
                     }
                     mark(tx, &id, &of, &change)
                 };
-                if self.store.write_patiently(write).await? {
+                if self.store.write_patiently(write).await? && mode == IngestMode::Live {
                     self.chat_changed(device, &chat);
                 }
                 Ok(())

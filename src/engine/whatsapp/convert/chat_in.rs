@@ -1,7 +1,8 @@
 //! Converts changes that another device of the account made to chats and messages, and its contacts.
 //!
-//! The network sometimes sends all of these changes again. Changes that apply only to a moment (clear,
-//! delete, read) are then ignored, because they would affect newer messages.
+//! The network sends all of these changes again when a collection is read in full. They are then stored
+//! without events. Changes that apply only to a moment (clear, delete, read) are then ignored, because they
+//! would affect newer messages.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::types::events::Event;
@@ -18,10 +19,21 @@ use crate::engine::{ChatChange, EngineEvent, IncomingChange};
 /// Converts an event; `None` if it has no counterpart.
 pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
     let chat = |jid: &NetworkJid, change| Some(EngineEvent::Chat { chat: ids.jid(jid)?, change });
+    let state = |jid: &NetworkJid, change, from_full_sync: bool| {
+        if from_full_sync {
+            Some(EngineEvent::PastChatChange { chat: ids.jid(jid)?, change })
+        } else {
+            chat(jid, change)
+        }
+    };
     match event {
-        Event::ArchiveUpdate(update) => chat(&update.jid, ChatChange::Archive(update.action.archived?)),
-        Event::PinUpdate(update) => chat(&update.jid, ChatChange::Pin(update.action.pinned?)),
-        Event::MuteUpdate(update) => chat(&update.jid, mute(&update.action)?),
+        Event::ArchiveUpdate(update) => {
+            state(&update.jid, ChatChange::Archive(update.action.archived?), update.from_full_sync)
+        }
+        Event::PinUpdate(update) => {
+            state(&update.jid, ChatChange::Pin(update.action.pinned?), update.from_full_sync)
+        }
+        Event::MuteUpdate(update) => state(&update.jid, mute(&update.action)?, update.from_full_sync),
         Event::ClearChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Clear),
         Event::DeleteChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Delete),
         Event::MarkChatAsReadUpdate(update) if !update.from_full_sync && update.action.read == Some(true) => {
@@ -30,16 +42,13 @@ pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<Engi
         Event::StarUpdate(update) => {
             let on = update.action.starred?;
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
-            Some(EngineEvent::MessageChange(IncomingChange::Starred {
-                id: message(of, &update.message_id, ids)?,
-                on,
-            }))
+            let change = IncomingChange::Starred { id: message(of, &update.message_id, ids)?, on };
+            Some(message_change(change, update.from_full_sync))
         }
         Event::DeleteMessageForMeUpdate(update) => {
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
-            Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe {
-                id: message(of, &update.message_id, ids)?,
-            }))
+            let change = IncomingChange::DeletedForMe { id: message(of, &update.message_id, ids)? };
+            Some(message_change(change, update.from_full_sync))
         }
         Event::ContactUpdate(update) => {
             Some(EngineEvent::Contacts(vec![contact(&update.jid, &update.action, ids)?]))
@@ -51,6 +60,10 @@ pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<Engi
         }
         _ => None,
     }
+}
+
+fn message_change(change: IncomingChange, from_full_sync: bool) -> EngineEvent {
+    if from_full_sync { EngineEvent::PastChanges(vec![change]) } else { EngineEvent::MessageChange(change) }
 }
 
 fn mute(action: &MuteAction) -> Option<ChatChange> {
@@ -117,13 +130,17 @@ mod tests {
 
     #[test]
     fn archive_and_mute_are_converted() {
-        let archived = ArchiveUpdate::builder()
-            .jid(network("990002@lid"))
-            .timestamp(now())
-            .action(Box::new(action::ArchiveChatAction { archived: Some(true), ..Default::default() }))
-            .from_full_sync(true)
-            .build();
-        assert_eq!(event_of(&Event::ArchiveUpdate(archived), &ids()), chat(ChatChange::Archive(true)));
+        let past = |change| Some(EngineEvent::PastChatChange { chat: jid("15550100002@c.us"), change });
+        for (full, is) in [(false, chat(ChatChange::Archive(true))), (true, past(ChatChange::Archive(true)))]
+        {
+            let archived = ArchiveUpdate::builder()
+                .jid(network("990002@lid"))
+                .timestamp(now())
+                .action(Box::new(action::ArchiveChatAction { archived: Some(true), ..Default::default() }))
+                .from_full_sync(full)
+                .build();
+            assert_eq!(event_of(&Event::ArchiveUpdate(archived), &ids()), is);
+        }
         for (muted, until, is) in [
             (true, Some(-1), Some(None)),
             (true, None, Some(None)),
@@ -186,18 +203,22 @@ mod tests {
     }
 
     #[test]
-    fn delete_for_me_is_converted() {
-        let update = DeleteMessageForMeUpdate::builder()
-            .chat_jid(network(PEER))
-            .message_id("3EB0AA".to_owned())
-            .from_me(true)
-            .timestamp(now())
-            .action(Box::default())
-            .from_full_sync(false)
-            .build();
-        let id = "true_15550100002@c.us_3EB0AA".parse().unwrap();
-        let event = event_of(&Event::DeleteMessageForMeUpdate(update), &ids());
-        assert_eq!(event, Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe { id })));
+    fn delete_for_me_is_live_unless_full_sync() {
+        let deleted = || IncomingChange::DeletedForMe { id: "true_15550100002@c.us_3EB0AA".parse().unwrap() };
+        for (full, is) in [
+            (false, EngineEvent::MessageChange(deleted())),
+            (true, EngineEvent::PastChanges(vec![deleted()])),
+        ] {
+            let update = DeleteMessageForMeUpdate::builder()
+                .chat_jid(network(PEER))
+                .message_id("3EB0AA".to_owned())
+                .from_me(true)
+                .timestamp(now())
+                .action(Box::default())
+                .from_full_sync(full)
+                .build();
+            assert_eq!(event_of(&Event::DeleteMessageForMeUpdate(update), &ids()), Some(is));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Maps hidden ids to phone numbers on one connection, and identifies the account itself. All ids from the
 //! network are resolved here, so that one person has one id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use whatsapp_rust::Jid as NetworkJid;
@@ -10,16 +11,44 @@ use super::jid::as_written;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::jid::{Jid, JidKind};
 
-/// Mapped people; when it is full, the map is cleared.
-const MOST: usize = 20_000;
+/// Maximum number of mapped people besides the account; beyond it the oldest pair is evicted.
+const MAX_PAIRS: usize = 20_000;
 
 /// The identities of one connection.
 #[derive(Default)]
 pub(in super::super) struct Identities {
     me: Option<Jid>,
     my_lid: Option<Jid>,
+    pairs: RwLock<PairCache>,
+}
+
+/// Pairs of other people. The account's own pair is kept outside and is never evicted.
+#[derive(Default)]
+struct PairCache {
     /// Hidden id to number.
-    numbers: RwLock<HashMap<Box<str>, Jid>>,
+    numbers: HashMap<Arc<str>, Jid>,
+    /// Hidden ids in the order of their first insertion.
+    order: VecDeque<Arc<str>>,
+}
+
+impl PairCache {
+    /// Inserts a pair and evicts the oldest beyond `max`; `false` if the pair exists.
+    fn insert(&mut self, lid: &str, number: &Jid, max: usize) -> bool {
+        if let Some(existing) = self.numbers.get_mut(lid) {
+            let is_new = existing != number;
+            existing.clone_from(number);
+            return is_new;
+        }
+        let lid: Arc<str> = lid.into();
+        self.numbers.insert(Arc::clone(&lid), number.clone());
+        self.order.push_back(lid);
+        while self.order.len() > max
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.numbers.remove(&oldest);
+        }
+        true
+    }
 }
 
 impl Identities {
@@ -27,11 +56,7 @@ impl Identities {
     pub(in super::super) fn new(me: Option<&NetworkJid>, my_lid: Option<&NetworkJid>) -> Self {
         let me = me.and_then(as_written);
         let my_lid = my_lid.and_then(as_written).filter(|lid| lid.kind() == JidKind::Lid);
-        let identities = Self { me: me.clone(), my_lid: my_lid.clone(), numbers: RwLock::default() };
-        if let (Some(me), Some(lid)) = (me, my_lid) {
-            identities.insert(&lid, &me);
-        }
-        identities
+        Self { me, my_lid, pairs: RwLock::default() }
     }
 
     pub(in super::super) fn me(&self) -> Option<&Jid> {
@@ -53,8 +78,10 @@ impl Identities {
         if jid.kind() != JidKind::Lid {
             return jid;
         }
-        let numbers = self.numbers.read();
-        numbers.get(jid.user()).cloned().unwrap_or(jid)
+        if let (Some(me), true) = (&self.me, self.my_lid.as_ref() == Some(&jid)) {
+            return me.clone();
+        }
+        self.pairs.read().numbers.get(jid.user()).cloned().unwrap_or(jid)
     }
 
     /// Whether this is a hidden id without a number.
@@ -79,15 +106,10 @@ impl Identities {
     }
 
     fn insert(&self, lid: &Jid, number: &Jid) -> bool {
-        let mut numbers = self.numbers.write();
-        if numbers.get(lid.user()) == Some(number) {
+        if self.my_lid.as_ref() == Some(lid) && self.me.is_some() {
             return false;
         }
-        if numbers.len() >= MOST {
-            numbers.clear();
-        }
-        numbers.insert(lid.user().into(), number.clone());
-        true
+        self.pairs.write().insert(lid.user(), number, MAX_PAIRS)
     }
 }
 
@@ -125,5 +147,27 @@ mod tests {
                 && ids.is_me(&"100000000000009@lid".parse().unwrap())
         );
         assert_eq!(ids.jid(&network("100000000000009@lid")).as_ref(), ids.me());
+    }
+
+    #[test]
+    fn full_cache_evicts_oldest_pair_only() {
+        let (me, my_lid) = (network("15550100009@s.whatsapp.net"), network("100000000000009@lid"));
+        let ids = Identities::new(Some(&me), Some(&my_lid));
+        let (lid, number) = (
+            |at: usize| network(&format!("2000000{at:08}@lid")),
+            |at: usize| network(&format!("1666{at:07}@s.whatsapp.net")),
+        );
+        for at in 0..=MAX_PAIRS {
+            assert!(ids.record_pair(&lid(at), &number(at)).is_some());
+        }
+        assert!(ids.is_unresolved(&lid(0)), "the oldest pair is evicted");
+        assert!(!ids.is_unresolved(&lid(1)) && !ids.is_unresolved(&lid(MAX_PAIRS)));
+        assert_eq!(ids.pairs.read().numbers.len(), MAX_PAIRS);
+        assert_eq!(ids.jid(&my_lid).as_ref(), ids.me());
+        // A changed number keeps the place of its pair.
+        assert!(ids.record_pair(&lid(1), &number(0)).is_some());
+        assert_eq!(ids.record_pair(&lid(1), &number(0)), None);
+        assert!(ids.record_pair(&lid(0), &number(0)).is_some());
+        assert!(ids.is_unresolved(&lid(1)) && !ids.is_unresolved(&lid(2)));
     }
 }

@@ -72,7 +72,7 @@ impl Messaging {
                 let Some(found) = tx.found_here(&of, &id)? else {
                     // A message that was removed here must not come back through a change.
                     if tx.found(&of, &id)?.is_none() {
-                        orphans::keep(tx, &of, &id, &change, now)?;
+                        orphans::keep(tx, &of, &id, &change, mode, now)?;
                     }
                     return Ok((id.chat.clone(), Applied::default()));
                 };
