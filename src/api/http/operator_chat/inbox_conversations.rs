@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -196,21 +196,12 @@ async fn add_note(
 #[serde(rename_all = "camelCase")]
 struct Assign {
     /// The id of a user who may reply in the inbox; null removes the assignee. An API key writes `<identity>:<id>`.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    user: Option<Option<String>>,
-    /// Assigns only if this is the assignee; null if there must be none.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, required = false)]
-    if_assignee: Option<Option<String>>,
+    user: Option<String>,
+    /// Assigns only if this is the assignee.
+    if_assignee: Option<String>,
 }
 
 impl Request for Assign {}
-
-/// Reads a field in which null differs from absence.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
-}
 
 /// Assign a conversation
 ///
@@ -224,8 +215,7 @@ async fn assign(
     ConversationParam(id): ConversationParam,
     Body(body): Body<Assign>,
 ) -> Result<Success<ConversationObject>, ApiError> {
-    let user = body.user.ok_or_else(|| ApiError::field("user", "is required; null removes the assignee"))?;
-    let request = NamedAssignment { user, expected: body.if_assignee };
+    let request = NamedAssignment { user: body.user, expected: body.if_assignee.map(Some) };
     let found = chat.assign(caller.clone(), id, request).await?;
     Ok(Success::new(ConversationObject::new(&found, &caller)))
 }
