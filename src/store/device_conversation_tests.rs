@@ -5,11 +5,15 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::chat_receipt_ranges::ReceiptOwner;
+use super::inbox_workflow::InboxAuthor;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::domain::operator_chat::assignment::{ConversationState, InboxStatus};
+use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::domain::operator_chat::note::InternalNote;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 
 const NOW: Millis = Millis(1_795_341_600_000);
@@ -23,7 +27,10 @@ impl WriterObserver for NoObserver {
 }
 
 fn open() -> (Store, TempDir) {
-    let dir = tempfile::tempdir().unwrap();
+    open_in(tempfile::tempdir().unwrap())
+}
+
+fn open_in(dir: TempDir) -> (Store, TempDir) {
     let options =
         StoreOptions { synchronous: Synchronous::Normal, write_queue: 16, readers: 1, vault_key: None };
     (Store::open(dir.path(), options, Arc::new(NoObserver)).unwrap(), dir)
@@ -113,6 +120,42 @@ async fn conversation_follows_its_chat_to_another_id() {
             tx.merge_device_conversations(&shop(), &hidden(), &number())?;
             let found = tx.device_conversation(&shop(), &number())?.map(|found| found.id);
             assert_eq!(found, Some(known.id));
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn workflow_survives_reopening_and_is_logged() {
+    let (store, dir) = open();
+    let id = store
+        .write::<_, StoreError, _>(|tx| {
+            let phone = tx.put_system_author("phone", "Phone", NOW)?;
+            let id = tx.create_device_conversation(&shop(), &number(), phone, 1, NOW)?.id;
+            assert_eq!(tx.inbox_status(id)?, InboxStatus { state: ConversationState::Open, assignee: None });
+            tx.set_assignee(id, Some(phone))?;
+            assert!(tx.set_conversation_state(id, ConversationState::Closed)?);
+            assert!(!tx.set_conversation_state(id, ConversationState::Closed)?);
+            tx.append_chat_event(&ChatLogEntry::Closed { conversation: id.0, by: Some(phone.0) }, NOW)?;
+            let note = InternalNote::new("secret".to_owned(), 10).unwrap();
+            let message = tx.add_note(id, InboxAuthor { user: phone, temp_id: None }, &note, NOW)?;
+            assert!(tx.linked_message(message.id)?.is_none());
+            Ok((id, phone))
+        })
+        .await
+        .unwrap();
+    store.close().await;
+    drop(store);
+    let (store, _dir) = open_in(dir);
+    let (id, phone) = id;
+    store
+        .read::<_, StoreError, _>(move |store| {
+            let status = InboxStatus { state: ConversationState::Closed, assignee: Some(phone) };
+            assert_eq!(store.inbox_status(id)?, status);
+            let entries = store.chat_events_after(0, 10)?;
+            assert_eq!(entries[0].1, ChatLogEntry::Closed { conversation: id.0, by: Some(phone.0) });
+            assert_eq!(store.newest_chat_message(id)?.unwrap().content, "secret");
             Ok(())
         })
         .await

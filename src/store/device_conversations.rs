@@ -269,6 +269,7 @@ impl Tx<'_> {
                  (SELECT max(id) FROM chat_messages WHERE conversation_id = ?1) WHERE id = ?1",
             [into.id.0],
         )?;
+        self.merge_inbox_status(gone.id, into.id)?;
         self.run("DELETE FROM chat_receipt_ranges WHERE conversation_id = ?1", [gone.id.0])?;
         self.run("DELETE FROM conversations WHERE id = ?1", [gone.id.0])?;
         self.run("DELETE FROM users WHERE pk = ?1", [gone.contact.0])?;

@@ -48,6 +48,7 @@ pub mod hourly_counters;
 pub mod idempotency;
 pub mod identity;
 pub mod inbox_grants;
+pub mod inbox_workflow;
 mod log_identity;
 pub mod media;
 mod merge_duplicates;

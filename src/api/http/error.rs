@@ -231,6 +231,9 @@ impl ApiError {
             Self::Chat(ChatError::Invalid { field, message }) => {
                 vec![FieldError { field: field.to_owned(), message }]
             }
+            Self::Chat(ChatError::Assigned { assignee: Some(assignee) }) => {
+                vec![FieldError { field: "assignee".to_owned(), message: assignee }]
+            }
             Self::Invalid(fields) => fields,
             _ => Vec::new(),
         };

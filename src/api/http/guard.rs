@@ -93,7 +93,8 @@ pub fn guarded_route(scope: Scope, router: MethodRouter<ApiState>) -> MethodRout
     router.route_layer(from_fn(check))
 }
 
-async fn check(
+/// Lets a request through whose key or session has `scope`.
+pub async fn check(
     scope: Option<Scope>,
     Extension(state): Extension<ApiState>,
     params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,

@@ -114,6 +114,17 @@ pub fn describe_user(paths: &mut Paths, refusals: &[u16]) {
     });
 }
 
+/// Describes operations that accept a user token as well as a key, after [`describe`].
+pub fn describe_user_or_key(paths: &mut Paths) {
+    each_operation(paths, |_, operation| {
+        let user = SecurityRequirement::new("userToken", [] as [&str; 0]);
+        operation.security.get_or_insert_default().push(user);
+        let description = operation.description.take().unwrap_or_default();
+        operation.description =
+            Some(format!("{description} A user token is accepted too. Exists while `chat.enabled` is set."));
+    });
+}
+
 /// Describes operations without a key.
 pub fn describe_open(paths: &mut Paths, refusals: &[u16]) {
     each_operation(paths, |path, operation| {

@@ -47,6 +47,29 @@ pub enum ChatLogEntry {
         /// The device.
         device: String,
     },
+    /// The assignee of a device conversation changed.
+    Assigned {
+        /// The conversation.
+        conversation: i64,
+        /// The new assignee; none after a release.
+        assignee: Option<i64>,
+        /// The user who changed it; none for an API key.
+        by: Option<i64>,
+    },
+    /// A device conversation was closed.
+    Closed {
+        /// The conversation.
+        conversation: i64,
+        /// The user who closed it; none for an API key.
+        by: Option<i64>,
+    },
+    /// A device conversation was opened.
+    Opened {
+        /// The conversation.
+        conversation: i64,
+        /// The user who opened it, or the contact; none for an API key.
+        by: Option<i64>,
+    },
     /// A user got a notification.
     Notification {
         /// The user.
@@ -94,6 +117,9 @@ impl ChatLogEntry {
             Self::Deleted { .. } => "deleted",
             Self::Updated { .. } => "updated",
             Self::InboxAccess { .. } => "inbox_access",
+            Self::Assigned { .. } => "assigned",
+            Self::Closed { .. } => "closed",
+            Self::Opened { .. } => "opened",
             Self::Notification { .. } => "notification",
             Self::NotificationRead { .. } => "notification_read",
             Self::NotificationsRead { .. } => "notifications_read",
@@ -106,7 +132,10 @@ impl ChatLogEntry {
         match self {
             Self::Message { conversation, .. }
             | Self::Deleted { conversation, .. }
-            | Self::Updated { conversation, .. } => Some(ConversationId(*conversation)),
+            | Self::Updated { conversation, .. }
+            | Self::Assigned { conversation, .. }
+            | Self::Closed { conversation, .. }
+            | Self::Opened { conversation, .. } => Some(ConversationId(*conversation)),
             Self::Delivered(receipts) | Self::Read(receipts) => Some(ConversationId(receipts.conversation)),
             _ => None,
         }

@@ -13,6 +13,9 @@ pub const FILE_NAME_MAX_CHARS: usize = 255;
 /// Longest `tempId` as JSON, in characters.
 pub const TEMP_ID_MAX_CHARS: usize = 128;
 
+/// Before the text of an internal note, for clients that do not show the type of a message.
+const NOTE_PREFIX: &str = "📝 ";
+
 /// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChatMessageKind {
@@ -141,6 +144,9 @@ impl MessageView {
             let name = Some(inbox.author.display_name().to_owned());
             view.sender = viewer.clone();
             view.sender.profile = UserProfile { name, ..inbox.author.profile.clone() };
+            if self.message.kind == ChatMessageKind::System && !inbox.author.is_daemon() {
+                view.message.content = format!("{NOTE_PREFIX}{}", self.message.content);
+            }
         }
         view
     }

@@ -1,13 +1,15 @@
 //! Operator chat: users, conversations, messages, receipts, presence and typing, as pure rules.
 //!
-//! Invariants: one visibility function decides every access; a receipt never goes back.
+//! Invariants: one visibility function decides every access; a receipt never goes back; a note is no message to send.
 
+pub mod assignment;
 pub mod conversation;
 pub mod dialect;
 pub mod event;
 pub mod ids;
 pub mod inbox;
 pub mod message;
+pub mod note;
 pub mod notification;
 pub mod presence;
 pub mod receipts;

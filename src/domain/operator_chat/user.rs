@@ -5,6 +5,8 @@ use crate::domain::clock::Millis;
 
 /// The tenant of contacts and of other systems that write as the device; no identity provider has this name.
 pub const CONTACTS: &str = "";
+/// The id, in that tenant, of the author of system messages.
+pub const DAEMON: &str = "system";
 /// Longest name, picture address, email or role that is stored, in characters.
 pub const PROFILE_MAX_CHARS: usize = 500;
 
@@ -43,6 +45,12 @@ impl ChatUser {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.profile.name.as_deref().unwrap_or(self.bare_id())
+    }
+
+    /// Whether this user is the author of system messages.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.tenant == CONTACTS && self.id.as_str() == DAEMON
     }
 
     /// Whether this user stands for a contact of a device; its id is `c<number>`.

@@ -5,11 +5,14 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::{Jid, JidKind};
+use crate::domain::operator_chat::assignment::ConversationState;
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::BridgeMode;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::user::DAEMON;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
+use crate::store::inbox_workflow::InboxAuthor;
 use crate::store::messages::Pk;
 use crate::store::{StoreError, Tx};
 
@@ -76,8 +79,23 @@ pub(in crate::service) fn record_message(
             (conversation.id, sender, None, None)
         }
     };
+    if matches!(author, BridgeAuthor::Contact(_)) {
+        open(tx, conversation, sender, now)?;
+    }
     let id = tx.add_linked_message(conversation, sender, temp_id, message, now)?;
     let entry = ChatLogEntry::Message { conversation: conversation.0, message: id.0, origin };
+    tx.append_chat_event(&entry, now)
+}
+
+/// Opens a closed conversation, because its contact wrote.
+fn open(tx: &Tx<'_>, id: ConversationId, contact: UserPk, now: Millis) -> Result<(), StoreError> {
+    if !tx.set_conversation_state(id, ConversationState::Open)? {
+        return Ok(());
+    }
+    tx.append_chat_event(&ChatLogEntry::Opened { conversation: id.0, by: Some(contact.0) }, now)?;
+    let author = InboxAuthor { user: tx.put_system_author(DAEMON, "System", now)?, temp_id: None };
+    let message = tx.add_system_message(id, author, "Opened by a message of the contact", now)?;
+    let entry = ChatLogEntry::Message { conversation: id.0, message: message.id.0, origin: None };
     tx.append_chat_event(&entry, now)
 }
 

@@ -34,8 +34,20 @@ pub enum ChatError {
     #[error("a conversation of a device stays in the list")]
     DeviceConversation,
     /// The grant of the inbox allows no sending.
-    #[error("your access to this inbox is read only; sending needs the rights `reply`")]
+    #[error("your access to this inbox is read only; this needs the rights `reply`")]
     ReadOnly,
+    /// The request is for conversations of devices.
+    #[error("only a conversation of a device has a state, an assignee and notes")]
+    NotInbox,
+    /// The grant of the inbox does not allow to change the assignment of others.
+    #[error("changing the assignment of others needs the rights `manage` in this inbox")]
+    NotManager,
+    /// The conversation has another assignee than the caller expects.
+    #[error("{}", assigned_sentence(.assignee.as_deref()))]
+    Assigned {
+        /// The id of the assignee, if there is one.
+        assignee: Option<String>,
+    },
     /// A text that is a command.
     #[error(transparent)]
     UnknownCommand(#[from] UnknownCommand),
@@ -75,7 +87,10 @@ impl ChatError {
             | Self::NotificationNotFound => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceConversation => "device_conversation",
+            Self::NotInbox => "not_inbox",
             Self::ReadOnly => "read_only",
+            Self::NotManager => "not_manager",
+            Self::Assigned { .. } => "assigned",
             Self::UnknownCommand(_) => "unknown_command",
             Self::SendRate(_) => "rate_limited",
             Self::TooManyConversations(_) => "too_many_conversations",
@@ -93,11 +108,13 @@ impl ChatError {
             | Self::MessageNotFound
             | Self::NotificationNotFound => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,
-            Self::ReadOnly => ErrorKind::Forbidden,
+            Self::ReadOnly | Self::NotManager => ErrorKind::Forbidden,
             Self::SendRate(_) => ErrorKind::TooMany,
-            Self::DeviceConversation | Self::TooManyConversations(_) | Self::TooManyRooms(_) => {
-                ErrorKind::Conflict
-            }
+            Self::DeviceConversation
+            | Self::NotInbox
+            | Self::Assigned { .. }
+            | Self::TooManyConversations(_)
+            | Self::TooManyRooms(_) => ErrorKind::Conflict,
             Self::Service(error) => error.kind(),
         }
     }
@@ -110,5 +127,12 @@ impl ChatError {
             Self::Service(error) => error.retry_after_seconds(),
             _ => None,
         }
+    }
+}
+
+fn assigned_sentence(assignee: Option<&str>) -> String {
+    match assignee {
+        Some(assignee) => format!("the conversation is assigned to {assignee}"),
+        None => "the conversation has no assignee".to_owned(),
     }
 }

@@ -77,6 +77,8 @@ fn event_of(
             let found = ids.into_iter().filter_map(|id| store.conversation(id).transpose());
             Some(ChatEvent::InboxAccess(found.collect::<Result<_, _>>()?))
         }
+        // Sockets get the system message of the change.
+        ChatLogEntry::Assigned { .. } | ChatLogEntry::Closed { .. } | ChatLogEntry::Opened { .. } => None,
         ChatLogEntry::Delivered(logged) => receipts(store, &logged, ReceiptLevel::Delivered, at)?,
         ChatLogEntry::Read(logged) => receipts(store, &logged, ReceiptLevel::Read, at)?,
         ChatLogEntry::Deleted { conversation, message } => Some(ChatEvent::Deleted {

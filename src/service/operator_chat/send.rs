@@ -6,6 +6,7 @@ use super::authentication::SignedIn;
 use super::conversations::join_or_create;
 use super::error::ChatError;
 use super::receipts::mark_all;
+use super::slash_commands::run_command;
 use super::views::{conversation_of, message_views};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
@@ -49,6 +50,7 @@ impl OperatorChat {
         let now = self.now();
         self.count_send(me.user.pk, now)?;
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
+        let max_chars = self.limits.content_max_chars;
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
         let stored = self
             .store
@@ -63,6 +65,11 @@ impl OperatorChat {
                     ConversationTarget::Named(_) => conversation_of(tx, &staff, &me, &target)?,
                 };
                 if conversation.device_chat().is_some() {
+                    let ran =
+                        run_command(tx, &me, &conversation, (&draft, max_chars), (origin, now), &links)?;
+                    if let Some(sent) = ran {
+                        return Ok(Stored::Sent(Box::new(sent)));
+                    }
                     return Ok(Stored::OfDevice(conversation));
                 }
                 let known = sent_before(tx, me.pk, &conversation, &draft, now)?;
@@ -84,7 +91,7 @@ impl OperatorChat {
         }
     }
 
-    fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {
+    pub(super) fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {
         let mut rates = self.rates.lock();
         if rates.len() >= MAX_RATES && !rates.contains_key(&user) {
             rates.retain(|_, rate| !rate.is_over(now));
@@ -93,7 +100,7 @@ impl OperatorChat {
     }
 }
 
-fn sent_before(
+pub(super) fn sent_before(
     tx: &Tx<'_>,
     me: UserPk,
     conversation: &Conversation,

@@ -1,11 +1,13 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, and `inbox` conversations with contacts of a device.
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, and `inbox` conversations with contacts of a device, and
+//! `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
 mod client;
 mod conversations;
 mod inbox;
+mod inbox_workflow;
 mod namespace;
 mod namespace_rest;
 mod peers;

@@ -179,7 +179,7 @@ async fn send(caller: ChatCaller, Body(body): Body<SendMessage>) -> Result<Respo
     let draft = body.draft()?;
     let target = target(body.recipient_id, body.conversation_id, "recipientId")?;
     let view = caller.chat.send(&caller.me, target, draft, None).await?.view;
-    let data = MessageObject::of_author(&view);
+    let data = MessageObject::seen_by(&view, &caller.me.user);
     let sent = SentMessage { success: true, message: "Message sent successfully", data };
     Ok((StatusCode::CREATED, Json(sent)).into_response())
 }

@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Extension, FromRequestParts, Request};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, RawPathParams, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
@@ -18,15 +19,19 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::ApiState;
 use super::error::ApiError;
+use super::guard::{self, Caller};
 use super::openapi;
 use super::request_labels::label_route;
-use crate::api::auth::{Failed, client_address};
+use crate::api::auth::{Failed, client_address, presented_key};
 use crate::api::connections::mark_authenticated;
+use crate::domain::access::Scope;
+use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
-use crate::service::operator_chat::{ChatAuthError, SignedIn};
+use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 
 mod inbox;
+mod inbox_conversations;
 mod messages;
 mod namespace_conversations;
 mod namespace_messages;
@@ -47,7 +52,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// The native operations, under `/api/v1`.
 pub fn native_routes() -> OpenApiRouter<ApiState> {
-    inbox::routes()
+    inbox::routes().merge(inbox_conversations::routes())
 }
 
 /// The user of a request, and the service.
@@ -83,6 +88,77 @@ fn signed_in_to(
         check(state, dialect, request, next)
     });
     (schemas, paths, router.route_layer(checked))
+}
+
+/// Who calls a native operation, and the service.
+#[derive(Clone)]
+struct NativeCaller {
+    chat: Arc<OperatorChat>,
+    caller: InboxCaller,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NativeCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        if let Some(ChatCaller { chat, me }) = parts.extensions.get::<ChatCaller>().cloned() {
+            return Ok(Self { chat, caller: InboxCaller::User(Box::new(me.user.clone())) });
+        }
+        // Absent only if a route was added without its guard.
+        let state = parts.extensions.get::<ApiState>().ok_or(ApiError::Internal)?;
+        let key = parts.extensions.get::<Caller>().ok_or(ApiError::Internal)?;
+        let chat = state.services.chat.clone().ok_or(ApiError::NotFound)?;
+        Ok(Self { chat, caller: InboxCaller::Key(key.devices().map(<[DeviceId]>::to_vec)) })
+    }
+}
+
+/// Operations that need a user token or a key with `scope`, with their refusals besides the usual ones.
+fn user_or_key(
+    scope: Scope,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe(&mut paths, Some(scope), refusals);
+    openapi::describe_user_or_key(&mut paths);
+    let check = move |state: Extension<ApiState>,
+                      params: Result<RawPathParams, RawPathParamsRejection>,
+                      request: Request,
+                      next: Next| async move {
+        if has_user_token(&request) {
+            return check_native(state.0, request, next).await;
+        }
+        guard::check(Some(scope), state, params, request, next).await
+    };
+    (schemas, paths, router.route_layer(from_fn(check)))
+}
+
+/// Whether the credentials are a user token: it is an `Authorization: Bearer` in the form of a JWT.
+fn has_user_token(request: &Request) -> bool {
+    let headers = request.headers();
+    if headers.contains_key("x-api-key") || headers.contains_key("apikey") {
+        return false;
+    }
+    presented_key(headers, None).is_some_and(|token| token.matches('.').count() == 2)
+}
+
+/// Signs in with the token of any dialect.
+async fn check_native(state: ApiState, mut request: Request, next: Next) -> Response {
+    label_route(request.extensions());
+    let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
+    let token = presented_key(request.headers(), None);
+    let mut signed_in = chat.authenticate(Dialect::Root, token.as_deref()).await;
+    if matches!(signed_in, Err(ChatAuthError::Invalid)) {
+        signed_in = chat.authenticate(Dialect::Namespace, token.as_deref()).await;
+    }
+    match signed_in {
+        Ok(me) => {
+            mark_authenticated(request.extensions());
+            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
+            next.run(request).await
+        }
+        Err(error) => refusal(&state, &request, error).into_response(),
+    }
 }
 
 async fn check(state: ApiState, dialect: Dialect, mut request: Request, next: Next) -> Response {

@@ -6,7 +6,7 @@ use super::packet::Packet;
 use super::rooms::ConnectedSocket;
 use super::{ChatState, namespace};
 use crate::domain::operator_chat::dialect::Dialect;
-use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 
 /// Whether a socket gets the confirmation of the message that it sent.
 pub(super) fn is_confirmed(socket: &ConnectedSocket, origin: Option<u64>) -> bool {
@@ -15,7 +15,11 @@ pub(super) fn is_confirmed(socket: &ConnectedSocket, origin: Option<u64>) -> boo
 
 /// Confirms a message to its sending socket, which has rendered it already if it gave a `tempId`.
 pub(super) fn confirm(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &[Arc<Packet>]) {
-    let own = state.rooms.of_user(view.message.sender);
+    // The author of a system message is the daemon; the socket that sent the command is confirmed.
+    let own = match view.message.kind {
+        ChatMessageKind::System if origin.is_some() => state.rooms.all(),
+        _ => state.rooms.of_user(view.message.sender),
+    };
     let Some(sending) = own.iter().find(|socket| is_confirmed(socket, origin)) else { return };
     sending.emit_now(&namespace::encode::message_sent(view));
     if view.message.temp_id.is_none() {

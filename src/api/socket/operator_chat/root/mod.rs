@@ -128,7 +128,10 @@ impl RootRequest<'_> {
     async fn send(&self, target: ConversationTarget, draft: MessageDraft) -> Answer {
         let temp_id = draft.temp_id.as_deref().and_then(|json| serde_json::from_str(json).ok());
         match self.state.chat.send(self.me(), target, draft, Some(self.connected.session.number)).await {
-            Ok(sent) => Ok(json!({ "success": true, "message": MessageObject::of_author(&sent.view) })),
+            Ok(sent) => {
+                let message = MessageObject::seen_by(&sent.view, self.connected.user());
+                Ok(json!({ "success": true, "message": message }))
+            }
             Err(error) => Err(ChatRequestError { temp_id, ..error.into() }),
         }
     }

@@ -1,0 +1,182 @@
+//! The state and the assignee of device conversations, and the messages that exist only there: internal notes
+//! and system messages. None of these refers to a device's message.
+
+use rusqlite::params;
+
+use super::column_codec::parsed;
+use super::error::StoreError;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::operator_chat::assignment::{ConversationState, InboxFilter, InboxStatus};
+use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::{ChatMessage, ChatMessageKind};
+use crate::domain::operator_chat::note::InternalNote;
+
+/// The author of a note or of a system message, and the client's own id of it, as JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct InboxAuthor<'a> {
+    /// The user.
+    pub user: UserPk,
+    /// The client's own id.
+    pub temp_id: Option<&'a str>,
+}
+
+impl Reader<'_> {
+    /// The state and the assignee of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox_status(&self, id: ConversationId) -> Result<InboxStatus, StoreError> {
+        let found = self.one("SELECT state, assignee FROM conversations WHERE id = ?1", [id.0], |row| {
+            let assignee: Option<i64> = row.get("assignee")?;
+            let state = parsed(row, "state", "state of a conversation")?;
+            Ok(InboxStatus { state, assignee: assignee.map(UserPk) })
+        })?;
+        Ok(found.unwrap_or(InboxStatus { state: ConversationState::Open, assignee: None }))
+    }
+
+    /// The devices that have conversations.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn bridged_devices(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.all(
+            "SELECT DISTINCT device_id FROM conversations WHERE device_id IS NOT NULL ORDER BY device_id",
+            [],
+            |row| parsed(row, "device_id", "device id"),
+        )
+    }
+
+    /// Conversations of a device whose newest message is before an id, newest first, each with that message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox_page(
+        &self,
+        device: &DeviceId,
+        filter: InboxFilter,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ConversationId)>, StoreError> {
+        self.all(
+            "SELECT id, last_message_id FROM conversations
+             WHERE device_id = ?1 AND last_message_id < ?2 AND (?3 IS NULL OR state = ?3)
+                 AND (?4 = 0 OR assignee IS NOT DISTINCT FROM ?5)
+             ORDER BY last_message_id DESC LIMIT ?6",
+            params![
+                device.as_str(),
+                before,
+                filter.state.map(ConversationState::as_str),
+                filter.assignee.is_some(),
+                filter.assignee.flatten().map(|user| user.0),
+                i64::try_from(limit).unwrap_or(i64::MAX),
+            ],
+            |row| Ok((row.get("last_message_id")?, ConversationId(row.get("id")?))),
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Replaces the assignee of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_assignee(&self, id: ConversationId, assignee: Option<UserPk>) -> Result<(), StoreError> {
+        let assignee = assignee.map(|user| user.0);
+        self.run("UPDATE conversations SET assignee = ?2 WHERE id = ?1", params![id.0, assignee])?;
+        Ok(())
+    }
+
+    /// Replaces the state of a conversation. Returns `false` if it has this state.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_conversation_state(
+        &self,
+        id: ConversationId,
+        state: ConversationState,
+    ) -> Result<bool, StoreError> {
+        let changed = self.run(
+            "UPDATE conversations SET state = ?2 WHERE id = ?1 AND state <> ?2",
+            params![id.0, state.as_str()],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Adds an internal note as the newest message of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn add_note(
+        &self,
+        id: ConversationId,
+        author: InboxAuthor<'_>,
+        note: &InternalNote,
+        at: Millis,
+    ) -> Result<ChatMessage, StoreError> {
+        self.add_inbox_only_message(id, author, note.stored_text(), at)
+    }
+
+    /// Adds a system message as the newest message of a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn add_system_message(
+        &self,
+        id: ConversationId,
+        author: InboxAuthor<'_>,
+        text: &str,
+        at: Millis,
+    ) -> Result<ChatMessage, StoreError> {
+        self.add_inbox_only_message(id, author, text, at)
+    }
+
+    fn add_inbox_only_message(
+        &self,
+        id: ConversationId,
+        author: InboxAuthor<'_>,
+        text: &str,
+        at: Millis,
+    ) -> Result<ChatMessage, StoreError> {
+        let previous = self.newest_chat_message(id)?;
+        let at = previous.map_or(at, |previous| previous.created_at.max(at));
+        let kind = ChatMessageKind::System;
+        let message = ChatMessageId(self.number(
+            "INSERT INTO chat_messages (conversation_id, sender, type, content, temp_id, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+            params![id.0, author.user.0, kind.as_str(), text, author.temp_id, at.0],
+        )?);
+        self.set_last_chat_message(id, message)?;
+        Ok(ChatMessage {
+            id: message,
+            conversation: id,
+            sender: author.user,
+            kind,
+            content: text.to_owned(),
+            attachment_url: None,
+            attachment_name: None,
+            temp_id: author.temp_id.map(str::to_owned),
+            created_at: at,
+        })
+    }
+
+    /// Merges the state and the assignee of a conversation into another: open wins, and the assignee stays.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn merge_inbox_status(
+        &self,
+        gone: ConversationId,
+        into: ConversationId,
+    ) -> Result<(), StoreError> {
+        let gone = self.inbox_status(gone)?;
+        if gone.state == ConversationState::Open {
+            self.set_conversation_state(into, ConversationState::Open)?;
+        }
+        if self.inbox_status(into)?.assignee.is_none() {
+            self.set_assignee(into, gone.assignee)?;
+        }
+        Ok(())
+    }
+}
