@@ -31,6 +31,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
             max_sockets: chat.max_sockets,
             max_rooms: chat.max_rooms,
             resume_ms: i64::try_from(chat.resume_ms).unwrap_or(i64::MAX),
+            send_dedup_window_ms: i64::try_from(chat.send_dedup_window_ms).unwrap_or(i64::MAX),
         },
     }))
 }
@@ -58,6 +59,7 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
     let dialects = identity.dialects.iter().map(|dialect| match dialect {
         ChatDialect::Root => Dialect::Root,
         ChatDialect::Namespace => Dialect::Namespace,
+        ChatDialect::Underscore => Dialect::Underscore,
     });
     Ok(IdentityProvider {
         name: identity.name.clone(),

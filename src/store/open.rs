@@ -40,6 +40,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0021_device_inboxes.sql")),
     M::up(include_str!("migrations/0022_log_identity.sql")),
     M::up(include_str!("migrations/0030_message_sent_at.sql")),
+    M::up(include_str!("migrations/0032_chat_send_channels.sql")),
 ];
 
 /// Path of the database file within the data directory.

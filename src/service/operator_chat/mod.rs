@@ -13,7 +13,7 @@ use crate::domain::clock::{Clock, Millis};
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
-use crate::domain::operator_chat::typing::TypingBook;
+use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
@@ -36,6 +36,7 @@ mod numbered_pages;
 pub mod presence;
 mod receipts;
 mod send;
+mod send_dedup;
 mod typing;
 mod views;
 
@@ -67,6 +68,8 @@ pub struct ChatLimits {
     pub max_rooms: usize,
     /// A join repeats the user's own messages of this time, in milliseconds.
     pub resume_ms: i64,
+    /// A send matches one of the other channel within this time, in milliseconds.
+    pub send_dedup_window_ms: i64,
 }
 
 /// What the composition root fills from the settings.
@@ -103,6 +106,7 @@ pub struct OperatorChat {
     rates: Mutex<HashMap<UserPk, SendRate>>,
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
+    typing_throttle: Mutex<TypingThrottle>,
     /// Wakes the reader of presence and typing.
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
@@ -127,6 +131,7 @@ impl OperatorChat {
             rates: Mutex::default(),
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),
+            typing_throttle: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),

@@ -39,6 +39,12 @@ impl OperatorChat {
         draft: MessageDraft,
         origin: Option<u64>,
     ) -> Result<SentMessage, ChatError> {
+        self.check_draft(&draft)?;
+        self.count_send(me.user.pk, self.now())?;
+        self.store_send(me, target, draft, origin).await
+    }
+
+    pub(super) fn check_draft(&self, draft: &MessageDraft) -> Result<(), ChatError> {
         draft
             .check(self.limits.content_max_chars)
             .map_err(|(field, message)| ChatError::Invalid { field, message })?;
@@ -46,8 +52,18 @@ impl OperatorChat {
             attachment_url::check(url, &self.public_url)
                 .map_err(|message| ChatError::invalid("attachmentUrl", message))?;
         }
+        Ok(())
+    }
+
+    /// Stores a checked draft, or gives it to the device.
+    pub(super) async fn store_send(
+        &self,
+        me: &SignedIn,
+        target: ConversationTarget,
+        draft: MessageDraft,
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
         let now = self.now();
-        self.count_send(me.user.pk, now)?;
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
         let stored = self
@@ -84,7 +100,7 @@ impl OperatorChat {
         }
     }
 
-    fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {
+    pub(super) fn count_send(&self, user: UserPk, now: Millis) -> Result<(), ChatError> {
         let mut rates = self.rates.lock();
         if rates.len() >= MAX_RATES && !rates.contains_key(&user) {
             rates.retain(|_, rate| !rate.is_over(now));

@@ -33,6 +33,7 @@ mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
+pub(in crate::api) mod underscore_objects;
 mod users;
 
 /// The operations of operator chat.
