@@ -22,6 +22,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
     Ok(Some(ChatParts {
         providers,
         staff_roles: chat.staff_roles.clone(),
+        welcome: chat.welcome.clone(),
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },

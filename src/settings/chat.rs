@@ -32,6 +32,8 @@ pub struct ChatSettings {
     pub resume_ms: u64,
     /// Milliseconds within which an event and a REST call with one text are one message.
     pub send_dedup_window_ms: u64,
+    /// First message of a conversation that an `underscore` client opens, or empty.
+    pub welcome: String,
     /// Characters of the longest message.
     pub content_max_chars: usize,
     /// Messages of a user in ten seconds.

@@ -39,6 +39,7 @@ mod send;
 mod send_dedup;
 mod typing;
 mod views;
+mod welcome;
 
 pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
@@ -78,6 +79,8 @@ pub struct ChatParts {
     pub providers: Vec<IdentityProvider>,
     /// The roles of staff users.
     pub staff_roles: Vec<String>,
+    /// The first message of a conversation that an `underscore` client opens; none if empty.
+    pub welcome: String,
     /// The limits.
     pub limits: ChatLimits,
 }
@@ -102,6 +105,7 @@ pub struct OperatorChat {
     links: LinkBase,
     providers: Vec<IdentityProvider>,
     staff_roles: StaffRoles,
+    welcome: String,
     limits: ChatLimits,
     rates: Mutex<HashMap<UserPk, SendRate>>,
     presence: Mutex<PresenceBook>,
@@ -127,6 +131,7 @@ impl OperatorChat {
             links: services.media.link_base(),
             providers: parts.providers,
             staff_roles: StaffRoles::new(&parts.staff_roles),
+            welcome: parts.welcome,
             limits: parts.limits,
             rates: Mutex::default(),
             presence: Mutex::new(PresenceBook::new(started)),

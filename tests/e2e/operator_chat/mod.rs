@@ -1,6 +1,6 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, and `inbox` conversations with contacts of a device.
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, and `inbox` conversations with contacts of a device.
 
 mod access;
 mod client;
@@ -10,5 +10,6 @@ mod namespace;
 mod namespace_rest;
 mod peers;
 mod rest;
+mod underscore;
 
 use super::support;

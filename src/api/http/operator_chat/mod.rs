@@ -1,4 +1,5 @@
-//! REST of operator chat, in the `root` and `namespace` dialects: messages, users and notifications of a user token.
+//! REST of operator chat: messages, users and notifications of a user token. A path of two dialects is answered in
+//! the first one of the token's identity provider.
 //!
 //! The routes exist only while chat is enabled. A resource that the user may not see is answered like one
 //! that does not exist.
@@ -33,6 +34,7 @@ mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
+mod underscore;
 pub(in crate::api) mod underscore_objects;
 mod users;
 
@@ -44,6 +46,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(notifications::routes())
         .merge(namespace_conversations::routes())
         .merge(namespace_messages::routes())
+        .merge(underscore::routes())
 }
 
 /// The native operations, under `/api/v1`.
@@ -56,6 +59,8 @@ pub fn native_routes() -> OpenApiRouter<ApiState> {
 struct ChatCaller {
     chat: Arc<OperatorChat>,
     me: Arc<SignedIn>,
+    /// The dialect of the answer.
+    dialect: Dialect,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ChatCaller {
@@ -78,23 +83,33 @@ fn signed_in_to(
     refusals: &[u16],
     routes: UtoipaMethodRouter<ApiState>,
 ) -> UtoipaMethodRouter<ApiState> {
+    signed_in_to_any(vec![dialect], refusals, routes)
+}
+
+/// Operations of several dialects.
+fn signed_in_to_any(
+    dialects: Vec<Dialect>,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let dialects: Arc<[Dialect]> = dialects.into();
     let (schemas, mut paths, router) = routes;
     openapi::describe_user(&mut paths, refusals);
     let checked = from_fn(move |Extension(state): Extension<ApiState>, request: Request, next: Next| {
-        check(state, dialect, request, next)
+        check(state, dialects.clone(), request, next)
     });
     (schemas, paths, router.route_layer(checked))
 }
 
-async fn check(state: ApiState, dialect: Dialect, mut request: Request, next: Next) -> Response {
+async fn check(state: ApiState, dialects: Arc<[Dialect]>, mut request: Request, next: Next) -> Response {
     label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    match chat.authenticate(dialect, token.as_deref()).await {
-        Ok(me) => {
+    match chat.authenticate_in(&dialects, token.as_deref()).await {
+        Ok((me, dialect)) => {
             mark_authenticated(request.extensions());
-            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
+            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me), dialect });
             next.run(request).await
         }
         Err(error) => refusal(&state, &request, error).into_response(),

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::objects::{AuthorObject, iso};
+use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::ChatUser;
 
@@ -37,6 +38,95 @@ impl UnderscoreUser {
             image: user.profile.avatar.clone(),
             role: user.profile.role.clone(),
         }
+    }
+}
+
+/// A user with its presence
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnderscoreOnlineUser {
+    #[serde(flatten)]
+    user: UnderscoreUser,
+    /// Whether the user is online.
+    is_online: bool,
+}
+
+impl UnderscoreOnlineUser {
+    pub(super) fn new(user: &ChatUser, is_online: bool) -> Self {
+        Self { user: UnderscoreUser::new(user), is_online }
+    }
+}
+
+/// A conversation as one of its members sees it
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnderscoreConversation)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnderscoreConversation {
+    /// The conversation's id.
+    #[schema(example = "17")]
+    id: String,
+    /// When it was created.
+    #[schema(example = "2026-11-22T10:00:00.000Z")]
+    created_at: Option<String>,
+    /// When its newest message was stored; without messages, when it was created.
+    #[schema(example = "2026-11-22T10:00:00.000Z")]
+    updated_at: Option<String>,
+    /// The caller and the other user.
+    #[schema(max_items = 2)]
+    participants: Vec<UnderscoreParticipant>,
+    /// The newest message, or nothing.
+    #[schema(max_items = 1)]
+    messages: Vec<UnderscoreMessage>,
+}
+
+/// A member of a conversation
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnderscoreParticipant)]
+#[serde(rename_all = "camelCase")]
+struct UnderscoreParticipant {
+    /// The membership's id, unique within the conversation.
+    #[schema(example = "u7")]
+    id: String,
+    /// The user's id.
+    #[schema(example = "u7")]
+    user_id: String,
+    /// The user.
+    user: UnderscoreOnlineUser,
+}
+
+impl UnderscoreConversation {
+    pub(super) fn new(
+        view: &ConversationView,
+        viewer: &ChatUser,
+        is_online: impl Fn(&ChatUser) -> bool,
+    ) -> Self {
+        let participant = |user: &ChatUser| UnderscoreParticipant {
+            id: user.id.to_string(),
+            user_id: user.id.to_string(),
+            user: UnderscoreOnlineUser::new(user, is_online(user)),
+        };
+        let newest = view.last_message.as_ref();
+        let updated_at = newest.map(|last| last.message.created_at).or(view.created_at);
+        Self {
+            id: view.name.clone(),
+            created_at: view.created_at.map(iso),
+            updated_at: updated_at.map(iso),
+            participants: std::iter::once(viewer).chain(&view.participants).map(participant).collect(),
+            messages: newest.map(|last| UnderscoreMessage::seen_by(last, viewer)).into_iter().collect(),
+        }
+    }
+}
+
+/// The values of `messageType` that clients may send, for errors.
+pub(in crate::api) const MESSAGE_KINDS: &str = "must be TEXT, IMAGE or FILE";
+
+/// The kind of a message to send; text if absent, `None` if the word is unknown.
+pub(in crate::api) fn message_kind(word: Option<&str>) -> Option<ChatMessageKind> {
+    match word {
+        None | Some("TEXT") => Some(ChatMessageKind::Text),
+        Some("IMAGE") => Some(ChatMessageKind::Image),
+        Some("FILE") => Some(ChatMessageKind::File),
+        Some(_) => None,
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value as Json};
 
 use super::super::fields::{Decoded, given, invalid, object, optional_text, required};
 use super::super::request_error::ChatRequestError;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
+use crate::api::http::operator_chat::underscore_objects::{MESSAGE_KINDS, message_kind};
+use crate::domain::operator_chat::message::MessageDraft;
 use crate::domain::operator_chat::user::ChatUser;
 
 /// A client event.
@@ -70,19 +71,6 @@ fn away(me: &ChatUser, argument: Json, is_away: bool) -> Decoded<UnderscoreCall>
         claimed(me, argument, "userId")?;
     }
     Ok(UnderscoreCall::Away(is_away))
-}
-
-/// The values of `messageType` that clients may send, for errors.
-const MESSAGE_KINDS: &str = "must be TEXT, IMAGE or FILE";
-
-/// The kind of a message to send; text if absent, `None` if the word is unknown.
-fn message_kind(word: Option<&str>) -> Option<ChatMessageKind> {
-    match word {
-        None | Some("TEXT") => Some(ChatMessageKind::Text),
-        Some("IMAGE") => Some(ChatMessageKind::Image),
-        Some("FILE") => Some(ChatMessageKind::File),
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]
