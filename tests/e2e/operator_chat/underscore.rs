@@ -307,6 +307,7 @@ async fn other_dialects_share_the_conversation() {
     assert_eq!(anna.payload("message_deleted").await, deleted);
 }
 
+// covers: underscore message_updated
 #[tokio::test]
 async fn inbox_is_shown_with_two_parties() {
     let app = app().await;
@@ -336,6 +337,12 @@ async fn inbox_is_shown_with_two_parties() {
     assert_eq!(posted["message"]["id"], seen["id"]);
     let network = app.get("/simulator/shop/network").await.ok();
     assert_eq!(network["data"]["sent"].as_array().unwrap().len(), 1);
+    app.fault("shop", json!({ "kind": "send_permanent" })).await;
+    bela.ask("send_message", json!({ "conversationId": id, "content": "lost" })).await;
+    let failed = bela.payload("error").await;
+    assert_eq!(failed["code"], "refused_by_network", "{failed}");
+    let updated = cleo.payload("message_updated").await;
+    assert_eq!((&updated["id"], &updated["content"]), (&failed["messageId"], &json!("lost")));
 }
 
 // covers: GET /api/chat/list
