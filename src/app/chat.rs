@@ -22,6 +22,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
     Ok(Some(ChatParts {
         providers,
         staff_roles: chat.staff_roles.clone(),
+        welcome: chat.welcome.clone(),
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },
@@ -31,6 +32,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
             max_sockets: chat.max_sockets,
             max_rooms: chat.max_rooms,
             resume_ms: i64::try_from(chat.resume_ms).unwrap_or(i64::MAX),
+            send_dedup_window_ms: i64::try_from(chat.send_dedup_window_ms).unwrap_or(i64::MAX),
         },
     }))
 }
@@ -58,6 +60,7 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
     let dialects = identity.dialects.iter().map(|dialect| match dialect {
         ChatDialect::Root => Dialect::Root,
         ChatDialect::Namespace => Dialect::Namespace,
+        ChatDialect::Underscore => Dialect::Underscore,
     });
     Ok(IdentityProvider {
         name: identity.name.clone(),

@@ -12,8 +12,8 @@ use super::{ServerSettings, validate};
 const MAX_IDENTITIES: usize = 100;
 /// Minimum bytes of a shared secret.
 const SECRET_MIN_BYTES: usize = 32;
-/// The Socket.IO path of chat.
-pub const CHAT_SOCKET_PATH: &str = "/socket.io";
+/// The Socket.IO paths of chat.
+pub const CHAT_SOCKET_PATHS: [&str; 2] = ["/socket.io", "/api/socket"];
 /// Secrets from documentation, which are public and therefore rejected.
 const EXAMPLE_SECRETS: [&str; 6] =
     ["your-256-bit-secret", "your-secret-key", "changeme", "change-me", "example", "supersecret"];
@@ -30,6 +30,10 @@ pub struct ChatSettings {
     pub staff_roles: Vec<String>,
     /// Age limit in milliseconds of a user's own messages that a join repeats.
     pub resume_ms: u64,
+    /// Milliseconds within which an event and a REST call with one text are one message.
+    pub send_dedup_window_ms: u64,
+    /// First message of a conversation that an `underscore` client opens, or empty.
+    pub welcome: String,
     /// Maximum characters of a message.
     pub content_max_chars: usize,
     /// Maximum messages of a user in ten seconds.
@@ -105,10 +109,12 @@ pub enum ChatDialect {
     Root,
     /// Events on the namespace `/chat` of `/socket.io/`.
     Namespace,
+    /// Events on the namespace `/` of `/api/socket`.
+    Underscore,
 }
 
 fn all_dialects() -> Vec<ChatDialect> {
-    vec![ChatDialect::Root, ChatDialect::Namespace]
+    vec![ChatDialect::Root, ChatDialect::Namespace, ChatDialect::Underscore]
 }
 
 fn claims(names: &[&str]) -> Vec<String> {
@@ -171,8 +177,9 @@ impl ChatSettings {
 
     /// Returns a contradiction with other settings, if any.
     pub(super) fn contradiction(&self, server: &ServerSettings) -> Option<String> {
-        let is_taken = self.is_active() && server.socket_path == CHAT_SOCKET_PATH;
-        is_taken.then(|| format!("needs the path {CHAT_SOCKET_PATH}, which is server.socket_path too"))
+        let taken = CHAT_SOCKET_PATHS.into_iter().find(|path| server.socket_path == *path);
+        let taken = taken.filter(|_| self.is_active())?;
+        Some(format!("needs the path {taken}, which is server.socket_path too"))
     }
 }
 
@@ -270,13 +277,15 @@ mod tests {
 
     #[test]
     fn chat_path_must_be_free() {
-        let pairs = [
-            ("WHARF__CHAT__ENABLED", "true"),
-            ("WHARF__CHAT__IDENTITIES", r#"[{ "name": "desk", "jwks_url": "https://k.example" }]"#),
-            ("WHARF__SERVER__SOCKET_PATH", "/socket.io"),
-        ];
-        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let error = Settings::load(None, env).unwrap_err().to_string();
-        assert!(error.contains("needs the path /socket.io"), "{error}");
+        for path in super::CHAT_SOCKET_PATHS {
+            let pairs = [
+                ("WHARF__CHAT__ENABLED", "true"),
+                ("WHARF__CHAT__IDENTITIES", r#"[{ "name": "desk", "jwks_url": "https://k.example" }]"#),
+                ("WHARF__SERVER__SOCKET_PATH", path),
+            ];
+            let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let error = Settings::load(None, env).unwrap_err().to_string();
+            assert!(error.contains(&format!("needs the path {path}")), "{error}");
+        }
     }
 }

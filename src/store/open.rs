@@ -40,6 +40,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0021_device_inboxes.sql")),
     M::up(include_str!("migrations/0022_log_identity.sql")),
     M::up(include_str!("migrations/0030_message_sent_at.sql")),
+    M::up(include_str!("migrations/0032_chat_send_channels.sql")),
     M::up(include_str!("migrations/0033_inbox_workflow.sql")),
     M::up(include_str!("migrations/0040_own_media.sql")),
     M::up(include_str!("migrations/0050_orphan_change_mode.sql")),

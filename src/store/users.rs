@@ -35,6 +35,18 @@ impl Reader<'_> {
         self.one(&format!("SELECT {USER_COLUMNS} FROM users u WHERE u.pk = ?1"), [pk.0], chat_user)
     }
 
+    /// The first users of a tenant, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_users(&self, tenant: &str, limit: usize) -> Result<Vec<ChatUser>, StoreError> {
+        self.all(
+            &format!("SELECT {USER_COLUMNS} FROM users u WHERE u.tenant = ?1 ORDER BY u.pk LIMIT ?2"),
+            params![tenant, i64::try_from(limit).unwrap_or(i64::MAX)],
+            chat_user,
+        )
+    }
+
     /// The number of users of a tenant.
     ///
     /// # Errors

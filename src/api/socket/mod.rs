@@ -54,6 +54,7 @@ use self::anonymous_sessions::AnonymousSessions;
 use self::engine_io::EngineIo;
 use self::fan_out::FanOut;
 use self::namespaces::Namespaces;
+use self::operator_chat::ChatPath;
 
 /// Bytes of the buffer that each WebSocket reads into; larger messages grow it while they last.
 const READ_BUFFER_BYTES: usize = 1024;
@@ -75,9 +76,11 @@ struct Shared {
 /// The Socket.IO server. Time limits, compression and the like do not apply to it.
 pub struct SocketServer {
     path: Arc<str>,
-    /// Whether the path of chat exists too. The library serves one path, so that the other one is rewritten.
+    /// Whether the paths of chat exist too. The library serves one path, so that the others are rewritten.
     has_chat: bool,
     routes: Router,
+    /// Answers a request for [`ChatPath::ApiSocket`] that is none of Socket.IO.
+    status: Router,
 }
 
 impl SocketServer {
@@ -101,6 +104,7 @@ impl SocketServer {
             fan_out: Arc::default(),
         });
         let chat = shared.services.chat.clone();
+        let services = shared.services.clone();
         if let Some(chat) = &chat {
             operator_chat::open(&io, &shared, chat);
         }
@@ -112,33 +116,41 @@ impl SocketServer {
             .fallback_service(service)
             .layer(from_fn_with_state(protocol, engine_io::keep))
             .layer(cors(&allowed))
-            .layer(from_fn_with_state((allowed, own_origin), origin::refuse_foreign));
-        Self { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), routes }
+            .layer(from_fn_with_state((allowed.clone(), own_origin), origin::refuse_foreign));
+        let status = Router::new().fallback(operator_chat::status).layer(cors(&allowed)).with_state(services);
+        Self { path: config.socket_path.as_str().into(), has_chat: chat.is_some(), routes, status }
     }
 
     /// Whether this is one of the server's paths.
     pub fn serves(&self, path: &str) -> bool {
-        is_path(path, &self.path) || self.is_chat_path(path)
+        is_path(path, &self.path) || self.chat_path(path).is_some()
     }
 
     /// Answers a request for one of the server's paths.
     pub fn respond(&self, request: Request) -> RouteFuture<Infallible> {
-        let is_chat = self.is_chat_path(request.uri().path());
-        let request = if is_chat { self.as_chat_request(request) } else { request };
-        self.routes.clone().call(request)
+        let Some(path) = self.chat_path(request.uri().path()) else {
+            return self.routes.clone().call(request);
+        };
+        let is_status = path == ChatPath::ApiSocket
+            && *request.method() == Method::GET
+            && request.uri().query().is_none_or(str::is_empty);
+        if is_status {
+            return self.status.clone().call(request);
+        }
+        self.routes.clone().call(self.as_chat_request(request, path))
     }
 
-    fn is_chat_path(&self, path: &str) -> bool {
-        self.has_chat && is_path(path, operator_chat::PATH)
+    fn chat_path(&self, path: &str) -> Option<ChatPath> {
+        ChatPath::ALL.into_iter().find(|known| self.has_chat && is_path(path, known.as_str()))
     }
 
     /// The request on the library's path, marked as one of chat.
-    fn as_chat_request(&self, mut request: Request) -> Request {
+    fn as_chat_request(&self, mut request: Request, path: ChatPath) -> Request {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(uri) = format!("{}/{query}", self.path).parse() {
             *request.uri_mut() = uri;
         }
-        request.extensions_mut().insert(operator_chat::ChatPath);
+        request.extensions_mut().insert(path);
         request
     }
 }

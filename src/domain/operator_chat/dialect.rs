@@ -7,4 +7,6 @@ pub enum Dialect {
     Root,
     /// Namespace `/chat` of `/socket.io/`.
     Namespace,
+    /// Namespace `/` of `/api/socket`.
+    Underscore,
 }

@@ -172,7 +172,7 @@ pub struct MessageDraft {
     pub attachment_url: Option<String>,
     /// The name of that file.
     pub attachment_name: Option<String>,
-    /// The client's own id, as JSON.
+    /// The client's own id, as JSON; or what takes its place, which is not JSON.
     pub temp_id: Option<String>,
 }
 

@@ -13,6 +13,7 @@ pub mod note;
 pub mod notification;
 pub mod presence;
 pub mod receipts;
+pub mod send_dedup;
 pub mod send_rate;
 pub mod slash_commands;
 pub mod typing;

@@ -1,4 +1,5 @@
-//! The presence of users. A user is online while a socket is connected, and for five seconds after the last one.
+//! The presence of users. A user is online while a socket is connected and not away, and for five seconds after the
+//! last one.
 //!
 //! Invariants: at most one change of a user is reported in five seconds; within a minute after the start no
 //! user is reported offline, because clients reconnect to a restarted daemon.
@@ -38,8 +39,10 @@ pub struct PresenceBook {
 #[derive(Debug)]
 struct UserPresence {
     sockets: usize,
+    /// Those whose client said that the user is away.
+    away: usize,
     last_seen: Millis,
-    /// Set while there is no socket.
+    /// Set while there is no socket, or all are away.
     offline_at: Option<Millis>,
     reported: Option<(bool, Millis)>,
 }
@@ -55,6 +58,7 @@ impl PresenceBook {
     pub fn connected(&mut self, user: UserPk, now: Millis) {
         let entry = self.users.entry(user).or_insert(UserPresence {
             sockets: 0,
+            away: 0,
             last_seen: now,
             offline_at: None,
             reported: None,
@@ -64,16 +68,36 @@ impl PresenceBook {
         self.checks.insert((now, user));
     }
 
-    /// A socket of the user disconnected.
-    pub fn disconnected(&mut self, user: UserPk, now: Millis) {
+    /// A socket of the user disconnected, which may have been away.
+    pub fn disconnected(&mut self, user: UserPk, was_away: bool, now: Millis) {
+        self.change(user, now, |entry| {
+            entry.sockets = entry.sockets.saturating_sub(1);
+            entry.away = entry.away.saturating_sub(usize::from(was_away));
+        });
+    }
+
+    /// The user of a connected socket is away, or is back.
+    pub fn set_away(&mut self, user: UserPk, is_away: bool, now: Millis) {
+        self.change(user, now, |entry| {
+            entry.away = if is_away { entry.away + 1 } else { entry.away.saturating_sub(1) };
+        });
+    }
+
+    fn change(&mut self, user: UserPk, now: Millis, change: impl FnOnce(&mut UserPresence)) {
         let Some(entry) = self.users.get_mut(&user) else { return };
-        entry.sockets = entry.sockets.saturating_sub(1);
+        let was_active = entry.is_active();
+        change(entry);
         entry.last_seen = now;
-        if entry.sockets == 0 {
-            let at = now.plus(OFFLINE_AFTER_MS).max(self.started.plus(START_GRACE_MS));
-            entry.offline_at = Some(at);
-            self.checks.insert((at, user));
+        if entry.is_active() {
+            entry.offline_at = None;
+            self.checks.insert((now, user));
+            return;
         }
+        let after = now.plus(OFFLINE_AFTER_MS).max(self.started.plus(START_GRACE_MS));
+        // The end of an away socket does not put off the end of the last active one.
+        let at = entry.offline_at.filter(|_| !was_active).unwrap_or(after);
+        entry.offline_at = Some(at);
+        self.checks.insert((at.max(now), user));
     }
 
     /// A client of the user is alive.
@@ -129,7 +153,7 @@ impl PresenceBook {
             return None;
         }
         if is_online == was_online {
-            if !is_online {
+            if !is_online && entry.sockets == 0 {
                 self.users.remove(&user);
             }
             return None;
@@ -144,8 +168,12 @@ impl PresenceBook {
 }
 
 impl UserPresence {
+    fn is_active(&self) -> bool {
+        self.sockets > self.away
+    }
+
     fn is_online(&self, now: Millis) -> bool {
-        self.sockets > 0 || self.offline_at.is_some_and(|at| at > now)
+        self.is_active() || self.offline_at.is_some_and(|at| at > now)
     }
 }
 
@@ -166,10 +194,10 @@ mod tests {
         let now = START.plus(100_000);
         book.connected(ANNA, now);
         assert_eq!(reports(&mut book, now), [true]);
-        book.disconnected(ANNA, now.plus(10_000));
+        book.disconnected(ANNA, false, now.plus(10_000));
         book.connected(ANNA, now.plus(14_000));
         assert_eq!(reports(&mut book, now.plus(30_000)), [] as [bool; 0]);
-        book.disconnected(ANNA, now.plus(40_000));
+        book.disconnected(ANNA, false, now.plus(40_000));
         assert!(book.is_online(ANNA, now.plus(44_999)));
         assert_eq!(reports(&mut book, now.plus(45_000)), [false]);
         assert_eq!(book.due(now.plus(60_000)), []);
@@ -180,7 +208,7 @@ mod tests {
     fn no_user_is_offline_in_the_first_minute() {
         let mut book = PresenceBook::new(START);
         book.connected(ANNA, START);
-        book.disconnected(ANNA, START.plus(1_000));
+        book.disconnected(ANNA, false, START.plus(1_000));
         assert_eq!(reports(&mut book, START.plus(59_999)), [true]);
         assert_eq!(book.next_due(), Some(START.plus(60_000)));
         assert_eq!(book.due(START.plus(66_000)).len(), 1);
@@ -192,10 +220,31 @@ mod tests {
         let now = START;
         book.connected(ANNA, now);
         assert_eq!(reports(&mut book, now), [true]);
-        book.disconnected(ANNA, now);
+        book.disconnected(ANNA, false, now);
         assert_eq!(reports(&mut book, now.plus(5_000)), [false]);
         book.connected(ANNA, now.plus(6_000));
         assert_eq!(reports(&mut book, now.plus(6_000)), [] as [bool; 0]);
         assert_eq!(reports(&mut book, now.plus(10_000)), [true]);
+    }
+
+    #[test]
+    fn user_is_offline_when_all_sockets_are_away() {
+        let mut book = PresenceBook::new(Millis(0));
+        let now = START;
+        book.connected(ANNA, now);
+        book.connected(ANNA, now);
+        assert_eq!(reports(&mut book, now), [true]);
+        book.set_away(ANNA, true, now.plus(10_000));
+        assert!(book.is_online(ANNA, now.plus(60_000)));
+        book.disconnected(ANNA, false, now.plus(60_000));
+        assert_eq!(reports(&mut book, now.plus(65_000)), [false]);
+        assert_eq!(reports(&mut book, now.plus(70_000)), [] as [bool; 0]);
+        book.set_away(ANNA, false, now.plus(80_000));
+        assert_eq!(reports(&mut book, now.plus(80_000)), [true]);
+        book.set_away(ANNA, true, now.plus(90_000));
+        book.disconnected(ANNA, true, now.plus(94_000));
+        assert_eq!(reports(&mut book, now.plus(95_000)), [false]);
+        assert_eq!(book.due(now.plus(110_000)), []);
+        assert!(book.users.is_empty() && book.checks.is_empty());
     }
 }

@@ -1,4 +1,6 @@
 //! The typing states of users. A state expires after ten seconds and ends with its socket.
+//!
+//! The throttle is for clients that send two changes for each key press: it passes at most one a second, and the last one.
 
 use std::collections::HashMap;
 
@@ -7,6 +9,8 @@ use crate::domain::clock::Millis;
 
 /// How long a start lasts, in milliseconds.
 pub const TYPING_MS: i64 = 10_000;
+/// The shortest time between two changes that the throttle passes, in milliseconds.
+const THROTTLE_MS: i64 = 1_000;
 /// The most typing users; further ones are not shown.
 const MAX_TYPING: usize = 100_000;
 
@@ -72,6 +76,74 @@ impl TypingBook {
     }
 }
 
+/// Typing changes of clients that send many.
+#[derive(Debug, Default)]
+pub struct TypingThrottle {
+    typists: HashMap<Typist, ThrottledTyping>,
+}
+
+#[derive(Debug)]
+struct ThrottledTyping {
+    /// When a change was passed.
+    passed_at: Millis,
+    /// The last change since then.
+    waiting: Option<bool>,
+    /// The socket of the last change.
+    socket: u64,
+}
+
+impl ThrottledTyping {
+    fn is_over(&self, now: Millis) -> bool {
+        !(0..THROTTLE_MS).contains(&now.since(self.passed_at))
+    }
+}
+
+impl TypingThrottle {
+    /// Whether a change passes now; else it replaces the one that waits.
+    pub fn pass(&mut self, typist: Typist, on: bool, socket: u64, now: Millis) -> bool {
+        if let Some(known) = self.typists.get_mut(&typist).filter(|known| !known.is_over(now)) {
+            (known.waiting, known.socket) = (Some(on), socket);
+            return false;
+        }
+        let fits = self.typists.len() < MAX_TYPING || self.typists.contains_key(&typist);
+        if fits {
+            self.typists.insert(typist, ThrottledTyping { passed_at: now, waiting: None, socket });
+        }
+        fits || !on
+    }
+
+    /// The changes whose time has come, each with its socket.
+    pub fn due(&mut self, now: Millis) -> Vec<(Typist, bool, u64)> {
+        let mut due = Vec::new();
+        self.typists.retain(|typist, state| {
+            if !state.is_over(now) {
+                return true;
+            }
+            let Some(on) = state.waiting.take() else { return false };
+            state.passed_at = now;
+            due.push((*typist, on, state.socket));
+            true
+        });
+        due
+    }
+
+    /// When [`TypingThrottle::due`] may have a change.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.typists.values().map(|state| state.passed_at.plus(THROTTLE_MS)).min()
+    }
+
+    /// Removes the change of a user who left the conversation.
+    pub fn left(&mut self, typist: Typist) {
+        self.typists.remove(&typist);
+    }
+
+    /// Removes the changes of a closed socket.
+    pub fn closed(&mut self, socket: u64) {
+        self.typists.retain(|_, state| state.socket != socket);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +169,33 @@ mod tests {
         assert_eq!(book.closed(2), []);
         assert_eq!(book.closed(1), [ANNA]);
         assert_eq!(book.next_end(), None);
+    }
+
+    #[test]
+    fn throttle_passes_one_change_a_second_and_the_last() {
+        let mut throttle = TypingThrottle::default();
+        assert!(throttle.pass(ANNA, true, 1, NOW));
+        for (after, on) in [(100, true), (200, false), (300, true), (900, false)] {
+            assert!(!throttle.pass(ANNA, on, 1, NOW.plus(after)));
+        }
+        assert_eq!(throttle.due(NOW.plus(999)), []);
+        assert_eq!(throttle.next_due(), Some(NOW.plus(1_000)));
+        assert_eq!(throttle.due(NOW.plus(1_000)), [(ANNA, false, 1)]);
+        assert!(!throttle.pass(ANNA, true, 1, NOW.plus(1_500)));
+        assert_eq!(throttle.due(NOW.plus(2_000)), [(ANNA, true, 1)]);
+        assert_eq!(throttle.due(NOW.plus(3_000)), []);
+        assert_eq!(throttle.next_due(), None);
+    }
+
+    #[test]
+    fn throttle_drops_changes_of_closed_sockets() {
+        let mut throttle = TypingThrottle::default();
+        throttle.pass(ANNA, true, 1, NOW);
+        throttle.pass(ANNA, true, 2, NOW.plus(1));
+        throttle.closed(1);
+        assert_eq!(throttle.due(NOW.plus(1_000)), [(ANNA, true, 2)]);
+        throttle.pass(ANNA, false, 2, NOW.plus(1_001));
+        throttle.left(ANNA);
+        assert_eq!(throttle.due(NOW.plus(9_000)), []);
     }
 }

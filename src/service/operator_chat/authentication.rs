@@ -85,15 +85,29 @@ impl OperatorChat {
         dialect: Dialect,
         token: Option<&str>,
     ) -> Result<SignedIn, ChatAuthError> {
+        Ok(self.authenticate_in(&[dialect], token).await?.0)
+    }
+
+    /// The user that a token proves in one of several dialects, and the first one of its identity provider.
+    ///
+    /// # Errors
+    /// When no identity provider of these dialects accepts the token, or its user cannot be stored.
+    pub async fn authenticate_in(
+        &self,
+        dialects: &[Dialect],
+        token: Option<&str>,
+    ) -> Result<(SignedIn, Dialect), ChatAuthError> {
         let token = token.map(without_scheme).filter(|token| !token.is_empty());
         let token = token.ok_or(ChatAuthError::Invalid)?;
         let mut failure = ChatAuthError::Invalid;
-        for provider in self.providers.iter().filter(|provider| provider.dialects.contains(&dialect)) {
+        for provider in &self.providers {
+            let first = provider.dialects.iter().find(|dialect| dialects.contains(dialect));
+            let Some(dialect) = first.copied() else { continue };
             match provider.tokens.verify_claims(token, self.now()).await {
                 Ok(verified) => {
                     let (id, profile) = provider.user_of(&verified.claims).ok_or(ChatAuthError::Invalid)?;
                     let user = self.sign_in(provider, id, profile).await?;
-                    return Ok(SignedIn { user, expires_at: verified.expires_at });
+                    return Ok((SignedIn { user, expires_at: verified.expires_at }, dialect));
                 }
                 Err(AccessTokenError::Invalid) => {}
                 Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {

@@ -7,6 +7,7 @@ use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::inbox_views::inbox_conversations;
 use super::views::{accessible_user, conversation_of, message_views};
+use super::welcome::store_welcome;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{
     Conversation, ConversationTarget, ConversationView, UserPair,
@@ -94,6 +95,28 @@ impl OperatorChat {
         me: &SignedIn,
         peer: &str,
     ) -> Result<(ConversationView, bool), ChatError> {
+        self.open(me, peer, String::new()).await
+    }
+
+    /// As [`OperatorChat::open_conversation`]; a new conversation gets the message of `chat.welcome`.
+    ///
+    /// # Errors
+    /// When the caller may not write to this user, or the store fails.
+    pub async fn open_with_welcome(
+        &self,
+        me: &SignedIn,
+        peer: &str,
+    ) -> Result<(ConversationView, bool), ChatError> {
+        self.open(me, peer, self.welcome.replace("{name}", me.user.display_name())).await
+    }
+
+    /// An empty welcome is not sent.
+    async fn open(
+        &self,
+        me: &SignedIn,
+        peer: &str,
+        welcome: String,
+    ) -> Result<(ConversationView, bool), ChatError> {
         let (me, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
         let (peer, now, limit) = (peer.to_owned(), self.now(), self.limits.max_conversations);
         self.store
@@ -102,7 +125,11 @@ impl OperatorChat {
                 let (conversation, is_new) = match conversation_of(tx, &staff, &me, &target) {
                     Ok(known) => (known, false),
                     Err(ChatError::ConversationNotFound) => {
-                        (join_or_create(tx, &staff, &me, &peer, limit, now)?.0, true)
+                        let (created, other) = join_or_create(tx, &staff, &me, &peer, limit, now)?;
+                        if !welcome.trim().is_empty() {
+                            store_welcome(tx, &created, (other.pk, me.pk), &welcome, now)?;
+                        }
+                        (created, true)
                     }
                     Err(error) => return Err(error),
                 };

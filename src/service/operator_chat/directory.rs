@@ -7,6 +7,9 @@ use super::views::accessible_user;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::UserAccess;
 
+/// Users of a tenant that the directory reads.
+const MAX_DIRECTORY: usize = 10_000;
+
 impl OperatorChat {
     /// A user whom the caller may query.
     ///
@@ -15,6 +18,21 @@ impl OperatorChat {
     pub async fn user(&self, me: &SignedIn, id: &str) -> Result<ChatUser, ChatError> {
         let (me, staff, id) = (me.user.clone(), self.staff_roles.clone(), id.to_owned());
         self.store.read(move |store| accessible_user(store, &staff, &me, &id, UserAccess::Query)).await
+    }
+
+    /// The users of the tenant whom the caller lists, without the caller; those of the oldest 10,000.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn directory(&self, me: &SignedIn) -> Result<Vec<ChatUser>, ChatError> {
+        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        self.store
+            .read::<_, ChatError, _>(move |store| {
+                let mut users = store.chat_users(&me.tenant, MAX_DIRECTORY)?;
+                users.retain(|user| user.pk != me.pk && staff.allows(&me, user, UserAccess::List));
+                Ok(users)
+            })
+            .await
     }
 
     /// Users whom the caller may query, in the order of the request; `None` for all others.

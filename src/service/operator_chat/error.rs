@@ -16,6 +16,9 @@ pub enum ChatError {
     /// No such user, or none that the caller may access.
     #[error("User not found")]
     UserNotFound,
+    /// No such user for a new conversation, or none that the caller may write to.
+    #[error("Participant user not found")]
+    ParticipantNotFound,
     /// No such message, or none that the caller may change.
     #[error("Message not found")]
     MessageNotFound,
@@ -83,6 +86,7 @@ impl ChatError {
         match self {
             Self::ConversationNotFound
             | Self::UserNotFound
+            | Self::ParticipantNotFound
             | Self::MessageNotFound
             | Self::NotificationNotFound => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -105,6 +109,7 @@ impl ChatError {
         match self {
             Self::ConversationNotFound
             | Self::UserNotFound
+            | Self::ParticipantNotFound
             | Self::MessageNotFound
             | Self::NotificationNotFound => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,

@@ -13,7 +13,7 @@ use crate::domain::clock::{Clock, Millis};
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
-use crate::domain::operator_chat::typing::TypingBook;
+use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
@@ -40,9 +40,11 @@ mod numbered_pages;
 pub mod presence;
 mod receipts;
 mod send;
+mod send_dedup;
 mod slash_commands;
 mod typing;
 mod views;
+mod welcome;
 
 pub use assignment::NamedAssignment;
 pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
@@ -75,6 +77,8 @@ pub struct ChatLimits {
     pub max_rooms: usize,
     /// A join repeats the user's own messages of this time, in milliseconds.
     pub resume_ms: i64,
+    /// A send matches one of the other channel within this time, in milliseconds.
+    pub send_dedup_window_ms: i64,
 }
 
 /// The configuration, which the composition root fills from the settings.
@@ -83,6 +87,8 @@ pub struct ChatParts {
     pub providers: Vec<IdentityProvider>,
     /// The roles of staff users.
     pub staff_roles: Vec<String>,
+    /// The first message of a conversation that an `underscore` client opens; none if empty.
+    pub welcome: String,
     /// The limits.
     pub limits: ChatLimits,
 }
@@ -107,10 +113,12 @@ pub struct OperatorChat {
     links: LinkBase,
     providers: Vec<IdentityProvider>,
     staff_roles: StaffRoles,
+    welcome: String,
     limits: ChatLimits,
     rates: Mutex<HashMap<UserPk, SendRate>>,
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
+    typing_throttle: Mutex<TypingThrottle>,
     /// Wakes the reader of presence and typing.
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
@@ -131,10 +139,12 @@ impl OperatorChat {
             links: services.media.link_base(),
             providers: parts.providers,
             staff_roles: StaffRoles::new(&parts.staff_roles),
+            welcome: parts.welcome,
             limits: parts.limits,
             rates: Mutex::default(),
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),
+            typing_throttle: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),

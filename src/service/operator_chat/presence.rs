@@ -45,9 +45,15 @@ impl OperatorChat {
         self.changed.notify_one();
     }
 
-    /// Records the end of a socket.
-    pub fn socket_disconnected(&self, user: UserPk) {
-        self.presence.lock().disconnected(user, self.now());
+    /// Records the end of a socket, which may have been away.
+    pub fn socket_disconnected(&self, user: UserPk, was_away: bool) {
+        self.presence.lock().disconnected(user, was_away, self.now());
+        self.changed.notify_one();
+    }
+
+    /// Records that the user of a connected socket is away, or is back.
+    pub fn socket_away(&self, user: UserPk, is_away: bool) {
+        self.presence.lock().set_away(user, is_away, self.now());
         self.changed.notify_one();
     }
 
@@ -79,7 +85,8 @@ impl OperatorChat {
     #[must_use]
     pub fn next_presence_change(&self) -> Option<Millis> {
         let (presence, typing) = (self.presence.lock().next_due(), self.typing.lock().next_end());
-        [presence, typing].into_iter().flatten().min()
+        let throttled = self.typing_throttle.lock().next_due();
+        [presence, typing, throttled].into_iter().flatten().min()
     }
 
     /// The changes to emit now. Users who went offline are stored with their last sign of life.

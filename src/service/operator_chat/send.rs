@@ -40,6 +40,12 @@ impl OperatorChat {
         draft: MessageDraft,
         origin: Option<u64>,
     ) -> Result<SentMessage, ChatError> {
+        self.check_draft(&draft)?;
+        self.count_send(me.user.pk, self.now())?;
+        self.store_send(me, target, draft, origin).await
+    }
+
+    pub(super) fn check_draft(&self, draft: &MessageDraft) -> Result<(), ChatError> {
         draft
             .check(self.limits.content_max_chars)
             .map_err(|(field, message)| ChatError::Invalid { field, message })?;
@@ -47,8 +53,18 @@ impl OperatorChat {
             attachment_url::check(url, &self.public_url)
                 .map_err(|message| ChatError::invalid("attachmentUrl", message))?;
         }
+        Ok(())
+    }
+
+    /// Stores a checked draft, or gives it to the device.
+    pub(super) async fn store_send(
+        &self,
+        me: &SignedIn,
+        target: ConversationTarget,
+        draft: MessageDraft,
+        origin: Option<u64>,
+    ) -> Result<SentMessage, ChatError> {
         let now = self.now();
-        self.count_send(me.user.pk, now)?;
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
         let max_chars = self.limits.content_max_chars;
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());

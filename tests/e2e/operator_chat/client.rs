@@ -203,6 +203,11 @@ impl ChatClient {
         std::mem::take(&mut self.events)
     }
 
+    /// The events that were read on the way to answers.
+    pub fn taken(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.events)
+    }
+
     /// Waits until the server closes the connection.
     pub async fn closed(&mut self) {
         self.wire.closed().await;

@@ -1,7 +1,7 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, and `inbox` conversations with contacts of a device, and
-//! `inbox_workflow` their assignment, states, notes and slash commands.
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `inbox`
+//! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
 mod client;
@@ -12,5 +12,6 @@ mod namespace;
 mod namespace_rest;
 mod peers;
 mod rest;
+mod underscore;
 
 use super::support;

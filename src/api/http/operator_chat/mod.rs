@@ -1,4 +1,5 @@
-//! REST of operator chat, in the `root` and `namespace` dialects: messages, users and notifications of a user token.
+//! REST of operator chat: messages, users and notifications of a user token. A path of two dialects is answered in
+//! the first one of the token's identity provider.
 //!
 //! The routes exist only while chat is enabled. A resource that the user may not see is answered like one
 //! that does not exist.
@@ -38,6 +39,8 @@ mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
+mod underscore;
+pub(in crate::api) mod underscore_objects;
 mod users;
 
 /// The operations of operator chat.
@@ -48,6 +51,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(notifications::routes())
         .merge(namespace_conversations::routes())
         .merge(namespace_messages::routes())
+        .merge(underscore::routes())
 }
 
 /// The native operations, under `/api/v1`.
@@ -60,6 +64,8 @@ pub fn native_routes() -> OpenApiRouter<ApiState> {
 struct ChatCaller {
     chat: Arc<OperatorChat>,
     me: Arc<SignedIn>,
+    /// The dialect of the answer.
+    dialect: Dialect,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ChatCaller {
@@ -82,10 +88,20 @@ fn signed_in_to(
     refusals: &[u16],
     routes: UtoipaMethodRouter<ApiState>,
 ) -> UtoipaMethodRouter<ApiState> {
+    signed_in_to_any(vec![dialect], refusals, routes)
+}
+
+/// Operations of several dialects.
+fn signed_in_to_any(
+    dialects: Vec<Dialect>,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let dialects: Arc<[Dialect]> = dialects.into();
     let (schemas, mut paths, router) = routes;
     openapi::describe_user(&mut paths, refusals);
     let checked = from_fn(move |Extension(state): Extension<ApiState>, request: Request, next: Next| {
-        check(state, dialect, request, next)
+        check(state, dialects.clone(), request, next)
     });
     (schemas, paths, router.route_layer(checked))
 }
@@ -101,7 +117,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NativeCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        if let Some(ChatCaller { chat, me }) = parts.extensions.get::<ChatCaller>().cloned() {
+        if let Some(ChatCaller { chat, me, .. }) = parts.extensions.get::<ChatCaller>().cloned() {
             return Ok(Self { chat, caller: InboxCaller::User(Box::new(me.user.clone())) });
         }
         // Absent only if a route was added without its guard.
@@ -147,29 +163,33 @@ async fn check_native(state: ApiState, mut request: Request, next: Next) -> Resp
     label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let token = presented_key(request.headers(), None);
-    let mut signed_in = chat.authenticate(Dialect::Root, token.as_deref()).await;
-    if matches!(signed_in, Err(ChatAuthError::Invalid)) {
-        signed_in = chat.authenticate(Dialect::Namespace, token.as_deref()).await;
+    let mut dialect = Dialect::Root;
+    let mut signed_in = chat.authenticate(dialect, token.as_deref()).await;
+    for other in [Dialect::Namespace, Dialect::Underscore] {
+        if matches!(signed_in, Err(ChatAuthError::Invalid)) {
+            dialect = other;
+            signed_in = chat.authenticate(dialect, token.as_deref()).await;
+        }
     }
     match signed_in {
         Ok(me) => {
             mark_authenticated(request.extensions());
-            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
+            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me), dialect });
             next.run(request).await
         }
         Err(error) => refusal(&state, &request, error).into_response(),
     }
 }
 
-async fn check(state: ApiState, dialect: Dialect, mut request: Request, next: Next) -> Response {
+async fn check(state: ApiState, dialects: Arc<[Dialect]>, mut request: Request, next: Next) -> Response {
     label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    match chat.authenticate(dialect, token.as_deref()).await {
-        Ok(me) => {
+    match chat.authenticate_in(&dialects, token.as_deref()).await {
+        Ok((me, dialect)) => {
             mark_authenticated(request.extensions());
-            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me) });
+            request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me), dialect });
             next.run(request).await
         }
         Err(error) => refusal(&state, &request, error).into_response(),

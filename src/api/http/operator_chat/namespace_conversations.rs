@@ -1,4 +1,5 @@
 //! Conversations of operator chat in the `namespace` dialect: open, list, remove from the list, and unread counts.
+//! Opening and listing are also calls of the `underscore` dialect.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,7 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::namespace_objects::NamespaceConversation;
-use super::{ChatCaller, LooseId, loose_id, signed_in_to};
+use super::underscore::{self, OpenedUnderscoreConversation, UnderscoreConversationList};
+use super::{ChatCaller, LooseId, loose_id, signed_in_to, signed_in_to_any};
 use crate::api::http::ApiState;
 use crate::api::http::error::ApiError;
 use crate::api::http::input::{Body, ConversationParam, Query, Request};
@@ -21,9 +23,11 @@ const DEFAULT_LIMIT: usize = 20;
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     let signed_in = |refusals, routes| signed_in_to(Dialect::Namespace, refusals, routes);
+    let shared =
+        |refusals, routes| signed_in_to_any(vec![Dialect::Namespace, Dialect::Underscore], refusals, routes);
     OpenApiRouter::new()
-        .routes(signed_in(&[404, 409], routes!(open)))
-        .routes(signed_in(&[], routes!(list)))
+        .routes(shared(&[404, 409], routes!(open)))
+        .routes(shared(&[], routes!(list)))
         .routes(signed_in(&[404, 409], routes!(remove)))
         .routes(signed_in(&[], routes!(unread_count)))
 }
@@ -47,6 +51,15 @@ struct OpenConversation {
 
 impl Request for OpenConversation {}
 
+/// A conversation of the caller, in the caller's dialect.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedConversation)]
+#[serde(untagged)]
+enum OpenedInDialect {
+    Namespace(OpenedConversation),
+    Underscore(OpenedUnderscoreConversation),
+}
+
 /// A conversation of the caller.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OpenedNamespaceConversation)]
@@ -56,20 +69,25 @@ struct OpenedConversation {
 
 /// Open a direct conversation
 ///
-/// Creates it if there is none. It is in the list from its first message on.
+/// Creates it if there is none. It is in the list from its first message on. In the `underscore` dialect a new one
+/// gets the message of `chat.welcome`.
 #[utoipa::path(post, path = "/api/chat/conversations", operation_id = "openNamespaceConversation",
     tag = "operator chat", request_body = OpenConversation,
-    responses((status = 200, description = "The conversation existed", body = OpenedConversation),
-        (status = 201, description = "The conversation was created", body = OpenedConversation)))]
+    responses((status = 200, description = "The conversation existed", body = OpenedInDialect),
+        (status = 201, description = "The conversation was created", body = OpenedInDialect)))]
 async fn open(caller: ChatCaller, Body(body): Body<OpenConversation>) -> Result<Response, ApiError> {
     let id = body.participant_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::field("participantId", "is required"))?;
+    if caller.dialect == Dialect::Underscore {
+        let (opened, status) = underscore::open(&caller, &id).await?;
+        return Ok((status, Json(OpenedInDialect::Underscore(opened))).into_response());
+    }
     let user_type = body.participant_type.unwrap_or_default();
     let peer = caller.me.user.tenant_id(&user_type, &id);
     let (view, is_new) = caller.chat.open_conversation(&caller.me, &peer).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let conversation = object(&caller, &view).ok_or(ApiError::Internal)?;
-    Ok((status, Json(OpenedConversation { conversation })).into_response())
+    Ok((status, Json(OpenedInDialect::Namespace(OpenedConversation { conversation }))).into_response())
 }
 
 /// The page to list.
@@ -85,6 +103,15 @@ struct ListConversations {
 }
 
 impl Request for ListConversations {}
+
+/// Conversations in the caller's dialect.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConversationsInDialect)]
+#[serde(untagged)]
+enum ConversationsInDialect {
+    Namespace(ConversationPage),
+    Underscore(UnderscoreConversationList),
+}
 
 /// A page of conversations, those with the newest messages first.
 #[derive(Serialize, ToSchema)]
@@ -102,19 +129,23 @@ struct ConversationPage {
 
 /// List conversations
 ///
-/// The 500 with the newest messages, newest first.
+/// The 500 with the newest messages, newest first; in the `underscore` dialect all of them on one page.
 #[utoipa::path(get, path = "/api/chat/conversations", operation_id = "listNamespaceConversations",
     tag = "operator chat", params(ListConversations),
-    responses((status = 200, description = "A page of conversations", body = ConversationPage)))]
+    responses((status = 200, description = "A page of conversations", body = ConversationsInDialect)))]
 async fn list(
     caller: ChatCaller,
     Query(query): Query<ListConversations>,
-) -> Result<Json<ConversationPage>, ApiError> {
+) -> Result<Json<ConversationsInDialect>, ApiError> {
+    if caller.dialect == Dialect::Underscore {
+        return Ok(Json(ConversationsInDialect::Underscore(underscore::conversations(&caller).await?)));
+    }
     let (page, limit) = (query.page.unwrap_or(1), query.limit.unwrap_or(DEFAULT_LIMIT));
     let views = caller.chat.conversations(&caller.me).await?;
     let of_page = views.iter().skip((page - 1) * limit).take(limit);
     let conversations = of_page.filter_map(|view| object(&caller, view)).collect();
-    Ok(Json(ConversationPage { conversations, page, limit, total: views.len() }))
+    let page = ConversationPage { conversations, page, limit, total: views.len() };
+    Ok(Json(ConversationsInDialect::Namespace(page)))
 }
 
 /// Remove a conversation from the list

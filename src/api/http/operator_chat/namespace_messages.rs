@@ -1,4 +1,5 @@
-//! Messages of operator chat in the `namespace` dialect: numbered pages, sending and read marks.
+//! Messages of operator chat in the `namespace` dialect: numbered pages, sending and read marks. Pages are also a call
+//! of the `underscore` dialect.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,7 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::namespace_objects::{MESSAGE_KINDS, NamespaceMessage, message_kind};
-use super::{ChatCaller, LooseId, loose_id, signed_in_to, temp_id};
+use super::underscore::{self, UnderscoreMessageList};
+use super::{ChatCaller, LooseId, loose_id, signed_in_to, signed_in_to_any, temp_id};
 use crate::api::http::ApiState;
 use crate::api::http::error::ApiError;
 use crate::api::http::input::{Body, ConversationParam, Query, Request};
@@ -20,12 +22,13 @@ use crate::domain::operator_chat::message::MessageDraft;
 use crate::service::operator_chat::NumberedPageRequest;
 
 const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 100;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     let signed_in = |refusals, routes| signed_in_to(Dialect::Namespace, refusals, routes);
     OpenApiRouter::new()
-        .routes(signed_in(&[400, 404], routes!(list)))
+        .routes(signed_in_to_any(vec![Dialect::Namespace, Dialect::Underscore], &[400, 404], routes!(list)))
         .routes(signed_in(&[404, 409], routes!(send)))
         .routes(signed_in(&[404], routes!(mark_read)))
 }
@@ -37,8 +40,8 @@ struct ListMessages {
     /// The page; 1 is the newest and the default. Page times limit is at most 10,000.
     #[param(minimum = 1, maximum = 10_000)]
     page: Option<usize>,
-    /// The most messages; 50 if absent.
-    #[param(minimum = 1, maximum = 100)]
+    /// The most messages; 50 if absent, and at most 100. In the `underscore` dialect 500 for both.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// Only messages before this one.
     before: Option<String>,
@@ -48,6 +51,15 @@ struct ListMessages {
 }
 
 impl Request for ListMessages {}
+
+/// Messages in the caller's dialect.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessagesInDialect)]
+#[serde(untagged)]
+enum MessagesInDialect {
+    Namespace(MessagePage),
+    Underscore(UnderscoreMessageList),
+}
 
 /// A page of messages in the order of time.
 #[derive(Serialize, ToSchema)]
@@ -68,20 +80,29 @@ struct MessagePage {
 /// The fetch counts as delivery; it marks nothing read.
 #[utoipa::path(get, path = "/api/chat/conversations/{conversationId}/messages",
     operation_id = "listNamespaceMessages", tag = "operator chat", params(ListMessages),
-    responses((status = 200, description = "A page of messages, oldest first", body = MessagePage)))]
+    responses((status = 200, description = "A page of messages, oldest first", body = MessagesInDialect)))]
 async fn list(
     caller: ChatCaller,
     ConversationParam(conversation): ConversationParam,
     Query(query): Query<ListMessages>,
-) -> Result<Json<MessagePage>, ApiError> {
+) -> Result<Json<MessagesInDialect>, ApiError> {
     let before = query.before.as_deref().map(str::parse::<ChatMessageId>).transpose();
     let before = before.map_err(|error| ApiError::field("before", error.to_string()))?;
+    let before = before.map(|id| id.0);
+    if caller.dialect == Dialect::Underscore {
+        let list = underscore::messages(&caller, conversation, query.limit, before).await?;
+        return Ok(Json(MessagesInDialect::Underscore(list)));
+    }
     let (page, limit) = (query.page.unwrap_or(1), query.limit.unwrap_or(DEFAULT_LIMIT));
+    if limit > MAX_LIMIT {
+        return Err(ApiError::field("limit", format!("must be a whole number from 1 to {MAX_LIMIT}")));
+    }
     let search = query.search.filter(|text| !text.is_empty());
-    let request = NumberedPageRequest { conversation, page, limit, before: before.map(|id| id.0), search };
+    let request = NumberedPageRequest { conversation, page, limit, before, search };
     let found = caller.chat.numbered_page(&caller.me, request).await?;
     let messages = found.messages.iter().map(NamespaceMessage::new).collect();
-    Ok(Json(MessagePage { messages, page, limit, total: found.total }))
+    let page = MessagePage { messages, page, limit, total: found.total };
+    Ok(Json(MessagesInDialect::Namespace(page)))
 }
 
 /// A message to send.

@@ -104,7 +104,7 @@ pub(in crate::api) struct MessageObject {
 }
 
 /// Who wrote a message of a device conversation
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChatAuthor)]
 pub(in crate::api) struct AuthorObject {
     /// The author's id.
@@ -116,7 +116,7 @@ pub(in crate::api) struct AuthorObject {
 }
 
 impl AuthorObject {
-    fn new(author: &ChatUser) -> Self {
+    pub(super) fn new(author: &ChatUser) -> Self {
         Self { id: author.id.to_string(), name: author.display_name().to_owned() }
     }
 }

@@ -22,12 +22,13 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::super::anonymous_sessions::{count_refusal, mark_joined};
+use super::fields::{given, required};
 use super::packet::Packet;
 use super::requests::RequestHandler;
 use super::rooms::ConnectedSocket;
 use super::session::{ChatSession, SessionPhase};
 use super::typing::emit_typing_stops;
-use super::{ChatPath, ChatState, namespace, requests, root};
+use super::{ChatPath, ChatState, namespace, requests, root, underscore};
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::{ConnectionHandle, mark_authenticated};
 use crate::domain::operator_chat::dialect::Dialect;
@@ -60,7 +61,7 @@ enum ChatRefusal {
 #[derive(Clone)]
 pub(super) struct ChatGuard {
     state: Weak<ChatState>,
-    dialect: Dialect,
+    namespace: &'static str,
 }
 
 impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
@@ -82,7 +83,7 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
             let admitted = match self.state.upgrade() {
-                Some(state) => admit(&state, self.dialect, &socket, auth.as_ref()).await,
+                Some(state) => admit(&state, self.namespace, &socket, auth.as_ref()).await,
                 None => Err(ChatRefusal::Unavailable),
             };
             admitted.map_err(|refusal| Box::new(refusal) as Box<dyn Display + Send>)
@@ -91,24 +92,28 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
 }
 
 impl ChatGuard {
-    pub(super) fn new(state: &Arc<ChatState>, dialect: Dialect) -> Self {
-        Self { state: Arc::downgrade(state), dialect }
+    pub(super) fn new(state: &Arc<ChatState>, namespace: &'static str) -> Self {
+        Self { state: Arc::downgrade(state), namespace }
     }
 }
 
 /// Authenticates a socket and attaches its handlers.
 async fn admit(
     state: &Arc<ChatState>,
-    dialect: Dialect,
+    namespace: &str,
     socket: &Socket,
     auth: Option<&Value>,
 ) -> Result<(), ChatRefusal> {
     let request = socket.req_parts();
-    if request.extensions.get::<ChatPath>().is_none() {
-        return Err(ChatRefusal::OtherPath);
-    }
-    let token = presented_token(request, auth);
+    let path = request.extensions.get::<ChatPath>();
+    let dialect = path.and_then(|path| path.dialect_of(namespace)).ok_or(ChatRefusal::OtherPath)?;
+    let fields = auth.and_then(|auth| serde_json::from_str::<Map<String, Json>>(auth.as_str()?).ok());
+    let fields = fields.unwrap_or_default();
+    let token = presented_token(request, &fields);
     let signed_in = match state.chat.authenticate(dialect, token.as_deref()).await {
+        Ok(signed_in) if dialect == Dialect::Underscore && !is_claimed(&fields, &signed_in) => {
+            return Err(refuse(state, request, &ChatAuthError::Invalid).await);
+        }
         Ok(signed_in) => signed_in,
         Err(error) => return Err(refuse(state, request, &error).await),
     };
@@ -177,15 +182,21 @@ fn greeting(state: &ChatState, connected: &ConnectedSocket) -> Packet {
         Dialect::Namespace => {
             namespace::encode::connection_success(user, session.number, state.shared.services.now())
         }
+        Dialect::Underscore => underscore::encode::connected(user),
     }
 }
 
 /// The token in `auth.token`, else in the header.
-fn presented_token(request: &Parts, auth: Option<&Value>) -> Option<String> {
-    let fields = auth.and_then(|auth| serde_json::from_str::<Map<String, Json>>(auth.as_str()?).ok());
-    let of_auth = fields.and_then(|fields| Some(fields.get("token")?.as_str()?.to_owned()));
+fn presented_token(request: &Parts, auth: &Map<String, Json>) -> Option<String> {
+    let of_auth = auth.get("token").and_then(Json::as_str).map(str::to_owned);
     let header = || Some(request.headers.get(AUTHORIZATION)?.to_str().ok()?.to_owned());
     of_auth.filter(|token| !token.trim().is_empty()).or_else(header)
+}
+
+/// Whether `userId` of `auth` is the token's user, or absent. It proves nothing.
+fn is_claimed(auth: &Map<String, Json>, signed_in: &SignedIn) -> bool {
+    given(auth, "userId").is_none()
+        || required(auth, "userId").is_ok_and(|id| id == signed_in.user.id.as_str())
 }
 
 /// Unregisters a socket when the library drops it.
@@ -208,7 +219,7 @@ fn unregister(state: &ChatState, session: &ChatSession) {
     let mut phase = session.phase.lock();
     if *phase == SessionPhase::Open {
         state.rooms.disconnect(session.number);
-        state.chat.socket_disconnected(session.signed_in.user.pk);
+        state.chat.socket_disconnected(session.signed_in.user.pk, session.is_away());
         state.shared.services.metrics().sockets.dec();
         let ended = state.chat.typing_of_closed_socket(session.number);
         emit_typing_stops(state, &session.signed_in.user, &ended);
@@ -231,6 +242,7 @@ async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
         let packet = match session.dialect {
             Dialect::Root => root::encode::token_expired(),
             Dialect::Namespace => namespace::encode::token_expired(),
+            Dialect::Underscore => underscore::encode::token_expired(),
         };
         connected.emit_now(&packet);
         sleep(LAST_EVENT_WAIT).await;

@@ -1,5 +1,5 @@
-//! Emits messages of device conversations. Users without access to the inbox get none. In the `root` dialect
-//! each user gets an encoding of its own.
+//! Emits messages of device conversations. Users without access to the inbox get none. In the `root` and
+//! `underscore` dialects each user gets an encoding of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::confirmation::{confirm, is_confirmed, notify};
 use super::packet::Packet;
 use super::rooms::ConnectedSocket;
-use super::{ChatState, membership, namespace, root};
+use super::{ChatState, membership, namespace, root, underscore};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::UserPk;
@@ -23,14 +23,19 @@ pub(super) fn route_message(state: &ChatState, view: &MessageView, origin: Optio
     let conversation = view.message.conversation;
     let outside = state.rooms.all_outside(conversation).into_iter();
     notify(view, origin, outside.filter(|socket| inbox.chat.rights_of(socket.user()).is_some()));
+    underscore::notify_receiver(state, view);
 }
 
-/// A message that changed. The author's sockets of the `namespace` dialect get the error of one that failed.
+/// A message that changed. The author's sockets get the error of one that failed, except in the `root` dialect.
 pub(super) fn route_update(state: &ChatState, view: &MessageView) {
     emit_to_joined(state, view, None, &mut InboxPackets::new(view, false));
-    let Some(packet) = namespace::encode::message_failed(view) else { return };
     for socket in state.rooms.of_user(view.message.sender) {
-        if socket.session.dialect == Dialect::Namespace {
+        let packet = match socket.session.dialect {
+            Dialect::Root => None,
+            Dialect::Namespace => namespace::encode::message_failed(view),
+            Dialect::Underscore => underscore::encode::message_failed(view),
+        };
+        if let Some(packet) = packet {
             socket.emit_now(&packet);
         }
     }
@@ -68,13 +73,14 @@ struct InboxPackets<'a> {
     view: &'a MessageView,
     is_new: bool,
     root: HashMap<UserPk, Arc<Packet>>,
+    underscore: HashMap<UserPk, Arc<Packet>>,
     namespace: Arc<Packet>,
 }
 
 impl<'a> InboxPackets<'a> {
     fn new(view: &'a MessageView, is_new: bool) -> Self {
         let namespace = Arc::new(namespace::encode::inbox_message(view, is_new));
-        Self { view, is_new, root: HashMap::new(), namespace }
+        Self { view, is_new, root: HashMap::new(), underscore: HashMap::new(), namespace }
     }
 
     fn of(&mut self, socket: &ConnectedSocket) -> Arc<Packet> {
@@ -84,6 +90,10 @@ impl<'a> InboxPackets<'a> {
             Dialect::Root => {
                 let encode = || Arc::new(root::encode::inbox_message(self.view, user, self.is_new));
                 self.root.entry(user.pk).or_insert_with(encode).clone()
+            }
+            Dialect::Underscore => {
+                let encode = || Arc::new(underscore::encode::inbox_message(self.view, user, self.is_new));
+                self.underscore.entry(user.pk).or_insert_with(encode).clone()
             }
         }
     }

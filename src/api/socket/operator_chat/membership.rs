@@ -1,7 +1,8 @@
-//! Joining, leaving and typing, which are the same in all dialects.
+//! Joining, leaving, typing and being away, which are the same in all dialects.
 
 use super::ChatState;
 use super::rooms::ConnectedSocket;
+use super::session::SessionPhase;
 use super::typing::emit_typing;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ConversationId;
@@ -23,7 +24,7 @@ pub(super) fn enter(
 /// Removes a socket from a conversation, and ends its typing there.
 pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
     state.rooms.leave(connected.session.number, conversation);
-    if state.chat.stop_typing((conversation, connected.user().pk)) {
+    if state.chat.typist_left((conversation, connected.user().pk)) {
         emit_typing(state, connected.user(), conversation, false);
     }
 }
@@ -42,5 +43,28 @@ pub(super) fn type_in(
     };
     if is_change {
         emit_typing(state, connected.user(), conversation, on);
+    }
+}
+
+/// As [`type_in`], for clients that send a change with each key: at most one a second is emitted.
+pub(super) fn type_throttled(
+    state: &ChatState,
+    connected: &ConnectedSocket,
+    conversation: ConversationId,
+    on: bool,
+) {
+    let typist = (conversation, connected.user().pk);
+    if state.chat.throttle_typing(typist, on, connected.session.number) {
+        emit_typing(state, connected.user(), conversation, on);
+    }
+}
+
+/// Records that the user of a socket is away, or is back.
+pub(super) fn set_away(state: &ChatState, connected: &ConnectedSocket, is_away: bool) {
+    let session = &connected.session;
+    // Locked, so that a closed socket is not counted again.
+    let phase = session.phase.lock();
+    if *phase == SessionPhase::Open && session.set_away(is_away) != is_away {
+        state.chat.socket_away(connected.user().pk, is_away);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::packet::Packet;
-use super::{namespace, root};
+use super::{namespace, root, underscore};
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::ConversationId;
@@ -14,12 +14,17 @@ use crate::service::operator_chat::presence::PresenceChange;
 pub(super) struct Packets {
     root: Vec<Arc<Packet>>,
     namespace: Vec<Arc<Packet>>,
+    underscore: Vec<Arc<Packet>>,
 }
 
 impl Packets {
     /// Those of an entry of the chat log, for sockets that joined or whose user it is about.
     pub(super) fn of_event(event: &ChatEvent) -> Self {
-        Self::new(root::encode::event(event), namespace::encode::event(event))
+        Self::new(
+            root::encode::event(event),
+            namespace::encode::event(event),
+            underscore::encode::event(event),
+        )
     }
 
     /// Those of a typing state.
@@ -27,6 +32,7 @@ impl Packets {
         Self::new(
             vec![root::encode::typing(typist, conversation, on)],
             vec![namespace::encode::typing(typist, conversation, on)],
+            vec![underscore::encode::typing(typist, conversation, on)],
         )
     }
 
@@ -36,12 +42,13 @@ impl Packets {
         Self::new(
             root::encode::presence(user, *is_online, Some(*last_seen)).into(),
             vec![namespace::encode::presence(user, *is_online)],
+            vec![underscore::encode::presence(user, *is_online)],
         )
     }
 
-    fn new(root: Vec<Packet>, namespace: Vec<Packet>) -> Self {
+    fn new(root: Vec<Packet>, namespace: Vec<Packet>, underscore: Vec<Packet>) -> Self {
         let shared = |packets: Vec<Packet>| packets.into_iter().map(Arc::new).collect();
-        Self { root: shared(root), namespace: shared(namespace) }
+        Self { root: shared(root), namespace: shared(namespace), underscore: shared(underscore) }
     }
 
     /// The packets for a socket of this dialect.
@@ -49,6 +56,7 @@ impl Packets {
         match dialect {
             Dialect::Root => &self.root,
             Dialect::Namespace => &self.namespace,
+            Dialect::Underscore => &self.underscore,
         }
     }
 }

@@ -10,10 +10,11 @@ use socketioxide::handler::{FromMessageParts as _, MessageHandler, Value};
 use socketioxide::socket::Socket;
 use tokio::sync::mpsc;
 
+use super::packet::Packet;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
 use super::session::ChatSession;
-use super::{ChatState, namespace, root};
+use super::{ChatState, namespace, root, underscore};
 use crate::api::socket::payload;
 use crate::domain::operator_chat::dialect::Dialect;
 
@@ -82,6 +83,7 @@ async fn serve(state: &Arc<ChatState>, connected: &ConnectedSocket, payload: &Va
         Ok(arguments) => match connected.session.dialect {
             Dialect::Root => root::serve(state, connected, &event, arguments).await,
             Dialect::Namespace => namespace::serve(state, connected, &event, arguments).await,
+            Dialect::Underscore => underscore::serve(state, connected, &event, arguments).await,
         },
         Err(problem) => Err(ChatRequestError::new(problem.code, problem.error)),
     };
@@ -96,13 +98,16 @@ async fn serve(state: &Arc<ChatState>, connected: &ConnectedSocket, payload: &Va
 fn refuse(connected: &ConnectedSocket, event: &str, error: &ChatRequestError, ack: Option<i64>) {
     match connected.session.dialect {
         Dialect::Root => refuse_root(connected, event, error, ack),
-        Dialect::Namespace => {
-            let (packet, body) = namespace::encode::failure(error, event);
-            connected.emit_now(&packet);
-            if ack.is_some() {
-                answer(&connected.socket, ack, &body);
-            }
-        }
+        Dialect::Namespace => refuse_with(connected, &namespace::encode::failure(error, event), ack),
+        Dialect::Underscore => refuse_with(connected, &underscore::encode::failure(error, event), ack),
+    }
+}
+
+/// Emits the failure; a callback gets the same payload.
+fn refuse_with(connected: &ConnectedSocket, (packet, body): &(Packet, Json), ack: Option<i64>) {
+    connected.emit_now(packet);
+    if ack.is_some() {
+        answer(&connected.socket, ack, body);
     }
 }
 

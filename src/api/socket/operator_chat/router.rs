@@ -8,11 +8,11 @@ use tokio::time::sleep;
 
 use super::ChatState;
 use super::confirmation::{confirm, is_confirmed, notify};
-use super::inbox_router;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::session::Emission;
-use super::typing::emit_typing_stops;
+use super::typing::{emit_typing, emit_typing_stops};
+use super::{inbox_router, underscore};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
@@ -95,7 +95,7 @@ fn route(state: &ChatState, event: &ChatEvent) {
     match event {
         ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
         ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
-        ChatEvent::Receipts { conversation, .. } => route_receipts(state, conversation, &packets),
+        ChatEvent::Receipts { conversation, by, .. } => route_receipts(state, conversation, by.pk, &packets),
         ChatEvent::Deleted { conversation, .. } => {
             for joined in state.rooms.joined(*conversation) {
                 for packet in packets.of(joined.session.dialect) {
@@ -129,11 +129,16 @@ fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, pac
     let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
     let outside = members.into_iter().flatten().flat_map(|user| state.rooms.outside(user, conversation));
     notify(view, origin, outside);
+    underscore::notify_receiver(state, view);
 }
 
-fn route_receipts(state: &ChatState, conversation: &Conversation, packets: &Packets) {
+/// Clients of the `underscore` dialect get no receipts of their own user.
+fn route_receipts(state: &ChatState, conversation: &Conversation, by: UserPk, packets: &Packets) {
     let joined = state.rooms.joined(conversation.id);
-    for joined in joined.iter().filter(|joined| sees_conversation(joined.user(), conversation)) {
+    let is_own =
+        |socket: &ConnectedSocket| socket.session.dialect == Dialect::Underscore && socket.user().pk == by;
+    let seeing = joined.iter().filter(|joined| sees_conversation(joined.user(), conversation));
+    for joined in seeing.filter(|joined| !is_own(joined)) {
         for packet in packets.of(joined.session.dialect) {
             joined.emit(packet, conversation.id, None);
         }
@@ -154,6 +159,12 @@ async fn route_due(state: &ChatState) {
         let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
         if let Some(typist) = typist {
             emit_typing_stops(state, &typist, &[(conversation, user)]);
+        }
+    }
+    for ((conversation, user), on) in state.chat.due_typing() {
+        let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
+        if let Some(typist) = typist {
+            emit_typing(state, &typist, conversation, on);
         }
     }
     let changes = match state.chat.due_presence().await {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use socketioxide::socket::Socket;
@@ -33,6 +34,8 @@ pub(super) struct ChatSession {
     pub(super) cut: CancellationToken,
     /// The queue of its requests, until its worker starts.
     pub(super) requests: Mutex<Option<mpsc::Receiver<Incoming>>>,
+    /// Whether the client said that the user is away; written while the phase is locked.
+    away: AtomicBool,
     /// Events of conversations whose replay is in progress.
     held: Mutex<HashMap<ConversationId, Vec<HeldPacket>>>,
 }
@@ -77,8 +80,19 @@ impl ChatSession {
             closed: CancellationToken::new(),
             cut: CancellationToken::new(),
             requests: Mutex::new(Some(requests)),
+            away: AtomicBool::new(false),
             held: Mutex::default(),
         }
+    }
+
+    /// Whether the user is away.
+    pub(super) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Records that the user is away or back; returns what it was before.
+    pub(super) fn set_away(&self, is_away: bool) -> bool {
+        self.away.swap(is_away, Ordering::Relaxed)
     }
 
     /// Emits an event, after the replay of its conversation if there is one. `message` is the id of a new

@@ -1,0 +1,126 @@
+//! The `underscore` dialect: namespace `/` of `/api/socket`. [`decode`] reads client events, [`encode`] writes
+//! server events, and this file calls the use cases. Clients use no callbacks; a callback gets `{ success: true }`.
+
+mod decode;
+pub(super) mod encode;
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::packet::Packet;
+use super::request_error::ChatRequestError;
+use super::rooms::ConnectedSocket;
+use super::{ChatState, membership};
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
+use crate::domain::operator_chat::dialect::Dialect;
+use crate::domain::operator_chat::message::{MessageDraft, MessageView};
+use crate::domain::operator_chat::send_dedup::SendChannel;
+
+use self::decode::UnderscoreCall;
+
+type Answer = Result<Json, ChatRequestError>;
+
+/// Serves one request, and returns the payload for the callback.
+pub(super) async fn serve(
+    state: &Arc<ChatState>,
+    connected: &ConnectedSocket,
+    event: &str,
+    arguments: Vec<Json>,
+) -> Answer {
+    let request = UnderscoreRequest { state, connected };
+    match decode::call(connected.user(), event, arguments)? {
+        UnderscoreCall::Join(id) => request.join(id).await,
+        UnderscoreCall::Leave(id) => request.leave(id).await,
+        UnderscoreCall::Send { conversation, draft } => request.send(conversation, draft).await,
+        UnderscoreCall::Typing { conversation, on } => request.typing(conversation, on).await,
+        UnderscoreCall::Away(is_away) => {
+            membership::set_away(state, connected, is_away);
+            Ok(done())
+        }
+    }
+}
+
+fn done() -> Json {
+    json!({ "success": true })
+}
+
+struct UnderscoreRequest<'a> {
+    state: &'a Arc<ChatState>,
+    connected: &'a ConnectedSocket,
+}
+
+impl UnderscoreRequest<'_> {
+    fn me(&self) -> &crate::service::operator_chat::SignedIn {
+        &self.connected.session.signed_in
+    }
+
+    async fn conversation(&self, id: String) -> Result<Conversation, ChatRequestError> {
+        let target = ConversationTarget::Named(id);
+        Ok(self.state.chat.conversation(self.me(), target).await?.conversation)
+    }
+
+    /// Joins, and marks the unread messages read. The log has no entry if there were none; the other
+    /// participants get the event all the same, because clients wait for it.
+    async fn join(&self, id: String) -> Answer {
+        let joined = self.conversation(id).await?;
+        membership::enter(self.state, self.connected, &joined)?;
+        let target = ConversationTarget::Named(joined.id.to_string());
+        let count = self.state.chat.mark_read(self.me(), target, None).await?;
+        if count == 0 && joined.device_chat().is_none() {
+            self.emit_read(&joined);
+        }
+        Ok(done())
+    }
+
+    fn emit_read(&self, conversation: &Conversation) {
+        let reader = self.connected.user();
+        let packet = Arc::new(encode::messages_read(conversation.id, reader));
+        for joined in self.state.rooms.joined(conversation.id) {
+            if joined.session.dialect == Dialect::Underscore && joined.user().pk != reader.pk {
+                joined.emit(&packet, conversation.id, None);
+            }
+        }
+    }
+
+    async fn leave(&self, id: String) -> Answer {
+        let left = self.conversation(id).await?;
+        membership::leave(self.state, self.connected, left.id);
+        Ok(done())
+    }
+
+    async fn send(&self, conversation: String, draft: MessageDraft) -> Answer {
+        let origin = Some(self.connected.session.number);
+        let (chat, channel) = (&self.state.chat, SendChannel::Socket);
+        chat.send_on_channel(self.me(), conversation, draft, channel, origin).await?;
+        Ok(done())
+    }
+
+    async fn typing(&self, conversation: String, on: bool) -> Answer {
+        let conversation = self.conversation(conversation).await?;
+        membership::type_throttled(self.state, self.connected, conversation.id, on);
+        Ok(done())
+    }
+}
+
+/// Notifies all sockets of the receiver of a message, joined or not.
+pub(super) fn notify_receiver(state: &ChatState, view: &MessageView) {
+    let Some(inbox) = &view.inbox else {
+        let Some(receiver) = &view.recipient else { return };
+        return notify(state.rooms.of_user(receiver.pk).iter(), &encode::notification(view, receiver));
+    };
+    if view.message.sender != inbox.chat.contact {
+        return;
+    }
+    for socket in state.rooms.all() {
+        if socket.session.dialect == Dialect::Underscore && inbox.chat.rights_of(socket.user()).is_some() {
+            notify(std::iter::once(&socket), &encode::notification(view, socket.user()));
+        }
+    }
+}
+
+fn notify<'a>(sockets: impl Iterator<Item = &'a ConnectedSocket>, packet: &Packet) {
+    for socket in sockets.filter(|socket| socket.session.dialect == Dialect::Underscore) {
+        socket.emit_now(packet);
+    }
+}
