@@ -34,7 +34,7 @@ pub enum ExchangeBody {
     Empty,
     /// A body in memory.
     Bytes(Bytes),
-    /// A stream with a known length, sent with `Content-Length` instead of chunked encoding.
+    /// A stream of a fixed length, sent with `Content-Length` instead of chunked encoding.
     Stream {
         /// The length in bytes.
         length: u64,

@@ -13,7 +13,7 @@ use crate::store::hourly_counters::HourCounts;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// Devices.
+    /// Number of devices.
     pub devices: usize,
     /// Devices by state.
     pub devices_by_state: BTreeMap<String, usize>,

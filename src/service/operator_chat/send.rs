@@ -6,6 +6,7 @@ use super::authentication::SignedIn;
 use super::conversations::join_or_create;
 use super::error::ChatError;
 use super::receipts::mark_all;
+use super::send_dedup::sent_before;
 use super::slash_commands::run_command;
 use super::views::{conversation_of, message_views};
 use crate::domain::clock::Millis;
@@ -114,18 +115,6 @@ impl OperatorChat {
         }
         Ok(rates.entry(user).or_default().count(self.limits.send, now)?)
     }
-}
-
-pub(super) fn sent_before(
-    tx: &Tx<'_>,
-    me: UserPk,
-    conversation: &Conversation,
-    draft: &MessageDraft,
-    now: Millis,
-) -> Result<Option<ChatMessage>, StoreError> {
-    let Some(temp_id) = &draft.temp_id else { return Ok(None) };
-    let known = tx.sent_with_temp_id(me, conversation.id, temp_id, now.plus(-DAY_MS))?;
-    known.map_or(Ok(None), |id| tx.chat_message(id))
 }
 
 /// A reply also reads what was there before it.

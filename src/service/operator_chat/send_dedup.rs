@@ -9,11 +9,14 @@ use super::OperatorChat;
 use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::views::conversation_of;
-use crate::domain::operator_chat::conversation::ConversationTarget;
-use crate::domain::operator_chat::message::{MessageDraft, SentMessage};
+use crate::domain::clock::Millis;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
 use crate::domain::operator_chat::send_dedup::SendChannel;
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::store::chat_send_dedup::ChannelSend;
+use crate::store::{StoreError, Tx};
 
 impl OperatorChat {
     /// Sends a message to a conversation. A send that matches one of the other channel returns its message.
@@ -51,4 +54,17 @@ impl OperatorChat {
         let draft = MessageDraft { temp_id: Some(shared_id), ..draft };
         self.store_send(me, target, draft, origin).await
     }
+}
+
+/// The message that an earlier send with the same temp id stored.
+pub(super) fn sent_before(
+    tx: &Tx<'_>,
+    me: UserPk,
+    conversation: &Conversation,
+    draft: &MessageDraft,
+    now: Millis,
+) -> Result<Option<ChatMessage>, StoreError> {
+    let Some(temp_id) = &draft.temp_id else { return Ok(None) };
+    let known = tx.sent_with_temp_id(me, conversation.id, temp_id, now.plus(-DAY_MS))?;
+    known.map_or(Ok(None), |id| tx.chat_message(id))
 }

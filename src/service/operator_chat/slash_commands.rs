@@ -4,7 +4,7 @@ use super::assignment::{announce, assign, inbox_user, set_state};
 use super::error::ChatError;
 use super::inbox_caller::InboxCaller;
 use super::notes::{add_note, checked};
-use super::send::sent_before;
+use super::send_dedup::sent_before;
 use super::views::message_views;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::assignment::ConversationState;

@@ -30,7 +30,8 @@ pub async fn app_with(more: &[(&str, &str)]) -> TestApp {
         ("MARKET_SECRET", MARKET_SECRET),
         ("WHARF__AUTH__FAILED_TRIES_PER_MINUTE", "1000"),
     ];
-    TestApp::start_with(&[&own[..], more].concat()).await
+    let own = own.into_iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+    TestApp::start_with(&own.chain(more.iter().copied()).collect::<Vec<_>>()).await
 }
 
 pub fn seconds() -> i64 {

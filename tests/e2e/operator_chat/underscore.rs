@@ -44,7 +44,7 @@ async fn connect(app: &TestApp, token: &str, user: &str) -> ChatClient {
 async fn open(app: &TestApp) -> String {
     let body = json!({ "participantId": "ben" });
     let path = "/api/chat/conversations";
-    let opened = rest(app, &staff("anna"), "POST", path, Some(body)).await.created();
+    let opened = rest(app, &staff("anna"), "POST", path, Some(body)).await.with_status(201);
     opened["conversation"]["id"].as_str().unwrap().to_owned()
 }
 
@@ -76,7 +76,7 @@ fn named<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
 async fn post(app: &TestApp, user: &str, id: &str, content: &str) -> Value {
     let body = json!({ "content": content, "receiverId": "ben", "messageType": "TEXT" });
     let path = format!("/api/chat/conversations/{id}/messages");
-    rest(app, user, "POST", &path, Some(body)).await.created()["message"].clone()
+    rest(app, user, "POST", &path, Some(body)).await.with_status(201)["message"].clone()
 }
 
 async fn contents(app: &TestApp, user: &str, id: &str) -> Vec<Value> {
@@ -333,7 +333,7 @@ async fn inbox_is_shown_with_two_parties() {
     // The call of the same text is the same message.
     let path = format!("/api/chat/conversations/{}/messages", id.as_str().unwrap());
     let body = json!({ "content": "Until six.", "receiverId": contact });
-    let posted = rest(&app, &token("bela"), "POST", &path, Some(body)).await.created();
+    let posted = rest(&app, &token("bela"), "POST", &path, Some(body)).await.with_status(201);
     assert_eq!(posted["message"]["id"], seen["id"]);
     let network = app.get("/simulator/shop/network").await.ok();
     assert_eq!(network["data"]["sent"].as_array().unwrap().len(), 1);
@@ -364,7 +364,7 @@ async fn lists_follow_the_directory_and_the_conversations() {
     let all = get(&staff("ben"), "/api/chat/experts").await;
     assert_eq!(ids(&all["users"]), ["anna", "cleo", "dan"]);
     let body = json!({ "participantId": "cleo" });
-    rest(&app, &anna, "POST", "/api/chat/conversations", Some(body)).await.created();
+    rest(&app, &anna, "POST", "/api/chat/conversations", Some(body)).await.with_status(201);
     let list = get(&anna, "/api/chat/list").await["chatList"].clone();
     let users: Vec<_> = list.as_array().unwrap().iter().map(|entry| entry["user"]["id"].clone()).collect();
     assert_eq!(users, ["cleo", "ben", "dan"], "those with messages first");

@@ -114,7 +114,7 @@ async fn full_read_of_app_state_emits_no_events() {
     app_state::write(&account, &meanwhile).unwrap();
     native.app.post("/devices/shop/start", json!({})).await.ok();
     native.app.wait_for_state("shop", "qr").await;
-    native.app.post("/simulator/shop/scan", json!({})).await.ok();
+    native.app.post("/simulator/shop/scan", json!({ "phoneNumber": ME })).await.ok();
     native.app.wait_for_state("shop", "ready").await;
     becomes(&native, ANNA, "pinned", true).await;
     is_starred(&native, "3EB0000000000000000001", true).await;
