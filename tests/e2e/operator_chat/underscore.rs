@@ -87,7 +87,7 @@ async fn contents(app: &TestApp, user: &str, id: &str) -> Vec<Value> {
 
 // covers: underscore connected
 // covers: underscore refusal of tokens
-// covers: GET /api/socket
+// covers: underscore path without a query
 #[tokio::test]
 async fn claimed_user_must_be_that_of_the_token() {
     let app = app().await;
@@ -108,6 +108,7 @@ async fn claimed_user_must_be_that_of_the_token() {
     let auth = json!({ "token": token("anna") }).to_string();
     let elsewhere = ChatClient::attempt_at(&app, PATH, "/chat,", &auth).await.err();
     assert_eq!(elsewhere.as_deref(), Some("Invalid namespace"));
+    // Existing pages request the path without a query before they connect.
     let status = app.request("GET", "//api/socket").send().await.unwrap();
     assert_eq!(status.status(), 200);
     let status: Value = status.json().await.unwrap();
@@ -340,7 +341,7 @@ async fn inbox_is_shown_with_two_parties() {
     app.fault("shop", json!({ "kind": "send_permanent" })).await;
     bela.ask("send_message", json!({ "conversationId": id, "content": "lost" })).await;
     let failed = bela.payload("error").await;
-    assert_eq!(failed["code"], "refused_by_network", "{failed}");
+    assert_eq!(failed["code"], "not_on_network", "{failed}");
     let updated = cleo.payload("message_updated").await;
     assert_eq!((&updated["id"], &updated["content"]), (&failed["messageId"], &json!("lost")));
 }
