@@ -56,7 +56,7 @@ impl Request for OpenConversation {}
 #[schema(as = OpenedConversation)]
 #[serde(untagged)]
 enum OpenedInDialect {
-    Namespace(OpenedConversation),
+    Namespace(Box<OpenedConversation>),
     Underscore(OpenedUnderscoreConversation),
 }
 
@@ -87,7 +87,8 @@ async fn open(caller: ChatCaller, Body(body): Body<OpenConversation>) -> Result<
     let (view, is_new) = caller.chat.open_conversation(&caller.me, &peer).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let conversation = object(&caller, &view).ok_or(ApiError::Internal)?;
-    Ok((status, Json(OpenedInDialect::Namespace(OpenedConversation { conversation }))).into_response())
+    let opened = OpenedInDialect::Namespace(Box::new(OpenedConversation { conversation }));
+    Ok((status, Json(opened)).into_response())
 }
 
 /// The page to list.
