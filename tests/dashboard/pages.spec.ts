@@ -27,6 +27,9 @@ async function settle(page: Page): Promise<void> {
   // A virtual list hides its rows until it has measured them.
   if (page.url().includes("/chats/")) await expect(page.locator("[data-chat]").first()).toBeVisible();
   if (page.url().endsWith("#/devices")) await expect(page.locator("[data-device]").first()).toBeVisible();
+  const hiddenRows = () =>
+    page.locator("main [data-row]").evaluateAll((rows) => rows.filter((row) => getComputedStyle(row).visibility === "hidden").length);
+  await expect.poll(hiddenRows).toBe(0);
 }
 
 test.beforeAll(async ({ daemon }) => {

@@ -16,7 +16,7 @@ use crate::domain::access::Scope;
 use crate::service::ServiceError;
 
 /// The deepest nesting of schemas; deeper ones are omitted.
-const DEEPEST: usize = 12;
+const DEEPEST: usize = 20;
 
 /// An example of a refusal with this status.
 pub fn refusal(status: u16) -> Option<ApiError> {
