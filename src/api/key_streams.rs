@@ -29,12 +29,12 @@ pub struct StreamPermit {
     session: Option<String>,
 }
 
-/// The key has as many streams and sessions as a key may have.
+/// The limit of streams and sessions of one key is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooManyStreams(pub usize);
 
 impl KeyStreams {
-    /// With the most streams and sessions of one key.
+    /// Creates the counter with the maximum of one key.
     #[must_use]
     pub fn new(max_per_key: usize) -> Arc<Self> {
         Arc::new(Self { max_per_key, keys: Mutex::default() })
@@ -43,7 +43,7 @@ impl KeyStreams {
     /// Admits a stream of a key, or a namespace of one of its sessions.
     ///
     /// # Errors
-    /// When the key has too many.
+    /// [`TooManyStreams`] at the limit of the key.
     pub fn admit(
         self: &Arc<Self>,
         key_id: &str,

@@ -49,7 +49,7 @@ pub struct ApiConfig {
     pub text_max_chars: usize,
     /// Failed logins of one address in a minute that are answered 401; further ones are answered 429.
     pub failed_tries_per_minute: u32,
-    /// Most event streams and Socket.IO sessions of one key.
+    /// Maximum event streams and Socket.IO sessions of one key.
     pub max_streams_per_key: usize,
     /// The limits of callbacks that are being read.
     pub callbacks: http::CallbackLimits,

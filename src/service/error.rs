@@ -49,7 +49,7 @@ pub enum ServiceError {
     /// The limit of concurrent uploads of one device is reached.
     #[error("{0} files of this device are being uploaded; try again when one of them is complete")]
     TooManyUploadsOfDevice(usize),
-    /// The clients of this device sent as many bytes as they may in a minute.
+    /// The limit of uploaded bytes in a minute is reached.
     #[error(
         "the clients of this device sent {limit} bytes of files in a minute, as many as media.max_upload_bytes_per_minute allows; try again in {retry_after_seconds} seconds"
     )]
@@ -59,7 +59,7 @@ pub enum ServiceError {
         /// Seconds until the minute is over.
         retry_after_seconds: u64,
     },
-    /// The files of this device take as much space as they may.
+    /// The quota of a device's files is reached.
     #[error(
         "the files that clients stored for this device may take {0} bytes (media.max_bytes_per_device); delete messages with files, or wait until unsent uploads expire after a day"
     )]
@@ -108,7 +108,7 @@ pub enum ServiceError {
     /// The limit of concurrent webhook tests is reached.
     #[error("{0} webhooks are being tested; try again when one test has ended")]
     TooManyTests(usize),
-    /// As many webhooks of this device are being tested as may.
+    /// The limit of concurrent tests of one device is reached.
     #[error(
         "{0} webhooks of this device are being tested, as many as webhooks.max_tests_per_device allows; try again when one is done"
     )]

@@ -73,7 +73,7 @@ pub struct AssignmentRequest {
     pub expected: Option<Option<UserPk>>,
 }
 
-/// Why an assignment is refused.
+/// Errors of an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssignmentRefusal {
     /// The caller may only read.

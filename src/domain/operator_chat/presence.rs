@@ -39,7 +39,7 @@ pub struct PresenceBook {
 #[derive(Debug)]
 struct UserPresence {
     sockets: usize,
-    /// Those whose client said that the user is away.
+    /// Sockets whose client reported that the user is away.
     away: usize,
     last_seen: Millis,
     /// Set while there is no socket, or all are away.

@@ -2,7 +2,7 @@
 //!
 //! A send matches one earlier send of the other channel, and never one of its own.
 
-/// How a message was sent.
+/// The channel of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendChannel {
     /// As a socket event.

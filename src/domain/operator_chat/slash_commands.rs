@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// What `/help` shows.
+/// The text of `/help`.
 pub const HELP: &str = "commands: /note text adds an internal note; /assign [user]: assign, without a user to yourself; \
      /unassign: remove the assignee; /close: close the conversation; //: send one /";
 

@@ -11,7 +11,7 @@ use crate::domain::operator_chat::user::{ChatUser, DAEMON};
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::store::{Reader, StoreError, Tx};
 
-/// Who calls the native REST API.
+/// The caller of the native REST API.
 #[derive(Debug, Clone)]
 pub enum InboxCaller {
     /// A user.

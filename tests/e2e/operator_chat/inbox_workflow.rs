@@ -83,7 +83,7 @@ async fn assignment_follows_the_rights_of_the_inbox() {
     }
     assign(&app, "bela", &id, json!({ "user": "dora" })).await.refused(403, "not_manager");
     assign(&app, "cleo", &id, json!({ "user": "cleo" })).await.refused(404, "not_found");
-    assign(&app, "bela", &id, json!({ "user": "nobody" })).await.refused(404, "not_found");
+    assign(&app, "bela", &id, json!({ "user": "unknown" })).await.refused(404, "not_found");
     assign(&app, "bela", &id, json!({ "user": "bela" })).await.ok();
     assign(&app, "dora", &id, json!({ "user": null })).await.refused(403, "not_manager");
     assign(&app, "chief", &id, json!({ "user": "dora", "ifAssignee": "chief" }))

@@ -106,7 +106,7 @@ fn signed_in_to_any(
     (schemas, paths, router.route_layer(checked))
 }
 
-/// Who calls a native operation, and the service.
+/// The caller of a native operation, and the service.
 #[derive(Clone)]
 struct NativeCaller {
     chat: Arc<OperatorChat>,
