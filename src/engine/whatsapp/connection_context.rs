@@ -15,7 +15,7 @@ use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
 use super::own_presence::OwnPresence;
 use super::pending_syncs::PendingSyncs;
-use crate::domain::clock::{Clock, Random};
+use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
@@ -24,6 +24,8 @@ use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
 pub(super) struct ConnectionContext {
     pub(super) device: DeviceId,
     pub(super) client: Arc<Client>,
+    /// When the device was linked; `None` for a device that an earlier version linked.
+    pub(super) linked_at: Option<Millis>,
     /// Identities of contacts, and of the account itself.
     pub(super) identities: Arc<Identities>,
     pub(super) inbound: Arc<dyn Inbound>,

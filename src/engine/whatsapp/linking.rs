@@ -14,12 +14,15 @@ use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection
 use whatsapp_rust::types::events::PairSuccess;
 
 use super::boxed::boxed;
+use crate::domain::clock::Millis;
 use crate::domain::device::Account;
+use crate::domain::vault::VaultBatch;
 use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 
 /// Vault space of the link's progress.
 const SPACE: &str = "link";
 const BEGUN: &str = "begun";
+const LINKED_AT: &str = "linked_at";
 /// How long a pairing code is valid (`wacore`, `pair_code.rs`).
 const TYPED_VALID: Duration = Duration::from_secs(180);
 /// How long all QR codes together are shown.
@@ -77,13 +80,25 @@ fn refused(reason: &str) -> SessionError {
     SessionError::Refused(reason.to_owned())
 }
 
-/// Records that a phone accepted the link. The network confirms with the first login that it has our
-/// signature.
+/// Records that a phone accepted the link at `now`. The network confirms with the first login that it has
+/// our signature.
 ///
 /// # Errors
 /// If the store fails.
-pub(super) async fn mark_incomplete(vault: &dyn Vault) -> Result<(), VaultError> {
-    vault.put(SPACE, BEGUN, Some(Vec::new())).await
+pub(super) async fn mark_incomplete(vault: &dyn Vault, now: Millis) -> Result<(), VaultError> {
+    let mut batch = VaultBatch::new();
+    batch.put(SPACE, BEGUN, Vec::new());
+    batch.put(SPACE, LINKED_AT, now.0.to_le_bytes());
+    vault.apply(batch).await
+}
+
+/// When a phone accepted the link; `None` for a device that an earlier version linked.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn linked_at(vault: &dyn Vault) -> Result<Option<Millis>, VaultError> {
+    let stored = vault.get(SPACE, LINKED_AT).await?;
+    Ok(stored.and_then(|bytes| bytes.try_into().ok()).map(|bytes| Millis(i64::from_le_bytes(bytes))))
 }
 
 /// Records that the network accepted a login, or that the link was removed.

@@ -111,7 +111,7 @@ pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Resu
     if let Some(subject) = subject {
         inbound::resolve(context, subject).await?;
     }
-    match chat_in::event_of(event, &context.identities) {
+    match chat_in::event_of(event, &context.identities, context.linked_at) {
         Some(event) => context.deliver(event).await,
         None => Ok(()),
     }

@@ -129,7 +129,7 @@ impl WhatsAppSession {
     }
 
     async fn on_scanned(&self, account: Account) -> Result<(), SessionEnd> {
-        linking::mark_incomplete(&*self.vault).await.map_err(|error| {
+        linking::mark_incomplete(&*self.vault, self.clock.now()).await.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "could not record the link");
             SessionEnd::LinkLost(Reason::EngineError)
         })?;

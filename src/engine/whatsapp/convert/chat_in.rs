@@ -1,11 +1,12 @@
 //! Converts changes that another device of the account made to chats and messages, and its contacts.
 //!
-//! The network sends all of these changes again when a collection is read in full. They are then stored
-//! without events. Changes that apply only to a moment (clear, delete, read) are then ignored, because they
-//! would affect newer messages.
+//! The network sends all of these changes again when a collection is read in full. Those from before the link
+//! are then stored without events. Changes that apply only to a moment (clear, delete, read) are then ignored,
+//! because they would affect newer messages.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::types::events::Event;
+use whatsapp_rust::wacore::chrono::{DateTime, Utc};
 use whatsapp_rust::waproto::whatsapp::sync_action_value::{ContactAction, MuteAction};
 
 use super::identities::Identities;
@@ -16,24 +17,40 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::JidKind;
 use crate::engine::{ChatChange, EngineEvent, IncomingChange};
 
-/// Converts an event; `None` if it has no counterpart.
-pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
+/// Converts an event of a device that was linked at `linked_at`; `None` if it has no counterpart.
+///
+/// The library reads a collection in full too when its first change arrives, and when a change arrives before
+/// the first read, so a full read may contain changes from after the link.
+pub(in super::super) fn event_of(
+    event: &Event,
+    ids: &Identities,
+    linked_at: Option<Millis>,
+) -> Option<EngineEvent> {
     let chat = |jid: &NetworkJid, change| Some(EngineEvent::Chat { chat: ids.jid(jid)?, change });
-    let state = |jid: &NetworkJid, change, from_full_sync: bool| {
-        if from_full_sync {
+    let is_past = |from_full_sync: bool, at: &DateTime<Utc>| {
+        from_full_sync && linked_at.is_none_or(|linked_at| at.timestamp_millis() < linked_at.0)
+    };
+    let state = |jid: &NetworkJid, change, is_past: bool| {
+        if is_past {
             Some(EngineEvent::PastChatChange { chat: ids.jid(jid)?, change })
         } else {
             chat(jid, change)
         }
     };
     match event {
-        Event::ArchiveUpdate(update) => {
-            state(&update.jid, ChatChange::Archive(update.action.archived?), update.from_full_sync)
+        Event::ArchiveUpdate(update) => state(
+            &update.jid,
+            ChatChange::Archive(update.action.archived?),
+            is_past(update.from_full_sync, &update.timestamp),
+        ),
+        Event::PinUpdate(update) => state(
+            &update.jid,
+            ChatChange::Pin(update.action.pinned?),
+            is_past(update.from_full_sync, &update.timestamp),
+        ),
+        Event::MuteUpdate(update) => {
+            state(&update.jid, mute(&update.action)?, is_past(update.from_full_sync, &update.timestamp))
         }
-        Event::PinUpdate(update) => {
-            state(&update.jid, ChatChange::Pin(update.action.pinned?), update.from_full_sync)
-        }
-        Event::MuteUpdate(update) => state(&update.jid, mute(&update.action)?, update.from_full_sync),
         Event::ClearChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Clear),
         Event::DeleteChatUpdate(update) if !update.from_full_sync => chat(&update.jid, ChatChange::Delete),
         Event::MarkChatAsReadUpdate(update) if !update.from_full_sync && update.action.read == Some(true) => {
@@ -43,12 +60,12 @@ pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<Engi
             let on = update.action.starred?;
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
             let change = IncomingChange::Starred { id: message(of, &update.message_id, ids)?, on };
-            Some(message_change(change, update.from_full_sync))
+            Some(message_change(change, is_past(update.from_full_sync, &update.timestamp)))
         }
         Event::DeleteMessageForMeUpdate(update) => {
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
             let change = IncomingChange::DeletedForMe { id: message(of, &update.message_id, ids)? };
-            Some(message_change(change, update.from_full_sync))
+            Some(message_change(change, is_past(update.from_full_sync, &update.timestamp)))
         }
         Event::ContactUpdate(update) => {
             Some(EngineEvent::Contacts(vec![contact(&update.jid, &update.action, ids)?]))
@@ -62,8 +79,8 @@ pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<Engi
     }
 }
 
-fn message_change(change: IncomingChange, from_full_sync: bool) -> EngineEvent {
-    if from_full_sync { EngineEvent::PastChanges(vec![change]) } else { EngineEvent::MessageChange(change) }
+fn message_change(change: IncomingChange, is_past: bool) -> EngineEvent {
+    if is_past { EngineEvent::PastChanges(vec![change]) } else { EngineEvent::MessageChange(change) }
 }
 
 fn mute(action: &MuteAction) -> Option<ChatChange> {
@@ -108,9 +125,8 @@ mod tests {
     use super::*;
     use whatsapp_rust::types::events::{
         ArchiveUpdate, ClearChatUpdate, ContactUpdate as ToldContact, DeleteMessageForMeUpdate, MuteUpdate,
-        StarUpdate,
+        PinUpdate, StarUpdate,
     };
-    use whatsapp_rust::wacore::chrono::{DateTime, Utc};
     use whatsapp_rust::waproto::whatsapp::sync_action_value as action;
 
     const PEER: &str = "15550100002@s.whatsapp.net";
@@ -139,7 +155,7 @@ mod tests {
                 .action(Box::new(action::ArchiveChatAction { archived: Some(true), ..Default::default() }))
                 .from_full_sync(full)
                 .build();
-            assert_eq!(event_of(&Event::ArchiveUpdate(archived), &ids()), is);
+            assert_eq!(event_of(&Event::ArchiveUpdate(archived), &ids(), None), is);
         }
         for (muted, until, is) in [
             (true, Some(-1), Some(None)),
@@ -154,7 +170,26 @@ mod tests {
                 .action(Box::new(action))
                 .from_full_sync(false)
                 .build();
-            assert_eq!(event_of(&Event::MuteUpdate(update), &ids()), chat(ChatChange::Mute(is)));
+            assert_eq!(event_of(&Event::MuteUpdate(update), &ids(), None), chat(ChatChange::Mute(is)));
+        }
+    }
+
+    #[test]
+    fn change_after_the_link_is_live_in_full_sync() {
+        for (linked_at, is_live) in
+            [(None, false), (Some(1_700_000_000_001), false), (Some(1_700_000_000_000), true)]
+        {
+            let pinned = PinUpdate::builder()
+                .jid(network(PEER))
+                .timestamp(now())
+                .action(Box::new(action::PinAction { pinned: Some(true) }))
+                .from_full_sync(true)
+                .build();
+            let event = event_of(&Event::PinUpdate(pinned), &ids(), linked_at.map(Millis));
+            let change = ChatChange::Pin(true);
+            let past =
+                Some(EngineEvent::PastChatChange { chat: jid("15550100002@c.us"), change: change.clone() });
+            assert_eq!(event, if is_live { chat(change) } else { past });
         }
     }
 
@@ -169,7 +204,7 @@ mod tests {
                 .action(Box::default())
                 .from_full_sync(again)
                 .build();
-            assert_eq!(event_of(&Event::ClearChatUpdate(update), &ids()), is);
+            assert_eq!(event_of(&Event::ClearChatUpdate(update), &ids(), None), is);
         }
     }
 
@@ -185,7 +220,7 @@ mod tests {
                 .action(Box::new(action::StarAction { starred: Some(true) }))
                 .from_full_sync(false)
                 .build();
-            match event_of(&Event::StarUpdate(update), &ids()) {
+            match event_of(&Event::StarUpdate(update), &ids(), None) {
                 Some(EngineEvent::MessageChange(IncomingChange::Starred { id, on: true })) => {
                     Some(id.to_string())
                 }
@@ -217,7 +252,7 @@ mod tests {
                 .action(Box::default())
                 .from_full_sync(full)
                 .build();
-            assert_eq!(event_of(&Event::DeleteMessageForMeUpdate(update), &ids()), Some(is));
+            assert_eq!(event_of(&Event::DeleteMessageForMeUpdate(update), &ids(), None), Some(is));
         }
     }
 
@@ -239,7 +274,7 @@ mod tests {
             lid: Some(jid("990007@lid")),
             ..ContactUpdate::seen(jid("15550100007@c.us"))
         };
-        let event = event_of(&Event::ContactUpdate(update), &ids());
+        let event = event_of(&Event::ContactUpdate(update), &ids(), None);
         assert_eq!(event, Some(EngineEvent::Contacts(vec![expected])));
     }
 }

@@ -15,6 +15,7 @@ use whatsapp_rust::wacore::runtime::Runtime as _;
 
 use super::connection_progress::{ConnectionEnd, ConnectionProgress};
 use super::{GOODBYE, TASKS, WhatsAppSession};
+use crate::domain::clock::Millis;
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
 use crate::engine::whatsapp::app_state;
@@ -58,7 +59,14 @@ impl WhatsAppSession {
             }
         };
         client.set_force_active_delivery_receipts(self.settings.delivered_while_offline);
-        let context = self.connection(&client, Arc::clone(&acks));
+        let linked_at = match linking::linked_at(&*self.vault).await {
+            Ok(linked_at) => linked_at,
+            Err(error) => {
+                tracing::warn!(device = %self.device, %error, "could not read when the device was linked");
+                return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::EngineError));
+            }
+        };
+        let context = self.connection(&client, Arc::clone(&acks), linked_at);
         let _ = slot.set(Arc::downgrade(&context));
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.set_connection(
@@ -103,11 +111,17 @@ impl WhatsAppSession {
         outcome
     }
 
-    fn connection(&self, client: &Arc<Client>, acks: Arc<Acks>) -> Arc<ConnectionContext> {
+    fn connection(
+        &self,
+        client: &Arc<Client>,
+        acks: Arc<Acks>,
+        linked_at: Option<Millis>,
+    ) -> Arc<ConnectionContext> {
         let identities = Identities::new(client.pn().as_ref(), client.lid().as_ref());
         Arc::new(ConnectionContext {
             device: self.device.clone(),
             client: Arc::clone(client),
+            linked_at,
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
             vault: Arc::clone(&self.vault),
