@@ -9,6 +9,8 @@ const SECRET = randomBytes(24).toString('hex');
 const IDENTITIES = JSON.stringify([{ name: 'desk', jwt_secret: '${DESK_JWT_SECRET}' }]);
 
 let daemon;
+/** All sockets: one that a failed test leaves open would connect again without end. */
+const sockets = [];
 before(async () => {
   daemon = await Daemon.start({
     WHARF__CHAT__ENABLED: 'true',
@@ -17,13 +19,22 @@ before(async () => {
   });
   daemon.secret(SECRET);
 });
-after(() => daemon.stop());
+after(() => {
+  for (const socket of sockets) socket.close();
+  return daemon.stop();
+});
 
 function token(user, claims = {}) {
   const part = (object) => Buffer.from(JSON.stringify(object)).toString('base64url');
   const exp = Math.floor(Date.now() / 1000) + 600;
   const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: user, name: user, exp, ...claims })}`;
   return daemon.secret(`${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`);
+}
+
+function connect(options) {
+  const socket = io(daemon.url, { ...options, forceNew: true });
+  sockets.push(socket);
+  return socket;
 }
 
 /** The React hook with peer-addressed events: joins on each connect, deduplicates by id, reads what it gets. */
@@ -36,7 +47,7 @@ class Hook {
   constructor(me, other, transport) {
     this.me = me;
     this.other = other;
-    this.socket = io(daemon.url, { auth: { token: token(me) }, transports: [transport], forceNew: true });
+    this.socket = connect({ auth: { token: token(me) }, transports: [transport] });
     this.socket.on('connect', () => this.socket.emit('conversation:join', { conversationWith: other }));
     this.socket.on('message:new', (message) => this.#receive(message));
     this.socket.on('message:delivered', ({ messageId, deliveredAt }) => this.#update(messageId, { deliveredAt }));
@@ -75,9 +86,11 @@ describe('operator chat', () => {
     test(`two peer-addressed clients chat by ${transport}`, async () => {
       const [a, b] = [`a-${transport}`, `b-${transport}`];
       // A user exists once its token was seen.
-      const first = io(daemon.url, { auth: { token: token(b) }, transports: [transport], forceNew: true });
-      await new Promise((done) => first.on('auth:success', done));
-      first.close();
+      for (const user of [a, b]) {
+        const first = connect({ auth: { token: token(user) }, transports: [transport] });
+        await new Promise((done) => first.on('auth:success', done));
+        first.close();
+      }
       const [anna, ben] = [new Hook(a, b, transport), new Hook(b, a, transport)];
       await until(() => anna.online.has(b) && ben.socket.connected, 'both are online');
       const texts = [daemon.body('one'), daemon.body('two'), daemon.body('three')];
@@ -98,7 +111,7 @@ describe('operator chat', () => {
 
   // covers: root conversation:get-online-users
   test('a conversation-addressed client joins and counts by polling', async () => {
-    const open = (user) => io(daemon.url, { auth: { token: token(user) }, forceNew: true });
+    const open = (user) => connect({ auth: { token: token(user) } });
     const [cleo, dora] = [open('cleo'), open('dora')];
     await Promise.all([cleo, dora].map((socket) => new Promise((done) => socket.on('auth:success', done))));
     const headers = { Authorization: `Bearer ${token('cleo')}` };
@@ -122,7 +135,7 @@ describe('operator chat', () => {
 
   // covers: root refusal of tokens
   test('a wrong token is an Authentication error', async () => {
-    const socket = io(daemon.url, { auth: { token: 'anna' }, transports: ['websocket'], forceNew: true });
+    const socket = connect({ auth: { token: 'anna' }, transports: ['websocket'] });
     const error = await new Promise((done) => socket.on('connect_error', done));
     assert.equal(error.message, 'Authentication error');
     socket.close();
@@ -132,11 +145,10 @@ describe('operator chat', () => {
   test('a client of websocket reconnects after its token expired', async () => {
     const exp = Math.floor(Date.now() / 1000) - 3;
     let next = token('emma', { exp });
-    const socket = io(daemon.url, {
+    const socket = connect({
       auth: (pass) => pass({ token: next }),
       transports: ['websocket'],
       reconnectionDelay: 50,
-      forceNew: true,
     });
     const errors = [];
     let connections = 0;
