@@ -88,7 +88,7 @@ test("extension has minimal permissions and no remote code", () => {
   expect(policy).toContain("script-src 'self';");
   // Firefox would otherwise change http:// to https:// for a daemon on the local network.
   expect(policy).not.toContain("upgrade-insecure-requests");
-  const used = [...scripts.flatMap(({ js }) => js), "background.js", "popup.html", "popup.js", "popup.css", "manifest.json", "README.md"];
+  const used = [...scripts.flatMap(({ js }) => js), "background.js", "popup.html", "popup.js", "popup.css", "manifest.json", "README.md", "console.js"];
   expect(new Set(used)).toEqual(new Set(fileNames()));
   for (const name of fileNames().filter((file) => /\.(js|html)$/.test(file))) {
     expect(fileText(name), name).not.toMatch(/\b(localStorage|sessionStorage|indexedDB|storage\.|cookie|eval\(|new Function|innerHTML|insertAdjacentHTML|document\.write|import\(|XMLHttpRequest|sendBeacon)/);
