@@ -20,6 +20,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
+    // The console script is outside of this folder.
+    fs: { allow: [".."] },
     proxy: {
       "/api": { target: daemon },
       "/ws": { target: daemon, ws: true, changeOrigin: true, rewriteWsOrigin: true },

@@ -1,25 +1,11 @@
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import type { Page } from "@playwright/test";
+import { violations } from "./support/axe.ts";
 import { expect, open, signIn, test } from "./support/fixtures.ts";
 
 const CHAT = "15550100001@c.us";
 const ROUTES = ["overview", "devices", "devices/new", "devices/look", "devices/look/link", `devices/look/chats/${CHAT}`, "queue", "webhooks", "notifications", "events", "keys", "settings"];
-const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** What axe-core finds; it is evaluated by the debugger, because the page's policy refuses foreign scripts. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  return page.evaluate(async (tags) => {
-    type Result = { violations: { id: string; nodes: { html: string }[] }[] };
-    const run = (globalThis as unknown as { axe: { run: (options: object) => Promise<Result> } }).axe.run;
-    const { violations } = await run({ runOnly: tags });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  }, TAGS);
-}
 
 async function settle(page: Page): Promise<void> {
   await expect(page.locator("main h1").first()).toBeVisible();

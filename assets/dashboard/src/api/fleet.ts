@@ -63,9 +63,9 @@ export function dropDevice(id: string): void {
   devices.value = next;
 }
 
-const STATUS: Record<DeviceState, Device["status"]> = {
+const STATUS: Record<DeviceState | "passkey", Device["status"]> = {
   created: "disconnected", stopped: "disconnected", logged_out: "disconnected", reconnecting: "disconnected",
-  connecting: "connecting", pairing: "connecting", qr: "qr", ready: "ready", failed: "error",
+  connecting: "connecting", pairing: "connecting", passkey: "connecting", qr: "qr", ready: "ready", failed: "error",
 };
 
 function apply(event: LiveEvent): void {

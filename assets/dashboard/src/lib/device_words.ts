@@ -1,14 +1,21 @@
 import type { Device } from "../api/fleet";
+import { waitsForPasskey } from "../api/passkey";
 import { type Key, t, tMaybe } from "../i18n";
 import type { Tone } from "../ui/basics";
 
-const TONES: Record<Device["state"], Tone> = {
-  ready: "good", qr: "info", pairing: "info", connecting: "info", reconnecting: "warn",
+const TONES: Record<Device["state"] | "passkey", Tone> = {
+  ready: "good", qr: "info", passkey: "info", pairing: "info", connecting: "info", reconnecting: "warn",
   created: "", stopped: "", logged_out: "warn", failed: "bad",
 };
 
 export const stateTone = (state: Device["state"]): Tone => TONES[state] ?? "";
 export const stateName = (state: Device["state"]): string => tMaybe(`deviceState.${state}`) ?? state;
+
+/** What a person does while the device is being linked. */
+export function linkingAdvice(state: Device["state"]): string | undefined {
+  if (state === "qr") return t("device.scanNow");
+  return waitsForPasskey({ state }) ? t("device.signNow") : undefined;
+}
 
 /** What happened, and what to do about it. */
 export function reasonWords(code: string | undefined): { what: string; todo: string } | undefined {

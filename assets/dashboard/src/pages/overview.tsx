@@ -3,7 +3,7 @@ import { api, data } from "../api/client";
 import { devices } from "../api/fleet";
 import { allows } from "../api/session";
 import { clockTime, dateName, number, t, tMaybe, tn } from "../i18n";
-import { healthName, healthTone, reasonWords, stateName } from "../lib/device_words";
+import { healthName, healthTone, linkingAdvice, reasonWords, stateName } from "../lib/device_words";
 import { useLoad, usePolling } from "../lib/hooks";
 import { href } from "../lib/router";
 import { Badge, Button, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../ui/basics";
@@ -41,7 +41,7 @@ function Attention() {
           {list.slice(0, 50).map((item) => {
             const device = devices.value?.get(item.deviceId);
             const reason = item.state === "ready" ? undefined : reasonWords(device?.reason);
-            const warnings = item.state === "qr" ? t("device.scanNow") : item.warnings.map((warning) => warning.message).join(" ");
+            const warnings = linkingAdvice(item.state) ?? item.warnings.map((warning) => warning.message).join(" ");
             return (
               <li key={item.deviceId} class={ui.listRow}>
                 <span class={ui.grow}>

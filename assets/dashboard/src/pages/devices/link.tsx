@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, data, type Schemas } from "../../api/client";
 import { type Device, devices, loadDevice } from "../../api/fleet";
+import { waitsForPasskey } from "../../api/passkey";
 import { allows, capability, serverNow, session } from "../../api/session";
 import { connect } from "../../api/socket";
 import { number, t, tn } from "../../i18n";
@@ -12,6 +13,7 @@ import { href, route } from "../../lib/router";
 import { Badge, Button, Card, CopyButton, Empty, Failure, Field, LinkButton, Loading, Name, Notice, Page, ui } from "../../ui/basics";
 import { attempt } from "../../ui/dialog";
 import css from "./devices.module.css";
+import { Passkey } from "./passkey";
 
 type Code = Schemas["QrCode"];
 const POLL_MS = 2000;
@@ -34,23 +36,33 @@ interface Progress {
   total?: number;
 }
 
-/** Follows the device while the page is open: its state, and the history's progress after linking. */
-function useLinking(id: string): Progress | undefined {
-  const [progress, setProgress] = useState<Progress>();
+interface Linking {
+  progress?: Progress;
+  /** Counts the events about the passkey. */
+  passkeyRound: number;
+  /** Why the last passkey attempt failed, until the next one. */
+  passkeyError?: string;
+}
+
+/** Follows the device while the page is open: its state, the passkey, and the history's progress after linking. */
+function useLinking(id: string): Linking {
+  const [linking, setLinking] = useState<Linking>({ passkeyRound: 0 });
   useEffect(() => {
     if (!allows("events:read")) return undefined;
     const connection = connect(`/device/${id}`, {
       onConnection: () => undefined,
       onEvent: (event) => {
-        if (["state", "qr", "ready", "authenticated"].includes(event.type)) void loadDevice(id).catch(() => undefined);
-        const { done, total } = event.payload;
-        if (event.type === "history:progress" && typeof done === "number") setProgress({ done, total: typeof total === "number" ? total : undefined });
+        const isPasskey = event.type.startsWith("passkey:");
+        if (isPasskey || ["state", "qr", "ready", "authenticated"].includes(event.type)) void loadDevice(id).catch(() => undefined);
+        const { done, total, reason } = event.payload;
+        if (isPasskey) setLinking((old) => ({ ...old, passkeyRound: old.passkeyRound + 1, passkeyError: event.type === "passkey:error" && typeof reason === "string" ? reason : undefined }));
+        if (event.type === "history:progress" && typeof done === "number") setLinking((old) => ({ ...old, progress: { done, total: typeof total === "number" ? total : undefined } }));
       },
     });
     return connection.close;
   }, [id]);
   usePolling(() => void loadDevice(id).catch(() => undefined), POLL_MS);
-  return progress;
+  return linking;
 }
 
 function QrCode({ device, code }: { device: Device; code: Code | undefined }) {
@@ -123,12 +135,14 @@ function SimulatedScan({ device }: { device: Device }) {
   );
 }
 
-function Waiting({ device }: { device: Device }) {
+function Waiting({ device, passkeyError }: { device: Device; passkeyError: string | undefined }) {
   const code = useCode(device);
+  const failed = reasonWords(passkeyError);
   return (
     <div class={css.linkCard}>
       <QrCode device={device} code={code} />
       <div class={ui.stack}>
+        {failed && <Notice tone="warn"><strong>{failed.what}</strong><span>{failed.todo}</span></Notice>}
         <h2>{t("link.how")}</h2>
         <ol class={css.steps}><li>{t("link.step1")}</li><li>{t("link.step2")}</li><li>{t("link.step3")}</li></ol>
         <SimulatedScan device={device} />
@@ -152,15 +166,16 @@ function Linked({ device, progress }: { device: Device; progress: Progress | und
   );
 }
 
-function Stopped({ device }: { device: Device }) {
+function Stopped({ device, passkeyError }: { device: Device; passkeyError: string | undefined }) {
   const [isBusy, setBusy] = useState(false);
-  const reason = reasonWords(device.reason);
+  const code = device.reason ?? passkeyError;
+  const reason = reasonWords(code);
   const start = async () => {
     setBusy(true);
     await attempt(() => startDevice(device.id));
     setBusy(false);
   };
-  const label = device.reason === "qr_codes_exhausted" ? t("link.newCodes") : t("device.start");
+  const label = code === "qr_codes_exhausted" ? t("link.newCodes") : code?.startsWith("passkey_") ? t("passkey.newCode") : t("device.start");
   return (
     <Empty icon={device.state === "failed" ? "warning" : "devices"} title={reason?.what ?? t("link.notRunning")} action={allows("devices:write") && <Button variant="primary" busy={isBusy} onClick={start}>{label}</Button>}>
       {reason?.todo ?? t("link.startText")}
@@ -170,15 +185,17 @@ function Stopped({ device }: { device: Device }) {
 
 export function LinkPage() {
   const id = route.value[1]!;
-  const progress = useLinking(id);
+  const { progress, passkeyRound, passkeyError } = useLinking(id);
   const device = devices.value?.get(id);
   if (!devices.value) return <Loading />;
   if (!device) return <Empty icon="devices" title={t("device.unknown")} action={<a href={href("devices")}>{t("device.all")}</a>} />;
   const isOff = ["created", "stopped", "logged_out", "failed"].includes(device.state);
+  const isPasskey = waitsForPasskey(device);
   return (
     <Page title={<>{t("link.title")} <Name>{device.name}</Name></>} actions={<Badge tone={stateTone(device.state)}>{stateName(device.state)}</Badge>}>
+      <p class="visually-hidden" role="status">{isPasskey ? t("passkey.title") : ""}</p>
       <Card flush>
-        {device.state === "ready" ? <Linked device={device} progress={progress} /> : device.state === "qr" ? <Waiting device={device} /> : isOff ? <Stopped device={device} /> : (
+        {device.state === "ready" ? <Linked device={device} progress={progress} /> : device.state === "qr" ? <Waiting device={device} passkeyError={passkeyError} /> : isPasskey ? <Passkey device={device} round={passkeyRound} /> : isOff ? <Stopped device={device} passkeyError={passkeyError} /> : (
           <div class={ui.loading} role="status"><span class={ui.spinner} aria-hidden="true" />{device.state === "pairing" ? t("link.finishing") : t("link.connecting")}</div>
         )}
       </Card>

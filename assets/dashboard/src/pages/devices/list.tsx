@@ -2,10 +2,11 @@ import { memo } from "preact/compat";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { Virtualizer } from "virtua";
 import { type Device, deviceList, devices, devicesFailure, loadDevices } from "../../api/fleet";
+import { waitsForPasskey } from "../../api/passkey";
 import { allows } from "../../api/session";
 import { ago, type Key, t, tn } from "../../i18n";
 import { deviceActions } from "../../lib/device_actions";
-import { engineName, phone, reasonWords, stateName, stateTone } from "../../lib/device_words";
+import { engineName, linkingAdvice, phone, reasonWords, stateName, stateTone } from "../../lib/device_words";
 import { moveFocus } from "../../lib/list_keys";
 import { href } from "../../lib/router";
 import { Avatar, Badge, Card, Empty, Failure, LinkButton, Loading, Name, Page, ui } from "../../ui/basics";
@@ -23,7 +24,7 @@ function passes(device: Device, filter: Filter): boolean {
 }
 
 function target(device: Device): string {
-  return device.state === "qr" || device.state === "pairing" ? href("devices", device.id, "link") : href("devices", device.id);
+  return device.state === "qr" || device.state === "pairing" || waitsForPasskey(device) ? href("devices", device.id, "link") : href("devices", device.id);
 }
 
 const Row = memo(function Row({ device, at, count }: { device: Device; at: number; count: number }) {
@@ -35,7 +36,7 @@ const Row = memo(function Row({ device, at, count }: { device: Device; at: numbe
         <span class={css.cell}><span class={css.name}><Name>{device.name}</Name></span><br /><span class={css.sub}>{device.phoneNumber ? phone(device.phoneNumber) : device.id}</span></span>
         <span class={css.cell}>
           <Badge tone={stateTone(device.state)}>{stateName(device.state)}</Badge>
-          {reason ? <span class={css.todo}>{reason.what} {reason.todo}</span> : device.state === "qr" && <span class={css.todo}>{t("device.scanNow")}</span>}
+          {reason ? <span class={css.todo}>{reason.what} {reason.todo}</span> : linkingAdvice(device.state) && <span class={css.todo}>{linkingAdvice(device.state)}</span>}
         </span>
         <span class={css.cell}><span class={css.sub}>{engineName(device.engine)}{device.lastSeen ? <><br />{t("device.seen", { when: ago(device.lastSeen) })}</> : null}</span></span>
       </a>
