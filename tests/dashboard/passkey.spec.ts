@@ -2,6 +2,7 @@ import type { Page } from "@playwright/test";
 import { violations } from "./support/axe.ts";
 import type { Daemon } from "./support/daemon.ts";
 import { expect, open, signIn, test as base } from "./support/fixtures.ts";
+import { runScript } from "./support/passkey_extension.ts";
 import { OPTIONS, PasskeyApi } from "./support/passkey_api.ts";
 
 const RESPONSE = { id: "Y3JlZGVudGlhbA", rawId: "Y3JlZGVudGlhbA", type: "public-key", response: { signature: "abc" } };
@@ -9,12 +10,13 @@ const RESPONSE = { id: "Y3JlZGVudGlhbA", rawId: "Y3JlZGVudGlhbA", type: "public-
 let devices = 0;
 const test = base.extend<{ device: string }>({
   /** A device that waits for a scan. */
-  device: async ({ daemon }, use) => {
+  device: async ({ daemon, page }, use) => {
     devices += 1;
     const id = `shop-${devices}`;
     await daemon.call("/devices", { id, name: "Shop counter" });
     await daemon.untilState(id, "qr");
     await use(id);
+    await page.unrouteAll({ behavior: "ignoreErrors" });
     await daemon.call(`/devices/${id}`, undefined, "DELETE");
   },
 });
@@ -34,7 +36,6 @@ test("passkey step is shown and confirmed by its events", async ({ page, daemon,
   // A hidden page does not poll: what follows are events.
   await page.evaluate(() => Object.defineProperty(document, "visibilityState", { get: () => "hidden" }));
   passkey.ask();
-  passkey.emit("passkey:request", { options: OPTIONS, expiresAt: passkey.step!.expiresAt, openUrl: "https://web.whatsapp.com/" });
   await expect(page.getByRole("heading", { name: "WhatsApp asks for the passkey of this account" })).toBeVisible();
   await expect(page.getByText("Waiting for a passkey", { exact: true })).toBeVisible();
   const timer = page.getByRole("timer");
@@ -42,7 +43,6 @@ test("passkey step is shown and confirmed by its events", async ({ page, daemon,
   expect(Math.abs(Number(await timer.getAttribute("data-countdown")) - 300)).toBeLessThan(20);
 
   passkey.confirm("K7QT-92XA");
-  passkey.emit("passkey:confirmation", { code: "K7QT-92XA", expiresAt: passkey.step!.expiresAt });
   await expect(page.getByRole("heading", { name: "Compare the code" })).toBeFocused();
   await expect(page.locator("[data-code]")).toHaveText("K7QT-92XA");
   await page.getByRole("button", { name: "Yes, link the device" }).click();
@@ -64,6 +64,8 @@ test("link for the extension has a ticket and opens a tab", async ({ page, conte
   const [name, text] = url.hash.split("=");
   expect(name).toBe("#wharf-passkey");
   expect(JSON.parse(Buffer.from(text!, "base64url").toString("utf8"))).toEqual({ server: daemon.url, device, ticket: "a-secret-ticket" });
+  const links = runScript("link.js").WharfLink as { read: (fragment: string) => { device: string } };
+  expect(links.read(url.hash).device).toBe(device);
   expect(await tab.evaluate(() => window.opener)).toBeNull();
   // A browser that blocks the tab leaves the link.
   await expect(page.getByRole("link", { name: "Open the link" })).toHaveAttribute("href", tab.url());
@@ -85,6 +87,17 @@ test("script for the console has the options and is copied", async ({ page, cont
   const script = await page.evaluate(() => navigator.clipboard.readText());
   expect(script).toContain(`const options = ${JSON.stringify(OPTIONS)};`);
   expect(await page.getByLabel("Script").inputValue()).toBe(script);
+});
+
+test("script can be copied by hand where there is no clipboard", async ({ page, daemon, device }) => {
+  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, "clipboard", { get: () => undefined }));
+  const passkey = await openLinkPage(page, daemon, device);
+  passkey.ask();
+  await page.getByText("Without the extension").click();
+  await expect(page.getByRole("button", { name: "Copy the script" })).toHaveCount(0);
+  const script = page.getByLabel("Script");
+  await script.focus();
+  expect(await script.evaluate((field: HTMLTextAreaElement) => field.value.slice(field.selectionStart, field.selectionEnd))).toBe(await script.inputValue());
 });
 
 test("pasted response is sent, and a refusal stays at its field", async ({ page, daemon, device }) => {
@@ -133,9 +146,9 @@ const ADVICE = {
   passkey_rejected: "WhatsApp rejected the signature of the passkey.",
   passkey_failed: "Linking with a passkey failed or was cancelled.",
 };
-for (const [reason, sentence] of Object.entries(ADVICE)) {
-  test(`${reason} is explained with what to do`, async ({ page, daemon, device }) => {
-    const passkey = await openLinkPage(page, daemon, device);
+test("each reason is explained with what to do", async ({ page, daemon, device }) => {
+  const passkey = await openLinkPage(page, daemon, device);
+  for (const [reason, sentence] of Object.entries(ADVICE)) {
     passkey.ask();
     await expect(page.getByRole("timer")).toBeVisible();
     passkey.end("failed", reason);
@@ -143,8 +156,8 @@ for (const [reason, sentence] of Object.entries(ADVICE)) {
     await expect(page.getByRole("heading", { name: sentence })).toBeVisible();
     await expect(page.getByText(/Show a new QR code[, ]/)).toBeVisible();
     await expect(page.getByRole("button", { name: "Show a new QR code" })).toBeVisible();
-  });
-}
+  }
+});
 
 test("reason stays when the device shows a code again", async ({ page, daemon, device }) => {
   const passkey = await openLinkPage(page, daemon, device);

@@ -33,7 +33,7 @@ test("script has one placeholder, and sends and stores nothing", () => {
 });
 
 for (const hasJson of [true, false]) {
-  test(`script signs on a click and copies the response: ${hasJson ? "with" : "without"} the JSON functions`, async ({ page, context, server }) => {
+  test(`script signs on a click, ${hasJson ? "with" : "without"} JSON functions`, async ({ page, context, server }) => {
     if (!hasJson) await page.addInitScript(removeJsonFunctions);
     await server.addAuthenticator(context, page);
     const printed = await paste(page, server);

@@ -36,17 +36,21 @@ export class PasskeyApi {
     return own;
   }
 
-  /** Lets the device wait for a signature. */
+  /** Lets the device wait for a signature, with its event if the page has connected. */
   ask(fields: Json = {}): void {
     const expiresAt = Date.now() + 300_000;
     this.step = { stage: "signature", options: OPTIONS, expiresAt, openUrl: "https://web.whatsapp.com/", ...fields };
     this.device = { state: "passkey", status: "connecting", reason: undefined, passkey: { stage: "signature", expiresAt } };
+    const { stage: _, ...payload } = this.step;
+    if (this.socket) this.emit("passkey:request", payload);
   }
 
-  confirm(code: string | undefined): void {
+  /** Lets the device wait for the comparison of the code, with its event. */
+  confirm(code: string): void {
     const expiresAt = Date.now() + 120_000;
     this.step = { stage: "confirmation", code, expiresAt };
     this.device = { state: "passkey", status: "connecting", reason: undefined, passkey: { stage: "confirmation", expiresAt } };
+    if (this.socket) this.emit("passkey:confirmation", { code, expiresAt });
   }
 
   end(state: string, reason?: string): void {
@@ -98,7 +102,7 @@ export class PasskeyApi {
         return ok({ ticket: "a-secret-ticket", expiresAt: Date.now() + 600_000 }, 201);
       case "confirm":
         this.end("pairing");
-        return ok({});
+        return route.fulfill({ status: 204 });
       case "cancel":
         this.end("stopped", "passkey_failed");
         return ok({});

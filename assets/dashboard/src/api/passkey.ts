@@ -1,5 +1,5 @@
 import type { Client } from "openapi-fetch";
-import { api, data } from "./client";
+import { api, body, data } from "./client";
 import type { Device } from "./fleet";
 
 /** What the device waits for; `options` belong to the signature, `code` to the confirmation. */
@@ -38,11 +38,19 @@ interface PasskeyPaths {
 const calls = api as unknown as Client<PasskeyPaths>;
 const of = (id: string) => ({ params: { path: { id } } });
 
+interface Done {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+/** Waits for a call whose success may have no body. */
+const done = (call: Promise<Done>) => body(call.then((answer) => (answer.response.ok ? { ...answer, data: answer.data ?? {} } : answer)));
+
 /** A device waits for a passkey between the scan and the link. */
 export const waitsForPasskey = (device: Pick<Device, "state">): boolean => (device.state as string) === "passkey";
 
 export const loadPasskeyStep = (id: string): Promise<PasskeyStep> => data(calls.GET("/api/v1/devices/{id}/passkey", of(id)));
-export const sendPasskeyResponse = (id: string, response: Record<string, unknown>) => data(calls.POST("/api/v1/devices/{id}/passkey/response", { ...of(id), body: response }));
-export const confirmPasskey = (id: string) => data(calls.POST("/api/v1/devices/{id}/passkey/confirm", of(id)));
-export const cancelPasskey = (id: string) => data(calls.POST("/api/v1/devices/{id}/passkey/cancel", of(id)));
+export const sendPasskeyResponse = (id: string, response: Record<string, unknown>) => done(calls.POST("/api/v1/devices/{id}/passkey/response", { ...of(id), body: response }));
+export const confirmPasskey = (id: string) => done(calls.POST("/api/v1/devices/{id}/passkey/confirm", of(id)));
+export const cancelPasskey = (id: string) => done(calls.POST("/api/v1/devices/{id}/passkey/cancel", of(id)));
 export const createPasskeyTicket = (id: string): Promise<PasskeyTicket> => data(calls.POST("/api/v1/devices/{id}/passkey/ticket", of(id)));

@@ -173,6 +173,8 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
     setCopied(true);
     setTimeout(() => setCopied(false), 2000);
   };
+  // Browsers have no clipboard on plain http beyond localhost.
+  if (!navigator.clipboard) return null;
   return <Button size="small" icon={isCopied ? "check" : "copy"} onClick={copy}>{isCopied ? t("action.copied") : (label ?? t("action.copy"))}</Button>;
 }
 
