@@ -1,4 +1,5 @@
 import { test as base, expect, type Page } from "@playwright/test";
+import { violations } from "./support/axe.ts";
 import { fileText } from "./support/passkey_extension.ts";
 import { PasskeyServer, removeJsonFunctions } from "./support/passkey_server.ts";
 
@@ -17,7 +18,7 @@ async function paste(page: Page, server: PasskeyServer, options: unknown = serve
   page.on("console", (message) => message.type() === "log" && printed.push(message.text()));
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.route(new URL("**", url).href, (route) => route.fulfill({
-    contentType: "text/html", headers: { "Content-Security-Policy": "default-src 'none'; require-trusted-types-for 'script'" }, body: "<!doctype html><title>WhatsApp</title><body>",
+    contentType: "text/html", headers: { "Content-Security-Policy": "default-src 'none'; require-trusted-types-for 'script'" }, body: "<!doctype html><html lang=\"en\"><title>WhatsApp</title><body>",
   }));
   await page.goto(url);
   const session = await page.context().newCDPSession(page);
@@ -40,6 +41,7 @@ for (const hasJson of [true, false]) {
     const dialog = page.getByRole("dialog", { name: "Link a device to Wharf" });
     await expect(dialog.getByRole("button", { name: "Sign with passkey" })).toBeFocused();
     expect(printed).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await page.keyboard.press("Enter");
     await expect(dialog).toContainText("Signed. The response is copied: paste it into Wharf.");
     const shown = await dialog.getByLabel("Response for Wharf").inputValue();

@@ -1,4 +1,5 @@
 import { test as base, expect } from "@playwright/test";
+import { violations } from "./support/axe.ts";
 import { ExtensionBrowser, fileNames, fileText, runScript } from "./support/passkey_extension.ts";
 import { PasskeyServer, removeJsonFunctions } from "./support/passkey_server.ts";
 
@@ -177,6 +178,7 @@ test("passkey is signed on a click and sent to the server", async ({ server, bro
   await expect(dialog).toContainText("shop");
   const sign = dialog.getByRole("button", { name: "Sign with passkey" });
   await expect(sign).toBeFocused();
+  expect(await violations(page)).toEqual([]);
   // A click that a script of the page makes does not count.
   await sign.evaluate((button: HTMLElement) => button.click());
   await expect(dialog).toContainText("Your browser asks for the passkey");

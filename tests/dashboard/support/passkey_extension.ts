@@ -42,7 +42,7 @@ export class ExtensionBrowser {
     });
     const policy = "default-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
     await context.route("https://web.whatsapp.com/**", (route) =>
-      route.fulfill({ contentType: "text/html", headers: { "Content-Security-Policy": policy }, body: "<!doctype html><title>WhatsApp</title><h1>WhatsApp Web</h1>" }));
+      route.fulfill({ contentType: "text/html", headers: { "Content-Security-Policy": policy }, body: "<!doctype html><html lang=\"en\"><title>WhatsApp</title><main><h1>WhatsApp Web</h1></main>" }));
     return new ExtensionBrowser(context, context.pages()[0] ?? (await context.newPage()), directories);
   }
 
