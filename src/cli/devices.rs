@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::client::Client;
 use super::exit::CliError;
 use super::output::{Output, clean, key_values, moment_of, short, table, text_of};
+use super::passkey::{self, PasskeyArgs};
 use super::qr::{self, QrArgs};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
@@ -25,6 +26,9 @@ pub enum DevicesCommand {
     /// Draw the QR code that the phone scans
     #[command(after_help = qr::EXAMPLES)]
     Qr(QrArgs),
+    /// Link a device whose account needs a passkey
+    #[command(after_help = passkey::EXAMPLES)]
+    Passkey(PasskeyArgs),
     /// Start a device that is stopped, failed or logged out
     Start(DeviceArg),
     /// Stop a device; it stays linked
@@ -109,6 +113,7 @@ pub async fn run(
             out.show(&device, || describe(&device))
         }
         DevicesCommand::Qr(args) => qr::run(&args, client, clock, out).await,
+        DevicesCommand::Passkey(args) => passkey::run(&args, client, out).await,
         DevicesCommand::Start(arg) => act(&arg.device, "start", "starting", client, out).await,
         DevicesCommand::Stop(arg) => act(&arg.device, "stop", "stopped", client, out).await,
         DevicesCommand::Restart(arg) => act(&arg.device, "restart", "restarting", client, out).await,

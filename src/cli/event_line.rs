@@ -15,6 +15,9 @@ pub(super) fn summary(event: &str, payload: &Value) -> String {
     let text = |field| text_of(payload, field);
     match event {
         "qr" => format!("code {} to scan, valid until {} UTC", text("attempt"), at(payload, "expiresAt")),
+        "passkey:request" => format!("passkey needed until {} UTC", at(payload, "expiresAt")),
+        "passkey:confirmation" => format!("code {} to compare with the phone", text("code")),
+        "passkey:error" => text("reason"),
         "authenticated" => format!("linked to {} ({})", text("phoneNumber"), text("clientName")),
         "ready" => format!("can send and receive as {}", text("phoneNumber")),
         "state" => words(&[text("state"), text("reason")]),

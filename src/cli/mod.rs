@@ -23,6 +23,7 @@ pub mod man;
 pub mod notify;
 pub mod openapi;
 pub mod output;
+pub mod passkey;
 pub mod qr;
 pub mod send;
 pub mod sim;

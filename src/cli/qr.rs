@@ -50,6 +50,8 @@ enum Phase {
     Waiting,
     /// A code will follow soon, or was just scanned.
     Soon,
+    /// The network asks for a passkey.
+    Passkey,
     /// The account is linked.
     Linked,
     /// No code until the device is started.
@@ -60,6 +62,7 @@ fn phase(status: &Value) -> Phase {
     match text_of(status, "state").as_str() {
         "qr" => Phase::Waiting,
         "created" | "connecting" | "pairing" => Phase::Soon,
+        "passkey" => Phase::Passkey,
         "ready" | "reconnecting" => Phase::Linked,
         _ => Phase::Ended,
     }
@@ -107,6 +110,7 @@ async fn once(device: &DeviceId, client: &Client, clock: &dyn Clock, out: &Outpu
                     text_of(&status, "state")
                 )));
             }
+            Phase::Passkey => return Err(CliError::WrongState(passkey_needed(device))),
             Phase::Linked => return Err(CliError::WrongState(linked(device, &status))),
             Phase::Ended => return Err(CliError::WrongState(ended(device, &status))),
         }
@@ -146,6 +150,7 @@ async fn step(
             out.line(&status, || linked(device, &status))?;
             return Ok(true);
         }
+        Phase::Passkey => return Err(CliError::WrongState(passkey_needed(device))),
         Phase::Ended => return Err(CliError::WrongState(ended(device, &status))),
         Phase::Soon => return Ok(false),
         Phase::Waiting => {}
@@ -200,6 +205,10 @@ fn linked(device: &DeviceId, status: &Value) -> String {
     format!("{device} is linked{phone} (state: {})", text_of(status, "state"))
 }
 
+fn passkey_needed(device: &DeviceId) -> String {
+    format!("the account of {device} needs a passkey\nContinue: wharf devices passkey {device}")
+}
+
 fn ended(device: &DeviceId, status: &Value) -> String {
     let reason = reason_text(status);
     let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
@@ -221,6 +230,7 @@ mod tests {
             ("qr", Phase::Waiting),
             ("connecting", Phase::Soon),
             ("pairing", Phase::Soon),
+            ("passkey", Phase::Passkey),
             ("ready", Phase::Linked),
             ("stopped", Phase::Ended),
             ("logged_out", Phase::Ended),

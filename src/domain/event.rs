@@ -15,6 +15,7 @@ use super::ids::{DeviceId, MessageId};
 use super::jid::Jid;
 use super::message::Message;
 use super::notify::Priority;
+use super::passkey::PasskeyStep;
 use super::reason::Reason;
 use super::webhook::{DisabledReason, EndpointId};
 
@@ -24,6 +25,12 @@ use super::webhook::{DisabledReason, EndpointId};
 pub enum Event {
     /// A QR code is ready for a phone to scan.
     Qr(QrEvent),
+    /// The network asks for a signature by a passkey of the account.
+    PasskeyRequest(PasskeyRequestEvent),
+    /// The phone shows a code that an operator compares.
+    PasskeyConfirmation(PasskeyConfirmationEvent),
+    /// The link by passkey ended without success.
+    PasskeyError(PasskeyErrorEvent),
     /// A phone accepted the link.
     Authenticated(AuthenticatedEvent),
     /// The device can send and receive.
@@ -88,6 +95,35 @@ pub struct QrEvent {
     pub expires_at: Millis,
     /// The number of this code, from 1.
     pub attempt: u32,
+}
+
+/// Payload of `passkey:request`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasskeyRequestEvent {
+    /// The `PublicKeyCredentialRequestOptions` of the network (WebAuthn).
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// When the network no longer waits.
+    pub expires_at: Millis,
+    /// The page on which a browser signs for the account.
+    pub open_url: String,
+}
+
+/// Payload of `passkey:confirmation`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasskeyConfirmationEvent {
+    /// The code that the phone shows too.
+    pub code: String,
+    /// When the network no longer waits.
+    pub expires_at: Millis,
+}
+
+/// Payload of `passkey:error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasskeyErrorEvent {
+    /// The reason code.
+    pub reason: Reason,
 }
 
 /// Payload of `authenticated`.
@@ -435,6 +471,9 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Qr(_) => "qr",
+            Self::PasskeyRequest(_) => "passkey:request",
+            Self::PasskeyConfirmation(_) => "passkey:confirmation",
+            Self::PasskeyError(_) => "passkey:error",
             Self::Authenticated(_) => "authenticated",
             Self::Ready(_) => "ready",
             Self::State(_) => "state",
@@ -468,6 +507,26 @@ impl Event {
     #[must_use]
     pub fn qr(code: &str, expires_at: Millis, attempt: u32) -> Self {
         Self::Qr(QrEvent { qr: code.to_owned(), expires_at, attempt })
+    }
+
+    /// The event of an open passkey step.
+    #[must_use]
+    pub fn passkey(step: &PasskeyStep, expires_at: Millis) -> Self {
+        match step.clone() {
+            PasskeyStep::Signature { options } => {
+                let open_url = super::passkey::OPEN_URL.to_owned();
+                Self::PasskeyRequest(PasskeyRequestEvent { options, expires_at, open_url })
+            }
+            PasskeyStep::Confirmation { code } => {
+                Self::PasskeyConfirmation(PasskeyConfirmationEvent { code, expires_at })
+            }
+        }
+    }
+
+    /// A `passkey:error` event.
+    #[must_use]
+    pub fn passkey_error(reason: Reason) -> Self {
+        Self::PasskeyError(PasskeyErrorEvent { reason })
     }
 
     /// An `authenticated` event.

@@ -32,6 +32,7 @@ pub mod notify;
 pub mod operator_chat;
 pub mod origin;
 pub mod outbox;
+pub mod passkey;
 pub mod queries;
 pub mod reason;
 pub mod secret_settings;

@@ -41,6 +41,9 @@ reasons! {
     StoppedByOperator = "stopped_by_operator", "An operator stopped the device.", "Start the device when it is needed again.";
     StoppedByDeclaration = "stopped_by_declaration", "The device's file in the devices directory is gone or says not to start it.", "Put the file back, or start or delete the device by hand.";
     QrCodesExhausted = "qr_codes_exhausted", "All six QR codes ran out before a phone scanned one.", "Start the device again and scan within 160 seconds.";
+    PasskeyTimeout = "passkey_timeout", "The passkey was not used, or its code was not confirmed, in time.", "Start the device, scan the new QR code and use the passkey within the time shown.";
+    PasskeyRejected = "passkey_rejected", "The network rejected the signature of the passkey.", "Start the device, scan the new QR code and sign with a passkey of the same account.";
+    PasskeyFailed = "passkey_failed", "The connection or the exchange of keys failed while the device was linked with a passkey.", "Start the device and scan the new QR code. If it fails again, read the log lines of the device.";
     LoggedOutByOperator = "logged_out_by_operator", "An operator unlinked the device.", "Start the device to link it again.";
     LoggedOutOnPhone = "logged_out_on_phone", "The phone removed this linked device.", "Start the device and scan the new QR code.";
     LinkIncomplete = "link_incomplete", "The connection was lost before the new link was complete.", "Scan the new QR code. If the phone already lists this device, remove it there first.";

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::clock::Millis;
 use super::device::Account;
 use super::event::{DeviceStateEvent, Event};
+use super::passkey::PasskeyStep;
 use super::reason::Reason;
 
 /// Time online after which a connection counts as stable and the backoff restarts, in milliseconds.
@@ -38,6 +39,15 @@ pub enum State {
         /// The number of this code, from 1.
         attempt: u32,
         /// When a phone no longer accepts it.
+        expires_at: Millis,
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// A phone accepted the link, and the network asks for a passkey of the account.
+    Passkey {
+        /// The open step.
+        step: PasskeyStep,
+        /// When the step ends the attempt.
         expires_at: Millis,
         /// When this state was entered.
         since: Millis,
@@ -106,6 +116,22 @@ pub enum Input {
     },
     /// No code was scanned, and the network sends no more codes.
     CodesExhausted,
+    /// The network asks for a signature by a passkey of the account.
+    PasskeyRequested {
+        /// The `PublicKeyCredentialRequestOptions` of the network.
+        options: serde_json::Map<String, serde_json::Value>,
+        /// How long the network waits for the signature, in milliseconds.
+        valid_ms: i64,
+    },
+    /// The network accepted the signature; the phone shows a code to compare.
+    PasskeySigned {
+        /// The code.
+        code: String,
+        /// The time limit of the confirmation, in milliseconds.
+        valid_ms: i64,
+    },
+    /// The link by passkey ended without success.
+    PasskeyEnded(Reason),
     /// A phone accepted the link.
     Scanned(Account),
     /// The session is open: the device can send and receive.
@@ -132,6 +158,9 @@ impl Input {
             Self::Resume => "resume",
             Self::Code { .. } => "code",
             Self::CodesExhausted => "codes exhausted",
+            Self::PasskeyRequested { .. } => "passkey requested",
+            Self::PasskeySigned { .. } => "passkey signed",
+            Self::PasskeyEnded(_) => "passkey ended",
             Self::Scanned(_) => "scanned",
             Self::Opened(_) => "opened",
             Self::LinkLost(_) => "link lost",
@@ -180,6 +209,7 @@ impl State {
             Self::Created => "created",
             Self::Connecting { .. } => "connecting",
             Self::Qr { .. } => "qr",
+            Self::Passkey { .. } => "passkey",
             Self::Pairing { .. } => "pairing",
             Self::Ready { .. } => "ready",
             Self::Reconnecting { .. } => "reconnecting",
@@ -194,9 +224,11 @@ impl State {
     pub fn event_status(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "CONNECTED",
-            Self::Connecting { .. } | Self::Qr { .. } | Self::Pairing { .. } | Self::Reconnecting { .. } => {
-                "CONNECTING"
-            }
+            Self::Connecting { .. }
+            | Self::Qr { .. }
+            | Self::Passkey { .. }
+            | Self::Pairing { .. }
+            | Self::Reconnecting { .. } => "CONNECTING",
             Self::Created | Self::Stopped { .. } | Self::LoggedOut { .. } => "DISCONNECTED",
             Self::Failed { .. } => "ERROR",
         }
@@ -208,7 +240,7 @@ impl State {
         match self {
             Self::Ready { .. } => "ready",
             Self::Qr { .. } => "qr",
-            Self::Connecting { .. } | Self::Pairing { .. } => "connecting",
+            Self::Connecting { .. } | Self::Passkey { .. } | Self::Pairing { .. } => "connecting",
             Self::Created | Self::Stopped { .. } | Self::LoggedOut { .. } | Self::Reconnecting { .. } => {
                 "disconnected"
             }
@@ -223,6 +255,7 @@ impl State {
             self,
             Self::Connecting { .. }
                 | Self::Qr { .. }
+                | Self::Passkey { .. }
                 | Self::Pairing { .. }
                 | Self::Ready { .. }
                 | Self::Reconnecting { .. }
@@ -244,7 +277,11 @@ impl State {
             | Self::Stopped { reason, .. }
             | Self::LoggedOut { reason, .. }
             | Self::Failed { reason, .. } => Some(*reason),
-            Self::Created | Self::Qr { .. } | Self::Pairing { .. } | Self::Ready { .. } => None,
+            Self::Created
+            | Self::Qr { .. }
+            | Self::Passkey { .. }
+            | Self::Pairing { .. }
+            | Self::Ready { .. } => None,
         }
     }
 
@@ -278,9 +315,21 @@ impl State {
                 let since = if let Self::Qr { since, .. } = &self { *since } else { at };
                 Self::Qr { code: qr.qr.clone(), attempt: qr.attempt, expires_at: qr.expires_at, since }
             }
+            Event::PasskeyRequest(request) => {
+                let step = PasskeyStep::Signature { options: request.options.clone() };
+                Self::Passkey { step, expires_at: request.expires_at, since: self.passkey_since(at) }
+            }
+            Event::PasskeyConfirmation(confirmation) => {
+                let step = PasskeyStep::Confirmation { code: confirmation.code.clone() };
+                Self::Passkey { step, expires_at: confirmation.expires_at, since: self.passkey_since(at) }
+            }
             Event::State(change) => self.replay_change(change, at),
             _ => self,
         }
+    }
+
+    fn passkey_since(&self, now: Millis) -> Millis {
+        if let Self::Passkey { since, .. } = self { *since } else { now }
     }
 
     fn replay_change(self, change: &DeviceStateEvent, since: Millis) -> Self {
@@ -293,7 +342,7 @@ impl State {
             ("stopped", Some(reason)) => Self::Stopped { reason, since },
             ("logged_out", Some(reason)) => Self::LoggedOut { reason, since },
             ("failed", Some(reason)) => Self::Failed { reason, since },
-            // The `qr` event that follows in the log has the code.
+            // The `qr` or `passkey:request` event that follows in the log has the content.
             _ => self,
         }
     }
@@ -318,14 +367,36 @@ pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effe
         (State::Created | State::LoggedOut { .. }, Input::LogOut) => return Err(invalid),
         (_, Input::LogOut) => State::LoggedOut { reason: Reason::LoggedOutByOperator, since: now },
         (s, Input::Code { code, valid_ms })
-            if s.is_active() && !matches!(s, State::Pairing { .. } | State::Ready { .. }) =>
+            if s.is_active()
+                && !matches!(s, State::Passkey { .. } | State::Pairing { .. } | State::Ready { .. }) =>
         {
             next_code(s, code, now.plus(*valid_ms), now)
         }
         (State::Qr { .. } | State::Connecting { .. }, Input::CodesExhausted) => {
             State::Stopped { reason: Reason::QrCodesExhausted, since: now }
         }
-        (State::Qr { .. } | State::Connecting { .. }, Input::Scanned(_)) => State::Pairing { since: now },
+        (
+            State::Qr { .. } | State::Pairing { .. } | State::Passkey { .. },
+            Input::PasskeyRequested { options, valid_ms },
+        ) => State::Passkey {
+            step: PasskeyStep::Signature { options: options.clone() },
+            expires_at: now.plus(*valid_ms),
+            since: state.passkey_since(now),
+        },
+        (
+            State::Passkey { step: PasskeyStep::Signature { .. }, since, .. },
+            Input::PasskeySigned { code, valid_ms },
+        ) => State::Passkey {
+            step: PasskeyStep::Confirmation { code: code.clone() },
+            expires_at: now.plus(*valid_ms),
+            since: *since,
+        },
+        (State::Qr { .. } | State::Pairing { .. } | State::Passkey { .. }, Input::PasskeyEnded(reason)) => {
+            State::Stopped { reason: *reason, since: now }
+        }
+        (State::Qr { .. } | State::Connecting { .. } | State::Passkey { .. }, Input::Scanned(_)) => {
+            State::Pairing { since: now }
+        }
         (State::Connecting { .. } | State::Pairing { .. } | State::Reconnecting { .. }, Input::Opened(_)) => {
             State::Ready { since: now, attempt: state.attempt() }
         }
@@ -378,7 +449,11 @@ fn emit(event: Event) -> Effect {
 
 fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
-    if !matches!((before, after), (State::Qr { .. }, State::Qr { .. })) {
+    let same_state = matches!(
+        (before, after),
+        (State::Qr { .. }, State::Qr { .. }) | (State::Passkey { .. }, State::Passkey { .. })
+    );
+    if !same_state {
         effects.push(emit(Event::State(after.as_event())));
     }
     if before.is_ready()
@@ -389,6 +464,9 @@ fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
     }
     if let State::Qr { code, attempt, expires_at, .. } = after {
         effects.push(emit(Event::qr(code, *expires_at, *attempt)));
+    }
+    if let State::Passkey { step, expires_at, .. } = after {
+        effects.push(emit(Event::passkey(step, *expires_at)));
     }
     match input {
         Input::Start | Input::Resume => effects.push(Effect::Open),
@@ -402,11 +480,14 @@ fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
         }
         Input::LogOut | Input::LoggedOut(_) => effects.extend([Effect::Unlink, Effect::Close]),
         Input::Stop(_) | Input::CodesExhausted | Input::Fatal(_) => effects.push(Effect::Close),
+        Input::PasskeyEnded(reason) => {
+            effects.extend([emit(Event::passkey_error(reason)), Effect::Close]);
+        }
         Input::LinkLost(_) | Input::Panicked { .. } if after.is_active() => {
             effects.extend([Effect::Close, Effect::OpenLater { attempt: after.attempt() }]);
         }
         Input::LinkLost(_) | Input::Panicked { .. } => effects.push(Effect::Close),
-        Input::Code { .. } => {}
+        Input::Code { .. } | Input::PasskeyRequested { .. } | Input::PasskeySigned { .. } => {}
     }
     effects
 }

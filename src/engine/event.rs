@@ -1,5 +1,7 @@
 //! Events that engines deliver.
 
+use serde_json::{Map, Value};
+
 use super::{ChatChange, Incoming, IncomingChange, IncomingReceipt};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
@@ -17,6 +19,20 @@ pub enum EngineEvent {
         /// The content of the QR code.
         code: String,
         /// How long a phone accepts it, in milliseconds.
+        valid_ms: i64,
+    },
+    /// The network asks for a signature by a passkey of the account.
+    PasskeyRequested {
+        /// The `PublicKeyCredentialRequestOptions` of the network (WebAuthn).
+        options: Map<String, Value>,
+        /// How long the network waits, in milliseconds.
+        valid_ms: i64,
+    },
+    /// The network accepted the signature; the phone shows a code to compare.
+    PasskeySigned {
+        /// The code.
+        code: String,
+        /// The time limit of the confirmation, in milliseconds.
         valid_ms: i64,
     },
     /// A phone accepted the link.

@@ -19,6 +19,7 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::domain::passkey::PasskeyAssertion;
 use crate::domain::reason::Reason;
 
 mod callback;
@@ -56,6 +57,8 @@ pub struct Capabilities {
     pub qr: bool,
     /// Links by a pairing code.
     pub pairing_code: bool,
+    /// Links accounts whose network asks for a passkey.
+    pub passkey: bool,
     /// The network drops a second message with the same id, so that one of unknown outcome can be resent.
     pub deduplicates: bool,
     /// Typing indicators in both directions.
@@ -249,6 +252,23 @@ pub trait Session: Send + Sync + 'static {
     /// If the device is not linking now, or the network refuses.
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError>;
 
+    /// Sends the signature of a passkey that [`EngineEvent::PasskeyRequested`] asked for. A signature that the
+    /// network rejects ends the session.
+    ///
+    /// # Errors
+    /// If no signature is pending, or the network refuses.
+    async fn answer_passkey(&self, _assertion: PasskeyAssertion) -> Result<(), SessionError> {
+        Err(SessionError::NotSupported)
+    }
+
+    /// Confirms that the phone shows the code of [`EngineEvent::PasskeySigned`].
+    ///
+    /// # Errors
+    /// If no confirmation is pending, or the network refuses.
+    async fn confirm_passkey(&self) -> Result<(), SessionError> {
+        Err(SessionError::NotSupported)
+    }
+
     /// Changes a message at the network; idempotent.
     ///
     /// # Errors
@@ -292,6 +312,8 @@ pub enum SessionEnd {
     Closed,
     /// All QR codes expired without a scan.
     CodesExhausted,
+    /// The link by passkey ended without success.
+    PasskeyEnded(Reason),
     /// The connection was lost; retry.
     LinkLost(Reason),
     /// The device was unlinked; its credentials are useless.

@@ -75,6 +75,8 @@ impl ReferencesPeople for EngineEvent {
             }
             Self::Call { from, .. } => visit(from),
             Self::Code { .. }
+            | Self::PasskeyRequested { .. }
+            | Self::PasskeySigned { .. }
             | Self::Scanned(_)
             | Self::Opened(_)
             | Self::HistoryProgress { .. }

@@ -159,6 +159,23 @@ pub enum ServiceError {
     /// The account would have to be available to its contacts, which its settings forbid.
     #[error("the account must be available for that: set settings.whatsapp.presence to auto or available")]
     PresenceUnavailable,
+    /// The device is being linked with a passkey.
+    #[error("the device is being linked with a passkey; finish or cancel that first (…/passkey)")]
+    PasskeyPending,
+    /// No step of a link with a passkey is pending, or the other one is.
+    #[error("the device does not wait for this step of a link with a passkey now")]
+    NoPasskeyPending,
+    /// A browser's response was refused before it left.
+    #[error("{field}: {message}")]
+    InvalidPasskeyResponse {
+        /// The path of the field.
+        field: &'static str,
+        /// The mistake and the valid values.
+        message: &'static str,
+    },
+    /// The limit of responses of one attempt is reached.
+    #[error("this attempt had {0} responses, the maximum; cancel it and scan a new QR code")]
+    TooManyPasskeyResponses(u32),
     /// The key was set by the environment.
     #[error("this key is set by WHARF_API_KEY; change it there")]
     KeyFromEnvironment,
@@ -313,6 +330,10 @@ impl ServiceError {
             Self::NotLinked => "device_not_linked",
             Self::Offline => "device_offline",
             Self::PresenceUnavailable => "presence_unavailable",
+            Self::PasskeyPending => "passkey_pending",
+            Self::NoPasskeyPending => "no_passkey_pending",
+            Self::InvalidPasskeyResponse { .. } => "passkey_response_invalid",
+            Self::TooManyPasskeyResponses(_) => "too_many_passkey_responses",
             Self::KeyFromEnvironment => "key_from_environment",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::NotSupported => "not_supported_by_engine",
@@ -386,11 +407,17 @@ impl ServiceError {
             | Self::NotLinked
             | Self::Offline
             | Self::PresenceUnavailable
+            | Self::PasskeyPending
+            | Self::NoPasskeyPending
             | Self::KeyFromEnvironment => ErrorKind::Conflict,
-            Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
+            Self::IdempotencyMismatch
+            | Self::NotSupported
+            | Self::InvalidPasskeyResponse { .. }
+            | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) | Self::VerificationRefused => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
             Self::OutboxFull(_)
+            | Self::TooManyPasskeyResponses(_)
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
@@ -434,10 +461,14 @@ impl ServiceError {
         }
     }
 
-    /// The invalid field, with [`ErrorKind::Invalid`].
+    /// The invalid field.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
-        if let Self::Invalid { field, .. } = self { Some(field) } else { None }
+        match self {
+            Self::Invalid { field, .. } => Some(field),
+            Self::InvalidPasskeyResponse { field, .. } => Some(field),
+            _ => None,
+        }
     }
 }
 

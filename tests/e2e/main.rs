@@ -36,6 +36,7 @@ mod notify;
 mod operator_chat;
 mod outbox;
 mod pairing;
+mod passkey;
 mod probes;
 mod qr;
 mod queue;

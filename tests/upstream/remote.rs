@@ -214,6 +214,7 @@ impl Upstream for Behind {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: false,
             deduplicates: true,
             typing: true,
             presence: true,

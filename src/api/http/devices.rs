@@ -25,7 +25,10 @@ use crate::service::{DeviceChange, DeviceView, NewDevice, Services};
 
 mod lifecycle;
 mod pairing;
+mod passkey;
 mod qr;
+
+use self::passkey::PasskeyStage;
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -37,6 +40,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::DevicesWrite, &[409], routes!(delete)))
         .merge(lifecycle::routes())
         .merge(pairing::routes())
+        .merge(passkey::routes())
         .merge(qr::routes())
 }
 
@@ -57,7 +61,7 @@ pub struct DeviceObject {
     /// One of `ready`, `qr`, `connecting`, `disconnected`, `error`.
     #[schema(value_type = DashboardWord)]
     status: &'static str,
-    /// Its state: `created`, `connecting`, `qr`, `pairing`, `ready`, `reconnecting`, `stopped`,
+    /// Its state: `created`, `connecting`, `qr`, `passkey`, `pairing`, `ready`, `reconnecting`, `stopped`,
     /// `logged_out` or `failed`.
     #[schema(value_type = StateWord)]
     state: &'static str,
@@ -79,6 +83,10 @@ pub struct DeviceObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr: Option<String>,
+    /// The step of a link with a passkey that waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    passkey: Option<PasskeyStage>,
     /// Its counters.
     #[schema(value_type = DeviceStatsObject)]
     stats: DeviceStats,
@@ -95,6 +103,7 @@ impl DeviceObject {
         let (phone_number, client_name) =
             device.account.map(|account| (account.phone_number, account.client_name)).unzip();
         let qr = if let DeviceState::Qr { code, .. } = &device.state { Some(code.clone()) } else { None };
+        let passkey = PasskeyStage::of(&device.state);
         Self {
             id: device.id.to_string(),
             device_id: device.id.into(),
@@ -108,6 +117,7 @@ impl DeviceObject {
             last_seen,
             created_at: device.created_at,
             qr,
+            passkey,
             stats,
             settings: device.settings,
         }

@@ -95,6 +95,9 @@ pub enum ApiError {
     /// A signed address that is invalid or revoked.
     #[error("this address is no longer valid; read the message again for a new one")]
     SignatureInvalid,
+    /// A ticket of another attempt or device, or one that has ended.
+    #[error("this ticket is not valid; create a new one while the device waits for a passkey")]
+    TicketInvalid,
     /// The body has another type.
     #[error("the request body must be JSON: send it with Content-Type: application/json")]
     NotJson,
@@ -167,6 +170,7 @@ impl ApiError {
             Self::MissingScope(_)
             | Self::DeviceNotAllowed
             | Self::SignatureInvalid
+            | Self::TicketInvalid
             | Self::ForeignOrigin
             | Self::HostNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
@@ -206,6 +210,7 @@ impl ApiError {
             Self::TooLarge(_) | Self::DataTooLarge(_) => "too_large",
             Self::RangeNotSatisfiable(_) => "range_not_satisfiable",
             Self::SignatureInvalid => "invalid_signature",
+            Self::TicketInvalid => "ticket_invalid",
             Self::NotJson | Self::Form => "unsupported_media_type",
             Self::NotBuilt(_) => "not_implemented",
             Self::Timeout => "timeout",

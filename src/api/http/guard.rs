@@ -26,6 +26,9 @@ use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::Principal;
 
+/// The header with the ticket of a link with a passkey.
+pub const TICKET_HEADER: &str = "x-passkey-ticket";
+
 /// The key of a request.
 #[derive(Clone)]
 pub struct Caller(pub Arc<Principal>);
@@ -87,6 +90,20 @@ pub fn guarded_or_signed(
     (schemas, paths, router.route_layer(from_fn(check)))
 }
 
+/// Operations on the passkey step of a device, which need `scope`, or a ticket in [`TICKET_HEADER`] instead of a
+/// key.
+pub fn guarded_or_ticket(
+    scope: Scope,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe(&mut paths, Some(scope), refusals);
+    openapi::describe_ticket(&mut paths);
+    let check = move |state, params, request, next| check_or_ticket(scope, state, params, request, next);
+    (schemas, paths, router.route_layer(from_fn(check)))
+}
+
 /// A route that needs `scope` and is not in the document.
 pub fn guarded_route(scope: Scope, router: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     let check = move |state, params, request, next| check(Some(scope), state, params, request, next);
@@ -143,6 +160,37 @@ async fn check_or_signed(
         }
         Ok(false) => {
             let error = ApiError::SignatureInvalid;
+            count_failed(&state, request.headers(), request.extensions(), error).into_response()
+        }
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
+async fn check_or_ticket(
+    scope: Scope,
+    Extension(state): Extension<ApiState>,
+    params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    label_route(request.extensions());
+    let ticket = request.headers().get(TICKET_HEADER).and_then(|ticket| ticket.to_str().ok());
+    let (Some(ticket), None) = (ticket.map(str::to_owned), presented_key(request.headers(), None)) else {
+        return check(Some(scope), Extension(state), params, request, next).await;
+    };
+    let id = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "id"));
+    let device: Option<DeviceId> = id.and_then(|(_, id)| id.parse().ok());
+    let valid = match device {
+        Some(device) => state.services.fleet.is_passkey_ticket(&device, &ticket).await,
+        None => Ok(false),
+    };
+    match valid {
+        Ok(true) => {
+            mark_authenticated(request.extensions());
+            next.run(request).await
+        }
+        Ok(false) => {
+            let error = ApiError::TicketInvalid;
             count_failed(&state, request.headers(), request.extensions(), error).into_response()
         }
         Err(error) => ApiError::from(error).into_response(),

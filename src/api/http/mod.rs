@@ -38,6 +38,7 @@ mod openapi;
 mod operator;
 pub(in crate::api) mod operator_chat;
 mod paging;
+mod passkey_extension;
 mod probes;
 mod queue;
 mod request_labels;
@@ -102,6 +103,7 @@ pub fn rest(
 ) -> Rest {
     let (routes, document) = documented(services.chat.is_some()).split_for_parts();
     let mut routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
+    routes = routes.merge(passkey_extension::routes());
     if config.dashboard_enabled {
         routes = routes.merge(dashboard::routes());
     }

@@ -99,6 +99,17 @@ pub fn describe_signed(paths: &mut Paths) {
     });
 }
 
+/// Describes operations that accept the ticket of a link with a passkey.
+pub fn describe_ticket(paths: &mut Paths) {
+    each_operation(paths, |_, operation| {
+        let ticket = SecurityRequirement::new("passkeyTicket", [] as [&str; 0]);
+        operation.security.get_or_insert_default().push(ticket);
+        let description = operation.description.take().unwrap_or_default();
+        operation.description =
+            Some(format!("{description} A ticket of the attempt is accepted too, in X-Passkey-Ticket."));
+    });
+}
+
 /// Describes operations that need a user token of operator chat.
 pub fn describe_user(paths: &mut Paths, refusals: &[u16]) {
     each_operation(paths, |path, operation| {
@@ -206,6 +217,9 @@ fn components() -> Components {
     let query =
         ApiKeyValue::with_description("signature", "The signature in the address of a message's file.");
     components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Query(query)));
+    let ticket =
+        ApiKeyValue::with_description("X-Passkey-Ticket", "A ticket of one attempt to link with a passkey.");
+    components.add_security_scheme("passkeyTicket", SecurityScheme::ApiKey(ApiKey::Header(ticket)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     let user = HttpBuilder::new()

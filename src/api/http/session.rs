@@ -140,6 +140,8 @@ struct CapabilitiesObject {
     qr: bool,
     /// Links by a pairing code.
     pairing_code: bool,
+    /// Links accounts whose network asks for a passkey.
+    passkey: bool,
     /// Typing indicators.
     typing: bool,
     /// Presence of contacts.
@@ -173,6 +175,7 @@ impl From<Capabilities> for CapabilitiesObject {
         Self {
             qr: can.qr,
             pairing_code: can.pairing_code,
+            passkey: can.passkey,
             typing: can.typing,
             presence: can.presence,
             read_receipts: can.read_receipts,

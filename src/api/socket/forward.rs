@@ -22,7 +22,7 @@ use super::fan_out::{Leave, Progress, entry_names, is_last};
 use super::reply::{Undelivered, emit_with_backpressure};
 use super::session::{LogStart, Session};
 use crate::domain::clock::Millis;
-use crate::domain::event::{DeviceStateEvent, QrEvent, Stamped};
+use crate::domain::event::{DeviceStateEvent, Event, QrEvent, Stamped};
 use crate::domain::state::State;
 use crate::service::{Cursor, CursorEnded, Item, LogEntry, Resync, ServiceError, Services};
 use crate::telemetry::Metrics;
@@ -225,8 +225,14 @@ impl Forwarder {
         }
     }
 
-    /// A client without a position gets the code that is shown now; one that resumes has it from the log.
+    /// A client without a position gets the code or the passkey step that is shown now; one that resumes has it from the log.
     async fn greet_with_qr(&self, state: &State, now: Millis) -> Result<(), End> {
+        if let (State::Passkey { step, expires_at, .. }, LogStart::Live(_)) = (state, self.session.start) {
+            let event = Event::passkey(step, *expires_at);
+            let payload =
+                Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &event };
+            return self.emit(event.name(), &payload).await;
+        }
         let (State::Qr { code, attempt, expires_at, .. }, LogStart::Live(_)) = (state, self.session.start)
         else {
             return Ok(());

@@ -7,6 +7,10 @@ fn account() -> Account {
     Account { phone_number: "15550100001".to_owned(), client_name: "Shop".to_owned() }
 }
 
+fn options() -> serde_json::Map<String, serde_json::Value> {
+    serde_json::Map::from_iter([("challenge".to_owned(), "abc".into())])
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         4 => Just(Input::Start),
@@ -15,6 +19,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Resume),
         4 => ("[a-z]{4}", 1_i64..60_000).prop_map(|(code, valid_ms)| Input::Code { code, valid_ms }),
         1 => Just(Input::CodesExhausted),
+        3 => (1_i64..60_000).prop_map(|valid_ms| Input::PasskeyRequested { options: options(), valid_ms }),
+        3 => ("[A-Z]{4}", 1_i64..60_000).prop_map(|(code, valid_ms)| Input::PasskeySigned { code, valid_ms }),
+        1 => Just(Input::PasskeyEnded(Reason::PasskeyTimeout)),
         4 => Just(Input::Scanned(account())),
         6 => Just(Input::Opened(account())),
         3 => Just(Input::LinkLost(Reason::LinkDropped)),
@@ -46,6 +53,40 @@ fn device_links_step_by_step() {
     }
     assert_eq!(names, ["state", "state", "qr", "qr", "state", "authenticated", "state", "ready"]);
     assert_eq!(state, State::Ready { since: Millis(4), attempt: 0 });
+}
+
+#[test]
+fn device_with_passkey_links_step_by_step() {
+    let mut state = State::Qr { code: "a".into(), attempt: 1, expires_at: Millis(60_000), since: Millis(0) };
+    let mut names = Vec::new();
+    let inputs = [
+        Input::PasskeyRequested { options: options(), valid_ms: 300_000 },
+        Input::PasskeySigned { code: "ABCD-1234".into(), valid_ms: 120_000 },
+        Input::Scanned(account()),
+    ];
+    for (at, input) in (1..).zip(inputs) {
+        let (next, effects) = step(&state, input, Millis(at)).unwrap();
+        names.extend(emitted(&effects).iter().map(|e| e.name()));
+        state = next;
+    }
+    assert_eq!(names, ["state", "passkey:request", "passkey:confirmation", "state", "authenticated"]);
+    assert_eq!(state, State::Pairing { since: Millis(3) });
+}
+
+#[test]
+fn passkey_is_asked_for_only_after_a_scan() {
+    let asked = || Input::PasskeyRequested { options: options(), valid_ms: 1 };
+    for state in [State::Created, State::Ready { since: Millis(0), attempt: 0 }] {
+        step(&state, asked(), Millis(1)).unwrap_err();
+    }
+    let (waiting, _) = step(&State::Pairing { since: Millis(0) }, asked(), Millis(1)).unwrap();
+    let code = Input::Code { code: "b".into(), valid_ms: 1 };
+    step(&waiting, code, Millis(2)).unwrap_err();
+    let ended = Input::PasskeyEnded(Reason::PasskeyFailed);
+    let (state, effects) = step(&waiting, ended, Millis(2)).unwrap();
+    assert_eq!(state, State::Stopped { reason: Reason::PasskeyFailed, since: Millis(2) });
+    let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
+    assert_eq!(names, ["state", "passkey:error"]);
 }
 
 #[test]
@@ -104,10 +145,12 @@ proptest! {
             let Ok((next, effects)) = step(&state, input, Millis(5)) else { continue };
             let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
             let states = names.iter().filter(|n| **n == "state").count();
-            let codes_only = state.name() == "qr" && next.name() == "qr";
-            prop_assert_eq!(states, usize::from(!codes_only));
+            let is_same = state.name() == next.name() && matches!(next.name(), "qr" | "passkey");
+            prop_assert_eq!(states, usize::from(!is_same));
             prop_assert_eq!(names.contains(&"disconnected"), state.is_ready() && !next.is_ready());
             prop_assert_eq!(names.contains(&"qr"), next.name() == "qr");
+            let asks = names.contains(&"passkey:request") || names.contains(&"passkey:confirmation");
+            prop_assert_eq!(asks, next.name() == "passkey");
             if !next.is_active() {
                 prop_assert!(effects.contains(&Effect::Close));
                 prop_assert!(next.reason().is_some());

@@ -6,7 +6,7 @@
 use super::{FilterInput, Format};
 
 /// Wharf's own names, which are the events of the log.
-pub const WHARF: [&str; 27] = [
+pub const WHARF: [&str; 30] = [
     "authenticated",
     "call",
     "chat:cleared",
@@ -27,6 +27,9 @@ pub const WHARF: [&str; 27] = [
     "message:starred",
     "message:status",
     "notification",
+    "passkey:confirmation",
+    "passkey:error",
+    "passkey:request",
     "poll:vote",
     "qr",
     "ready",
@@ -104,7 +107,7 @@ impl Format {
 
 fn waha(facts: &FilterInput<'_>) -> Vec<&'static str> {
     match facts.kind {
-        "state" => vec!["session.status"],
+        "state" | "passkey:confirmation" => vec!["session.status"],
         "message" if facts.from_me => vec!["message.any"],
         "message" => vec!["message", "message.any"],
         "message:created" => vec!["message.any"],

@@ -80,6 +80,7 @@ impl Driver for CloudApiDriver {
         Capabilities {
             qr: false,
             pairing_code: false,
+            passkey: false,
             deduplicates: false,
             typing: true,
             presence: false,

@@ -89,6 +89,7 @@ impl Driver for RemoteDriver {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: false,
             deduplicates: true,
             typing: true,
             presence: true,

@@ -23,6 +23,7 @@ pub(super) enum FaultKind {
     RefuseConnect,
     LogOut,
     Ban,
+    RejectPasskey,
     SendTransient,
     SendPermanent,
     SendUnknown,
@@ -34,11 +35,12 @@ pub(super) enum FaultKind {
 }
 
 impl FaultKind {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::DropLink, "drop_link"),
         (Self::RefuseConnect, "refuse_connect"),
         (Self::LogOut, "log_out"),
         (Self::Ban, "ban"),
+        (Self::RejectPasskey, "reject_passkey"),
         (Self::SendTransient, "send_transient"),
         (Self::SendPermanent, "send_permanent"),
         (Self::SendUnknown, "send_unknown"),

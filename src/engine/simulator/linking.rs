@@ -77,9 +77,18 @@ impl SimulatorSession {
 
     async fn pair(&self, scan: Scan) -> Result<Credentials, SessionEnd> {
         let account = generator::account(scan.phone_number, scan.client_name, self.seed);
-        self.deliver(EngineEvent::Scanned(account.clone())).await?;
-        if let Some(done) = scan.done {
-            let _ = done.send(account.clone());
+        if self.needs_passkey() {
+            let until = self.request_signature().await?;
+            if let Some(done) = scan.done {
+                let _ = done.send(account.clone());
+            }
+            self.finish_passkey(until).await?;
+            self.deliver(EngineEvent::Scanned(account.clone())).await?;
+        } else {
+            self.deliver(EngineEvent::Scanned(account.clone())).await?;
+            if let Some(done) = scan.done {
+                let _ = done.send(account.clone());
+            }
         }
         tokio::time::sleep(PAIRING).await;
         let credentials = Credentials { account, synchronised: false };

@@ -51,6 +51,8 @@ mod network_view;
 mod online;
 mod outbound;
 mod pairing_codes;
+mod passkey;
+mod passkey_exchange;
 mod session;
 mod settings;
 mod storage;
@@ -102,6 +104,7 @@ impl Driver for SimulatorDriver {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: true,
             deduplicates: true,
             typing: true,
             presence: true,

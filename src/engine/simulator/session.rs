@@ -17,12 +17,14 @@ use super::generator;
 use super::history::HistorySync;
 use super::network::Network;
 use super::network_view::LedgerEntry;
+use super::passkey_exchange::PasskeyExchange;
 use super::settings::Settings;
 use super::storage::Credentials;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
+use crate::domain::passkey::PasskeyAssertion;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
@@ -52,6 +54,8 @@ pub(super) struct SimulatorSession {
     pub(super) gone: CancellationToken,
     /// Cancelled by a log-out.
     logged_out: CancellationToken,
+    /// The passkey step of the link.
+    pub(super) passkey: PasskeyExchange,
 }
 
 impl SimulatorSession {
@@ -80,6 +84,7 @@ impl SimulatorSession {
             online: CancellationToken::new(),
             gone: CancellationToken::new(),
             logged_out: CancellationToken::new(),
+            passkey: PasskeyExchange::default(),
         })
     }
 
@@ -234,6 +239,14 @@ impl Session for SimulatorSession {
             codes.offer_pairing_code(phone_number, self.random.as_ref(), Instant::now())
         };
         self.device.codes(offer).ok_or_else(|| refused("the device is not being linked now"))
+    }
+
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), SessionError> {
+        self.take_signature(&assertion)
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), SessionError> {
+        self.take_confirmation()
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {

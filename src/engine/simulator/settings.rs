@@ -9,8 +9,9 @@ use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
 const PATH: &str = "settings.simulator";
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "autoScanMs",
+    "passkey",
     "ackServerMs",
     "ackDeviceMs",
     "ackReadMs",
@@ -41,6 +42,8 @@ const MAX_SEED: u64 = (1 << 53) - 1;
 pub(super) struct Settings {
     /// The delay of an automatic scan; `None` is never.
     pub(super) auto_scan_ms: Option<u64>,
+    /// Whether the network asks for a passkey after a scan.
+    pub(super) passkey: PasskeyMode,
     /// From the arrival of a copy to the network's acknowledgement; `None` is never.
     pub(super) ack_server_ms: Option<u64>,
     /// From the arrival of a copy to the delivery receipt; `None` is never.
@@ -59,6 +62,17 @@ pub(super) struct Settings {
     pub(super) traffic_per_minute: u64,
     /// The seed of generated data, together with the device's id.
     pub(super) seed: u64,
+}
+
+/// The passkey of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PasskeyMode {
+    /// It has none.
+    Off,
+    /// The phone shows a code after the signature.
+    Code,
+    /// The signature is enough.
+    Auto,
 }
 
 /// The address book.
@@ -104,6 +118,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             auto_scan_ms: None,
+            passkey: PasskeyMode::Off,
             ack_server_ms: Some(20),
             ack_device_ms: Some(80),
             ack_read_ms: Some(200),
@@ -130,6 +145,7 @@ impl Settings {
         let default = Self::default();
         Ok(Self {
             auto_scan_ms: fields.integer("autoScanMs", 0..=MAX_DELAY_MS)?,
+            passkey: passkey(fields)?,
             ack_server_ms: delay(fields, "ackServerMs", default.ack_server_ms)?,
             ack_device_ms: delay(fields, "ackDeviceMs", default.ack_device_ms)?,
             ack_read_ms: delay(fields, "ackReadMs", default.ack_read_ms)?,
@@ -140,6 +156,15 @@ impl Settings {
             traffic_per_minute: fields.integer("trafficPerMinute", 0..=MAX_TRAFFIC)?.unwrap_or(0),
             seed: fields.integer("seed", 0..=MAX_SEED)?.unwrap_or(default.seed),
         })
+    }
+}
+
+fn passkey(fields: &Fields<'_>) -> Result<PasskeyMode, SettingError> {
+    match fields.text("passkey", MAX_NAME)? {
+        None | Some("off") => Ok(PasskeyMode::Off),
+        Some("code") => Ok(PasskeyMode::Code),
+        Some("auto") => Ok(PasskeyMode::Auto),
+        Some(_) => Err(fields.wrong("passkey", "must be off, code or auto")),
     }
 }
 

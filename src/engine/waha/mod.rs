@@ -67,6 +67,7 @@ impl Driver for WahaDriver {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: false,
             deduplicates: true,
             typing: true,
             presence: true,

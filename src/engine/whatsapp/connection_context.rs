@@ -15,6 +15,7 @@ use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
 use super::own_presence::OwnPresence;
 use super::pending_syncs::PendingSyncs;
+use super::runtime::CodeRotation;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -26,6 +27,8 @@ pub(super) struct ConnectionContext {
     pub(super) client: Arc<Client>,
     /// When the device was linked; `None` for a device that an earlier version linked.
     pub(super) linked_at: Option<Millis>,
+    /// The rotation of QR codes while the device is linked.
+    pub(super) code_rotation: CodeRotation,
     /// Identities of contacts, and of the account itself.
     pub(super) identities: Arc<Identities>,
     pub(super) inbound: Arc<dyn Inbound>,

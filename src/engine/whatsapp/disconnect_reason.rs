@@ -16,7 +16,8 @@ pub(super) fn of_event(event: &Event) -> Option<SessionEnd> {
         Event::TemporaryBan(_) => Some(SessionEnd::Fatal(Reason::TemporaryBan)),
         Event::ClientOutdated(_) => Some(SessionEnd::Fatal(Reason::ClientOutdated)),
         Event::ConnectFailure(details) => Some(connect_failure(&details.reason)),
-        Event::PairingQrCodesExhausted(_) => Some(SessionEnd::CodesExhausted),
+        // Without a disconnection the library keeps a typed code alive.
+        Event::PairingQrCodesExhausted(details) if details.disconnected => Some(SessionEnd::CodesExhausted),
         Event::PairError(_) => Some(SessionEnd::LinkLost(Reason::EngineError)),
         Event::Disconnected(_) => Some(SessionEnd::LinkLost(Reason::LinkDropped)),
         _ => None,
@@ -149,7 +150,12 @@ mod tests {
     #[test]
     fn other_events_end_nothing() {
         let error = StreamError::builder().code("ack".into()).build();
-        for event in [Event::Connected(Connected::builder().build()), Event::StreamError(error)] {
+        let codes = PairingQrCodesExhausted::builder().disconnected(false).build();
+        for event in [
+            Event::Connected(Connected::builder().build()),
+            Event::StreamError(error),
+            Event::PairingQrCodesExhausted(codes),
+        ] {
             assert_eq!(of_event(&event), None);
         }
     }

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use std::sync::Arc;
-use tokio::time::Instant;
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
@@ -24,20 +23,18 @@ const SPACE: &str = "link";
 const BEGUN: &str = "begun";
 const LINKED_AT: &str = "linked_at";
 /// How long a pairing code is valid (`wacore`, `pair_code.rs`).
-const TYPED_VALID: Duration = Duration::from_secs(180);
-/// How long all QR codes together are shown.
-pub(super) const ALL_VALID: Duration = Duration::from_secs(60 + 5 * 20);
+pub(super) const TYPED_VALID: Duration = Duration::from_secs(180);
 /// How long the network may take to create a pairing code.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Requests a pairing code for this number; it expires at `until` at the latest.
+/// Requests a pairing code for this number. The library keeps the connection until it expires, also when all QR codes
+/// were shown (`pair.rs`).
 ///
 /// # Errors
 /// If the network refuses, with the reason.
 pub(super) async fn request_pairing_code(
     client: &Arc<Client>,
     phone_number: &str,
-    until: Instant,
 ) -> Result<PairingCode, SessionError> {
     // A new request replaces the earlier code.
     boxed(client.cancel_pair_code()).await;
@@ -45,8 +42,7 @@ pub(super) async fn request_pairing_code(
     let asked = tokio::time::timeout(PATIENCE, boxed(client.pair_with_code(options))).await;
     let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
     let code = code.map_err(|error| refused(&refusal_reason(&error)))?;
-    let valid = TYPED_VALID.min(until.saturating_duration_since(Instant::now()));
-    Ok(PairingCode { code, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) })
+    Ok(PairingCode { code, valid_ms: u64::try_from(TYPED_VALID.as_millis()).unwrap_or(u64::MAX) })
 }
 
 fn refusal_reason(error: &PairError) -> String {

@@ -53,6 +53,7 @@ mod on_network;
 mod on_network_cache;
 mod outbound;
 mod own_presence;
+mod passkey;
 mod pending_syncs;
 mod people;
 mod polls;
@@ -119,6 +120,7 @@ impl Driver for WhatsAppDriver {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: true,
             deduplicates: true,
             typing: true,
             presence: true,

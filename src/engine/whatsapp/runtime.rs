@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
+
+/// How long the library shows the first code, and each further one.
+const CODE_VALID: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(20)];
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
@@ -25,19 +29,50 @@ struct Inner {
     tracker: TaskTracker,
     ended: CancellationToken,
     panicked: CancellationToken,
+    rotation: CodeRotation,
+}
+
+/// The rotation of QR codes, which can be held. When the library has shown all codes, it ends the connection, and with
+/// it a link by passkey (`whatsapp-rust` 0.7.0, `pair.rs`).
+#[derive(Clone)]
+pub(super) struct CodeRotation(Arc<watch::Sender<bool>>);
+
+impl CodeRotation {
+    fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Holds or releases the rotation.
+    pub(super) fn hold(&self, held: bool) {
+        self.0.send_replace(held);
+    }
+
+    async fn released(&self) {
+        // The sender exists as long as `self`.
+        let _ = self.0.subscribe().wait_for(|held| !held).await;
+    }
 }
 
 impl Tasks {
     pub(super) fn new() -> Self {
         let ended = CancellationToken::new();
-        let inner =
-            Inner { tracker: TaskTracker::new(), ended: ended.clone(), panicked: CancellationToken::new() };
+        let inner = Inner {
+            tracker: TaskTracker::new(),
+            ended: ended.clone(),
+            panicked: CancellationToken::new(),
+            rotation: CodeRotation::new(),
+        };
         Self { inner: Arc::new(inner), _end: ended.drop_guard() }
     }
 
     /// The runtime that the library starts tasks with.
     pub(super) fn runtime(&self) -> TaskRuntime {
         TaskRuntime(Arc::clone(&self.inner))
+    }
+
+    /// The rotation of QR codes of the connection.
+    pub(super) fn rotation(&self) -> &CodeRotation {
+        &self.inner.rotation
     }
 
     /// Waits until a task panics.
@@ -96,7 +131,14 @@ impl Runtime for TaskRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(tokio::time::sleep(duration))
+        if !CODE_VALID.contains(&duration) {
+            return Box::pin(tokio::time::sleep(duration));
+        }
+        let rotation = self.0.rotation.clone();
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            rotation.released().await;
+        })
     }
 
     fn spawn_blocking(
@@ -131,6 +173,18 @@ mod tests {
         }));
         drop(tasks);
         assert!(tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn held_rotation_waits_and_other_sleeps_do_not() {
+        let tasks = Tasks::new();
+        tasks.rotation().hold(true);
+        let code = tasks.runtime().sleep(Duration::from_secs(20));
+        tasks.runtime().sleep(Duration::from_secs(21)).await;
+        let mut code = std::pin::pin!(code);
+        assert!(tokio::time::timeout(Duration::from_secs(600), &mut code).await.is_err());
+        tasks.rotation().hold(false);
+        tokio::time::timeout(Duration::from_secs(1), code).await.unwrap();
     }
 
     #[tokio::test]

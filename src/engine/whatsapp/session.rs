@@ -15,6 +15,7 @@ use whatsapp_rust::Client;
 
 use super::connection_context::ConnectionContext;
 use super::driver_state::DriverState;
+use super::passkey::PasskeyLink;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
 use super::{changes, groups, linking, outbound, people, send_outcome};
@@ -23,6 +24,7 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::passkey::PasskeyAssertion;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
@@ -55,8 +57,12 @@ pub(super) struct WhatsAppSession {
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<ConnectionContext>>>,
-    /// The client that shows codes, and when its last code expires.
-    awaiting_link: Mutex<Option<(Arc<Client>, Instant)>>,
+    /// The client that shows codes.
+    awaiting_link: Mutex<Option<Arc<Client>>>,
+    /// When the typed code expires, if one was requested.
+    typed_until: Mutex<Option<Instant>>,
+    /// The passkey step of the link.
+    passkey: PasskeyLink,
     /// Cancelled by a log-out through the API.
     logged_out: CancellationToken,
 }
@@ -80,6 +86,8 @@ impl WhatsAppSession {
             cancel: context.cancel,
             online: Mutex::default(),
             awaiting_link: Mutex::default(),
+            typed_until: Mutex::default(),
+            passkey: PasskeyLink::default(),
             logged_out: CancellationToken::new(),
         }
     }
@@ -92,18 +100,27 @@ impl WhatsAppSession {
         *self.online.lock() = context;
     }
 
-    fn awaiting_link(&self) -> Option<(Arc<Client>, Instant)> {
+    fn awaiting_link(&self) -> Option<Arc<Client>> {
         self.awaiting_link.lock().clone()
     }
 
-    /// Starts the linking period with the first code; later codes do not extend it.
+    /// Starts the linking period with the first code.
     fn await_link(&self, client: &Arc<Client>) {
-        let mut awaiting_link = self.awaiting_link.lock();
-        awaiting_link.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
+        self.awaiting_link.lock().get_or_insert_with(|| Arc::clone(client));
     }
 
     fn end_link_wait(&self) {
         self.awaiting_link.lock().take();
+        self.typed_until.lock().take();
+    }
+
+    /// Waits until the typed code expires; for ever without one.
+    async fn typed_code_expired(&self) {
+        let until = *self.typed_until.lock();
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Logs an ingest error; how it ends the session.
@@ -206,10 +223,20 @@ impl Session for WhatsAppSession {
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         let not_waiting = || SessionError::Refused("the device does not wait for a phone now".to_owned());
-        let (client, until) = self.awaiting_link().ok_or_else(not_waiting)?;
+        let client = self.awaiting_link().ok_or_else(not_waiting)?;
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.request_pairing_code(&self.device, phone_number);
-        linking::request_pairing_code(&client, phone_number, until).await
+        let code = linking::request_pairing_code(&client, phone_number).await?;
+        *self.typed_until.lock() = Some(Instant::now() + linking::TYPED_VALID);
+        Ok(code)
+    }
+
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), SessionError> {
+        self.passkey.answer(assertion).await
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), SessionError> {
+        self.passkey.confirm().await
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {

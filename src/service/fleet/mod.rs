@@ -20,6 +20,7 @@ pub mod devices;
 pub(super) mod driver_requests;
 pub(super) mod health;
 pub(super) mod pairing;
+pub mod passkey;
 pub(super) mod ports;
 pub(super) mod purge;
 pub(super) mod secret_settings;

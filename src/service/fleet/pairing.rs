@@ -46,6 +46,7 @@ impl Fleet {
             match (&stored.state, &stored.account) {
                 (State::Qr { .. }, _) => return Ok(()),
                 (State::Connecting { .. }, None) => {}
+                (State::Passkey { .. }, _) => return Err(ServiceError::PasskeyPending),
                 (
                     State::Created | State::Stopped { .. } | State::LoggedOut { .. } | State::Failed { .. },
                     _,

@@ -187,11 +187,21 @@ impl Inbound for InboundPort {
         // A merge of identities excludes all other ingestion: nothing is stored under an id that it replaces.
         let _who = match &event {
             EngineEvent::Contacts(_) => People::Learnt(live.identities.write().await),
-            EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
+            EngineEvent::Code { .. }
+            | EngineEvent::PasskeyRequested { .. }
+            | EngineEvent::PasskeySigned { .. }
+            | EngineEvent::Scanned(_)
+            | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.identities.read().await),
         };
         match fleet.messaging.canonicalize(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
+            EngineEvent::PasskeyRequested { options, valid_ms } => {
+                self.about_the_link(Input::PasskeyRequested { options, valid_ms }).await
+            }
+            EngineEvent::PasskeySigned { code, valid_ms } => {
+                self.about_the_link(Input::PasskeySigned { code, valid_ms }).await
+            }
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
                 self.about_the_link(Input::Scanned(account)).await

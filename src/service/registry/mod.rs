@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use super::ServiceError;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Millis};
 use crate::domain::ids::DeviceId;
 use crate::domain::state::Input;
 use crate::engine::{Capabilities, Driver, Session};
@@ -61,6 +61,25 @@ pub(in crate::service) struct LiveDevice {
     /// Read-locked during ingest; write-locked during an identity merge, so that nothing is stored under an outdated id.
     pub(in crate::service) identities: tokio::sync::RwLock<()>,
     pub(in crate::service) liveness: Liveness,
+    /// The attempt to link with a passkey, if one was answered.
+    pub(in crate::service) passkey: Mutex<Option<Box<PasskeyAttempt>>>,
+}
+
+/// An attempt to link with a passkey. It ends with the process, as the attempt itself does.
+#[derive(Debug)]
+pub(in crate::service) struct PasskeyAttempt {
+    /// When the attempt began; it identifies the attempt.
+    pub(in crate::service) since: Millis,
+    /// Responses so far.
+    pub(in crate::service) responses: u32,
+    /// The SHA-256 of the ticket, and when the ticket ends.
+    pub(in crate::service) ticket: Option<([u8; 32], Millis)>,
+}
+
+impl PasskeyAttempt {
+    pub(in crate::service) fn new(since: Millis) -> Self {
+        Self { since, responses: 0, ticket: None }
+    }
 }
 
 impl LiveDevice {

@@ -16,6 +16,7 @@ use crate::upstream::{self, Upstream};
 const EVERYTHING: Capabilities = Capabilities {
     qr: true,
     pairing_code: true,
+    passkey: true,
     deduplicates: true,
     typing: true,
     presence: true,

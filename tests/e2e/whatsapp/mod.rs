@@ -7,6 +7,7 @@ mod linking;
 mod media;
 mod messages;
 mod network;
+mod passkey;
 mod presence;
 mod rich;
 

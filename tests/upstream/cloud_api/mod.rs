@@ -29,6 +29,7 @@ use super::world::{World, control as world_control};
 pub const CAN: Capabilities = Capabilities {
     qr: false,
     pairing_code: false,
+    passkey: false,
     deduplicates: false,
     typing: true,
     presence: false,

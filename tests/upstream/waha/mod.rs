@@ -142,6 +142,7 @@ impl Upstream for Server {
         Capabilities {
             qr: true,
             pairing_code: true,
+            passkey: false,
             deduplicates: true,
             typing: true,
             presence: true,

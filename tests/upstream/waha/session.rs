@@ -201,7 +201,7 @@ impl Session {
             let ended = self.listen(link).await;
             self.state.lock().unwrap().network = None;
             match ended {
-                SessionEnd::CodesExhausted | SessionEnd::Fatal(_) => {
+                SessionEnd::CodesExhausted | SessionEnd::PasskeyEnded(_) | SessionEnd::Fatal(_) => {
                     self.state.lock().unwrap().running = None;
                     return self.becomes("FAILED").await;
                 }

@@ -20,17 +20,17 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State as DeviceState;
 use crate::qr::{self, QrError};
-use crate::service::Services;
 use crate::service::fleet::devices::last_seen;
+use crate::service::{ServiceError, Services};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guarded(Scope::DevicesRead, &[], routes!(status)))
-        .routes(guarded(Scope::DevicesRead, &[], routes!(show)))
-        .routes(guarded(Scope::DevicesRead, &[], routes!(png)))
-        .routes(guarded(Scope::DevicesRead, &[], routes!(svg)))
-        .routes(guarded(Scope::DevicesRead, &[], routes!(txt)))
+        .routes(guarded(Scope::DevicesRead, &[409], routes!(show)))
+        .routes(guarded(Scope::DevicesRead, &[409], routes!(png)))
+        .routes(guarded(Scope::DevicesRead, &[409], routes!(svg)))
+        .routes(guarded(Scope::DevicesRead, &[409], routes!(txt)))
 }
 
 /// The status of a device.
@@ -138,6 +138,7 @@ async fn txt(State(services): State<Services>, Device(id): Device) -> Result<Res
 async fn waiting(services: &Services, id: &DeviceId) -> Result<(String, u32, Millis), ApiError> {
     match &services.fleet.device_record(id).await?.state {
         DeviceState::Qr { code, attempt, expires_at, .. } => Ok((code.clone(), *attempt, *expires_at)),
+        DeviceState::Passkey { .. } => Err(ServiceError::PasskeyPending.into()),
         _ => Err(ApiError::NoQr),
     }
 }

@@ -9,6 +9,7 @@ pub enum StateWord {
     Created,
     Connecting,
     Qr,
+    Passkey,
     Pairing,
     Ready,
     Reconnecting,
@@ -38,6 +39,7 @@ mod tests {
     use serde_json::Value;
 
     use crate::domain::clock::Millis;
+    use crate::domain::passkey::PasskeyStep;
     use crate::domain::reason::Reason;
     use crate::domain::state::State;
 
@@ -51,6 +53,11 @@ mod tests {
             State::Created,
             State::Connecting { attempt: 0, since, reason: None },
             State::Qr { code: String::new(), attempt: 1, expires_at: since, since },
+            State::Passkey {
+                step: PasskeyStep::Confirmation { code: String::new() },
+                expires_at: since,
+                since,
+            },
             State::Pairing { since },
             State::Ready { since, attempt: 0 },
             State::Reconnecting { attempt: 1, reason, since },

@@ -54,7 +54,7 @@ pub(in super::super) fn from_words(state: &str, reason: Option<&str>) -> RemoteD
     match state {
         "ready" => RemoteDeviceState::Ready,
         "qr" => RemoteDeviceState::Code,
-        "pairing" => RemoteDeviceState::Pairing,
+        "pairing" | "passkey" => RemoteDeviceState::Pairing,
         "created" | "stopped" | "disconnected" => RemoteDeviceState::Stopped(reason),
         "logged_out" => RemoteDeviceState::LoggedOut(reason),
         "failed" | "error" => RemoteDeviceState::Failed(reason),

@@ -1,6 +1,6 @@
 //! `scan` and `pair`: the account's phone scans a QR code, or a pairing code is typed on it.
 //!
-//! The request is answered when the daemon has the account.
+//! The request is answered when the daemon has the account, or the network's request for a passkey.
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;

@@ -30,7 +30,7 @@ use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
 use crate::engine::whatsapp::own_presence::OwnPresence;
 use crate::engine::whatsapp::pending_syncs::PendingSyncs;
 use crate::engine::whatsapp::presence_declaration;
-use crate::engine::whatsapp::runtime::Tasks;
+use crate::engine::whatsapp::runtime::{CodeRotation, Tasks};
 use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{
     disconnect_reason, event_pump, groups, history_download, linking, retry_request,
@@ -66,7 +66,7 @@ impl WhatsAppSession {
                 return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::EngineError));
             }
         };
-        let context = self.connection(&client, Arc::clone(&acks), linked_at);
+        let context = self.connection(&client, Arc::clone(&acks), linked_at, tasks.rotation().clone());
         let _ = slot.set(Arc::downgrade(&context));
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.set_connection(
@@ -87,6 +87,7 @@ impl WhatsAppSession {
         let running = boxed(async move { runner.run().await });
         let mut progress = ConnectionProgress::default();
         self.run_until_end(&context, running, events, &tasks, &mut progress).await;
+        let passkey_pending = self.passkey.clear();
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.set_connection(&self.device, None);
         self.set_online(None);
@@ -100,7 +101,13 @@ impl WhatsAppSession {
         if panicked {
             return ConnectionEnd::Panicked;
         }
-        let outcome = progress.outcome();
+        let outcome = match progress.outcome() {
+            // Nothing is retried: the phone shows an attempt that has failed.
+            ConnectionEnd::Ended(SessionEnd::LinkLost(_) | SessionEnd::CodesExhausted) if passkey_pending => {
+                ConnectionEnd::Ended(SessionEnd::PasskeyEnded(Reason::PasskeyFailed))
+            }
+            outcome => outcome,
+        };
         if let ConnectionEnd::Ended(SessionEnd::LoggedOut(_)) = outcome {
             let incomplete = !progress.open && self.may_be_incomplete().await;
             self.clear_credentials().await;
@@ -116,12 +123,14 @@ impl WhatsAppSession {
         client: &Arc<Client>,
         acks: Arc<Acks>,
         linked_at: Option<Millis>,
+        code_rotation: CodeRotation,
     ) -> Arc<ConnectionContext> {
         let identities = Identities::new(client.pn().as_ref(), client.lid().as_ref());
         Arc::new(ConnectionContext {
             device: self.device.clone(),
             client: Arc::clone(client),
             linked_at,
+            code_rotation,
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
             vault: Arc::clone(&self.vault),
@@ -194,6 +203,10 @@ impl WhatsAppSession {
                     progress.ended = self.on_keepalive(result).await.err();
                     keepalive_ping = Box::pin(keepalive::ping(&context.client, keepalive::INTERVAL));
                 }
+                ended = self.passkey.ended() => progress.ended = Some(ended),
+                () = self.typed_code_expired(), if progress.codes_shown && !self.passkey.is_pending() => {
+                    progress.ended = Some(SessionEnd::CodesExhausted);
+                }
                 () = &mut running => return self.drain(context, &mut events, progress).await,
             }
         }
@@ -254,12 +267,26 @@ impl WhatsAppSession {
         progress: &mut ConnectionProgress,
     ) -> Result<(), SessionEnd> {
         match event {
+            // The phone has scanned a code already.
+            Event::PairingQrCode(_) if self.passkey.is_pending() => Ok(()),
             Event::PairingQrCode(details) => {
                 self.await_link(&context.client);
                 self.show_code(details.code.clone(), details.timeout).await
             }
+            Event::PairingQrCodesExhausted(_) => {
+                progress.codes_shown = true;
+                Ok(())
+            }
+            Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) | Event::PairPasskeyError(_) => {
+                let handled = self.passkey.on_event(&context.client, &context.code_rotation, event);
+                match handled.await? {
+                    Some(event) => self.deliver(event).await,
+                    None => Ok(()),
+                }
+            }
             Event::PairSuccess(details) => {
                 self.end_link_wait();
+                self.passkey.clear();
                 progress.paired = true;
                 // First the account, then the event about it.
                 self.save_account(&context.client).await?;

@@ -21,6 +21,8 @@ pub(super) struct ConnectionProgress {
     pub(super) paired: bool,
     /// It can send and receive.
     pub(super) open: bool,
+    /// All QR codes were shown; a typed code may still be valid.
+    pub(super) codes_shown: bool,
     /// Why it ends; the first reason counts.
     pub(super) ended: Option<SessionEnd>,
 }

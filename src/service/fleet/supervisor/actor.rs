@@ -203,6 +203,7 @@ impl Actor {
                 Input::Panicked { limit: self.fleet.limits.panics_before_failed }
             }
             Outcome::Ended(SessionEnd::CodesExhausted) => Input::CodesExhausted,
+            Outcome::Ended(SessionEnd::PasskeyEnded(reason)) => Input::PasskeyEnded(reason),
             Outcome::Ended(SessionEnd::LinkLost(reason)) => Input::LinkLost(reason),
             Outcome::Ended(SessionEnd::LoggedOut(reason)) => Input::LoggedOut(reason),
             Outcome::Ended(SessionEnd::Fatal(reason)) => Input::Fatal(reason),

@@ -33,7 +33,12 @@ fn payload(event: &Outgoing<'_>, fields: &Map<String, Value>) -> Value {
     let seconds = event.at.0.div_euclid(1_000);
     match event.name {
         "session.status" => {
-            json!({ "name": event.device, "status": session_status(text(fields.get("state"))) })
+            // `passkey:confirmation` has a code instead of a state.
+            let status = match fields.get("code") {
+                Some(_) => "PASSKEY_CONFIRMATION_REQUIRED",
+                None => session_status(text(fields.get("state"))),
+            };
+            json!({ "name": event.device, "status": status })
         }
         "message" | "message.any" => wa_message(message),
         "message.ack" => {
@@ -155,6 +160,7 @@ fn session_status(state: &str) -> &'static str {
     match state {
         "ready" => "WORKING",
         "qr" => "SCAN_QR_CODE",
+        "passkey" => "PASSKEY_REQUIRED",
         "connecting" | "pairing" | "reconnecting" => "STARTING",
         "failed" | "logged_out" => "FAILED",
         _ => "STOPPED",
@@ -230,6 +236,11 @@ mod tests {
     fn states_acks_and_groups_have_format_names() {
         let status = waha("state", "session.status", &json!({ "state": "qr" }));
         assert_eq!(status["payload"], json!({ "name": "shop", "status": "SCAN_QR_CODE" }));
+        let status = waha("state", "session.status", &json!({ "state": "passkey" }));
+        assert_eq!(status["payload"]["status"], "PASSKEY_REQUIRED");
+        let code = json!({ "code": "ABCD-1234", "expiresAt": 1 });
+        let status = waha("passkey:confirmation", "session.status", &code);
+        assert_eq!(status["payload"]["status"], "PASSKEY_CONFIRMATION_REQUIRED");
         let ack = waha(
             "message:ack",
             "message.ack",

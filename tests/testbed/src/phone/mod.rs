@@ -13,6 +13,7 @@ mod history_sync;
 pub mod inbound;
 pub mod keys;
 pub mod outbound;
+pub mod passkey;
 pub mod signal;
 pub mod state_key;
 

@@ -1,7 +1,7 @@
 //! The server: accounts, connections, and the answers to stanzas.
 //!
 //! - `state`, `directory`: accounts and companions, and finding them
-//! - `accept`: new connections; `pending_links`, `pairing` and `typed_codes` link them, `login` logs them in
+//! - `accept`: new connections; `pending_links`, `pairing`, `typed_codes` and `passkey_links` link them, `login` logs them in
 //! - `dispatch`, `iq`: from a stanza to its handler
 //! - `prekeys`, `settings`, `companions`: the IQs about keys, preferences and devices
 //! - `streams`: how connections end; `faults`, `message_faults`: faults that tests arm
@@ -29,6 +29,7 @@ pub mod network_view;
 pub mod notifications;
 pub mod offline;
 pub mod pairing;
+pub mod passkey_links;
 pub mod pending_links;
 pub mod phone_delivery;
 pub mod phone_messages;

@@ -14,7 +14,7 @@ use wacore_binary::{Node, SERVER_JID};
 use super::pending_links::PendingLink;
 use super::state::Account;
 use super::streams::{self, Refusal};
-use super::{World, typed_codes};
+use super::{World, passkey_links, typed_codes};
 use crate::phone::{adv, keys};
 use crate::wire::connection::{Arrival, Inbound};
 use crate::wire::nodes::{self, holding};
@@ -111,8 +111,10 @@ async fn wait(world: &Arc<World>, pending: &Arc<PendingLink>, mut inbound: Inbou
         match nodes::attr(&stanza, "type").as_str() {
             "result" | "error" => pending.resolve(stanza),
             _ => {
-                let answer = typed_codes::answer(world, pending, &stanza);
-                pending.link.send(answer).await;
+                let of_passkey = passkey_links::answer(world, pending, &stanza);
+                for node in of_passkey.unwrap_or_else(|| vec![typed_codes::answer(world, pending, &stanza)]) {
+                    pending.link.send(node).await;
+                }
             }
         }
     }
@@ -143,11 +145,28 @@ impl World {
         secret: &[u8; 32],
     ) -> Result<Linked, LinkError> {
         let account = self.directory.get_or_create(number).ok_or(LinkError::Nobody)?;
+        let passkey = account.lock().passkey.clone();
+        if let Some(passkey) = passkey {
+            passkey_links::begin(pending, &account, passkey).await;
+            let (number, lid) = (account.number.clone(), account.lid.clone());
+            // The device gets its number when it is linked.
+            return Ok(Linked { number, lid, device: 0, client_name: pending.client_name.clone() });
+        }
+        self.complete(pending, &account, secret).await
+    }
+
+    /// Adds a client to an account, by the secret that both have.
+    pub(super) async fn complete(
+        self: &Arc<Self>,
+        pending: &Arc<PendingLink>,
+        account: &Arc<Account>,
+        secret: &[u8; 32],
+    ) -> Result<Linked, LinkError> {
         let device = account.reserve_device();
         let index = u32::from(device);
         let vouched =
             adv::vouch(&account.phone, &pending.identity, secret, index).map_err(LinkError::Forged)?;
-        let answer = pending.request(pair_success(&account, device, vouched.container)).await?;
+        let answer = pending.request(pair_success(account, device, vouched.container)).await?;
         if account.loses_signature() {
             pending.link.drop_now();
             return Err(LinkError::NoAnswer);

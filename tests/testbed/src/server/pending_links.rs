@@ -17,6 +17,7 @@ use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 
 use super::offline::Queue;
 use super::pairing::LinkError;
+use super::passkey_links::PasskeyState;
 use super::prekeys;
 use super::state::{Companion, SignedPrekey};
 use super::typed_codes::PairingCodeState;
@@ -60,6 +61,7 @@ pub struct PendingLink {
     /// The pending request `<pair-success>`: its id and receiver.
     answer: Mutex<Option<(String, oneshot::Sender<Node>)>>,
     pub(super) typed: PairingCodeState,
+    pub(super) passkey: PasskeyState,
 }
 
 impl PendingLinks {
@@ -82,6 +84,11 @@ impl PendingLinks {
 
     pub(super) fn by_number(&self, number: &str) -> Option<Arc<PendingLink>> {
         self.lock().by_number.get(number).map(Arc::clone)
+    }
+
+    /// All waiting clients; each is listed once for each of its references.
+    pub(super) fn all(&self) -> Vec<Arc<PendingLink>> {
+        self.lock().by_reference.values().map(Arc::clone).collect()
     }
 
     pub(super) fn by_reference(&self, reference: &str) -> Option<Arc<PendingLink>> {
@@ -115,6 +122,7 @@ impl PendingLink {
             since: Instant::now(),
             answer: Mutex::default(),
             typed: PairingCodeState::default(),
+            passkey: PasskeyState::default(),
         })
     }
 

@@ -16,6 +16,7 @@ use super::network_view::NetworkView;
 use super::offline::Queue;
 use super::presence::Presences;
 use crate::phone::Phone;
+use crate::phone::passkey::Passkey;
 use crate::scene::Scene;
 use crate::wire::connection::Link;
 use crate::wire::noise::Pattern;
@@ -38,6 +39,8 @@ pub struct AccountState {
     pub push_name: String,
     /// The linked devices by device number, from 1.
     pub companions: BTreeMap<u16, Companion>,
+    /// Its passkey; a client is linked only with a signature of it.
+    pub passkey: Option<Passkey>,
     /// The armed faults of its connections.
     pub faults: Faults,
     /// The people and groups around it.
