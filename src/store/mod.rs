@@ -51,6 +51,8 @@ pub mod inbox_grants;
 pub mod inbox_workflow;
 mod log_identity;
 pub mod media;
+#[cfg(test)]
+mod media_tests;
 mod merge_duplicates;
 pub mod message_changes;
 mod message_responses;
