@@ -146,6 +146,8 @@ pub struct WebhookSettings {
     pub max_tests: usize,
     /// Maximum concurrent tests per device.
     pub max_tests_per_device: usize,
+    /// Maximum tests in a minute per device.
+    pub max_tests_per_minute: u64,
     /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
