@@ -95,6 +95,24 @@ async fn assignment_follows_the_rights_of_the_inbox() {
     assert_eq!(released["data"]["assignee"], Value::Null);
 }
 
+#[tokio::test]
+async fn release_needs_an_explicit_null() {
+    let app = app().await;
+    inbox(&app, operators()).await;
+    let id = conversation(&app).await;
+    assign(&app, "bela", &id, json!({ "user": "bela" })).await.ok();
+    let path = format!("/{id}/assign");
+    for body in [None, Some(json!({})), Some(json!({ "ifAssignee": "bela" })), Some(json!({ "usr": null }))] {
+        let refused = native(&app, "bela", "POST", &path, body.clone()).await;
+        let refused = refused.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], "user", "{body:?}");
+    }
+    let shown = native(&app, "bela", "GET", &format!("/{id}"), None).await.ok();
+    assert_eq!(shown["data"]["assignee"]["id"], "bela");
+    let released = assign(&app, "bela", &id, json!({ "user": null, "ifAssignee": "bela" })).await.ok();
+    assert_eq!(released["data"]["assignee"], Value::Null);
+}
+
 // covers: POST /conversations/{id}/close
 // covers: POST /conversations/{id}/open
 // covers: GET /conversations/{id}
