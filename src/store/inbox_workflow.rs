@@ -132,6 +132,25 @@ impl Tx<'_> {
         self.add_inbox_only_message(id, author, text, at)
     }
 
+    /// An id for a message that is not stored. No other message gets it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn take_chat_message_id(
+        &self,
+        id: ConversationId,
+        author: UserPk,
+        at: Millis,
+    ) -> Result<ChatMessageId, StoreError> {
+        let taken = self.number(
+            "INSERT INTO chat_messages (conversation_id, sender, type, content, created_at)
+             VALUES (?1, ?2, ?3, '', ?4) RETURNING id",
+            params![id.0, author.0, ChatMessageKind::System.as_str(), at.0],
+        )?;
+        self.run("DELETE FROM chat_messages WHERE id = ?1", [taken])?;
+        Ok(ChatMessageId(taken))
+    }
+
     fn add_inbox_only_message(
         &self,
         id: ConversationId,

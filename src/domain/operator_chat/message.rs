@@ -161,6 +161,17 @@ pub struct SentMessage {
     pub is_new: bool,
 }
 
+/// The answer to a slash command that only its writer gets. It is not stored.
+#[derive(Debug, Clone)]
+pub struct CommandAnswer {
+    /// The answer, as a system message.
+    pub view: MessageView,
+    /// The writer of the command.
+    pub user: UserPk,
+    /// The socket that sent the command; none over REST.
+    pub origin: Option<u64>,
+}
+
 /// The content of a message that a user sends; it passed [`MessageDraft::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageDraft {

@@ -195,6 +195,62 @@ async fn slash_commands_never_reach_the_contact() {
 }
 
 #[tokio::test]
+async fn help_is_answered_to_its_writer_only() {
+    let app = app().await;
+    let contact = inbox(&app, operators()).await;
+    let id = conversation(&app).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let mut dora = ChatClient::connect(&app, "dora").await;
+    for client in [&mut bela, &mut dora] {
+        client.ask("conversation:join", json!({ "conversationWith": contact })).await;
+        client.payload("message:new").await;
+    }
+    let help = json!({ "recipientId": contact, "content": "/help", "tempId": "t-1" });
+    let answered = bela.ask("message:send", help.clone()).await["message"].clone();
+    assert_eq!(answered["type"], "SYSTEM");
+    let shown = bela.payload("message:new").await;
+    assert_eq!((&shown["id"], &shown["content"]), (&answered["id"], &answered["content"]));
+    assert!(shown["content"].as_str().unwrap().starts_with("commands: /note"), "{shown}");
+    // A repeated request is not shown twice, and REST is answered the same way.
+    assert_eq!(bela.ask("message:send", help).await["message"]["id"], answered["id"]);
+    let body = json!({ "recipientId": contact, "content": "/help" });
+    let posted = rest(&app, &token("bela"), "POST", "/api/messages", Some(body)).await.created();
+    assert_eq!(posted["data"]["content"], answered["content"]);
+    assert_ne!(posted["data"]["id"], answered["id"]);
+    assert_eq!(bela.payload("message:new").await["id"], posted["data"]["id"]);
+    // A message after it is the next one that others get.
+    native(&app, "bela", "POST", &format!("/{id}/notes"), Some(json!({ "content": "last" }))).await.created();
+    assert_eq!(dora.payload("message:new").await["content"], "📝 last");
+    assert_eq!(bela.payload("message:new").await["content"], "📝 last");
+    assert_eq!(texts(&app, "bela", &contact).await, ["Is it open?", "📝 last"], "nothing is stored");
+    let body = json!({ "recipientId": contact, "content": "/help" });
+    rest(&app, &token("cleo"), "POST", "/api/messages", Some(body)).await.refused(403, "read_only");
+    assert_eq!(texts_after(&app, &contact, "Good morning").await, ["Good morning"]);
+}
+
+#[tokio::test]
+async fn help_is_confirmed_in_the_namespace_dialect() {
+    let app = app().await;
+    inbox(&app, operators()).await;
+    let number: i64 = conversation(&app).await.parse().unwrap();
+    let (mut bela, _) = ChatClient::connect_namespace(&app, &token("bela")).await;
+    let (mut dora, _) = ChatClient::connect_namespace(&app, &token("dora")).await;
+    for client in [&mut bela, &mut dora] {
+        client.ask("conversation:join", json!({ "conversationId": number })).await;
+    }
+    let draft = json!({ "conversationId": number, "content": "/help", "tempId": 7 });
+    bela.emit("message:send", draft).await;
+    let sent = bela.payload("message:sent").await;
+    assert_eq!((&sent["tempId"], &sent["message"]["senderType"]), (&json!(7), &json!("system")));
+    bela.emit("message:send", json!({ "conversationId": number, "content": "/help" })).await;
+    let shown = bela.payload("message:new").await;
+    assert_ne!(shown["id"], sent["message"]["id"], "the client rendered the one with a tempId itself");
+    let draft = json!({ "conversationId": number, "content": "/note last" });
+    bela.emit("message:send", draft).await;
+    assert_eq!(dora.payload("message:new").await["content"], "last");
+}
+
+#[tokio::test]
 async fn namespace_confirms_slash_commands() {
     let app = app().await;
     let contact = inbox(&app, operators()).await;

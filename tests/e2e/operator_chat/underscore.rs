@@ -338,6 +338,15 @@ async fn inbox_is_shown_with_two_parties() {
     assert_eq!(posted["message"]["id"], seen["id"]);
     let network = app.get("/simulator/shop/network").await.ok();
     assert_eq!(network["data"]["sent"].as_array().unwrap().len(), 1);
+    // An event and a call of one command have one answer, which other operators do not get.
+    bela.taken();
+    bela.ask("send_message", json!({ "conversationId": id, "content": "/help" })).await;
+    let help = Some(json!({ "content": "/help", "receiverId": contact }));
+    let posted = rest(&app, &token("bela"), "POST", &path, help).await.with_status(201);
+    let answer = bela.payload("new_message").await;
+    assert_eq!((&answer["id"], &answer["messageType"]), (&posted["message"]["id"], &json!("SYSTEM")));
+    assert!(named(&drain(&mut bela).await, "new_message").is_empty());
+    assert!(named(&drain(&mut cleo).await, "new_message").is_empty());
     app.fault("shop", json!({ "kind": "send_permanent" })).await;
     bela.ask("send_message", json!({ "conversationId": id, "content": "lost" })).await;
     let failed = bela.payload("error").await;
