@@ -169,5 +169,5 @@ fn run(
         }
         SlashCommand::Help => HELP.to_owned(),
     };
-    announce(tx, conversation, &text, Some(sent), now)
+    Ok(announce(tx, conversation.id, &text, Some(sent), now)?)
 }

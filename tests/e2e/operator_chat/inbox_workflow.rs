@@ -2,9 +2,10 @@
 //! contact is checked at the simulator's network.
 
 use futures_util::future::join_all;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, app, rest, token};
+use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token};
 use super::inbox::{contact, inbox, sent_texts};
 use super::support::{ANNA, Reply, TestApp};
 
@@ -111,6 +112,59 @@ async fn release_needs_an_explicit_null() {
     assert_eq!(shown["data"]["assignee"]["id"], "bela");
     let released = assign(&app, "bela", &id, json!({ "user": null, "ifAssignee": "bela" })).await.ok();
     assert_eq!(released["data"]["assignee"], Value::Null);
+}
+
+#[tokio::test]
+async fn user_without_access_is_released_with_the_grant() {
+    let app = app().await;
+    let contact = inbox(&app, operators()).await;
+    app.incoming("shop", "15550100002", "Hello?").await;
+    let list = native(&app, "bela", "GET", "", None).await.ok();
+    let ids: Vec<&str> =
+        list["data"]["conversations"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let [second, first] = ids[..] else { panic!("{list}") };
+    for (user, id) in [("dora", first), ("chief", second)] {
+        native(&app, user, "GET", "", None).await.ok();
+        assign(&app, user, id, json!({ "user": user })).await.ok();
+    }
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    bela.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    bela.arrived().await;
+    let assignee = async |id: &str| {
+        native(&app, "bela", "GET", &format!("/{id}"), None).await.ok()["data"]["assignee"]["id"].clone()
+    };
+    let put = async |grants: Value| app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
+    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora" }])).await;
+    assert_eq!((assignee(first).await, assignee(second).await), (json!("dora"), json!("chief")));
+    // With the rights `read` a user cannot reply either.
+    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora", "rights": "read" }])).await;
+    assert_eq!((assignee(first).await, assignee(second).await), (Value::Null, json!("chief")));
+    let line = bela.payload("message:new").await;
+    assert_eq!(line["content"], "Assignment removed: dora's name may no longer reply");
+    put(json!([{ "who": "desk:bela" }])).await;
+    assert_eq!(assignee(second).await, Value::Null);
+    assign(&app, "bela", first, json!({ "user": "bela" })).await.ok();
+}
+
+#[tokio::test]
+async fn user_whose_role_changes_is_released() {
+    let app = app().await;
+    inbox(&app, json!([{ "who": "desk:bela" }, { "who": "desk:role:support" }, { "who": "desk:role:sales" }])).await;
+    let id = conversation(&app).await;
+    let with_role = |role: &str| {
+        let claims = json!({ "sub": "dora", "name": "Dora", "role": role, "exp": seconds() + 3_600 });
+        signed(Algorithm::HS256, SECRET, &claims)
+    };
+    let path = format!("/api/v1/conversations/{id}");
+    let assigned = Some(json!({ "user": "dora" }));
+    rest(&app, &with_role("SUPPORT"), "POST", &format!("{path}/assign"), assigned).await.ok();
+    let kept = rest(&app, &with_role("Sales"), "GET", &path, None).await.ok();
+    assert_eq!(kept["data"]["assignee"]["id"], "dora");
+    rest(&app, &with_role("GUEST"), "GET", &path, None).await.refused(404, "not_found");
+    let shown = native(&app, "bela", "GET", &format!("/{id}"), None).await.ok();
+    assert_eq!((&shown["data"]["assignee"], &shown["data"]["state"]), (&Value::Null, &json!("open")));
+    let last = &shown["data"]["lastMessage"]["content"];
+    assert_eq!(last, "Assignment removed: Dora may no longer reply");
 }
 
 // covers: POST /conversations/{id}/close
