@@ -1,5 +1,8 @@
 //! The `underscore` dialect: its own path, claimed ids, and texts that are sent as events and as REST calls.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::client::{ChatClient, app, app_with, rest, seconds, signed, token, wrong_tokens};
@@ -353,6 +356,28 @@ async fn inbox_is_shown_with_two_parties() {
     assert_eq!(failed["code"], "not_on_network", "{failed}");
     let updated = cleo.payload("message_updated").await;
     assert_eq!((&updated["id"], &updated["content"]), (&failed["messageId"], &json!("lost")));
+}
+
+#[tokio::test]
+async fn file_of_contact_has_its_size_type_and_name() {
+    let app = app().await;
+    app.device("shop").await;
+    app.patch("/devices/shop", json!({ "settings": { "chat": { "bridge": "people" } } })).await.ok();
+    app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
+    let mut bela = connect(&app, &token("bela"), "bela").await;
+    let bytes = b"%PDF-1.4 an offer";
+    let media = json!({ "data": STANDARD.encode(bytes), "filename": "offer 1.pdf" });
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
+    let notified = bela.payload("notification").await;
+    let file = &notified["message"]["attachments"][0];
+    for (field, value) in [
+        ("fileSize", json!(bytes.len())),
+        ("fileType", json!("application/pdf")),
+        ("fileName", json!("offer 1.pdf")),
+    ] {
+        assert_eq!(file[field], value, "{field}");
+    }
+    assert_eq!(notified["message"]["content"], "Shared a PDF document: offer 1.pdf");
 }
 
 // covers: GET /api/chat/list

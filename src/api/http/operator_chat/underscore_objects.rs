@@ -189,9 +189,9 @@ struct UnderscoreAttachment {
     /// The file's address.
     #[schema(example = "https://example.com/cv.pdf")]
     file_url: String,
-    /// The media type, by the kind of the message and the name of the file.
+    /// The media type; of a file that the daemon does not have, by the kind of the message and the name.
     #[schema(example = "application/pdf")]
-    file_type: &'static str,
+    file_type: String,
     /// Its size in bytes, if the daemon has the file.
     #[schema(minimum = 0, example = 20_480)]
     file_size: Option<u64>,
@@ -283,13 +283,18 @@ impl UnderscoreAttachment {
         let of_path = || path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
         let given = message.attachment_name.clone().filter(|name| !name.is_empty());
         let file_name = given.or_else(of_path).unwrap_or_else(|| "file".to_owned());
-        let file_type = media_type(message.kind, &file_name);
-        Some(Self { id: message.id.to_string(), file_name, file_url: url, file_type, file_size: None })
+        let stored = view.inbox.as_ref().and_then(|inbox| inbox.file.as_ref());
+        let file_type = match stored {
+            Some(file) => file.mimetype.clone(),
+            None => media_type(message.kind, &file_name).to_owned(),
+        };
+        let file_size = stored.map(|file| file.filesize);
+        Some(Self { id: message.id.to_string(), file_name, file_url: url, file_type, file_size })
     }
 
     /// What the file is, in the text of a message without one.
     fn what(&self) -> &'static str {
-        match self.file_type {
+        match self.file_type.as_str() {
             "application/pdf" => "a PDF document",
             WORD | OLD_WORD => "a Word document",
             image if image.starts_with("image/") => "an image",
