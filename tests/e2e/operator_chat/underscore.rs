@@ -446,3 +446,58 @@ async fn opened_conversation_begins_with_the_welcome() {
     let id = open(&quiet).await;
     assert!(contents(&quiet, &staff("anna"), &id).await.is_empty());
 }
+
+#[tokio::test]
+async fn lists_have_conversations_without_messages() {
+    let app = page_app(&[("WHARF__CHAT__WELCOME", "")]).await;
+    for user in ["anna", "ben", "cleo", "dan"] {
+        connect(&app, &staff(user), user).await;
+    }
+    let path = "/api/chat/conversations";
+    let open_with = async |user: &str| {
+        let body = Some(json!({ "participantId": user }));
+        let opened = rest(&app, &staff("anna"), "POST", path, body).await.with_status(201);
+        opened["conversation"]["id"].as_str().unwrap().to_owned()
+    };
+    let (with_ben, with_cleo) = (open_with("ben").await, open_with("cleo").await);
+    app.clock.advance(1_000);
+    post(&app, &staff("anna"), &with_ben, "hello").await;
+    app.clock.advance(1_000);
+    let with_dan = open_with("dan").await;
+    let get = async |user: &str, path: &str| rest(&app, &staff(user), "GET", path, None).await.with_status(200);
+    let listed = get("anna", path).await["conversations"].clone();
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(ids, [json!(with_dan), json!(with_ben), json!(with_cleo)], "the newest first");
+    assert_eq!(listed[0]["messages"], json!([]));
+    assert_eq!(listed[0]["updatedAt"], listed[0]["createdAt"]);
+    assert_eq!(get("cleo", path).await["conversations"][0]["id"], json!(with_cleo), "for both users");
+    let list = get("anna", "/api/chat/list").await["chatList"].clone();
+    let parts: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["conversation"]["id"].clone(), entry["lastMessage"]["content"].clone()))
+        .collect();
+    let empty = |id: &str| (json!(id), Value::Null);
+    assert_eq!(parts, [(json!(with_ben), json!("hello")), empty(&with_dan), empty(&with_cleo)]);
+}
+
+#[tokio::test]
+async fn simultaneous_calls_open_one_conversation() {
+    let app = page_app(&[]).await;
+    for user in ["anna", "ben"] {
+        connect(&app, &staff(user), user).await;
+    }
+    let calls = (0..24).map(|number| {
+        let (user, other) = if number % 2 == 0 { ("anna", "ben") } else { ("ben", "anna") };
+        let (app, body) = (&app, Some(json!({ "participantId": other })));
+        async move { rest(app, &staff(user), "POST", "/api/chat/conversations", body).await }
+    });
+    let replies = join_all(calls).await;
+    let with_status = |status: u16| replies.iter().filter(|reply| reply.status == status).count();
+    assert_eq!((with_status(201), with_status(200)), (1, 23));
+    let ids: Vec<_> = replies.iter().map(|reply| reply.json()["conversation"]["id"].clone()).collect();
+    assert!(ids[0].is_string() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let id = ids[0].as_str().unwrap();
+    assert_eq!(contents(&app, &staff("anna"), id).await.len(), 1, "one welcome");
+}

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::objects::{AuthorObject, iso};
+use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::ChatUser;
@@ -106,7 +107,7 @@ impl UnderscoreConversation {
             user: UnderscoreOnlineUser::new(user, is_online(user)),
         };
         let newest = view.last_message.as_ref();
-        let updated_at = newest.map(|last| last.message.created_at).or(view.created_at);
+        let updated_at = changed_at(view);
         Self {
             id: view.name.clone(),
             created_at: view.created_at.map(iso),
@@ -115,6 +116,11 @@ impl UnderscoreConversation {
             messages: newest.map(|last| UnderscoreMessage::seen_by(last, viewer)).into_iter().collect(),
         }
     }
+}
+
+/// When the newest message was stored; without messages, when the conversation was created.
+pub(super) fn changed_at(view: &ConversationView) -> Option<Millis> {
+    view.last_message.as_ref().map(|last| last.message.created_at).or(view.created_at)
 }
 
 /// The values of `messageType` that clients may send, for errors.
@@ -326,7 +332,6 @@ fn media_type(kind: ChatMessageKind, file_name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::Millis;
     use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
     use crate::domain::operator_chat::message::ChatMessage;
     use crate::domain::operator_chat::user::UserProfile;
