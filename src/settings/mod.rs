@@ -208,6 +208,8 @@ pub struct StoreSettings {
     pub readers: usize,
     /// Milliseconds between two checks that the data files were not replaced.
     pub file_check_ms: u64,
+    /// Bytes of the disk that are reserved for a start on a full disk.
+    pub reserve_bytes: u64,
     /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
 }

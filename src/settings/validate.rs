@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Minimum and maximum of every numeric key.
-pub(super) const RANGES: [(&str, i64, i64); 103] = [
+pub(super) const RANGES: [(&str, i64, i64); 104] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -37,6 +37,7 @@ pub(super) const RANGES: [(&str, i64, i64); 103] = [
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
     ("store.file_check_ms", 1, YEAR_MS),
+    ("store.reserve_bytes", 0, GIB),
     ("retention.events_days", 0, 36_500),
     ("retention.messages_days", 0, 36_500),
     ("retention.media_days", 0, 36_500),
