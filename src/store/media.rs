@@ -109,7 +109,8 @@ impl Reader<'_> {
         device: &DeviceId,
         except: Option<&MediaHash>,
     ) -> Result<u64, StoreError> {
-        let bytes = self.number(BYTES_OF_DEVICE, params![device.as_str(), except.map_or("", MediaHash::as_str)])?;
+        let bytes =
+            self.number(BYTES_OF_DEVICE, params![device.as_str(), except.map_or("", MediaHash::as_str)])?;
         Ok(bytes.try_into().unwrap_or(0))
     }
 

@@ -53,7 +53,8 @@ fn message(number: i64, from_me: bool, file: StoredMedia) -> Message {
         "isStarred": false, "isEdited": false, "notifyName": "Anna",
     }))
     .unwrap();
-    message.media = Some(Media { kind: MediaKind::Image, file, filename: None, available: true, links: None });
+    message.media =
+        Some(Media { kind: MediaKind::Image, file, filename: None, available: true, links: None });
     message
 }
 
@@ -234,9 +235,6 @@ fn quota_check_reads_one_row_for_any_number_of_files() {
     lines.retain(|line| line.contains("SEARCH") || line.contains("SCAN"));
     assert_eq!(
         lines,
-        [
-            "SEARCH s USING PRIMARY KEY (device_id=?)",
-            "SEARCH f USING PRIMARY KEY (device_id=? AND hash=?)"
-        ]
+        ["SEARCH s USING PRIMARY KEY (device_id=?)", "SEARCH f USING PRIMARY KEY (device_id=? AND hash=?)"]
     );
 }

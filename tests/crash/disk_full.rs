@@ -96,7 +96,7 @@ async fn daemon_starts_on_a_full_disk_and_recovers() {
         let body = json!({ "to": "15550100001", "text": text });
         http.post(&format!("devices/{DEVICE}/messages/send"), &body).await.unwrap()
     };
-    let stored = send(&daemon.http, "before").await.expect("send before")["data"]["id"].clone();
+    let stored = send(&daemon.http, "before").await.expect("send before")["id"].clone();
     until_sent(&daemon.http, DEVICE, Duration::from_secs(10)).await;
     let reserve = disk.path().join("wharf.reserve");
     until("the reserve", Duration::from_secs(10), async || reserve.exists()).await;

@@ -62,7 +62,9 @@ impl Maintenance {
         let reserve = self.limits.disk_reserve.clone();
         match tokio::task::spawn_blocking(move || reserve.restore()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "no space of the disk could be reserved for the next start"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no space of the disk could be reserved for the next start")
+            }
             Err(error) => tracing::warn!(%error, "the task that reserves space of the disk failed"),
         }
     }

@@ -64,7 +64,10 @@ impl WebhookTests {
                 return Err(ServiceError::TooManyTestsOfDevice(self.max_per_device));
             }
             if let Some(retry_after_seconds) = tests.window.wait_seconds(self.max_per_minute, now) {
-                return Err(ServiceError::TestRateExceeded { limit: self.max_per_minute, retry_after_seconds });
+                return Err(ServiceError::TestRateExceeded {
+                    limit: self.max_per_minute,
+                    retry_after_seconds,
+                });
             }
         }
         if running.all >= self.max {

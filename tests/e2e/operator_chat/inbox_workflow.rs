@@ -120,8 +120,12 @@ async fn user_without_access_is_released_with_the_grant() {
     let contact = inbox(&app, operators()).await;
     app.incoming("shop", "15550100002", "Hello?").await;
     let list = native(&app, "bela", "GET", "", None).await.ok();
-    let ids: Vec<&str> =
-        list["data"]["conversations"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = list["data"]["conversations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
     let [second, first] = ids[..] else { panic!("{list}") };
     for (user, id) in [("dora", first), ("chief", second)] {
         native(&app, user, "GET", "", None).await.ok();
@@ -133,11 +137,13 @@ async fn user_without_access_is_released_with_the_grant() {
     let assignee = async |id: &str| {
         native(&app, "bela", "GET", &format!("/{id}"), None).await.ok()["data"]["assignee"]["id"].clone()
     };
-    let put = async |grants: Value| app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
+    let put =
+        async |grants: Value| app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
     put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora" }])).await;
     assert_eq!((assignee(first).await, assignee(second).await), (json!("dora"), json!("chief")));
     // With the rights `read` a user cannot reply either.
-    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora", "rights": "read" }])).await;
+    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora", "rights": "read" }]))
+        .await;
     assert_eq!((assignee(first).await, assignee(second).await), (Value::Null, json!("chief")));
     let line = bela.payload("message:new").await;
     assert_eq!(line["content"], "Assignment removed: dora's name may no longer reply");
@@ -149,7 +155,11 @@ async fn user_without_access_is_released_with_the_grant() {
 #[tokio::test]
 async fn user_whose_role_changes_is_released() {
     let app = app().await;
-    inbox(&app, json!([{ "who": "desk:bela" }, { "who": "desk:role:support" }, { "who": "desk:role:sales" }])).await;
+    inbox(
+        &app,
+        json!([{ "who": "desk:bela" }, { "who": "desk:role:support" }, { "who": "desk:role:sales" }]),
+    )
+    .await;
     let id = conversation(&app).await;
     let with_role = |role: &str| {
         let claims = json!({ "sub": "dora", "name": "Dora", "role": role, "exp": seconds() + 3_600 });

@@ -464,7 +464,8 @@ async fn lists_have_conversations_without_messages() {
     post(&app, &staff("anna"), &with_ben, "hello").await;
     app.clock.advance(1_000);
     let with_dan = open_with("dan").await;
-    let get = async |user: &str, path: &str| rest(&app, &staff(user), "GET", path, None).await.with_status(200);
+    let get =
+        async |user: &str, path: &str| rest(&app, &staff(user), "GET", path, None).await.with_status(200);
     let listed = get("anna", path).await["conversations"].clone();
     let ids: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
     assert_eq!(ids, [json!(with_dan), json!(with_ben), json!(with_cleo)], "the newest first");
