@@ -23,7 +23,7 @@ use crate::service::{
     ServiceParts, Services,
 };
 use crate::settings::{DeclaredError, Settings};
-use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
+use crate::store::{DiskReserve, OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
 use crate::telemetry::Metrics;
 
 mod api_config;
@@ -253,8 +253,19 @@ fn open_store(
         readers: settings.store.readers,
         vault_key: settings.store.vault_key.key().map(|key| VaultKey::new(&key, random.clone())),
     };
+    match disk_reserve(settings).free_if_full() {
+        Ok(true) => tracing::error!(
+            "the disk is full: the daemon starts on the space that it had reserved, and writes fail once that is used"
+        ),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "the reserved space of the disk could not be freed"),
+    }
     let observer = store_metrics::StoreMetrics::new(metrics.clone(), clock.clone());
     Store::open(&settings.store.data_dir, options, Arc::new(observer))
+}
+
+fn disk_reserve(settings: &Settings) -> DiskReserve {
+    DiskReserve::new(&settings.store.data_dir, settings.store.reserve_bytes)
 }
 
 fn simulator(
@@ -277,6 +288,7 @@ fn limits(settings: &Settings) -> Limits {
     const DAY_MS: i64 = 86_400_000;
     Limits {
         file_check: Duration::from_millis(settings.store.file_check_ms),
+        disk_reserve: disk_reserve(settings),
         max_devices: settings.devices.max,
         default_engine: settings.default_engine().to_owned(),
         backoff: Backoff {

@@ -14,6 +14,7 @@ pub(super) fn limits(settings: &Settings) -> WebhookLimits {
         max_per_device: webhooks.max_per_device,
         max_tests: webhooks.max_tests,
         max_tests_per_device: webhooks.max_tests_per_device,
+        max_tests_per_minute: webhooks.max_tests_per_minute,
         max_attempts_per_second: webhooks.max_attempts_per_second,
         timeout_ms: webhooks.timeout_ms,
         schedule: RetrySchedule(webhooks.retry_delays.clone()),

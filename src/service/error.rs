@@ -113,6 +113,16 @@ pub enum ServiceError {
         "{0} webhooks of this device are being tested, as many as webhooks.max_tests_per_device allows; try again when one is done"
     )]
     TooManyTestsOfDevice(usize),
+    /// The limit of tests of one device in a minute is reached.
+    #[error(
+        "webhooks of this device were tested {limit} times in a minute, as many as webhooks.max_tests_per_minute allows; try again in {retry_after_seconds} seconds"
+    )]
+    TestRateExceeded {
+        /// The limit.
+        limit: u64,
+        /// Seconds until the minute is over.
+        retry_after_seconds: u64,
+    },
     /// The engine has no such control call, or is disabled.
     #[error("there is no such call for this device")]
     NoSuchCall,
@@ -318,7 +328,9 @@ impl ServiceError {
             Self::SubscriptionNotFound => "subscription_not_found",
             Self::TooManySubscriptions(_) => "too_many_subscriptions",
             Self::TooManyWebhooks(_) | Self::TooManyWebhooksOfDevice(_) => "too_many_webhooks",
-            Self::TooManyTests(_) | Self::TooManyTestsOfDevice(_) => "too_many_tests",
+            Self::TooManyTests(_) | Self::TooManyTestsOfDevice(_) | Self::TestRateExceeded { .. } => {
+                "too_many_tests"
+            }
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceExists => "device_exists",
@@ -422,6 +434,7 @@ impl ServiceError {
             | Self::TooManyImportsOfDevice(_)
             | Self::TooManyTests(_)
             | Self::TooManyTestsOfDevice(_)
+            | Self::TestRateExceeded { .. }
             | Self::UploadRateExceeded { .. }
             | Self::MediaQuotaExceeded(_)
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
@@ -448,7 +461,8 @@ impl ServiceError {
             | Self::OutboxFull(_)
             | Self::TooManyImports(_)
             | Self::TooManyImportsOfDevice(_) => Some(30),
-            Self::UploadRateExceeded { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            Self::UploadRateExceeded { retry_after_seconds, .. }
+            | Self::TestRateExceeded { retry_after_seconds, .. } => Some(*retry_after_seconds),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
             | Self::TooManyTests(_)

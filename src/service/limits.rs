@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::outbox::{Rules, Zone};
+use crate::store::DiskReserve;
 
 /// Limits and delays of all services. A field that ends in `_ms` is in milliseconds.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Limits {
     pub max_devices: usize,
     /// Interval of the check that the data files were not replaced.
     pub file_check: Duration,
+    /// Space for a start on a full disk.
+    pub disk_reserve: DiskReserve,
     /// The engine of a device without `engine`.
     pub default_engine: String,
     /// Delays between reconnects.

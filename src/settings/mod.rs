@@ -146,6 +146,8 @@ pub struct WebhookSettings {
     pub max_tests: usize,
     /// Maximum concurrent tests per device.
     pub max_tests_per_device: usize,
+    /// Maximum tests in a minute per device.
+    pub max_tests_per_minute: u64,
     /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Time limit of an attempt, in milliseconds.
@@ -206,6 +208,8 @@ pub struct StoreSettings {
     pub readers: usize,
     /// Milliseconds between two checks that the data files were not replaced.
     pub file_check_ms: u64,
+    /// Bytes of the disk that are reserved for a start on a full disk.
+    pub reserve_bytes: u64,
     /// Base64 of the 32-byte key that encrypts secrets, or empty.
     pub vault_key: Secret,
 }

@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Minimum and maximum of every numeric key.
-pub(super) const RANGES: [(&str, i64, i64); 102] = [
+pub(super) const RANGES: [(&str, i64, i64); 104] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -37,6 +37,7 @@ pub(super) const RANGES: [(&str, i64, i64); 102] = [
     ("store.write_queue", 1, MANY),
     ("store.readers", 1, 64),
     ("store.file_check_ms", 1, YEAR_MS),
+    ("store.reserve_bytes", 0, GIB),
     ("retention.events_days", 0, 36_500),
     ("retention.messages_days", 0, 36_500),
     ("retention.media_days", 0, 36_500),
@@ -94,6 +95,7 @@ pub(super) const RANGES: [(&str, i64, i64); 102] = [
     ("webhooks.max_per_device", 1, MANY),
     ("webhooks.max_tests", 1, 10_000),
     ("webhooks.max_tests_per_device", 1, 10_000),
+    ("webhooks.max_tests_per_minute", 1, MANY),
     ("webhooks.max_attempts_per_second", 1, MANY),
     ("webhooks.timeout_ms", 1, 10 * 60_000),
     ("webhooks.max_in_flight", 1, 100_000),

@@ -100,13 +100,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a conversation from a member's list until its next message.
+    /// Removes a conversation from a member's list until its next message. A negative number distinguishes it from one
+    /// that has no message yet.
     ///
     /// # Errors
     /// When the store fails.
     pub fn remove_from_list(&self, id: ConversationId, user: UserPk) -> Result<(), StoreError> {
         self.run(
-            "UPDATE conversation_members SET activity = 0 WHERE user_pk = ?1 AND conversation_id = ?2",
+            "UPDATE conversation_members SET activity = -1 WHERE user_pk = ?1 AND conversation_id = ?2",
             [user.0, id.0],
         )?;
         Ok(())

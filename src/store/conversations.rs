@@ -124,6 +124,40 @@ impl Reader<'_> {
             },
         )
     }
+
+    /// Direct conversations of a user without messages, the newest first. Those that the user removed from the list
+    /// are missing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conversations_without_messages(
+        &self,
+        user: UserPk,
+        limit: usize,
+    ) -> Result<Vec<ListedConversation>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT c.id AS listed_id, c.created_at AS listed_since, {USER_COLUMNS}
+                 FROM conversation_members a
+                 JOIN conversations c ON c.id = a.conversation_id AND c.last_message_id IS NULL
+                 JOIN users u ON u.pk = CASE WHEN c.low_user = ?1 THEN c.high_user ELSE c.low_user END
+                 WHERE a.user_pk = ?1 AND a.activity = 0
+                 ORDER BY a.conversation_id DESC LIMIT ?2"
+            ),
+            params![user.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(ListedConversation {
+                    id: ConversationId(row.get("listed_id")?),
+                    peer: chat_user(row)?,
+                    unread: 0,
+                    last: None,
+                    delivered_at: None,
+                    read_at: None,
+                    created_at: Millis(row.get("listed_since")?),
+                })
+            },
+        )
+    }
 }
 
 impl Tx<'_> {

@@ -41,6 +41,20 @@ impl StoreError {
     }
 }
 
+impl OpenError {
+    /// Whether a full disk may be its cause.
+    pub(super) fn needs_space(&self) -> bool {
+        matches!(
+            self,
+            Self::Directory { .. }
+                | Self::Migration { .. }
+                | Self::Vault { .. }
+                | Self::LogIdentity { .. }
+                | Self::Database { .. }
+        )
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
@@ -85,6 +99,16 @@ pub enum OpenError {
         path: PathBuf,
         /// The error of SQLite.
         source: rusqlite::Error,
+    },
+    /// The disk is full, and so is the part that the daemon had reserved for its start.
+    #[error(
+        "the disk of the data directory {path} is full, so the database cannot be opened ({source}); no data is lost: free at least 16 MiB and start again"
+    )]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// The error.
+        source: Box<Self>,
     },
     /// The schema migration failed.
     #[error("the database {path} could not be brought to this version's schema")]

@@ -36,6 +36,46 @@ impl Reader<'_> {
         Ok(found.unwrap_or(InboxStatus { state: ConversationState::Open, assignee: None }))
     }
 
+    /// The users to whom conversations of a device are assigned.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn assignees_of(&self, device: &DeviceId) -> Result<Vec<UserPk>, StoreError> {
+        self.all(
+            "SELECT DISTINCT assignee FROM conversations WHERE device_id = ?1 AND assignee IS NOT NULL",
+            [device.as_str()],
+            |row| Ok(UserPk(row.get(0)?)),
+        )
+    }
+
+    /// The devices with conversations that are assigned to a user.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn devices_with_assignee(&self, user: UserPk) -> Result<Vec<DeviceId>, StoreError> {
+        self.all(
+            "SELECT DISTINCT device_id FROM conversations WHERE assignee = ?1 AND assignee IS NOT NULL",
+            [user.0],
+            |row| parsed(row, "device_id", "device id"),
+        )
+    }
+
+    /// The conversations of a device that are assigned to a user.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conversations_assigned_to(
+        &self,
+        user: UserPk,
+        device: &DeviceId,
+    ) -> Result<Vec<ConversationId>, StoreError> {
+        self.all(
+            "SELECT id FROM conversations WHERE assignee = ?1 AND device_id = ?2 AND assignee IS NOT NULL ORDER BY id",
+            params![user.0, device.as_str()],
+            |row| Ok(ConversationId(row.get(0)?)),
+        )
+    }
+
     /// The devices that have conversations.
     ///
     /// # Errors
@@ -130,6 +170,25 @@ impl Tx<'_> {
         at: Millis,
     ) -> Result<ChatMessage, StoreError> {
         self.add_inbox_only_message(id, author, text, at)
+    }
+
+    /// An id for a message that is not stored. No other message gets it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn take_chat_message_id(
+        &self,
+        id: ConversationId,
+        author: UserPk,
+        at: Millis,
+    ) -> Result<ChatMessageId, StoreError> {
+        let taken = self.number(
+            "INSERT INTO chat_messages (conversation_id, sender, type, content, created_at)
+             VALUES (?1, ?2, ?3, '', ?4) RETURNING id",
+            params![id.0, author.0, ChatMessageKind::System.as_str(), at.0],
+        )?;
+        self.run("DELETE FROM chat_messages WHERE id = ?1", [taken])?;
+        Ok(ChatMessageId(taken))
     }
 
     fn add_inbox_only_message(

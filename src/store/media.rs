@@ -41,6 +41,11 @@ const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM messages m WHERE m.media_hash = 
 const NOT_WAITED_FOR: &str = "NOT EXISTS (
     SELECT 1 FROM messages m JOIN outbox o ON o.message_pk = m.pk WHERE m.media_hash = f.hash)";
 
+/// The bytes of the files that clients stored for a device without one of its files. Triggers maintain both tables.
+pub(super) const BYTES_OF_DEVICE: &str = "SELECT s.bytes - coalesce(
+         (SELECT f.filesize FROM device_files f WHERE f.device_id = ?1 AND f.hash = ?2), 0)
+     FROM device_file_sizes s WHERE s.device_id = ?1";
+
 impl Reader<'_> {
     /// The secret that signs the addresses of a device's files; `None` for a removed device.
     ///
@@ -104,13 +109,8 @@ impl Reader<'_> {
         device: &DeviceId,
         except: Option<&MediaHash>,
     ) -> Result<u64, StoreError> {
-        let bytes = self.number(
-            "SELECT sum(f.filesize) FROM media f WHERE f.hash <> ?2 AND f.hash IN (
-                 SELECT u.hash FROM uploads u WHERE u.device_id = ?1
-                 UNION SELECT m.media_hash FROM messages m
-                     WHERE m.device_id = ?1 AND m.from_me = 1 AND m.media_hash IS NOT NULL)",
-            params![device.as_str(), except.map_or("", MediaHash::as_str)],
-        )?;
+        let bytes =
+            self.number(BYTES_OF_DEVICE, params![device.as_str(), except.map_or("", MediaHash::as_str)])?;
         Ok(bytes.try_into().unwrap_or(0))
     }
 

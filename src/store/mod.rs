@@ -38,6 +38,7 @@ pub mod device_conversations;
 mod device_records;
 pub mod device_secrets;
 pub mod devices;
+mod disk_reserve;
 mod earlier_data;
 mod error;
 pub mod events;
@@ -51,6 +52,8 @@ pub mod inbox_grants;
 pub mod inbox_workflow;
 mod log_identity;
 pub mod media;
+#[cfg(test)]
+mod media_tests;
 mod merge_duplicates;
 pub mod message_changes;
 mod message_responses;
@@ -89,6 +92,7 @@ pub mod webhook_replays;
 mod webhook_tests;
 mod writer;
 
+pub use disk_reserve::DiskReserve;
 pub use earlier_data::earlier_data;
 pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
@@ -139,6 +143,19 @@ impl Store {
     /// # Errors
     /// An [`OpenError`] names the problem and its remedy; an unusable file is never replaced.
     pub fn open(
+        data_dir: &Path,
+        options: StoreOptions,
+        observer: Arc<dyn WriterObserver>,
+    ) -> Result<Self, OpenError> {
+        Self::open_files(data_dir, options, observer).map_err(|error| {
+            if error.needs_space() && disk_reserve::is_disk_full(data_dir) {
+                return OpenError::DiskFull { path: data_dir.to_owned(), source: Box::new(error) };
+            }
+            error
+        })
+    }
+
+    fn open_files(
         data_dir: &Path,
         options: StoreOptions,
         observer: Arc<dyn WriterObserver>,

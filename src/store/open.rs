@@ -44,6 +44,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0033_inbox_workflow.sql")),
     M::up(include_str!("migrations/0040_own_media.sql")),
     M::up(include_str!("migrations/0050_orphan_change_mode.sql")),
+    M::up(include_str!("migrations/0051_device_file_sizes.sql")),
+    M::up(include_str!("migrations/0052_conversation_assignees.sql")),
 ];
 
 /// Path of the database file within the data directory.
@@ -193,6 +195,85 @@ mod tests {
     #[test]
     fn migrations_are_valid() {
         Migrations::from_slice(MIGRATIONS).validate().unwrap();
+    }
+
+    /// Rows of the version before a migration, and the value of a query after it.
+    struct MigrationCase {
+        migration: &'static str,
+        before: &'static str,
+        query: &'static str,
+        after: &'static [&'static str],
+    }
+
+    const MESSAGES: &str = "INSERT INTO messages (device_id, id, chat_id, from_jid, to_jid, from_me, body, type, at,
+            stored_at, ack, status, unread, media_hash)
+        VALUES ('shop', 'm1', 'c', 'a', 'b', 1, 'one', 'chat', 1, 1, 1, 'sent', 0, 'file-1'),
+               ('shop', 'm2', 'c', 'a', 'b', 1, 'two', 'chat', 2, 2, 1, 'sent', 0, 'file-1'),
+               ('shop', 'm3', 'c', 'b', 'a', 0, 'three', 'chat', 3, 3, 1, 'sent', 0, 'file-2');
+        INSERT INTO media (hash, mimetype, filesize, has_thumbnail, stored_at)
+        VALUES ('file-1', 'image/png', 100, 0, 1), ('file-2', 'image/png', 20, 0, 1), ('file-3', 'image/png', 3, 0, 1);
+        INSERT INTO uploads (id, device_id, hash, at)
+        VALUES ('u1', 'shop', 'file-1', 1), ('u2', 'shop', 'file-3', 1), ('u3', 'other', 'file-3', 1);";
+    const CONVERSATION: &str = "INSERT INTO conversations (id, tenant, kind, device_id, chat_id, created_at)
+        VALUES (7, 'desk', 'device', 'shop', 'c', 1);";
+
+    const MIGRATION_CASES: &[MigrationCase] = &[
+        MigrationCase {
+            migration: "0032",
+            before: CONVERSATION,
+            query: "SELECT id || ' ' || (SELECT count(*) FROM chat_channel_sends) FROM conversations",
+            after: &["7 0"],
+        },
+        MigrationCase {
+            migration: "0033",
+            before: CONVERSATION,
+            query: "SELECT id || ' ' || state || ' ' || coalesce(assignee, 'nobody') FROM conversations",
+            after: &["7 open nobody"],
+        },
+        MigrationCase {
+            migration: "0040",
+            before: MESSAGES,
+            query: "SELECT id || ' ' || coalesce(media_hash, '-') FROM messages ORDER BY id",
+            after: &["m1 file-1", "m2 file-1", "m3 file-2"],
+        },
+        MigrationCase {
+            migration: "0050",
+            before: "INSERT INTO early_changes (device_id, message_id, change, at) VALUES ('shop', 'm1', '{}', 1);",
+            query: "SELECT message_id || ' ' || is_live FROM early_changes",
+            after: &["m1 1"],
+        },
+        MigrationCase {
+            migration: "0051",
+            before: MESSAGES,
+            query: "SELECT device_id || ' ' || hash || ' ' || reference_count FROM device_files
+                UNION ALL SELECT device_id || ' ' || bytes FROM device_file_sizes ORDER BY 1",
+            after: &["other 3", "other file-3 1", "shop 103", "shop file-1 3", "shop file-3 1"],
+        },
+    ];
+
+    /// The number of migrations before this one; the files are applied in the order of their names.
+    fn migrations_before(prefix: &str) -> usize {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap() < prefix).count()
+    }
+
+    #[test]
+    fn rows_of_the_version_before_a_migration_are_kept() {
+        for case in MIGRATION_CASES {
+            let dir = tempfile::tempdir().unwrap();
+            let file = database_file(dir.path());
+            let mut old = Connection::open(&file).unwrap();
+            let earlier = &MIGRATIONS[..migrations_before(case.migration)];
+            Migrations::from_slice(earlier).to_latest(&mut old).unwrap();
+            old.execute_batch(case.before).unwrap();
+            drop(old);
+            let migrated = open(dir.path()).unwrap();
+            let mut statement = migrated.prepare(case.query).unwrap();
+            let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            let rows: Vec<String> = rows.collect::<Result<_, _>>().unwrap();
+            assert_eq!(rows, case.after, "{}", case.migration);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::fleet::{self, create, quick, until_sent};
+use crate::fleet::{self, create, quick, until, until_ready, until_sent};
 
 const DEVICE: &str = "shop";
 
@@ -79,5 +79,59 @@ async fn full_disk_is_logged_once_and_recovers() {
     std::fs::remove_file(disk.path().join("filler")).unwrap();
     send("after".to_owned()).await.expect("send after");
     until_sent(&daemon.http, DEVICE, Duration::from_secs(20)).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "CI reads the line of a skipped test from standard output")]
+async fn daemon_starts_on_a_full_disk_and_recovers() {
+    let home = fleet::home().await.with("store.file_check_ms", "100");
+    std::fs::create_dir(home.data()).unwrap();
+    let Some(disk) = SmallDisk::mount(&home.data(), "64m") else {
+        return println!("skipped: a small disk can be mounted by root only");
+    };
+    let daemon = home.start().await;
+    create(&daemon.http, DEVICE, &quick()).await;
+    let send = async |http: &crate::process::Http, text: &str| {
+        let body = json!({ "to": "15550100001", "text": text });
+        http.post(&format!("devices/{DEVICE}/messages/send"), &body).await.unwrap()
+    };
+    let stored = send(&daemon.http, "before").await.expect("send before")["id"].clone();
+    until_sent(&daemon.http, DEVICE, Duration::from_secs(10)).await;
+    let reserve = disk.path().join("wharf.reserve");
+    until("the reserve", Duration::from_secs(10), async || reserve.exists()).await;
+    daemon.stop().await;
+
+    disk.fill("filler");
+    let daemon = home.start().await;
+    assert!(!reserve.exists() && home.log().contains("the disk is full: the daemon starts"));
+    let path = format!("devices/{DEVICE}/messages/{}", stored.as_str().unwrap());
+    assert_eq!(daemon.http.get(&path).await.unwrap().text("/body"), Some("before"), "reads work");
+    disk.fill("rest");
+    until("a refused send", Duration::from_secs(20), async || {
+        let answer = send(&daemon.http, &"x".repeat(4_000)).await;
+        ["disk_full", "store_unavailable"].contains(&answer.code())
+    })
+    .await;
+
+    for file in ["filler", "rest"] {
+        std::fs::remove_file(disk.path().join(file)).unwrap();
+    }
+    until_ready(&daemon.http, DEVICE).await;
+    send(&daemon.http, "after").await.expect("send after");
+    until_sent(&daemon.http, DEVICE, Duration::from_secs(20)).await;
+    until("the reserve", Duration::from_secs(10), async || reserve.exists()).await;
+    daemon.stop().await;
+
+    // Without the reserve the message says what to do.
+    std::fs::remove_file(&reserve).unwrap();
+    disk.fill("filler");
+    let mut daemon = home.spawn();
+    let ended = daemon.ended(Duration::from_secs(30)).await.expect("the start to fail");
+    assert!(!ended.success());
+    let log = home.log();
+    assert!(log.contains("is full, so the database cannot be opened"), "{log}");
+    std::fs::remove_file(disk.path().join("filler")).unwrap();
+    let daemon = home.start().await;
     daemon.stop().await;
 }

@@ -9,7 +9,7 @@
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
 //! - [`backup`]: a copy that is taken under traffic.
 //! - [`descriptors`]: attacks on the file descriptors.
-//! - [`disk_full`]: writes while the disk is full.
+//! - [`disk_full`]: writes and starts while the disk is full.
 //! - [`memory`]: a large file must not grow the daemon's memory.
 //!
 //! [`traffic`] generates traffic and records the answers; [`checks`] verifies them over REST and [`database`]

@@ -82,7 +82,7 @@ impl Conversation {
 }
 
 /// A conversation as one of its members sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConversationView {
     /// The id in the dialects: the number, or `<a>_<b>` for a pair without a conversation.
     pub name: String,

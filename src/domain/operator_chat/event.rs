@@ -154,7 +154,7 @@ impl ChatLogEntry {
 }
 
 /// An event with everything that a dialect needs to encode it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     /// A new message.
     Message {

@@ -6,6 +6,7 @@ use super::ids::{ChatMessageId, ConversationId, UserPk};
 use super::inbox::DeviceChat;
 use super::user::{ChatUser, UserProfile};
 use crate::domain::clock::Millis;
+use crate::domain::media::StoredMedia;
 use crate::domain::message::SendFailure;
 
 /// Longest name of a file, in characters.
@@ -90,7 +91,7 @@ pub struct ChatMessage {
 }
 
 /// A message with its author and the receipts of its recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MessageView {
     /// The message.
     pub message: ChatMessage,
@@ -107,7 +108,7 @@ pub struct MessageView {
 }
 
 /// The additional fields of a message of a device conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InboxMessage {
     /// The chat, and who may see it.
     pub chat: DeviceChat,
@@ -117,6 +118,8 @@ pub struct InboxMessage {
     pub status: Option<&'static str>,
     /// Why the device could not send it.
     pub failure: Option<SendFailure>,
+    /// Its file, while the daemon has it.
+    pub file: Option<StoredMedia>,
 }
 
 impl MessageView {
@@ -159,6 +162,17 @@ pub struct SentMessage {
     pub view: MessageView,
     /// Whether this request stored it; else its `tempId` was sent before.
     pub is_new: bool,
+}
+
+/// The answer to a slash command that only its writer gets. It is not stored.
+#[derive(Debug, Clone)]
+pub struct CommandAnswer {
+    /// The answer, as a system message.
+    pub view: MessageView,
+    /// The writer of the command.
+    pub user: UserPk,
+    /// The socket that sent the command; none over REST.
+    pub origin: Option<u64>,
 }
 
 /// The content of a message that a user sends; it passed [`MessageDraft::check`].

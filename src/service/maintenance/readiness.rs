@@ -57,16 +57,30 @@ impl Maintenance {
         }
     }
 
+    /// Writes the space for a start on a full disk, if it was used and there is space again.
+    async fn restore_disk_reserve(&self) {
+        let reserve = self.limits.disk_reserve.clone();
+        match tokio::task::spawn_blocking(move || reserve.restore()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no space of the disk could be reserved for the next start")
+            }
+            Err(error) => tracing::warn!(%error, "the task that reserves space of the disk failed"),
+        }
+    }
+
     /// Stops the daemon when one of its data files was replaced: commits would be lost at the next start.
     pub(in crate::service) fn start_file_check(&self) {
         let (maintenance, every) = (self.clone(), self.limits.file_check);
         self.tasks.spawn_essential("data-files", async move {
             let soft = maintenance.tasks.soft().clone();
+            maintenance.restore_disk_reserve().await;
             while tokio::time::timeout(every, soft.cancelled()).await.is_err() {
                 if let Err(error) = maintenance.check_files() {
                     tracing::error!(%error, "data file replaced");
                     return;
                 }
+                maintenance.restore_disk_reserve().await;
             }
         });
     }

@@ -12,7 +12,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, Semaphor
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::ids::DeviceId;
 use crate::domain::media::MediaHash;
-use crate::domain::upload_rate::UploadWindow;
+use crate::domain::minute_window::MinuteWindow;
 use crate::media::{ByteStream, Files};
 use crate::service::ServiceError;
 
@@ -42,7 +42,7 @@ struct DeviceUploads {
     in_progress: usize,
     /// Bytes of received files that no row of the device refers to yet.
     unrecorded_bytes: u64,
-    window: UploadWindow,
+    window: MinuteWindow,
 }
 
 /// The reservation of a file whose message is not stored yet.

@@ -6,17 +6,18 @@ use super::error::ChatError;
 use super::inbox_caller::{InboxCaller, daemon};
 use super::inbox_list::{InboxConversation, inbox_conversation};
 use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::assignment::{
     AssignmentRefusal, AssignmentRequest, ConversationState, is_change,
 };
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::event::ChatLogEntry;
-use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::inbox::InboxRights;
+use crate::domain::operator_chat::ids::{ConversationId, UserPk};
+use crate::domain::operator_chat::inbox::{InboxGrant, InboxRights, rights_of};
 use crate::domain::operator_chat::message::ChatMessage;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::store::inbox_workflow::InboxAuthor;
-use crate::store::{Reader, Tx};
+use crate::store::{Reader, StoreError, Tx};
 
 /// A requested assignee, with ids as the client wrote them.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl OperatorChat {
                 };
                 let message = assign(tx, &caller, &conversation, assignee.as_ref(), expected, now)?;
                 if let Some(text) = message {
-                    announce(tx, &conversation, &text, None, now)?;
+                    announce(tx, conversation.id, &text, None, now)?;
                 }
                 inbox_conversation(tx, &conversation, &links)
             })
@@ -77,7 +78,7 @@ impl OperatorChat {
             .write(move |tx| {
                 let conversation = caller.device_conversation(tx, &staff, &id)?;
                 if let Some(text) = set_state(tx, &caller, &conversation, state, now)? {
-                    announce(tx, &conversation, &text, None, now)?;
+                    announce(tx, conversation.id, &text, None, now)?;
                 }
                 inbox_conversation(tx, &conversation, &links)
             })
@@ -161,18 +162,44 @@ fn rights(caller: &InboxCaller, conversation: &Conversation) -> Result<InboxRigh
     caller.rights(chat).ok_or(ChatError::ConversationNotFound)
 }
 
+/// Releases the conversations of a device whose assignees may not reply under these grants, as part of the
+/// transaction that takes their access. Each is released with its log entry and its system message.
+pub(super) fn release_without_access(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    grants: &[InboxGrant],
+    assignees: &[UserPk],
+    now: Millis,
+) -> Result<(), StoreError> {
+    for assignee in assignees {
+        let user = tx.chat_user_by_pk(*assignee)?;
+        if user.as_ref().and_then(|user| rights_of(grants, user)) >= Some(InboxRights::Reply) {
+            continue;
+        }
+        let name = user.as_ref().map_or("a removed user", ChatUser::display_name);
+        let text = format!("Assignment removed: {name} may no longer reply");
+        for conversation in tx.conversations_assigned_to(*assignee, device)? {
+            tx.set_assignee(conversation, None)?;
+            let entry = ChatLogEntry::Assigned { conversation: conversation.0, assignee: None, by: None };
+            tx.append_chat_event(&entry, now)?;
+            announce(tx, conversation, &text, None, now)?;
+        }
+    }
+    Ok(())
+}
+
 /// Adds a system message, and appends it to the log. `sent` has the client's own id and the sending socket.
 pub(super) fn announce(
     tx: &Tx<'_>,
-    conversation: &Conversation,
+    conversation: ConversationId,
     text: &str,
     sent: Option<(Option<&str>, Option<u64>)>,
     now: Millis,
-) -> Result<ChatMessage, ChatError> {
+) -> Result<ChatMessage, StoreError> {
     let (temp_id, origin) = sent.unwrap_or_default();
     let author = InboxAuthor { user: daemon(tx, now)?, temp_id };
-    let message = tx.add_system_message(conversation.id, author, text, now)?;
-    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0, origin };
+    let message = tx.add_system_message(conversation, author, text, now)?;
+    let entry = ChatLogEntry::Message { conversation: conversation.0, message: message.id.0, origin };
     tx.append_chat_event(&entry, now)?;
     Ok(message)
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::OperatorChat;
+use super::assignment::release_without_access;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::UserId;
@@ -149,6 +150,12 @@ impl OperatorChat {
                     return Err(ChatAuthError::TooManyUsers(limit));
                 }
                 let pk = tx.put_chat_user(&tenant, &id, &profile, now)?;
+                if known.as_ref().is_some_and(|user| user.profile.role != profile.role) {
+                    // The access to inboxes may depend on the role.
+                    for device in tx.devices_with_assignee(pk)? {
+                        release_without_access(tx, &device, &tx.inbox_grants(&device)?, &[pk], now)?;
+                    }
+                }
                 let last_seen_at = known.and_then(|user| user.last_seen_at);
                 Ok(ChatUser {
                     pk,

@@ -253,6 +253,24 @@ impl OperatorChat {
             .await
     }
 
+    /// As [`OperatorChat::conversations`], followed by the direct ones without messages.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn all_conversations(&self, me: &SignedIn) -> Result<Vec<ConversationView>, ChatError> {
+        let mut views = self.conversations(me).await?;
+        let (user, room) = (me.user.clone(), MAX_LISTED.saturating_sub(views.len()));
+        let empty = self
+            .store
+            .read::<_, StoreError, _>(move |store| {
+                let listed = store.conversations_without_messages(user.pk, room)?;
+                Ok(listed.into_iter().map(|listed| listed_view(&user, listed)).collect::<Vec<_>>())
+            })
+            .await?;
+        views.extend(empty);
+        Ok(views)
+    }
+
     /// The unread messages of a user in all conversations.
     ///
     /// # Errors

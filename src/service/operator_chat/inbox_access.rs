@@ -1,6 +1,8 @@
-//! Reads and replaces the grants of a device's inbox. A removed user gets no event after the commit.
+//! Reads and replaces the grants of a device's inbox. A removed user gets no event after the commit, and is the assignee
+//! of no conversation.
 
 use super::OperatorChat;
+use super::assignment::release_without_access;
 use super::error::ChatError;
 use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::event::ChatLogEntry;
@@ -52,6 +54,7 @@ impl OperatorChat {
                 require_device(tx, &device)?;
                 tx.set_inbox_grants(&device, &grants)?;
                 tx.append_chat_event(&ChatLogEntry::InboxAccess { device: device.to_string() }, now)?;
+                release_without_access(tx, &device, &grants, &tx.assignees_of(&device)?, now)?;
                 Ok(grants.clone())
             })
             .await

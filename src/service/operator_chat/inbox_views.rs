@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::domain::ack::Status;
 use crate::domain::content::ContactCard;
+use crate::domain::media::StoredMedia;
 use crate::domain::message::{Message, MessageType, TrackedMessage};
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
@@ -58,6 +59,7 @@ pub(super) fn inbox_views(
                 chat: chat.clone(),
                 author,
                 status: (!is_contact).then(|| linked.as_ref().map_or("sent", status_word)),
+                file: linked.as_mut().and_then(|linked| stored_file(&mut linked.message)),
                 failure: linked.and_then(|linked| linked.failure),
             })),
             message,
@@ -94,6 +96,10 @@ pub(super) fn inbox_conversations(
     Ok(views)
 }
 
+fn stored_file(message: &mut Message) -> Option<StoredMedia> {
+    message.media.take().filter(|media| media.available).map(|media| media.file)
+}
+
 fn status_word(linked: &TrackedMessage) -> &'static str {
     match linked.status {
         Status::Queued | Status::Sending => "queued",
@@ -114,6 +120,7 @@ fn show(message: &mut ChatMessage, of_device: &Message) {
     message.content = text(of_device);
     let links = of_device.media.as_ref().and_then(|media| media.links.as_ref());
     message.attachment_url = links.map(|links| links.download.clone());
+    message.attachment_name = of_device.media.as_ref().and_then(|media| media.filename.clone());
 }
 
 fn text(message: &Message) -> String {

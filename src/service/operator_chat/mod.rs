@@ -3,7 +3,7 @@
 //! The service exists only while `chat.enabled` is set. Every change is committed with its entry of the chat
 //! log, and events are derived from that log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
 use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
@@ -119,7 +120,9 @@ pub struct OperatorChat {
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
     typing_throttle: Mutex<TypingThrottle>,
-    /// Wakes the reader of presence and typing.
+    /// Answers to slash commands, to be emitted to their writers.
+    answers: Mutex<VecDeque<CommandAnswer>>,
+    /// Wakes the reader of presence, typing and answers.
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
     waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
@@ -145,6 +148,7 @@ impl OperatorChat {
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),
             typing_throttle: Mutex::default(),
+            answers: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),

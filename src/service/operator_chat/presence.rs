@@ -76,7 +76,7 @@ impl OperatorChat {
         self.presence.lock().is_online(user, self.now())
     }
 
-    /// Waits until presence or typing may have changed.
+    /// Waits until presence or typing may have changed, or an answer to a slash command waits.
     pub async fn presence_changed(&self) {
         self.changed.notified().await;
     }

@@ -7,13 +7,13 @@ use super::conversations::join_or_create;
 use super::error::ChatError;
 use super::receipts::mark_all;
 use super::send_dedup::sent_before;
-use super::slash_commands::run_command;
+use super::slash_commands::{RanCommand, run_command};
 use super::views::{conversation_of, message_views};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
+use crate::domain::operator_chat::message::{ChatMessage, CommandAnswer, MessageDraft, SentMessage};
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::store::{StoreError, Tx};
 
@@ -24,6 +24,8 @@ const MAX_RATES: usize = 10_000;
 enum Stored {
     /// The message is stored.
     Sent(Box<SentMessage>),
+    /// The answer to a slash command, which only its writer gets.
+    Answered(Box<SentMessage>),
     /// The conversation is a device's, which sends the message.
     OfDevice(Conversation),
 }
@@ -84,10 +86,11 @@ impl OperatorChat {
                 if conversation.device_chat().is_some() {
                     let ran =
                         run_command(tx, &me, &conversation, (&draft, max_chars), (origin, now), &links)?;
-                    if let Some(sent) = ran {
-                        return Ok(Stored::Sent(Box::new(sent)));
-                    }
-                    return Ok(Stored::OfDevice(conversation));
+                    return Ok(match ran {
+                        Some(RanCommand::Stored(sent)) => Stored::Sent(Box::new(sent)),
+                        Some(RanCommand::Answered(sent)) => Stored::Answered(Box::new(sent)),
+                        None => Stored::OfDevice(conversation),
+                    });
                 }
                 let known = sent_before(tx, me.pk, &conversation, &draft, now)?;
                 let is_new = known.is_none();
@@ -102,6 +105,12 @@ impl OperatorChat {
             .await?;
         match stored {
             Stored::Sent(sent) => Ok(*sent),
+            Stored::Answered(sent) => {
+                if sent.is_new {
+                    self.queue_answer(CommandAnswer { view: sent.view.clone(), user: user.pk, origin });
+                }
+                Ok(*sent)
+            }
             Stored::OfDevice(conversation) => {
                 self.send_to_device(&user, conversation, to_device, origin).await
             }

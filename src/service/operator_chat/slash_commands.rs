@@ -1,8 +1,12 @@
-//! Runs slash commands of operators in device conversations. The answer is the stored note or system message.
+//! Runs slash commands of operators in device conversations. The answer is the stored note or system message; that to
+//! `/help` is not stored, and only its writer gets it.
 
+use std::collections::VecDeque;
+
+use super::OperatorChat;
 use super::assignment::{announce, assign, inbox_user, set_state};
 use super::error::ChatError;
-use super::inbox_caller::InboxCaller;
+use super::inbox_caller::{InboxCaller, daemon};
 use super::notes::{add_note, checked};
 use super::send_dedup::sent_before;
 use super::views::message_views;
@@ -10,12 +14,44 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::assignment::ConversationState;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::inbox::InboxRights;
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
+use crate::domain::operator_chat::message::{
+    ChatMessage, ChatMessageKind, CommandAnswer, MessageDraft, MessageView, SentMessage,
+};
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::domain::operator_chat::slash_commands::{HELP, SlashCommand, command};
 use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
 use crate::store::{StoreError, Tx};
+
+/// Answers that may wait to be emitted; beyond it the oldest is dropped.
+const MAX_ANSWERS: usize = 1_000;
+
+/// The result of a command.
+pub(super) enum RanCommand {
+    /// The inbox gets this stored message.
+    Stored(SentMessage),
+    /// Only the writer gets this answer.
+    Answered(SentMessage),
+}
+
+impl OperatorChat {
+    /// Queues the answer to a command for the sockets of its writer.
+    pub(super) fn queue_answer(&self, answer: CommandAnswer) {
+        let mut answers = self.answers.lock();
+        if answers.len() >= MAX_ANSWERS {
+            answers.pop_front();
+            tracing::debug!("answer to a slash command dropped: the queue is full");
+        }
+        answers.push_back(answer);
+        drop(answers);
+        self.changed.notify_one();
+    }
+
+    /// The answers to emit now.
+    pub fn due_answers(&self) -> VecDeque<CommandAnswer> {
+        std::mem::take(&mut *self.answers.lock())
+    }
+}
 
 /// Runs the command of a text; `None` if the text is a message. A repeated `tempId` runs nothing.
 pub(super) fn run_command(
@@ -25,12 +61,17 @@ pub(super) fn run_command(
     (draft, note_max_chars): (&MessageDraft, usize),
     (origin, now): (Option<u64>, Millis),
     links: &LinkBase,
-) -> Result<Option<SentMessage>, ChatError> {
+) -> Result<Option<RanCommand>, ChatError> {
     let Some(command) = command(&draft.content)? else { return Ok(None) };
     if draft.attachment_url.is_some() {
         return Err(ChatError::invalid("attachmentUrl", "must be absent with a slash command"));
     }
     let known = sent_before(tx, me.pk, conversation, draft, now)?;
+    if known.is_none() && command == SlashCommand::Help {
+        let (message, is_new) = help(tx, me, conversation, draft, now)?;
+        let view = view_of(tx, conversation, message, links)?;
+        return Ok(Some(RanCommand::Answered(SentMessage { view, is_new })));
+    }
     let is_new = known.is_none();
     let message = match known {
         Some(message) => message,
@@ -43,9 +84,58 @@ pub(super) fn run_command(
             message
         }
     };
+    let view = view_of(tx, conversation, message, links)?;
+    Ok(Some(RanCommand::Stored(SentMessage { view, is_new })))
+}
+
+fn view_of(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    message: ChatMessage,
+    links: &LinkBase,
+) -> Result<MessageView, StoreError> {
     let view = message_views(tx, conversation, vec![message], links)?.pop();
-    let view = view.ok_or(StoreError::Unreadable("message"))?;
-    Ok(Some(SentMessage { view, is_new }))
+    view.ok_or(StoreError::Unreadable("message"))
+}
+
+/// The commands as a system message that is not stored. A repeated `tempId` gets the same id.
+fn help(
+    tx: &Tx<'_>,
+    me: &ChatUser,
+    conversation: &Conversation,
+    draft: &MessageDraft,
+    now: Millis,
+) -> Result<(ChatMessage, bool), ChatError> {
+    if conversation.device_chat().and_then(|chat| chat.rights_of(me)) < Some(InboxRights::Reply) {
+        return Err(ChatError::ReadOnly);
+    }
+    let temp_id = draft.temp_id.as_deref();
+    let oldest = now.plus(-DAY_MS);
+    let known = temp_id.map_or(Ok(None), |id| tx.sent_with_temp_id(me.pk, conversation.id, id, oldest))?;
+    let sender = daemon(tx, now)?;
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let id = tx.take_chat_message_id(conversation.id, sender, now)?;
+            if let Some(temp_id) = temp_id {
+                tx.record_temp_id(me.pk, conversation.id, temp_id, (id, now), oldest)?;
+            }
+            id
+        }
+    };
+    let previous = tx.newest_chat_message(conversation.id)?;
+    let message = ChatMessage {
+        id,
+        conversation: conversation.id,
+        sender,
+        kind: ChatMessageKind::System,
+        content: HELP.to_owned(),
+        attachment_url: None,
+        attachment_name: None,
+        temp_id: draft.temp_id.clone(),
+        created_at: previous.map_or(now, |previous| previous.created_at.max(now)),
+    };
+    Ok((message, known.is_none()))
 }
 
 fn run(
@@ -77,13 +167,7 @@ fn run(
             let changed = set_state(tx, &caller, conversation, ConversationState::Closed, now)?;
             changed.unwrap_or_else(|| "Already closed".to_owned())
         }
-        SlashCommand::Help => {
-            let rights = conversation.device_chat().and_then(|chat| caller.rights(chat));
-            if rights < Some(InboxRights::Reply) {
-                return Err(ChatError::ReadOnly);
-            }
-            HELP.to_owned()
-        }
+        SlashCommand::Help => HELP.to_owned(),
     };
-    announce(tx, conversation, &text, Some(sent), now)
+    Ok(announce(tx, conversation.id, &text, Some(sent), now)?)
 }

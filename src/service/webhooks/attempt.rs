@@ -195,7 +195,7 @@ impl Webhooks {
     /// Delivers a test event once and immediately, even while the webhook is disabled.
     ///
     /// # Errors
-    /// When there is no such webhook, or too many tests are running.
+    /// When there is no such webhook, too many tests are running, or its device had too many in the last minute.
     pub async fn test_webhook(&self, id: &EndpointId) -> Result<TestReport, ServiceError> {
         let of = id.clone();
         let (stored, account) = self
@@ -208,7 +208,7 @@ impl Webhooks {
             })
             .await?;
         // Until the attempt is recorded: the receiver decides how long it takes.
-        let _permit = self.state.tests.admit(stored.endpoint.device.clone())?;
+        let _permit = self.state.tests.admit(stored.endpoint.device.clone(), self.clock.now())?;
         let secrets = self.store.open_webhook(&stored)?;
         let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
         let mut place = AttemptPermit { permit: None, slow: None };

@@ -62,6 +62,8 @@ pub struct WebhookLimits {
     pub max_tests: usize,
     /// Maximum concurrent tests of one device's webhooks.
     pub max_tests_per_device: usize,
+    /// Maximum tests of one device's webhooks in a minute.
+    pub max_tests_per_minute: u64,
     /// Maximum recorded attempts per second and webhook.
     pub max_attempts_per_second: usize,
     /// Default timeout of an attempt.
@@ -132,7 +134,7 @@ impl WebhookState {
         Self {
             room: Arc::new(Semaphore::new(limits.max_in_flight)),
             slow_room: Arc::new(Semaphore::new(limits.max_in_flight.saturating_mul(SLOW_ROOM))),
-            tests: test_permits::WebhookTests::new(limits.max_tests, limits.max_tests_per_device),
+            tests: test_permits::WebhookTests::new(&limits),
             runners: Mutex::default(),
             client,
             clients: Mutex::default(),

@@ -2,9 +2,10 @@
 //! contact is checked at the simulator's network.
 
 use futures_util::future::join_all;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, app, rest, token};
+use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token};
 use super::inbox::{contact, inbox, sent_texts};
 use super::support::{ANNA, Reply, TestApp};
 
@@ -95,6 +96,87 @@ async fn assignment_follows_the_rights_of_the_inbox() {
     assert_eq!(released["data"]["assignee"], Value::Null);
 }
 
+#[tokio::test]
+async fn release_needs_an_explicit_null() {
+    let app = app().await;
+    inbox(&app, operators()).await;
+    let id = conversation(&app).await;
+    assign(&app, "bela", &id, json!({ "user": "bela" })).await.ok();
+    let path = format!("/{id}/assign");
+    for body in [None, Some(json!({})), Some(json!({ "ifAssignee": "bela" })), Some(json!({ "usr": null }))] {
+        let refused = native(&app, "bela", "POST", &path, body.clone()).await;
+        let refused = refused.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], "user", "{body:?}");
+    }
+    let shown = native(&app, "bela", "GET", &format!("/{id}"), None).await.ok();
+    assert_eq!(shown["data"]["assignee"]["id"], "bela");
+    let released = assign(&app, "bela", &id, json!({ "user": null, "ifAssignee": "bela" })).await.ok();
+    assert_eq!(released["data"]["assignee"], Value::Null);
+}
+
+#[tokio::test]
+async fn user_without_access_is_released_with_the_grant() {
+    let app = app().await;
+    let contact = inbox(&app, operators()).await;
+    app.incoming("shop", "15550100002", "Hello?").await;
+    let list = native(&app, "bela", "GET", "", None).await.ok();
+    let ids: Vec<&str> = list["data"]["conversations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
+    let [second, first] = ids[..] else { panic!("{list}") };
+    for (user, id) in [("dora", first), ("chief", second)] {
+        native(&app, user, "GET", "", None).await.ok();
+        assign(&app, user, id, json!({ "user": user })).await.ok();
+    }
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    bela.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    bela.arrived().await;
+    let assignee = async |id: &str| {
+        native(&app, "bela", "GET", &format!("/{id}"), None).await.ok()["data"]["assignee"]["id"].clone()
+    };
+    let put =
+        async |grants: Value| app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
+    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora" }])).await;
+    assert_eq!((assignee(first).await, assignee(second).await), (json!("dora"), json!("chief")));
+    // With the rights `read` a user cannot reply either.
+    put(json!([{ "who": "desk:bela" }, { "who": "desk:chief" }, { "who": "desk:dora", "rights": "read" }]))
+        .await;
+    assert_eq!((assignee(first).await, assignee(second).await), (Value::Null, json!("chief")));
+    let line = bela.payload("message:new").await;
+    assert_eq!(line["content"], "Assignment removed: dora's name may no longer reply");
+    put(json!([{ "who": "desk:bela" }])).await;
+    assert_eq!(assignee(second).await, Value::Null);
+    assign(&app, "bela", first, json!({ "user": "bela" })).await.ok();
+}
+
+#[tokio::test]
+async fn user_whose_role_changes_is_released() {
+    let app = app().await;
+    inbox(
+        &app,
+        json!([{ "who": "desk:bela" }, { "who": "desk:role:support" }, { "who": "desk:role:sales" }]),
+    )
+    .await;
+    let id = conversation(&app).await;
+    let with_role = |role: &str| {
+        let claims = json!({ "sub": "dora", "name": "Dora", "role": role, "exp": seconds() + 3_600 });
+        signed(Algorithm::HS256, SECRET, &claims)
+    };
+    let path = format!("/api/v1/conversations/{id}");
+    let assigned = Some(json!({ "user": "dora" }));
+    rest(&app, &with_role("SUPPORT"), "POST", &format!("{path}/assign"), assigned).await.ok();
+    let kept = rest(&app, &with_role("Sales"), "GET", &path, None).await.ok();
+    assert_eq!(kept["data"]["assignee"]["id"], "dora");
+    rest(&app, &with_role("GUEST"), "GET", &path, None).await.refused(404, "not_found");
+    let shown = native(&app, "bela", "GET", &format!("/{id}"), None).await.ok();
+    assert_eq!((&shown["data"]["assignee"], &shown["data"]["state"]), (&Value::Null, &json!("open")));
+    let last = &shown["data"]["lastMessage"]["content"];
+    assert_eq!(last, "Assignment removed: Dora may no longer reply");
+}
+
 // covers: POST /conversations/{id}/close
 // covers: POST /conversations/{id}/open
 // covers: GET /conversations/{id}
@@ -174,6 +256,62 @@ async fn slash_commands_never_reach_the_contact() {
     let lines = texts(&app, "bela", &contact).await;
     assert_eq!(lines.iter().filter(|line| line.contains("secret")).count(), 1, "{lines:?}");
     assert_eq!(texts_after(&app, &contact, "Good morning").await, ["Good morning"]);
+}
+
+#[tokio::test]
+async fn help_is_answered_to_its_writer_only() {
+    let app = app().await;
+    let contact = inbox(&app, operators()).await;
+    let id = conversation(&app).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let mut dora = ChatClient::connect(&app, "dora").await;
+    for client in [&mut bela, &mut dora] {
+        client.ask("conversation:join", json!({ "conversationWith": contact })).await;
+        client.payload("message:new").await;
+    }
+    let help = json!({ "recipientId": contact, "content": "/help", "tempId": "t-1" });
+    let answered = bela.ask("message:send", help.clone()).await["message"].clone();
+    assert_eq!(answered["type"], "SYSTEM");
+    let shown = bela.payload("message:new").await;
+    assert_eq!((&shown["id"], &shown["content"]), (&answered["id"], &answered["content"]));
+    assert!(shown["content"].as_str().unwrap().starts_with("commands: /note"), "{shown}");
+    // A repeated request is not shown twice, and REST is answered the same way.
+    assert_eq!(bela.ask("message:send", help).await["message"]["id"], answered["id"]);
+    let body = json!({ "recipientId": contact, "content": "/help" });
+    let posted = rest(&app, &token("bela"), "POST", "/api/messages", Some(body)).await.created();
+    assert_eq!(posted["data"]["content"], answered["content"]);
+    assert_ne!(posted["data"]["id"], answered["id"]);
+    assert_eq!(bela.payload("message:new").await["id"], posted["data"]["id"]);
+    // A message after it is the next one that others get.
+    native(&app, "bela", "POST", &format!("/{id}/notes"), Some(json!({ "content": "last" }))).await.created();
+    assert_eq!(dora.payload("message:new").await["content"], "📝 last");
+    assert_eq!(bela.payload("message:new").await["content"], "📝 last");
+    assert_eq!(texts(&app, "bela", &contact).await, ["Is it open?", "📝 last"], "nothing is stored");
+    let body = json!({ "recipientId": contact, "content": "/help" });
+    rest(&app, &token("cleo"), "POST", "/api/messages", Some(body)).await.refused(403, "read_only");
+    assert_eq!(texts_after(&app, &contact, "Good morning").await, ["Good morning"]);
+}
+
+#[tokio::test]
+async fn help_is_confirmed_in_the_namespace_dialect() {
+    let app = app().await;
+    inbox(&app, operators()).await;
+    let number: i64 = conversation(&app).await.parse().unwrap();
+    let (mut bela, _) = ChatClient::connect_namespace(&app, &token("bela")).await;
+    let (mut dora, _) = ChatClient::connect_namespace(&app, &token("dora")).await;
+    for client in [&mut bela, &mut dora] {
+        client.ask("conversation:join", json!({ "conversationId": number })).await;
+    }
+    let draft = json!({ "conversationId": number, "content": "/help", "tempId": 7 });
+    bela.emit("message:send", draft).await;
+    let sent = bela.payload("message:sent").await;
+    assert_eq!((&sent["tempId"], &sent["message"]["senderType"]), (&json!(7), &json!("system")));
+    bela.emit("message:send", json!({ "conversationId": number, "content": "/help" })).await;
+    let shown = bela.payload("message:new").await;
+    assert_ne!(shown["id"], sent["message"]["id"], "the client rendered the one with a tempId itself");
+    let draft = json!({ "conversationId": number, "content": "/note last" });
+    bela.emit("message:send", draft).await;
+    assert_eq!(dora.payload("message:new").await["content"], "last");
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The `underscore` dialect: its own path, claimed ids, and texts that are sent as events and as REST calls.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::client::{ChatClient, app, app_with, rest, seconds, signed, token, wrong_tokens};
@@ -338,12 +341,43 @@ async fn inbox_is_shown_with_two_parties() {
     assert_eq!(posted["message"]["id"], seen["id"]);
     let network = app.get("/simulator/shop/network").await.ok();
     assert_eq!(network["data"]["sent"].as_array().unwrap().len(), 1);
+    // An event and a call of one command have one answer, which other operators do not get.
+    bela.taken();
+    bela.ask("send_message", json!({ "conversationId": id, "content": "/help" })).await;
+    let help = Some(json!({ "content": "/help", "receiverId": contact }));
+    let posted = rest(&app, &token("bela"), "POST", &path, help).await.with_status(201);
+    let answer = bela.payload("new_message").await;
+    assert_eq!((&answer["id"], &answer["messageType"]), (&posted["message"]["id"], &json!("SYSTEM")));
+    assert!(named(&drain(&mut bela).await, "new_message").is_empty());
+    assert!(named(&drain(&mut cleo).await, "new_message").is_empty());
     app.fault("shop", json!({ "kind": "send_permanent" })).await;
     bela.ask("send_message", json!({ "conversationId": id, "content": "lost" })).await;
     let failed = bela.payload("error").await;
     assert_eq!(failed["code"], "not_on_network", "{failed}");
     let updated = cleo.payload("message_updated").await;
     assert_eq!((&updated["id"], &updated["content"]), (&failed["messageId"], &json!("lost")));
+}
+
+#[tokio::test]
+async fn file_of_contact_has_its_size_type_and_name() {
+    let app = app().await;
+    app.device("shop").await;
+    app.patch("/devices/shop", json!({ "settings": { "chat": { "bridge": "people" } } })).await.ok();
+    app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
+    let mut bela = connect(&app, &token("bela"), "bela").await;
+    let bytes = b"%PDF-1.4 an offer";
+    let media = json!({ "data": STANDARD.encode(bytes), "filename": "offer 1.pdf" });
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await.ok();
+    let notified = bela.payload("notification").await;
+    let file = &notified["message"]["attachments"][0];
+    for (field, value) in [
+        ("fileSize", json!(bytes.len())),
+        ("fileType", json!("application/pdf")),
+        ("fileName", json!("offer 1.pdf")),
+    ] {
+        assert_eq!(file[field], value, "{field}");
+    }
+    assert_eq!(notified["message"]["content"], "Shared a PDF document: offer 1.pdf");
 }
 
 // covers: GET /api/chat/list
@@ -411,4 +445,60 @@ async fn opened_conversation_begins_with_the_welcome() {
     }
     let id = open(&quiet).await;
     assert!(contents(&quiet, &staff("anna"), &id).await.is_empty());
+}
+
+#[tokio::test]
+async fn lists_have_conversations_without_messages() {
+    let app = page_app(&[("WHARF__CHAT__WELCOME", "")]).await;
+    for user in ["anna", "ben", "cleo", "dan"] {
+        connect(&app, &staff(user), user).await;
+    }
+    let path = "/api/chat/conversations";
+    let open_with = async |user: &str| {
+        let body = Some(json!({ "participantId": user }));
+        let opened = rest(&app, &staff("anna"), "POST", path, body).await.with_status(201);
+        opened["conversation"]["id"].as_str().unwrap().to_owned()
+    };
+    let (with_ben, with_cleo) = (open_with("ben").await, open_with("cleo").await);
+    app.clock.advance(1_000);
+    post(&app, &staff("anna"), &with_ben, "hello").await;
+    app.clock.advance(1_000);
+    let with_dan = open_with("dan").await;
+    let get =
+        async |user: &str, path: &str| rest(&app, &staff(user), "GET", path, None).await.with_status(200);
+    let listed = get("anna", path).await["conversations"].clone();
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(ids, [json!(with_dan), json!(with_ben), json!(with_cleo)], "the newest first");
+    assert_eq!(listed[0]["messages"], json!([]));
+    assert_eq!(listed[0]["updatedAt"], listed[0]["createdAt"]);
+    assert_eq!(get("cleo", path).await["conversations"][0]["id"], json!(with_cleo), "for both users");
+    let list = get("anna", "/api/chat/list").await["chatList"].clone();
+    let parts: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["conversation"]["id"].clone(), entry["lastMessage"]["content"].clone()))
+        .collect();
+    let empty = |id: &str| (json!(id), Value::Null);
+    assert_eq!(parts, [(json!(with_ben), json!("hello")), empty(&with_dan), empty(&with_cleo)]);
+}
+
+#[tokio::test]
+async fn simultaneous_calls_open_one_conversation() {
+    let app = page_app(&[]).await;
+    for user in ["anna", "ben"] {
+        connect(&app, &staff(user), user).await;
+    }
+    let calls = (0..24).map(|number| {
+        let (user, other) = if number % 2 == 0 { ("anna", "ben") } else { ("ben", "anna") };
+        let (app, body) = (&app, Some(json!({ "participantId": other })));
+        async move { rest(app, &staff(user), "POST", "/api/chat/conversations", body).await }
+    });
+    let replies = join_all(calls).await;
+    let with_status = |status: u16| replies.iter().filter(|reply| reply.status == status).count();
+    assert_eq!((with_status(201), with_status(200)), (1, 23));
+    let ids: Vec<_> = replies.iter().map(|reply| reply.json()["conversation"]["id"].clone()).collect();
+    assert!(ids[0].is_string() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let id = ids[0].as_str().unwrap();
+    assert_eq!(contents(&app, &staff("anna"), id).await.len(), 1, "one welcome");
 }

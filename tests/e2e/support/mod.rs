@@ -365,6 +365,8 @@ pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
     let own = [
         ("WHARF__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
         ("WHARF__STORE__DATA_DIR", data.display().to_string()),
+        // Hundreds of daemons at once would reserve gigabytes.
+        ("WHARF__STORE__RESERVE_BYTES", "0".to_owned()),
         ("WHARF__DEVICES__DIR", data.join("devices").display().to_string()),
         ("WHARF__SUPERVISOR__BACKOFF_INITIAL_MS", "20".to_owned()),
         ("WHARF__OUTBOX__RETRY_DELAY_MS", "20".to_owned()),

@@ -215,6 +215,31 @@ async fn reading_key_sees_no_path_of_webhook_url() {
     }
 }
 
+#[tokio::test]
+async fn webhook_tests_of_a_device_are_limited_per_minute() {
+    let app = app_with(&[("WHARF__WEBHOOKS__MAX_TESTS_PER_MINUTE", "3")]).await;
+    app.device("shop").await;
+    app.device("other").await;
+    let receiver = Receiver::start().await;
+    let mut paths = Vec::new();
+    for device in ["shop", "other"] {
+        let body = json!({ "url": receiver.url, "events": ["message"] });
+        let (id, _) = create_webhook(&app, &format!("/devices/{device}/webhooks"), body).await;
+        paths.push(format!("/webhooks/{id}/test"));
+    }
+    for _ in 0..3 {
+        app.post(&paths[0], json!({})).await.ok();
+    }
+    let reply = app.post(&paths[0], json!({})).await;
+    let seconds: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let refused = reply.refused(429, "too_many_tests");
+    assert!(refused["error"].as_str().unwrap().contains("webhooks.max_tests_per_minute"), "{refused}");
+    app.post(&paths[1], json!({})).await.ok();
+    app.clock.advance(60_000);
+    app.post(&paths[0], json!({})).await.ok();
+}
+
 /// A receiver that accepts connections and never answers.
 async fn silent_receiver() -> (String, tokio::net::TcpListener) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -30,6 +30,8 @@ struct Field {
     name: String,
     rule: Rule,
     is_required: bool,
+    /// Whether `null` is a value of a required field.
+    accepts_null: bool,
     /// The first sentence of its description.
     hint: Option<String>,
 }
@@ -69,6 +71,7 @@ pub fn rules_of_query<T: IntoParams + 'static>() -> Arc<Rules> {
             name: parameter["name"].as_str().unwrap_or_default().to_owned(),
             rule: rule_of(&parameter["schema"], &HashMap::new(), 0),
             is_required: parameter["required"] == true,
+            accepts_null: false,
             hint: hint_of(&parameter["description"]),
         };
         parameters.iter().map(|parameter| field(&as_json(parameter))).collect()
@@ -99,6 +102,7 @@ fn fields_of(schema: &Value, components: &Components, depth: usize) -> Vec<Field
         name: name.clone(),
         rule: rule_of(schema, components, depth + 1),
         is_required: required.iter().any(|required| required == name),
+        accepts_null: schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "null")),
         hint: hint_of(&schema["description"]),
     };
     properties.map(field).collect()
@@ -193,8 +197,12 @@ impl Checker<'_> {
         path: &str,
         errors: &mut Vec<FieldError>,
     ) {
-        for Field { name, rule, is_required, hint } in fields {
-            match object.get_mut(name).filter(|value| !value.is_null()) {
+        for Field { name, rule, is_required, accepts_null, hint } in fields {
+            let given = object.get_mut(name);
+            if *accepts_null && given.as_ref().is_some_and(|value| value.is_null()) {
+                continue;
+            }
+            match given.filter(|value| !value.is_null()) {
                 Some(value) => self.value(rule, value, &format!("{path}{name}"), errors),
                 None if *is_required && !errors.iter().any(|error| error.field == *name) => {
                     let hint = hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default();

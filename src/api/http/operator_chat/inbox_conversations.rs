@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -196,12 +197,18 @@ async fn add_note(
 #[serde(rename_all = "camelCase")]
 struct Assign {
     /// The id of a user who may reply in the inbox; null removes the assignee. An API key writes `<identity>:<id>`.
+    #[schema(required = true)]
     user: Option<String>,
     /// Assigns only if this is the assignee.
     if_assignee: Option<String>,
 }
 
-impl Request for Assign {}
+impl Request for Assign {
+    /// A release is a `null` that the client wrote: a body without the field releases nothing.
+    fn is_absent(field: &str, value: &Value) -> bool {
+        value.is_null() && field != "user"
+    }
+}
 
 /// Assign a conversation
 ///

@@ -2,6 +2,8 @@
 //!
 //! The paths that it shares with the `namespace` dialect are routed there.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::underscore_objects::{
-    MESSAGE_KINDS, UnderscoreConversation, UnderscoreMessage, UnderscoreOnlineUser, message_kind,
+    MESSAGE_KINDS, UnderscoreConversation, UnderscoreMessage, UnderscoreOnlineUser, changed_at, message_kind,
 };
 use super::{ChatCaller, LooseId, loose_id, signed_in_to};
 use crate::api::http::ApiState;
@@ -64,15 +66,16 @@ pub(super) async fn open(
     Ok((OpenedUnderscoreConversation { conversation: object(caller, &view) }, status))
 }
 
-/// Conversations, those with the newest messages first.
+/// Conversations, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct UnderscoreConversationList {
     conversations: Vec<UnderscoreConversation>,
 }
 
-/// The conversations of the caller.
+/// The conversations of the caller, also those without messages.
 pub(super) async fn conversations(caller: &ChatCaller) -> Result<UnderscoreConversationList, ApiError> {
-    let views = caller.chat.conversations(&caller.me).await?;
+    let mut views = caller.chat.all_conversations(&caller.me).await?;
+    views.sort_by_key(|view| Reverse(changed_at(view)));
     let conversations = views.iter().map(|view| object(caller, view)).collect();
     Ok(UnderscoreConversationList { conversations })
 }
@@ -170,7 +173,7 @@ struct UnderscoreChatList {
 #[utoipa::path(get, path = "/api/chat/list", operation_id = "listUnderscoreChats", tag = "operator chat",
     responses((status = 200, description = "The users, newest messages first", body = UnderscoreChatList)))]
 async fn list(caller: ChatCaller) -> Result<Json<UnderscoreChatList>, ApiError> {
-    let views = caller.chat.conversations(&caller.me).await?;
+    let views = caller.chat.all_conversations(&caller.me).await?;
     let directory = caller.chat.directory(&caller.me).await?;
     let viewer = &caller.me.user;
     let with_conversation = views.iter().filter_map(|view| {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::objects::{AuthorObject, iso};
+use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::ChatUser;
@@ -106,7 +107,7 @@ impl UnderscoreConversation {
             user: UnderscoreOnlineUser::new(user, is_online(user)),
         };
         let newest = view.last_message.as_ref();
-        let updated_at = newest.map(|last| last.message.created_at).or(view.created_at);
+        let updated_at = changed_at(view);
         Self {
             id: view.name.clone(),
             created_at: view.created_at.map(iso),
@@ -115,6 +116,11 @@ impl UnderscoreConversation {
             messages: newest.map(|last| UnderscoreMessage::seen_by(last, viewer)).into_iter().collect(),
         }
     }
+}
+
+/// When the newest message was stored; without messages, when the conversation was created.
+pub(super) fn changed_at(view: &ConversationView) -> Option<Millis> {
+    view.last_message.as_ref().map(|last| last.message.created_at).or(view.created_at)
 }
 
 /// The values of `messageType` that clients may send, for errors.
@@ -189,9 +195,9 @@ struct UnderscoreAttachment {
     /// The file's address.
     #[schema(example = "https://example.com/cv.pdf")]
     file_url: String,
-    /// The media type, by the kind of the message and the name of the file.
+    /// The media type; of a file that the daemon does not have, by the kind of the message and the name.
     #[schema(example = "application/pdf")]
-    file_type: &'static str,
+    file_type: String,
     /// Its size in bytes, if the daemon has the file.
     #[schema(minimum = 0, example = 20_480)]
     file_size: Option<u64>,
@@ -283,13 +289,18 @@ impl UnderscoreAttachment {
         let of_path = || path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
         let given = message.attachment_name.clone().filter(|name| !name.is_empty());
         let file_name = given.or_else(of_path).unwrap_or_else(|| "file".to_owned());
-        let file_type = media_type(message.kind, &file_name);
-        Some(Self { id: message.id.to_string(), file_name, file_url: url, file_type, file_size: None })
+        let stored = view.inbox.as_ref().and_then(|inbox| inbox.file.as_ref());
+        let file_type = match stored {
+            Some(file) => file.mimetype.clone(),
+            None => media_type(message.kind, &file_name).to_owned(),
+        };
+        let file_size = stored.map(|file| file.filesize);
+        Some(Self { id: message.id.to_string(), file_name, file_url: url, file_type, file_size })
     }
 
     /// What the file is, in the text of a message without one.
     fn what(&self) -> &'static str {
-        match self.file_type {
+        match self.file_type.as_str() {
             "application/pdf" => "a PDF document",
             WORD | OLD_WORD => "a Word document",
             image if image.starts_with("image/") => "an image",
@@ -321,7 +332,6 @@ fn media_type(kind: ChatMessageKind, file_name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::Millis;
     use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
     use crate::domain::operator_chat::message::ChatMessage;
     use crate::domain::operator_chat::user::UserProfile;

@@ -11,7 +11,7 @@ use super::{ChatState, membership, namespace, root, underscore};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::message::{CommandAnswer, MessageView};
 use crate::domain::operator_chat::visibility::sees_conversation;
 
 /// The sending socket is confirmed before any other socket has the message.
@@ -24,6 +24,20 @@ pub(super) fn route_message(state: &ChatState, view: &MessageView, origin: Optio
     let outside = state.rooms.all_outside(conversation).into_iter();
     notify(view, origin, outside.filter(|socket| inbox.chat.rights_of(socket.user()).is_some()));
     underscore::notify_receiver(state, view);
+}
+
+/// The answer to a slash command, for the sockets of its writer that would get it as a message.
+pub(super) fn route_answer(state: &ChatState, answer: &CommandAnswer) {
+    let CommandAnswer { view, user, origin } = answer;
+    let mut packets = InboxPackets::new(view, true);
+    confirm(state, view, *origin, std::slice::from_ref(&packets.namespace));
+    let conversation = view.message.conversation;
+    for joined in state.rooms.joined(conversation) {
+        if joined.user().pk == *user && !is_confirmed(&joined, *origin) {
+            let packet = packets.of(&joined);
+            joined.emit(&packet, conversation, Some(view.message.id));
+        }
+    }
 }
 
 /// A message that changed. The author's sockets get the error of one that failed, except in the `root` dialect.

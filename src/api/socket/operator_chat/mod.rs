@@ -2,7 +2,7 @@
 //! [`rooms`] has the joined sockets of each conversation, and [`router`] emits the entries of the chat log.
 //!
 //! Invariants: a dialect translates and has no rules; an event is emitted only from a committed log entry,
-//! except for presence, typing and a join that marked nothing read; a socket that does not read is cut and delays no other.
+//! except for presence, typing, the answer to `/help` and a join that marked nothing read; a socket that does not read is cut and delays no other.
 
 mod confirmation;
 mod fields;

@@ -1,4 +1,4 @@
-//! The one task that emits: it follows the chat log, and the changes of presence and typing.
+//! The one task that emits: it follows the chat log, the changes of presence and typing, and the answers to commands.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -155,6 +155,7 @@ fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: 
 }
 
 async fn route_due(state: &ChatState) {
+    state.chat.due_answers().iter().for_each(|answer| inbox_router::route_answer(state, answer));
     for (conversation, user) in state.chat.expired_typing() {
         let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
         if let Some(typist) = typist {

@@ -1,23 +1,24 @@
-//! Counts the bytes of files that the clients of one device send in a minute. A minute begins with its first byte.
+//! Counts what the clients of one device cause in a minute, such as bytes of files or tests of webhooks. A minute begins
+//! with the first of them.
 
 use super::clock::Millis;
 
 const WINDOW_MS: i64 = 60_000;
 
-/// The bytes of the current minute.
+/// The count of the current minute.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct UploadWindow {
+pub struct MinuteWindow {
     since: Millis,
-    bytes: u64,
+    count: u64,
 }
 
-impl UploadWindow {
-    /// Counts received bytes.
-    pub fn add(&mut self, bytes: u64, now: Millis) {
+impl MinuteWindow {
+    /// Adds to the count.
+    pub fn add(&mut self, count: u64, now: Millis) {
         if self.has_ended(now) {
-            *self = Self { since: now, bytes: 0 };
+            *self = Self { since: now, count: 0 };
         }
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.count = self.count.saturating_add(count);
     }
 
     /// Whether the minute is over, or the clock was set back.
@@ -26,10 +27,10 @@ impl UploadWindow {
         !(0..WINDOW_MS).contains(&now.since(self.since))
     }
 
-    /// Seconds until a further file is accepted; `None` if it is accepted now.
+    /// Seconds until a further one is accepted; `None` if it is accepted now.
     #[must_use]
     pub fn wait_seconds(&self, limit: u64, now: Millis) -> Option<u64> {
-        if self.bytes < limit || self.has_ended(now) {
+        if self.count < limit || self.has_ended(now) {
             return None;
         }
         let left_ms = WINDOW_MS - now.since(self.since);
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn full_minute_refuses_until_its_end() {
-        let mut window = UploadWindow::default();
+        let mut window = MinuteWindow::default();
         let start = Millis(1_000_000);
         assert_eq!(window.wait_seconds(10, start), None);
         window.add(6, start);
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn clock_set_back_begins_a_new_minute() {
-        let mut window = UploadWindow::default();
+        let mut window = MinuteWindow::default();
         window.add(10, Millis(1_000_000));
         assert_eq!(window.wait_seconds(10, Millis(900_000)), None);
         window.add(1, Millis(900_000));
