@@ -31,8 +31,8 @@ impl HandshakeCookies {
 }
 
 impl Shared {
-    /// The session cookies of a chat handshake; `None` if there is none, or they can never count. `session` gets to
-    /// know of later requests of a session that polls.
+    /// The session cookies of a chat handshake; `None` if there is none, or they can never count. Of a session that
+    /// polls, a later request decides, which `session` records.
     pub(super) fn handshake_cookies(
         &self,
         request: &Request,

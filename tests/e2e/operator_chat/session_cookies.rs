@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Sha256, Sha512};
 
 use super::client::{ChatClient, SECRET, app_with, seconds, signed, token};
+use super::support::wire::Wire;
 use super::support::{Reply, TestApp};
 
 const PATH: &str = "/api/socket/";
@@ -87,7 +88,8 @@ fn next_auth(secret: &str, claims: &Value) -> String {
     let key: [u8; 32] = derived(secret, "", "NextAuth.js Generated Encryption Key");
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#);
     let iv = [5; 12];
-    let payload = Payload { msg: claims.to_string().as_bytes(), aad: header.as_bytes() };
+    let text = claims.to_string();
+    let payload = Payload { msg: text.as_bytes(), aad: header.as_bytes() };
     let message = aes_gcm::Aes256Gcm::new_from_slice(&key).unwrap().encrypt(&iv.into(), payload).unwrap();
     let (ciphertext, tag) = message.split_at(message.len() - 16);
     compact(&header, &[&iv, ciphertext, tag])
@@ -360,14 +362,26 @@ async fn poll(app: &TestApp, method: &str, sid: &str, body: &str, headers: &[(&s
     Reply::of(request.send().await.unwrap()).await
 }
 
+/// Opens a session by polling; its part of the query.
+async fn open_polling(app: &TestApp, headers: &[(&str, &str)]) -> String {
+    let opened = poll(app, "GET", "", "", headers).await.text();
+    let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
+    format!("&sid={}", opened["sid"].as_str().unwrap())
+}
+
 /// Connects by polling, with these headers in the handshake and in the POST; the answer of the namespace.
 async fn polled(app: &TestApp, handshake: &[(&str, &str)], post: &[(&str, &str)]) -> String {
-    let opened = poll(app, "GET", "", "", handshake).await.text();
-    let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
-    let sid = format!("&sid={}", opened["sid"].as_str().unwrap());
+    let sid = open_polling(app, handshake).await;
     let accepted = poll(app, "POST", &sid, r#"40{"userId":"anna"}"#, post).await;
     assert_eq!(accepted.status, 200, "{}", accepted.text());
-    poll(app, "GET", &sid, "", handshake).await.text()
+    for _ in 0..10 {
+        let packets = poll(app, "GET", &sid, "", handshake).await.text();
+        // Others are heartbeats.
+        if let Some(answer) = packets.split('\u{1e}').find(|packet| packet.starts_with('4')) {
+            return answer.to_owned();
+        }
+    }
+    panic!("the namespace did not answer");
 }
 
 // covers: underscore Origin of cookies
@@ -382,7 +396,7 @@ async fn polling_cookie_counts_with_the_origin_of_a_post() {
     // Browsers send no origin with a GET to their own.
     for (handshake, post) in [(&[cookie][..], own), (&[cookie, own], own), (&[cookie, listed], listed)] {
         let answer = polled(&app, handshake, &[cookie, post]).await;
-        assert!(answer.contains(r#"["connected",{"userId":"anna"}]"#), "{answer}");
+        assert!(answer.starts_with("40{"), "{answer}");
     }
     for (handshake, post) in
         [(&[cookie][..], &[cookie][..]), (&[cookie, own], &[cookie]), (&[own], &[cookie, own])]
@@ -392,6 +406,28 @@ async fn polling_cookie_counts_with_the_origin_of_a_post() {
     }
     let foreign = ("origin", FOREIGN);
     assert_eq!(poll(&app, "GET", "", "", &[cookie, foreign]).await.status, 403);
+}
+
+// covers: underscore Origin of cookies
+#[tokio::test]
+async fn polling_cookie_counts_with_the_origin_of_the_upgrade() {
+    let app = app().await;
+    let (cookie, origin) = (page_cookie("anna"), own(&app));
+    app.private(&cookie);
+    let headers = [("cookie", cookie.as_str()), ("origin", &origin)];
+    for (upgrade, expected) in
+        [(&headers[..], "40{"), (&headers[..1], r#"44{"message":"Authentication error""#)]
+    {
+        let sid = open_polling(&app, &headers[..1]).await;
+        let query = format!("EIO=4&transport=websocket{sid}");
+        let mut wire = Wire::with_headers_at(&app, PATH, &query, upgrade).await.ok().unwrap();
+        wire.send("2probe").await;
+        assert_eq!(wire.packet().await, "3probe");
+        wire.send("5").await;
+        wire.send(r#"40{"userId":"anna"}"#).await;
+        let answer = wire.packet_with("4").await;
+        assert!(answer.starts_with(expected), "{answer}");
+    }
 }
 
 // covers: underscore session cookie
