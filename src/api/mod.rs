@@ -14,6 +14,7 @@ use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
 pub mod auth;
+mod chat_cookies;
 mod connections;
 mod host_rule;
 pub mod http;

@@ -61,7 +61,7 @@ impl OwnOrigin {
     }
 
     /// Whether the value of `Origin` is the daemon's own origin.
-    fn is_own(&self, origin: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    pub(super) fn is_own(&self, origin: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> bool {
         let Some(origin) = origin.and_then(|origin| Url::parse(origin).ok()) else { return false };
         if let Some(public) = &self.public {
             return origin.origin() == *public;

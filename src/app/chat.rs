@@ -8,7 +8,9 @@ use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::send_rate::SendLimits;
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
-use crate::service::operator_chat::{ChatLimits, ChatParts, ClaimNames, IdentityProvider};
+use crate::service::operator_chat::{
+    AuthjsKey, ChatLimits, ChatParts, ClaimNames, IdentityKey, IdentityProvider,
+};
 use crate::settings::{ChatDialect, IdentitySettings, Settings};
 
 /// `None` while chat is disabled, or without an identity provider.
@@ -41,14 +43,18 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let wrong = |error| StartError::Setting(format!("chat.identities: jwks_url: {error}"));
     let jwks_url = given(&identity.jwks_url).map(|text| Url::parse(&text).map_err(wrong)).transpose()?;
-    let tokens = AccessTokens::new(AccessTokenConfig {
-        mode: TokenMode::Jwt,
-        jwt_secret: given(identity.jwt_secret.expose()),
-        jwks_url,
-        audience: given(&identity.audience),
-        issuer: given(&identity.issuer),
-        http: guarded_client(settings, &[]),
-    });
+    let (issuer, audience) = (given(&identity.issuer), given(&identity.audience));
+    let key = match given(identity.authjs_secret.expose()) {
+        Some(secret) => IdentityKey::Authjs(AuthjsKey { secret, issuer, audience }),
+        None => IdentityKey::Signed(Box::new(AccessTokens::new(AccessTokenConfig {
+            mode: TokenMode::Jwt,
+            jwt_secret: given(identity.jwt_secret.expose()),
+            jwks_url,
+            audience,
+            issuer,
+            http: guarded_client(settings, &[]),
+        }))),
+    };
     let claims = ClaimNames {
         user: identity.user_claim.clone(),
         name: identity.name_claim.clone(),
@@ -64,7 +70,8 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
     });
     Ok(IdentityProvider {
         name: identity.name.clone(),
-        tokens,
+        key,
+        cookie: given(&identity.cookie),
         dialects: dialects.collect(),
         typed: identity.is_typed(),
         claims,

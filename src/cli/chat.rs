@@ -74,7 +74,7 @@ fn sign(identity: &IdentitySettings, args: &TokenArgs, now_s: i64) -> Result<Str
     let usage = |sentence: String| CliError::Usage(sentence);
     let secret = secret(identity).ok_or_else(|| {
         usage(format!(
-            "the identity {:?} has no jwt_secret; tokens of jwks_url come from its issuer",
+            "the identity {:?} has no jwt_secret; with another key, tokens and cookies come from its issuer",
             identity.name
         ))
     })?;

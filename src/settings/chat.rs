@@ -12,6 +12,8 @@ use super::{ServerSettings, validate};
 const MAX_IDENTITIES: usize = 100;
 /// Minimum bytes of a shared secret.
 const SECRET_MIN_BYTES: usize = 32;
+/// Maximum bytes of the name of a session cookie.
+const COOKIE_NAME_MAX_BYTES: usize = 128;
 /// The Socket.IO paths of chat.
 pub const CHAT_SOCKET_PATHS: [&str; 2] = ["/socket.io", "/api/socket"];
 /// Secrets from documentation, which are public and therefore rejected.
@@ -67,6 +69,12 @@ pub struct IdentitySettings {
     /// URL of a JWK set, or empty.
     #[serde(default)]
     pub jwks_url: String,
+    /// Secret of an application that uses Auth.js, or empty. The configuration contains a reference, `${NAME}`.
+    #[serde(default)]
+    pub authjs_secret: Secret,
+    /// Name of the session cookie that proves a user, or empty.
+    #[serde(default)]
+    pub cookie: String,
     /// Required `iss`, or empty.
     #[serde(default)]
     pub issuer: String,
@@ -158,19 +166,11 @@ impl ChatSettings {
             return Ok(());
         }
         for (index, identity) in self.identities.iter_mut().enumerate() {
-            if identity.jwt_secret.is_empty() {
-                continue;
+            let secrets =
+                [("jwt_secret", &mut identity.jwt_secret), ("authjs_secret", &mut identity.authjs_secret)];
+            for (key, secret) in secrets {
+                resolve_secret(secret, env).map_err(|what| format!("[{index}]: {key} {what}"))?;
             }
-            let wrong = |what: String| format!("[{index}]: jwt_secret {what}");
-            let reference = identity.jwt_secret.expose().strip_prefix("${");
-            let name = reference.and_then(|rest| rest.strip_suffix('}')).map(str::to_owned);
-            let name = name.ok_or_else(|| {
-                wrong("is a secret: write it as a reference to an environment variable, ${NAME}".to_owned())
-            })?;
-            let value = env.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-            let value = value.ok_or_else(|| wrong(format!("names {name:?}, which is not set")))?;
-            check_secret(value).map_err(wrong)?;
-            identity.jwt_secret = Secret::new(value);
         }
         Ok(())
     }
@@ -181,6 +181,21 @@ impl ChatSettings {
         let taken = taken.filter(|_| self.is_active())?;
         Some(format!("needs the path {taken}, which is server.socket_path too"))
     }
+}
+
+/// Replaces a reference by its value.
+fn resolve_secret(secret: &mut Secret, env: &[(String, String)]) -> Result<(), String> {
+    if secret.is_empty() {
+        return Ok(());
+    }
+    let reference = secret.expose().strip_prefix("${");
+    let name = reference.and_then(|rest| rest.strip_suffix('}')).map(str::to_owned);
+    let name = name.ok_or("is a secret: write it as a reference to an environment variable, ${NAME}")?;
+    let value = env.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let value = value.ok_or_else(|| format!("names {name:?}, which is not set"))?;
+    check_secret(value)?;
+    *secret = Secret::new(value);
+    Ok(())
 }
 
 fn check_secret(secret: &str) -> Result<(), String> {
@@ -194,6 +209,20 @@ fn check_secret(secret: &str) -> Result<(), String> {
     let is_one_character = secret.bytes().collect::<BTreeSet<_>>().len() < 5;
     if is_example || is_one_character {
         return Err("is an example of documentation; make one with `openssl rand -hex 32`".to_owned());
+    }
+    Ok(())
+}
+
+/// Validates the name of a session cookie (RFC 6265, 4.1.1), which a secret of Auth.js needs.
+fn check_cookie(name: &str, is_required: bool) -> Result<(), String> {
+    let is_token = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b);
+    if name.len() > COOKIE_NAME_MAX_BYTES || !name.bytes().all(is_token) {
+        return Err(format!(
+            "cookie must be a name of at most {COOKIE_NAME_MAX_BYTES} characters, such as authjs.session-token"
+        ));
+    }
+    if is_required && name.is_empty() {
+        return Err("authjs_secret needs cookie, such as authjs.session-token".to_owned());
     }
     Ok(())
 }
@@ -215,9 +244,12 @@ pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
         if !names.insert(identity.name.clone()) {
             return Err(wrong("name is another identity's"));
         }
-        if identity.jwt_secret.is_empty() == identity.jwks_url.is_empty() {
-            return Err(wrong("must have exactly one of jwt_secret and jwks_url"));
+        let has_authjs_secret = !identity.authjs_secret.is_empty();
+        let keys = [!identity.jwt_secret.is_empty(), !identity.jwks_url.is_empty(), has_authjs_secret];
+        if keys.into_iter().filter(|is_given| *is_given).count() != 1 {
+            return Err(wrong("must have exactly one of jwt_secret, jwks_url and authjs_secret"));
         }
+        check_cookie(&identity.cookie, has_authjs_secret).map_err(|what| wrong(&what))?;
         validate::empty_or_url(&identity.jwks_url).map_err(|what| wrong(&format!("jwks_url {what}")))?;
         if identity.dialects.is_empty() {
             return Err(wrong("dialects must not be empty"));
@@ -259,12 +291,27 @@ mod tests {
             short.contains("jwt_secret must have at least 32 bytes") && !short.contains("short"),
             "{short}"
         );
+        let authjs = r#"[{ "name": "desk", "authjs_secret": "${DESK}", "cookie": "c" }]"#;
+        let short = load(authjs, "short").unwrap_err();
+        assert!(short.contains("authjs_secret must have at least 32 bytes"), "{short}");
         let example = load(reference, "your-256-bit-secret-your-256-bit-secret").unwrap_err();
         assert!(example.contains("is an example of documentation"), "{example}");
         for (identities, reason) in [
             (r#"[{ "name": "desk", "jwt_secret": "literal" }]"#, "write it as a reference"),
             (r#"[{ "name": "desk", "jwt_secret": "${NONE}" }]"#, "names \"NONE\", which is not set"),
-            (r#"[{ "name": "desk" }]"#, "exactly one of jwt_secret and jwks_url"),
+            (r#"[{ "name": "desk" }]"#, "exactly one of jwt_secret, jwks_url and authjs_secret"),
+            (
+                r#"[{ "name": "desk", "jwks_url": "https://k.example", "authjs_secret": "${DESK}", "cookie": "c" }]"#,
+                "exactly one of",
+            ),
+            (r#"[{ "name": "desk", "authjs_secret": "${DESK}" }]"#, "authjs_secret needs cookie"),
+            (
+                r#"[{ "name": "desk", "authjs_secret": "literal", "cookie": "c" }]"#,
+                "authjs_secret is a secret: write it as a reference",
+            ),
+            (r#"[{ "name": "desk", "authjs_secret": "${NONE}", "cookie": "c" }]"#, "names \"NONE\""),
+            (r#"[{ "name": "desk", "jwt_secret": "${DESK}", "cookie": "a b" }]"#, "cookie must be a name"),
+            (r#"[{ "name": "desk", "jwt_secret": "${DESK}", "cookie": "a;b" }]"#, "cookie must be a name"),
             (r#"[{ "name": "a b", "jwks_url": "https://k.example" }]"#, "name must be 1 to 64"),
             (r#"[{ "name": "desk", "jwks_url": "ftp://k.example" }]"#, "must be an http or https URL"),
             (r#"[{ "name": "desk", "jwks_url": "https://k.example", "dialects": ["mine"] }]"#, "mine"),
@@ -273,6 +320,16 @@ mod tests {
             let error = load(identities, SECRET).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn secret_of_authjs_is_read_from_its_reference() {
+        let identities =
+            r#"[{ "name": "page", "authjs_secret": "${DESK}", "cookie": "authjs.session-token" }]"#;
+        let settings = load(identities, SECRET).unwrap();
+        let page = &settings.chat.identities[0];
+        assert_eq!((page.authjs_secret.expose(), page.cookie.as_str()), (SECRET, "authjs.session-token"));
+        assert!(!settings.effective_toml_masked().unwrap().contains(SECRET));
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         }),
         "chat.identities" => tables(
             r#"[{ "name": "desk", "dialects": ["root"], "jwt_secret": "", "jwks_url": "https://k.example/jwks",
-                "issuer": "i", "audience": "a", "user_claim": ["sub"], "name_claim": ["name"],
+                "authjs_secret": "", "cookie": "session", "issuer": "i", "audience": "a", "user_claim": ["sub"], "name_claim": ["name"],
                 "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"],
                 "type_claim": ["userType"] }]"#,
         ),

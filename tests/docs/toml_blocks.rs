@@ -56,7 +56,7 @@ pub fn wrong(text: &str) -> Option<String> {
         fs::write(&file, text).unwrap();
         // The examples refer to secrets in the environment.
         let secret = "5b1f9e0c7d3a48265b1f9e0c7d3a4826".to_owned();
-        let env = vec![("DESK_JWT_SECRET".to_owned(), secret)];
+        let env = ["DESK_JWT_SECRET", "AUTH_SECRET"].map(|name| (name.to_owned(), secret.clone()));
         return Settings::load(Some(&file), env).err().map(|error| error.to_string());
     }
     let id = if table.contains_key("id") { "" } else { "id = \"shop\"\n" };

@@ -225,7 +225,7 @@ fn components() -> Components {
     let user = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("A user token of operator chat."));
+        .description(Some("A user token of operator chat. In its place, a session cookie of the identity is accepted from a trusted origin."));
     components.add_security_scheme("userToken", SecurityScheme::Http(user.build()));
     components
 }

@@ -57,6 +57,8 @@ struct Entry {
     /// Closes its connection, if it is a WebSocket.
     websocket: Option<CancellationToken>,
     refusals: u32,
+    /// Set by a request with a trusted `Origin`, if cookies wait for it.
+    has_origin: Option<Arc<AtomicBool>>,
 }
 
 /// The session of a handshake. It is in the extensions of the request, which the library stores with the session.
@@ -109,7 +111,7 @@ impl AnonymousSessions {
         }
         let id = table.next_id;
         table.next_id += 1;
-        table.open.insert(id, Entry { address, sid: None, websocket, refusals: 0 });
+        table.open.insert(id, Entry { address, sid: None, websocket, refusals: 0, has_origin: None });
         if let Some(address) = address {
             table.by_address.entry(address).or_default().insert(id);
         }
@@ -125,6 +127,15 @@ impl AnonymousSessions {
         let Some(id) = table.by_sid.get(sid).copied() else { return };
         if let Some(entry) = table.open.get_mut(&id) {
             entry.websocket = Some(connection);
+        }
+    }
+
+    /// Records that a request of a polling session without a namespace had a trusted `Origin`.
+    pub(super) fn confirm_origin(&self, sid: &str) {
+        let table = self.table.lock();
+        let entry = table.by_sid.get(sid).and_then(|id| table.open.get(id));
+        if let Some(has_origin) = entry.and_then(|entry| entry.has_origin.as_ref()) {
+            has_origin.store(true, Ordering::Release);
         }
     }
 
@@ -183,6 +194,13 @@ impl AnonymousSession {
         entry.sid = Some(sid.to_owned());
         table.by_sid.insert(sid.to_owned(), self.0.id);
         true
+    }
+
+    /// Sets `has_origin` at a later request with a trusted `Origin`.
+    pub(super) fn await_origin(&self, has_origin: Arc<AtomicBool>) {
+        if let Some(entry) = self.0.sessions.table.lock().open.get_mut(&self.0.id) {
+            entry.has_origin = Some(has_origin);
+        }
     }
 
     fn join(&self) {
@@ -302,6 +320,20 @@ mod tests {
         });
         assert!(all.take_refused("a") && !all.take_refused("a"));
         assert!(session.count_refusal(), "an ended session gets constant answers");
+    }
+
+    #[test]
+    fn trusted_origin_is_recorded_for_its_session_only() {
+        let all = sessions(2, 3);
+        let (session, _) = admit(&all, "192.0.2.1", "a");
+        let (_other, _) = admit(&all, "192.0.2.2", "b");
+        let has_origin = Arc::new(AtomicBool::new(false));
+        session.await_origin(has_origin.clone());
+        all.confirm_origin("b");
+        all.confirm_origin("unknown");
+        assert!(!has_origin.load(Ordering::Acquire));
+        all.confirm_origin("a");
+        assert!(has_origin.load(Ordering::Acquire));
     }
 
     #[test]

@@ -92,6 +92,10 @@ pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, nex
         close_polling(&sid, request.uri().path(), next).await;
         return refused(UNKNOWN_SESSION);
     }
+    let upgrades = has_pair(&request, "transport=websocket");
+    if protocol.shared.confirms_origin(&request, upgrades) {
+        protocol.sessions.confirm_origin(&sid);
+    }
     if let Some(question) = session_question(&request) {
         let answer = next.clone().run(question).await;
         if !answer.status().is_success() {
@@ -126,6 +130,9 @@ async fn handshake(protocol: &EngineIo, mut request: Request, next: Next) -> Res
         close_polling(&sid, &path, next.clone()).await;
     }
     request.extensions_mut().insert(session.clone());
+    if let Some(cookies) = protocol.shared.handshake_cookies(&request, is_polling, &session) {
+        request.extensions_mut().insert(cookies);
+    }
     let cookie = protocol.shared.cookie_session(&request);
     let answer = next.clone().run(slim(request, cookie)).await;
     if !is_polling || !answer.status().is_success() {

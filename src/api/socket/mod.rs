@@ -12,6 +12,7 @@
 //! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
 mod anonymous_sessions;
+mod chat_cookies;
 mod client_events;
 mod credentials;
 mod engine_io;
@@ -68,6 +69,7 @@ struct Shared {
     text_max_chars: usize,
     trusted_proxies: Vec<IpBlock>,
     own_origin: Arc<OwnOrigin>,
+    allowed_origins: Arc<[OriginPattern]>,
     failed_tries: Arc<FailedLogins>,
     streams: Arc<KeyStreams>,
     fan_out: Arc<FanOut>,
@@ -93,12 +95,14 @@ impl SocketServer {
     ) -> Self {
         let (service, io) = server(config);
         let own_origin = Arc::new(config.own_origin.clone());
+        let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
         let shared = Arc::new(Shared {
             services,
             socket: config.socket.clone(),
             text_max_chars: config.text_max_chars,
             trusted_proxies: config.trusted_proxies.clone(),
             own_origin: own_origin.clone(),
+            allowed_origins: allowed.clone(),
             failed_tries,
             streams,
             fan_out: Arc::default(),
@@ -111,7 +115,6 @@ impl SocketServer {
         let sessions = AnonymousSessions::new(config.socket.anonymous);
         let namespaces = Namespaces::open(io, shared.clone());
         let protocol = EngineIo::new(shared, namespaces, sessions, config);
-        let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
         let routes = Router::new()
             .fallback_service(service)
             .layer(from_fn_with_state(protocol, engine_io::keep))

@@ -11,6 +11,7 @@ use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
 mod callbacks;
+mod chat_cookies;
 mod effects;
 mod host;
 mod network;
@@ -19,7 +20,8 @@ pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
 whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
 for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time;
-whether upstreams can call declared devices with callbacks; and whether this session has a desktop for
+whether upstreams can call declared devices with callbacks; whether session cookies of chat have an origin
+from which they count; and whether this session has a desktop for
 notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
@@ -47,6 +49,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
         if let Ok(devices) = load_declared(&settings.devices.dir, &environment_variable) {
             checks.push(callbacks::probe(settings, &devices));
         }
+        checks.extend(chat_cookies::probe(settings));
         checks.extend(effects::probe(settings).await);
     }
 

@@ -15,6 +15,7 @@ pub mod presence;
 pub mod receipts;
 pub mod send_dedup;
 pub mod send_rate;
+pub mod session_cookie;
 pub mod slash_commands;
 pub mod typing;
 pub mod user;

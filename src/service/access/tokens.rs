@@ -274,7 +274,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
 }
 
 /// The time of the token's expiry; `None` if it is not valid now.
-fn valid_until(claims: &Map<String, Json>, now: Millis) -> Option<Millis> {
+pub(in crate::service) fn valid_until(claims: &Map<String, Json>, now: Millis) -> Option<Millis> {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^52")]
     let now_s = now.0 as f64 / 1000.0;
     let exp = claims.get("exp")?.as_f64()?;

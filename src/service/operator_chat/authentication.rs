@@ -1,16 +1,18 @@
-//! Authenticates users by the tokens of identity providers. A valid token creates its user.
+//! Authenticates users by the tokens and session cookies of identity providers. A valid one creates its user.
 
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::OperatorChat;
 use super::assignment::release_without_access;
+use super::session_cookies::{AuthjsKey, SessionCookies};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::UserId;
+use crate::domain::operator_chat::session_cookie::{SessionCookie, find_session_cookies};
 use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfile};
 use crate::service::ServiceError;
-use crate::service::access::tokens::{AccessTokenError, AccessTokens};
+use crate::service::access::tokens::{AccessTokenError, AccessTokens, VerifiedClaims};
 use crate::store::StoreError;
 
 /// An issuer of user tokens, which defines one tenant.
@@ -18,13 +20,23 @@ pub struct IdentityProvider {
     /// The name of the tenant.
     pub name: String,
     /// Verifies its tokens.
-    pub tokens: AccessTokens,
+    pub key: IdentityKey,
+    /// The name of its session cookie; `None` if cookies are not accepted.
+    pub cookie: Option<String>,
     /// The dialects that accept its tokens.
     pub dialects: Vec<Dialect>,
     /// Whether users are identified by type and id.
     pub typed: bool,
     /// The claim with the user's id.
     pub claims: ClaimNames,
+}
+
+/// The kind of key that verifies the tokens of an identity provider.
+pub enum IdentityKey {
+    /// A shared secret or published keys: signed JSON Web Tokens.
+    Signed(Box<AccessTokens>),
+    /// The secret of Auth.js: encrypted session cookies only, since their names are part of the key.
+    Authjs(AuthjsKey),
 }
 
 /// The claims of a user; of each list, the first claim that is present.
@@ -100,11 +112,41 @@ impl OperatorChat {
     ) -> Result<(SignedIn, Dialect), ChatAuthError> {
         let token = token.map(without_scheme).filter(|token| !token.is_empty());
         let token = token.ok_or(ChatAuthError::Invalid)?;
+        self.sign_in_by(dialects, &Proof::Token(token)).await
+    }
+
+    /// As [`OperatorChat::authenticate_in`], by the session cookies of a request.
+    ///
+    /// # Errors
+    /// When no identity provider of these dialects accepts one of the cookies, or its user cannot be stored.
+    pub async fn authenticate_by_cookie(
+        &self,
+        dialects: &[Dialect],
+        cookies: &SessionCookies,
+    ) -> Result<(SignedIn, Dialect), ChatAuthError> {
+        self.sign_in_by(dialects, &Proof::Cookies(&cookies.0)).await
+    }
+
+    /// The session cookies of identity providers in the `Cookie` headers of a request.
+    #[must_use]
+    pub fn session_cookies(&self, headers: &[&str]) -> SessionCookies {
+        let mut names: Vec<&str> = self.providers.iter().filter_map(|one| one.cookie.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let found = names.into_iter().flat_map(|name| find_session_cookies(name, headers));
+        SessionCookies::bounded(found)
+    }
+
+    async fn sign_in_by(
+        &self,
+        dialects: &[Dialect],
+        proof: &Proof<'_>,
+    ) -> Result<(SignedIn, Dialect), ChatAuthError> {
         let mut failure = ChatAuthError::Invalid;
         for provider in &self.providers {
             let first = provider.dialects.iter().find(|dialect| dialects.contains(dialect));
             let Some(dialect) = first.copied() else { continue };
-            match provider.tokens.verify_claims(token, self.now()).await {
+            match provider.verify(proof, self.now()).await {
                 Ok(verified) => {
                     let (id, profile) = provider.user_of(&verified.claims).ok_or(ChatAuthError::Invalid)?;
                     let user = self.sign_in(provider, id, profile).await?;
@@ -169,6 +211,12 @@ impl OperatorChat {
     }
 }
 
+/// The proof of a user in a request.
+enum Proof<'r> {
+    Token(&'r str),
+    Cookies(&'r [SessionCookie]),
+}
+
 fn without_scheme(token: &str) -> &str {
     let token = token.trim();
     let scheme = token.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
@@ -176,6 +224,33 @@ fn without_scheme(token: &str) -> &str {
 }
 
 impl IdentityProvider {
+    /// The claims of a token, or of the first valid cookie.
+    async fn verify(&self, proof: &Proof<'_>, now: Millis) -> Result<VerifiedClaims, AccessTokenError> {
+        let cookies = match proof {
+            Proof::Token(token) => {
+                return match &self.key {
+                    IdentityKey::Signed(tokens) => tokens.verify_claims(token, now).await,
+                    IdentityKey::Authjs(_) => Err(AccessTokenError::Invalid),
+                };
+            }
+            Proof::Cookies(cookies) => *cookies,
+        };
+        let mut failure = AccessTokenError::Invalid;
+        let name = self.cookie.as_deref();
+        for cookie in cookies.iter().filter(|cookie| name.is_some_and(|name| cookie.is_named(name))) {
+            let verified = match &self.key {
+                IdentityKey::Signed(tokens) => tokens.verify_claims(&cookie.value, now).await,
+                IdentityKey::Authjs(key) => key.verify(cookie, now),
+            };
+            match verified {
+                Ok(verified) => return Ok(verified),
+                Err(AccessTokenError::Invalid) => {}
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
     /// The id within the tenant, and the profile. A type must not have a colon, and an id of an untyped tenant
     /// must not begin with its own type: both would give the id of another user.
     fn user_of(&self, claims: &Map<String, Json>) -> Option<(UserId, UserProfile)> {

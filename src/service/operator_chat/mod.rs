@@ -42,13 +42,14 @@ pub mod presence;
 mod receipts;
 mod send;
 mod send_dedup;
+mod session_cookies;
 mod slash_commands;
 mod typing;
 mod views;
 mod welcome;
 
 pub use assignment::NamedAssignment;
-pub use authentication::{ChatAuthError, ClaimNames, IdentityProvider, SignedIn};
+pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, SignedIn};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
 pub use inbox_caller::InboxCaller;
@@ -56,6 +57,7 @@ pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
 pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
 pub use receipts::ReadMark;
+pub use session_cookies::{AuthjsKey, SessionCookies};
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
 

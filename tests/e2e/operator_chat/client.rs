@@ -133,7 +133,19 @@ impl ChatClient {
         namespace: &'static str,
         auth: &str,
     ) -> Result<Self, String> {
-        let mut wire = Wire::connect_at(app, path, "EIO=4&transport=websocket").await;
+        Self::attempt_with(app, path, namespace, auth, &[]).await
+    }
+
+    /// As [`ChatClient::attempt_at`], with headers in the upgrade to a WebSocket.
+    pub async fn attempt_with(
+        app: &TestApp,
+        path: &str,
+        namespace: &'static str,
+        auth: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let wire = Wire::with_headers_at(app, path, "EIO=4&transport=websocket", headers).await;
+        let mut wire = wire.map_err(|status| format!("upgrade refused: {status}"))?;
         wire.packet_with("0").await;
         wire.send(&format!("40{namespace}{auth}")).await;
         let answer = wire.packet_with("4").await;

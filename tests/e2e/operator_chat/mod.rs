@@ -1,6 +1,7 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `inbox`
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect,
+//! `session_cookies` users without a token in each of them, `inbox`
 //! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
@@ -12,6 +13,7 @@ mod namespace;
 mod namespace_rest;
 mod peers;
 mod rest;
+mod session_cookies;
 mod underscore;
 
 use super::support;

@@ -44,7 +44,17 @@ impl Wire {
 
     /// Connects with these headers; the error is the status of a refusal.
     pub async fn with_headers(app: &TestApp, query: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let url = format!("ws://{}/ws/?{query}", app.app().address);
+        Self::with_headers_at(app, "/ws/", query, headers).await
+    }
+
+    /// As [`Wire::with_headers`], at another Socket.IO path.
+    pub async fn with_headers_at(
+        app: &TestApp,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
+        let url = format!("ws://{}{path}?{query}", app.app().address);
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             let name: HeaderName = name.parse().unwrap();

@@ -24,6 +24,7 @@ use super::guard::{self, Caller};
 use super::openapi;
 use super::request_labels::label_route;
 use crate::api::auth::{Failed, client_address, presented_key};
+use crate::api::chat_cookies::rest_cookies;
 use crate::api::connections::mark_authenticated;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
@@ -184,9 +185,15 @@ async fn check_native(state: ApiState, mut request: Request, next: Next) -> Resp
 async fn check(state: ApiState, dialects: Arc<[Dialect]>, mut request: Request, next: Next) -> Response {
     label_route(request.extensions());
     let Some(chat) = state.services.chat.clone() else { return ApiError::NotFound.into_response() };
-    let header = request.headers().get(AUTHORIZATION);
-    let token = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    match chat.authenticate_in(&dialects, token.as_deref()).await {
+    let signed_in = match presented_token(&request) {
+        Some(token) => chat.authenticate_in(&dialects, Some(&token)).await,
+        None => {
+            let (headers, extensions) = (request.headers(), request.extensions());
+            let cookies = rest_cookies(&chat, &state.config, request.method(), headers, extensions);
+            chat.authenticate_by_cookie(&dialects, &cookies).await
+        }
+    };
+    match signed_in {
         Ok((me, dialect)) => {
             mark_authenticated(request.extensions());
             request.extensions_mut().insert(ChatCaller { chat, me: Arc::new(me), dialect });
@@ -194,6 +201,12 @@ async fn check(state: ApiState, dialects: Arc<[Dialect]>, mut request: Request, 
         }
         Err(error) => refusal(&state, &request, error).into_response(),
     }
+}
+
+/// The token of a request; an empty header counts as absent.
+fn presented_token(request: &Request) -> Option<String> {
+    let token = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    Some(token.to_owned()).filter(|token| !token.trim().is_empty())
 }
 
 fn refusal(state: &ApiState, request: &Request, error: ChatAuthError) -> ApiError {

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::super::anonymous_sessions::{count_refusal, mark_joined};
+use super::super::chat_cookies::HandshakeCookies;
 use super::fields::{given, required};
 use super::packet::Packet;
 use super::requests::RequestHandler;
@@ -109,8 +110,7 @@ async fn admit(
     let dialect = path.and_then(|path| path.dialect_of(namespace)).ok_or(ChatRefusal::OtherPath)?;
     let fields = auth.and_then(|auth| serde_json::from_str::<Map<String, Json>>(auth.as_str()?).ok());
     let fields = fields.unwrap_or_default();
-    let token = presented_token(request, &fields);
-    let signed_in = match state.chat.authenticate(dialect, token.as_deref()).await {
+    let signed_in = match authenticate(state, dialect, request, &fields).await {
         Ok(signed_in) if dialect == Dialect::Underscore && !is_claimed(&fields, &signed_in) => {
             return Err(refuse(state, request, &ChatAuthError::Invalid).await);
         }
@@ -124,6 +124,21 @@ async fn admit(
     }
     attach_handlers(state, dialect, socket, signed_in);
     Ok(())
+}
+
+/// The user of the token, else of the session cookie of the handshake.
+async fn authenticate(
+    state: &ChatState,
+    dialect: Dialect,
+    request: &Parts,
+    fields: &Map<String, Json>,
+) -> Result<SignedIn, ChatAuthError> {
+    let token = presented_token(request, fields);
+    let cookies = request.extensions.get::<HandshakeCookies>().and_then(HandshakeCookies::trusted);
+    match cookies.filter(|_| token.is_none()) {
+        Some(cookies) => Ok(state.chat.authenticate_by_cookie(&[dialect], cookies).await?.0),
+        None => state.chat.authenticate(dialect, token.as_deref()).await,
+    }
 }
 
 /// Counts a failed login, and delays the answer to an address that fails too often.
@@ -190,7 +205,8 @@ fn greeting(state: &ChatState, connected: &ConnectedSocket) -> Packet {
 fn presented_token(request: &Parts, auth: &Map<String, Json>) -> Option<String> {
     let of_auth = auth.get("token").and_then(Json::as_str).map(str::to_owned);
     let header = || Some(request.headers.get(AUTHORIZATION)?.to_str().ok()?.to_owned());
-    of_auth.filter(|token| !token.trim().is_empty()).or_else(header)
+    let is_given = |token: &String| !token.trim().is_empty();
+    of_auth.filter(is_given).or_else(|| header().filter(is_given))
 }
 
 /// Whether `userId` of `auth` is the token's user, or absent. It proves nothing.
