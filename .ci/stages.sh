@@ -290,7 +290,7 @@ install_tools() {
   if is_selected instructions; then have valgrind || packages+=(valgrind); fi
   if is_selected packaging; then
     have systemd-analyze || packages+=(systemd)
-    have promtool || packages+=(prometheus)
+    have promtool && have prometheus || packages+=(prometheus)
     have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
     have caddy || packages+=(caddy)
     have curl && have jq && have openssl || packages+=(curl jq openssl)
@@ -375,6 +375,7 @@ check_packaging() {
   tests/packaging/systemd
   tests/packaging/monitoring
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/scrape
   WHARF_BIN=$1 tests/packaging/examples
 }
 
