@@ -290,6 +290,7 @@ install_tools() {
   if is_selected instructions; then have valgrind || packages+=(valgrind); fi
   if is_selected packaging; then
     have systemd-analyze || packages+=(systemd)
+    have lintian && have strip || packages+=(lintian binutils)
     have promtool && have prometheus || packages+=(prometheus)
     have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
     have caddy || packages+=(caddy)
@@ -373,6 +374,7 @@ upstream_tests() {
 # Quick checks of packages, monitoring and examples, with the daemon and without Docker or systemd.
 check_packaging() {
   tests/packaging/systemd
+  WHARF_BIN=$1 tests/packaging/debian
   tests/packaging/monitoring
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/scrape
