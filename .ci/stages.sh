@@ -294,6 +294,7 @@ install_tools() {
     have promtool && have prometheus || packages+=(prometheus)
     have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
     have caddy || packages+=(caddy)
+    have docker-compose || packages+=(docker-compose)
     have curl && have jq && have openssl || packages+=(curl jq openssl)
   fi
   have_python || packages+=(python3 python3-venv)
