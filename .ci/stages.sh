@@ -379,7 +379,7 @@ check_packaging() {
   tests/packaging/monitoring
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/scrape
-  WHARF_BIN=$1 tests/packaging/examples
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/examples
 }
 
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and
