@@ -377,6 +377,7 @@ check_packaging() {
   tests/packaging/systemd
   WHARF_BIN=$1 tests/packaging/debian
   tests/packaging/monitoring
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/release
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/scrape
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/examples
