@@ -291,6 +291,7 @@ install_tools() {
   if is_selected packaging; then
     have systemd-analyze || packages+=(systemd)
     have lintian && have strip || packages+=(lintian binutils)
+    have amtool && have prometheus-alertmanager || packages+=(prometheus-alertmanager)
     have promtool && have prometheus || packages+=(prometheus)
     have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
     have caddy || packages+=(caddy)
