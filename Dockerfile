@@ -66,6 +66,7 @@ touch src/main.rs src/lib.rs
 mkdir -p /root-of-image/usr/bin /root-of-image/usr/share/doc/wharf /root-of-image/etc/wharf/devices
 mkdir -m 700 /empty
 cp "target/$(cat /target)/$CARGO_PROFILE/wharf" /root-of-image/usr/bin/
+python3 assets/packaging/licences notices "$(cat /target)" $CARGO_FLAGS >/root-of-image/usr/share/doc/wharf/THIRD-PARTY
 cp LICENSE-* README.md docs/adr/0007-agpl-part-behind-a-feature.md /root-of-image/usr/share/doc/wharf/
 SH
 

@@ -290,9 +290,12 @@ install_tools() {
   if is_selected instructions; then have valgrind || packages+=(valgrind); fi
   if is_selected packaging; then
     have systemd-analyze || packages+=(systemd)
-    have promtool || packages+=(prometheus)
+    have lintian && have strip || packages+=(lintian binutils)
+    have amtool && have prometheus-alertmanager || packages+=(prometheus-alertmanager)
+    have promtool && have prometheus || packages+=(prometheus)
     have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
     have caddy || packages+=(caddy)
+    have docker-compose || packages+=(docker-compose)
     have curl && have jq && have openssl || packages+=(curl jq openssl)
   fi
   have_python || packages+=(python3 python3-venv)
@@ -373,9 +376,12 @@ upstream_tests() {
 # Quick checks of packages, monitoring and examples, with the daemon and without Docker or systemd.
 check_packaging() {
   tests/packaging/systemd
+  WHARF_BIN=$1 tests/packaging/debian
   tests/packaging/monitoring
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/release
   WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/image
-  WHARF_BIN=$1 tests/packaging/examples
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/scrape
+  WHARF_BIN=$1 "$STATE/venv-packaging/bin/python" tests/packaging/examples
 }
 
 # Notifications on a virtual display, and sounds through a sound server without a loudspeaker. Screenshots and

@@ -1,5 +1,5 @@
 // Answers the first message of each chat and day. Usage: node auto_reply.mjs POSITION TEXT
-import { messages, readPosition, send, sleep, writePosition } from '../node/wharf.mjs';
+import { messages, send, sleep, writePosition } from '../node/wharf.mjs';
 
 const REFUSED = [400, 404, 413, 422];   // a repetition would be refused too
 
@@ -18,7 +18,7 @@ async function answer({ chatId, fromMe, timestamp }, text) {
 const [position, text] = process.argv.slice(2);
 for (;;) {
   try {
-    for await (const { seq, message } of messages(await readPosition(position))) {
+    for await (const { seq, message } of messages(position)) {
       await answer(message, text);
       writePosition(position, seq);   // only after the answer was accepted
     }

@@ -25,7 +25,7 @@ def answer(message, text):
 position, text = sys.argv[1:]
 while True:
     try:
-        for event in wharf.messages(wharf.read_position(position)):
+        for event in wharf.messages(position):
             answer(event["message"], text)
             wharf.write_position(position, event["seq"])   # only after the answer was accepted
     except (OSError, http.client.HTTPException) as error:

@@ -6,8 +6,16 @@ set -euo pipefail
 while true; do
   after=$(cat "$1" 2>/dev/null || echo 0)
   while IFS= read -r line; do
-    [[ $line == 'data: '*'"message":'* ]] || continue
+    [[ $line == 'data: '* ]] || continue
     event=${line#data: }
+    # The log no longer reaches back, or is an older one, of a backup.
+    if newest=$(jq -e '.newestSeq' <<<"$event"); then
+      ((after > newest)) && next=$newest || next=$(jq '.oldestSeq - 1' <<<"$event")
+      echo "resync: events after $after are missing, continued after $next: reload over REST" >&2
+      echo "$next" >"$1.new" && mv "$1.new" "$1"
+      break
+    fi
+    [[ $event == *'"message":'* ]] || continue
     jq -c 'select(.message.fromMe == false) | .message | {from, body}' <<<"$event"
     jq '.seq' <<<"$event" >"$1.new" && mv "$1.new" "$1"       # after the event was processed
   done < <(curl -sSN --fail -H "X-API-KEY: $WHARF_KEY" -H 'Accept: text/event-stream' \

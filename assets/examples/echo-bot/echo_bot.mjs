@@ -1,5 +1,5 @@
 // Answers each text with the same text. Usage: node echo_bot.mjs POSITION
-import { messages, readPosition, send, sleep, writePosition } from '../node/wharf.mjs';
+import { messages, send, sleep, writePosition } from '../node/wharf.mjs';
 
 const REFUSED = [400, 404, 413, 422];   // a repetition would be refused too
 
@@ -17,7 +17,7 @@ async function answer({ id, chatId, fromMe, type, body }) {
 const position = process.argv[2];
 for (;;) {
   try {
-    for await (const { seq, message } of messages(await readPosition(position))) {
+    for await (const { seq, message } of messages(position)) {
       await answer(message);
       writePosition(position, seq);   // only after the answer was accepted
     }

@@ -1,10 +1,10 @@
 // Prints incoming messages, and resumes after the event number in the file POSITION. Usage: follow.mjs POSITION
-import { messages, readPosition, sleep, writePosition } from './wharf.mjs';
+import { messages, sleep, writePosition } from './wharf.mjs';
 
 const position = process.argv[2];
 for (;;) {
   try {
-    for await (const { seq, message } of messages(await readPosition(position))) {
+    for await (const { seq, message } of messages(position)) {
       if (!message.fromMe) console.log(message.from, message.body);
       writePosition(position, seq);
     }

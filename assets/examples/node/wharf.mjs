@@ -21,8 +21,9 @@ export async function post(path, body, headers = {}) {
 /** Sends a message. The same key again within 24 hours sends nothing and returns the same answer. */
 export const send = (key, body) => post('/messages/send', body, { 'Idempotency-Key': key });
 
-/** Follows the event log after an event number; ends with the connection. The daemon sends comments when idle. */
-export async function* messages(after) {
+/** Follows the event log after the position in a file; ends with the connection. The daemon sends comments when idle. */
+export async function* messages(path) {
+  const after = await readPosition(path);
   const idle = new AbortController();
   let timer = setTimeout(() => idle.abort(), 60_000);
   try {
@@ -36,6 +37,7 @@ export async function* messages(after) {
       text = lines.pop();
       for (const line of lines) {
         const event = line.startsWith('data: ') ? JSON.parse(line.slice(6)) : {};
+        if ('oldestSeq' in event) return resync(path, after, event);
         if (event.message) yield event;
       }
     }
@@ -43,6 +45,13 @@ export async function* messages(after) {
     clearTimeout(timer);
     idle.abort();
   }
+}
+
+/** Moves the position to the entries that the log still has, or to its end if it is an older log, of a backup. */
+function resync(path, after, { oldestSeq, newestSeq }) {
+  const position = after > newestSeq ? newestSeq : oldestSeq - 1;
+  console.error(`resync: events after ${after} are missing, continued after ${position}: reload over REST`);
+  writePosition(path, position);
 }
 
 /** The number of the last processed event; at the first start, the newest one. */

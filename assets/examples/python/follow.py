@@ -7,7 +7,7 @@ import wharf
 
 while True:
     try:
-        for event in wharf.messages(wharf.read_position(sys.argv[1])):
+        for event in wharf.messages(sys.argv[1]):
             if not event["message"]["fromMe"]:
                 print(event["message"]["from"], event["message"]["body"], flush=True)
             wharf.write_position(sys.argv[1], event["seq"])

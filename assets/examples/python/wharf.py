@@ -1,6 +1,7 @@
 """A client of Wharf's REST interface, with the standard library only. Reads WHARF_URL, WHARF_DEVICE and WHARF_KEY."""
 import json
 import os
+import sys
 import urllib.request
 
 URL = os.environ.get("WHARF_URL", "http://127.0.0.1:3000")
@@ -32,14 +33,24 @@ def newest_seq():
         return json.load(answer)["newestSeq"]
 
 
-def messages(after):
-    """Follows the event log after an event number; ends with the connection. The daemon sends comments when idle."""
+def messages(path):
+    """Follows the event log after the position in a file; ends with the connection. The daemon sends comments when idle."""
+    after = read_position(path)
     with request(f"/events?types=message&after={after}", headers={"Accept": "text/event-stream"}, timeout=60) as stream:
         for line in stream:
             if line.startswith(b"data: "):
                 event = json.loads(line[6:])
+                if "oldestSeq" in event:
+                    return resync(path, after, event)
                 if "message" in event:
                     yield event
+
+
+def resync(path, after, event):
+    """Moves the position to the entries that the log still has, or to its end if it is an older log, of a backup."""
+    position = event["newestSeq"] if after > event["newestSeq"] else event["oldestSeq"] - 1
+    print(f"resync: events after {after} are missing, continued after {position}: reload over REST", file=sys.stderr)
+    write_position(path, position)
 
 
 def read_position(path):
