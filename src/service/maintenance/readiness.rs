@@ -63,7 +63,7 @@ impl Maintenance {
         match tokio::task::spawn_blocking(move || reserve.restore()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "no space of the disk could be reserved for the next start")
+                tracing::warn!(%error, "no space of the disk could be reserved for the next start");
             }
             Err(error) => tracing::warn!(%error, "the task that reserves space of the disk failed"),
         }

@@ -1,6 +1,5 @@
 -- Files that clients stored for a device, and their bytes: an upload reads one row instead of a sum over all of them.
 -- The device of an upload or message, its direction and the size of a file never change.
-DROP INDEX messages_own_media;
 CREATE TABLE device_files (
     device_id       TEXT NOT NULL,
     hash            TEXT NOT NULL,
@@ -14,6 +13,8 @@ INSERT INTO device_files (device_id, hash, filesize, reference_count)
           UNION ALL SELECT device_id, media_hash FROM messages WHERE from_me = 1 AND media_hash IS NOT NULL) r
     JOIN media f ON f.hash = r.hash
     GROUP BY r.device_id, r.hash, f.filesize;
+-- Only the sum needed it.
+DROP INDEX messages_own_media;
 CREATE TABLE device_file_sizes (
     device_id TEXT PRIMARY KEY,
     bytes     INTEGER NOT NULL
