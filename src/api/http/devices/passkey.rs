@@ -185,6 +185,7 @@ async fn device(services: &Services, id: &DeviceId) -> Result<Success<DeviceObje
 #[serde(rename_all = "camelCase")]
 struct TicketObject {
     /// The secret. It allows to read the pending step and to answer it, in the header `X-Passkey-Ticket`.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     ticket: String,
     /// When it ends.
     #[schema(value_type = i64)]
