@@ -116,7 +116,7 @@ impl Client {
             let query = [("limit", "100".to_owned()), ("offset", items.len().to_string())];
             let mut page = self.envelope(self.request(Method::GET, path).query(&query)).await?;
             let Some(Value::Array(rows)) = page.get_mut("data").map(Value::take) else {
-                return Err(self.stranger("it does not answer with a list"));
+                return Err(self.not_wharf("it does not answer with a list"));
             };
             let more = page.pointer("/pagination/hasMore").and_then(Value::as_bool).unwrap_or(false);
             let last = rows.is_empty() || !more;
@@ -181,14 +181,14 @@ impl Client {
         let sent = tokio::time::timeout(TIMEOUT, request.send()).await;
         let answer = match sent {
             Ok(answer) => answer.map_err(|source| self.unreachable(source))?,
-            Err(_) => return Err(self.stranger("no answer to a request for the event stream")),
+            Err(_) => return Err(self.not_wharf("no answer to a request for the event stream")),
         };
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
         let kind = answer.headers().get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
-            return Err(self.stranger("it does not send an event stream"));
+            return Err(self.not_wharf("it does not send an event stream"));
         }
         Ok(answer)
     }
@@ -237,7 +237,7 @@ impl Client {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&bytes)
-            .map_err(|error| self.stranger(&format!("its answer is not JSON ({error})")))
+            .map_err(|error| self.not_wharf(&format!("its answer is not JSON ({error})")))
     }
 
     async fn refusal(&self, answer: Response) -> ClientError {
@@ -249,7 +249,7 @@ impl Client {
         };
         let word = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
         let (Some(message), Some(code)) = (word("error"), word("code")) else {
-            return self.stranger(&format!("it answers with HTTP status {status}"));
+            return self.not_wharf(&format!("it answers with HTTP status {status}"));
         };
         let details = body.get("details").filter(|details| !details.is_null()).cloned();
         ClientError::Refused { status, message, code, details, retry_after, with_key: self.has_key() }
@@ -259,7 +259,7 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|source| self.unreachable(source))? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
-                return Err(self.stranger("its answer is too long"));
+                return Err(self.not_wharf("its answer is too long"));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -272,8 +272,8 @@ impl Client {
         ClientError::Unreachable { url: self.shown_url(), source: source.without_url() }
     }
 
-    fn stranger(&self, problem: &str) -> ClientError {
-        ClientError::Stranger { url: self.shown_url(), problem: problem.to_owned() }
+    fn not_wharf(&self, problem: &str) -> ClientError {
+        ClientError::NotWharf { url: self.shown_url(), problem: problem.to_owned() }
     }
 }
 

@@ -207,7 +207,7 @@ impl Files {
             drop(turn);
             picture
         };
-        // A decoder that panics on what a stranger made has no picture; the panic hook has logged where.
+        // A decoder that panics on a file of a contact gives no picture; the panic hook has logged where.
         tokio::task::spawn_blocking(decode).await.ok()?
     }
 }

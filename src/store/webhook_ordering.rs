@@ -61,16 +61,16 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<usize, StoreError> {
-        let hurried = self.run(
+        let rescheduled = self.run(
             "UPDATE webhook_deliveries SET due = ?2, decided_at = ?2, hurried = 1 WHERE pk IN (
                  SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL
                      AND due > ?2 AND (?3 OR hurried = 0) ORDER BY due LIMIT ?4)",
             params![key.0, now.0, why == RetryNowCause::Asked, i64::try_from(batch).unwrap_or(i64::MAX)],
         )?;
-        if hurried > 0 {
+        if rescheduled > 0 {
             self.note_delivery(key);
         }
-        Ok(hurried)
+        Ok(rescheduled)
     }
 
     /// Makes the deliveries of this lane that wait for a retry due now.

@@ -56,7 +56,7 @@ pub enum ClientError {
     },
     /// The server at the URL is not a Wharf daemon.
     #[error("the server at {url} does not look like Wharf: {problem}")]
-    Stranger {
+    NotWharf {
         /// URL without path.
         url: String,
         /// Reason of the rejection.
@@ -70,7 +70,7 @@ impl ClientError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Url { .. } | Self::Key => Exit::Usage,
-            Self::Setup(_) | Self::Stranger { .. } => Exit::Error,
+            Self::Setup(_) | Self::NotWharf { .. } => Exit::Error,
             Self::Unreachable { .. } | Self::NoAnswer { .. } => Exit::Unreachable,
             Self::Refused { status, .. } => Exit::of_status(*status),
         }
@@ -85,7 +85,7 @@ impl ClientError {
             Self::Setup(_) => "client_setup",
             Self::Unreachable { .. } | Self::NoAnswer { .. } => "unreachable",
             Self::Refused { code, .. } => code,
-            Self::Stranger { .. } => "not_wharf",
+            Self::NotWharf { .. } => "not_wharf",
         }
     }
 
@@ -108,7 +108,7 @@ impl ClientError {
             Self::Refused { retry_after: Some(seconds), .. } => {
                 return Some(format!("Try again in {seconds} s."));
             }
-            Self::Stranger { .. } => "Check --url or WHARF_URL.",
+            Self::NotWharf { .. } => "Check --url or WHARF_URL.",
             Self::Setup(_) => "https needs the system's certificates: apt-get install ca-certificates",
             _ => return None,
         };
@@ -119,7 +119,7 @@ impl ClientError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Stranger { .. } => true,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::NotWharf { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             _ => false,
         }

@@ -98,7 +98,7 @@ async fn client_does_not_follow_redirects() {
         .route("/api/v1/y", get(echo));
     let server = serve(router).await;
     let error = Client::new(&server.url, Some("k")).unwrap().get(&["x"], &[]).await.unwrap_err();
-    assert!(matches!(error, ClientError::Stranger { .. }), "{error}");
+    assert!(matches!(error, ClientError::NotWharf { .. }), "{error}");
 }
 
 #[tokio::test]

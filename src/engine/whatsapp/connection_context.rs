@@ -11,6 +11,7 @@ use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
+use super::groups::GroupReading;
 use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
 use super::own_presence::OwnPresence;
@@ -51,6 +52,8 @@ pub(super) struct ConnectionContext {
     pub(super) on_network: OnNetworkCache,
     /// Notified when an answer of the network is overdue.
     pub(super) ack_overdue: Notify,
+    /// The reading of all groups.
+    pub(super) group_reading: GroupReading,
     /// Groups whose names were delivered when the connection opened.
     pub(super) delivered_groups: Mutex<HashSet<Jid>>,
     /// Collections of the app state that must be read again.

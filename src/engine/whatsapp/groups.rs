@@ -1,7 +1,12 @@
 //! Groups: requests, changes, and events of the network.
 
-use super::boxed::boxed;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
 
 use whatsapp_rust::types::events::{Event, GroupUpdate};
 use whatsapp_rust::wacore::iq::groups::ParticipantChangeResponse;
@@ -10,6 +15,7 @@ use whatsapp_rust::{
     IqError, Jid as NetworkJid, PreviousDescription,
 };
 
+use super::boxed::boxed;
 use super::connection_context::ConnectionContext;
 use super::convert::group_in::{self, GroupUpdateEffect};
 use super::convert::jid::to_network;
@@ -19,12 +25,64 @@ use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, InboundError, Member
 
 /// How long the network may take to list the groups.
 const ALL: Duration = Duration::from_secs(20);
+/// How long a new connection waits for the groups before it is open.
+const BEFORE_OPEN: Duration = Duration::from_secs(2);
+/// Queries of the groups while they are being changed.
+const MAX_QUERIES: u32 = 3;
+
+/// The reading of all groups of a new connection, and the changes meanwhile.
+#[derive(Default)]
+pub(super) struct GroupReading {
+    /// Notified when the connection has logged in.
+    logged_in: Notify,
+    /// Cancelled when the groups were read, or could not be.
+    done: CancellationToken,
+    /// Group requests and group events so far.
+    changes: AtomicU64,
+    /// Held while the groups are delivered, so that no change is delivered before an older list.
+    delivering: Mutex<()>,
+}
+
+impl GroupReading {
+    async fn record_change(&self) {
+        let _delivering = self.delivering.lock().await;
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads the groups once the connection has logged in. Runs in its own task, because the network may not answer.
+pub(super) async fn run(context: Arc<ConnectionContext>) {
+    context.group_reading.logged_in.notified().await;
+    if let Err(error) = deliver_all(&context).await {
+        tracing::warn!(device = %context.device, %error, "groups not stored; read again with the next connection");
+    }
+    context.group_reading.done.cancel();
+}
+
+/// Starts reading the groups, and waits for them for a short time.
+pub(super) async fn start_reading(context: &ConnectionContext) {
+    context.group_reading.logged_in.notify_one();
+    let done = context.group_reading.done.cancelled();
+    if tokio::time::timeout(BEFORE_OPEN, done).await.is_err() {
+        tracing::info!(device = %context.device, "the network has not listed the groups yet; the device is online without them");
+    }
+}
 
 /// The result for each member.
 type Outcomes = Vec<(Jid, Result<(), &'static str>)>;
 
 /// See [`crate::engine::Session::group`].
 pub(super) async fn request(
+    context: &ConnectionContext,
+    request: GroupRequest,
+) -> Result<GroupAnswer, SessionError> {
+    context.group_reading.record_change().await;
+    let answer = send_request(context, request).await;
+    context.group_reading.record_change().await;
+    answer
+}
+
+async fn send_request(
     context: &ConnectionContext,
     request: GroupRequest,
 ) -> Result<GroupAnswer, SessionError> {
@@ -142,18 +200,31 @@ async fn convert(context: &ConnectionContext, metadata: &GroupMetadata) -> Resul
     group_in::group_of(metadata, &context.identities).ok_or_else(|| refused("it did not return a group"))
 }
 
-/// Delivers the account's groups, before any other event of a new connection.
+/// Delivers the account's groups. A list that is older than a change is read again.
 ///
 /// # Errors
 /// If the event could not be ingested.
-pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), InboundError> {
-    let groups = context.client.groups();
-    let requested = boxed(groups.get_participating());
-    let Ok(Ok(metadata)) = tokio::time::timeout(ALL, requested).await else {
-        // Retried with the next connection; until then the stored groups stay.
-        tracing::warn!(device = %context.device, "the network did not list the groups");
-        return Ok(());
-    };
+async fn deliver_all(context: &ConnectionContext) -> Result<(), InboundError> {
+    let reading = &context.group_reading;
+    for _ in 0..MAX_QUERIES {
+        let changes = reading.changes.load(Ordering::Relaxed);
+        let groups = context.client.groups();
+        let requested = boxed(groups.get_participating());
+        let Ok(Ok(metadata)) = tokio::time::timeout(ALL, requested).await else { break };
+        let _delivering = reading.delivering.lock().await;
+        if reading.changes.load(Ordering::Relaxed) == changes {
+            return deliver_list(context, &metadata).await;
+        }
+    }
+    // Retried with the next connection; until then the stored groups stay.
+    tracing::warn!(device = %context.device, "the network did not list the groups");
+    Ok(())
+}
+
+async fn deliver_list(
+    context: &ConnectionContext,
+    metadata: &HashMap<NetworkJid, GroupMetadata>,
+) -> Result<(), InboundError> {
     let mut all = Vec::with_capacity(metadata.len());
     for metadata in metadata.values() {
         let updates = group_in::resolved_members(&metadata.participants, &context.identities);
@@ -186,6 +257,7 @@ pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Resu
 }
 
 async fn on_update(context: &ConnectionContext, update: &GroupUpdate) -> Result<(), InboundError> {
+    context.group_reading.record_change().await;
     let updates = group_in::resolved_by(update, &context.identities);
     if !updates.is_empty() {
         context.deliver(EngineEvent::Contacts(updates)).await?;

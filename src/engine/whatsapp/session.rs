@@ -114,13 +114,10 @@ impl WhatsAppSession {
         self.typed_until.lock().take();
     }
 
-    /// Waits until the typed code expires; for ever without one.
+    /// Waits until the typed code expires. One that is just being created gets its whole time.
     async fn typed_code_expired(&self) {
         let until = *self.typed_until.lock();
-        match until {
-            Some(until) => tokio::time::sleep_until(until).await,
-            None => std::future::pending().await,
-        }
+        tokio::time::sleep_until(until.unwrap_or_else(|| Instant::now() + linking::TYPED_VALID)).await;
     }
 
     /// Logs an ingest error; how it ends the session.

@@ -23,7 +23,7 @@ const UPLOADS_OF_A_DEVICE: usize = 8;
 /// Locks that files share by their hash.
 const LOCKS: usize = 64;
 /// A reservation without a message expires after this time.
-const PROMISE_MS: i64 = 3_600_000;
+const RESERVATION_MS: i64 = 3_600_000;
 
 /// The file store of the use cases.
 pub(in crate::service) struct MediaFileStore {
@@ -32,7 +32,7 @@ pub(in crate::service) struct MediaFileStore {
     /// The devices with uploads in progress or in the last minute.
     of_devices: Mutex<HashMap<DeviceId, DeviceUploads>>,
     order: Vec<RwLock<()>>,
-    promised: Mutex<HashMap<MediaHash, Reservation>>,
+    reservations: Mutex<HashMap<MediaHash, Reservation>>,
     next_shard: AtomicU8,
 }
 
@@ -54,7 +54,7 @@ struct Reservation {
 
 /// Permit of one upload; dropping it releases the capacity.
 pub(super) struct UploadPermit<'a> {
-    shelf: &'a MediaFileStore,
+    store: &'a MediaFileStore,
     device: DeviceId,
     unrecorded_bytes: u64,
     _place: SemaphorePermit<'a>,
@@ -62,7 +62,7 @@ pub(super) struct UploadPermit<'a> {
 
 impl Drop for UploadPermit<'_> {
     fn drop(&mut self) {
-        let mut of_devices = self.shelf.of_devices.lock();
+        let mut of_devices = self.store.of_devices.lock();
         if let Some(uploads) = of_devices.get_mut(&self.device) {
             uploads.in_progress = uploads.in_progress.saturating_sub(1);
             uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_sub(self.unrecorded_bytes);
@@ -74,7 +74,7 @@ impl UploadPermit<'_> {
     /// Adds the size of a received file; returns the sum of the device's files without a row.
     pub(super) fn add_unrecorded(&mut self, bytes: u64) -> u64 {
         self.unrecorded_bytes = self.unrecorded_bytes.saturating_add(bytes);
-        let mut of_devices = self.shelf.of_devices.lock();
+        let mut of_devices = self.store.of_devices.lock();
         let uploads = of_devices.entry(self.device.clone()).or_default();
         uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_add(bytes);
         uploads.unrecorded_bytes
@@ -84,9 +84,9 @@ impl UploadPermit<'_> {
 impl MediaFileStore {
     pub(in crate::service) fn new(files: Files) -> Self {
         let order = (0..LOCKS).map(|_| RwLock::default()).collect();
-        let (of_devices, promised) = (Mutex::default(), Mutex::default());
+        let (of_devices, reservations) = (Mutex::default(), Mutex::default());
         let (uploads, next_shard) = (Semaphore::new(UPLOADS), AtomicU8::default());
-        Self { files, uploads, of_devices, order, promised, next_shard }
+        Self { files, uploads, of_devices, order, reservations, next_shard }
     }
 
     /// Acquires the permit of an upload of this device, if its clients sent less than `bytes_per_minute`.
@@ -110,7 +110,7 @@ impl MediaFileStore {
         }
         let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
         uploads.in_progress += 1;
-        Ok(UploadPermit { shelf: self, device: device.clone(), unrecorded_bytes: 0, _place: place })
+        Ok(UploadPermit { store: self, device: device.clone(), unrecorded_bytes: 0, _place: place })
     }
 
     /// Counts the bytes of a device's file as they arrive, so that interrupted uploads count too.
@@ -120,9 +120,9 @@ impl MediaFileStore {
         clock: Arc<dyn Clock>,
         bytes: ByteStream,
     ) -> ByteStream {
-        let (shelf, device) = (self.clone(), device.clone());
+        let (store, device) = (self.clone(), device.clone());
         let count = move |piece: &bytes::Bytes| {
-            let mut of_devices = shelf.of_devices.lock();
+            let mut of_devices = store.of_devices.lock();
             let uploads = of_devices.entry(device.clone()).or_default();
             uploads.window.add(u64::try_from(piece.len()).unwrap_or(u64::MAX), clock.now());
         };
@@ -152,26 +152,26 @@ impl MediaFileStore {
 
     /// Protects a file until [`Self::end_reservation`], for at most an hour.
     pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
-        let mut promised = self.promised.lock();
-        promised.retain(|_, promise| promise.until > now);
-        let promise = promised.entry(hash.clone()).or_insert(Reservation { count: 0, until: now });
-        promise.count += 1;
-        promise.until = now.plus(PROMISE_MS);
+        let mut reservations = self.reservations.lock();
+        reservations.retain(|_, reservation| reservation.until > now);
+        let reservation = reservations.entry(hash.clone()).or_insert(Reservation { count: 0, until: now });
+        reservation.count += 1;
+        reservation.until = now.plus(RESERVATION_MS);
     }
 
     /// Releases a reservation, after its message was stored or refused.
     pub(in crate::service) fn end_reservation(&self, hash: &MediaHash) {
-        let mut promised = self.promised.lock();
-        if let Some(promise) = promised.get_mut(hash) {
-            promise.count = promise.count.saturating_sub(1);
-            if promise.count == 0 {
-                promised.remove(hash);
+        let mut reservations = self.reservations.lock();
+        if let Some(reservation) = reservations.get_mut(hash) {
+            reservation.count = reservation.count.saturating_sub(1);
+            if reservation.count == 0 {
+                reservations.remove(hash);
             }
         }
     }
 
     pub(super) fn is_promised(&self, hash: &MediaHash, now: Millis) -> bool {
-        let promised = self.promised.lock();
-        promised.get(hash).is_some_and(|promise| promise.until > now)
+        let reservations = self.reservations.lock();
+        reservations.get(hash).is_some_and(|reservation| reservation.until > now)
     }
 }

@@ -64,14 +64,14 @@ impl MediaService {
     /// Removes files without a row, such as after a crash between both. Each sweep checks a part of a large store.
     pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
         let cutoff = self.clock.now().plus(-GRACE_MS);
-        let mut looked_at = 0;
+        let mut checked = 0;
         for _ in 0..=u8::MAX {
             let entries = self.files.files.list(self.files.next_shard()).await?;
-            looked_at += entries.len();
+            checked += entries.len();
             for entry in entries.iter().filter(|entry| entry.at < cutoff) {
                 self.remove_if_stray(&entry.hash).await?;
             }
-            if looked_at >= ENTRIES || self.tasks.soft().is_cancelled() {
+            if checked >= ENTRIES || self.tasks.soft().is_cancelled() {
                 break;
             }
         }

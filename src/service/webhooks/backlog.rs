@@ -39,18 +39,21 @@ impl Webhooks {
     /// count in an event.
     pub(super) async fn shorten_queue(&self, key: EndpointKey) -> Result<(), ServiceError> {
         let most = self.state.limits.max_waiting;
-        let mut buried = 0;
+        let mut dead_lettered = 0;
         loop {
             let now = self.clock.now();
             let count = self.store.write_patiently(move |tx| dead_letter_beyond(tx, key, most, now)).await?;
-            buried += count;
+            dead_lettered += count;
             self.metrics.webhook_dead.inc_by(count as u64);
             if count == 0 || self.draining(PAUSE).await {
                 break;
             }
         }
-        if buried > 0 {
-            tracing::warn!(buried, "too many deliveries wait for a webhook; the oldest were dead-lettered");
+        if dead_lettered > 0 {
+            tracing::warn!(
+                dead_lettered,
+                "too many deliveries wait for a webhook; the oldest were dead-lettered"
+            );
         }
         Ok(())
     }

@@ -166,8 +166,8 @@ impl Webhooks {
         let sealed = self.store.seal_webhook(&endpoint.id, &secrets)?;
         tx.configure_webhook(key, &endpoint, &sealed)?;
         let goes_on = endpoint.is_enabled() && (moved || !was_enabled);
-        let hurried = if goes_on { tx.retry_now(key, RetryNowCause::Asked, now, BATCH)? } else { 0 };
-        Ok((hurried == BATCH).then_some(key))
+        let retried = if goes_on { tx.retry_now(key, RetryNowCause::Asked, now, BATCH)? } else { 0 };
+        Ok((retried == BATCH).then_some(key))
     }
 
     /// Reschedules the deliveries that [`Webhooks::configure`] left.

@@ -42,7 +42,7 @@ pub(super) async fn record_result(
         now,
     };
     let end = webhooks.store.write_patiently(move |tx| settling.store(tx)).await?;
-    if end.hurried == BATCH {
+    if end.retried == BATCH {
         webhooks.retry_now(target.key, RetryNowCause::Recovered).await;
     }
     if end.dead {
@@ -82,7 +82,7 @@ struct DeliveryResult {
     dead: bool,
     disabled: Option<DisabledReason>,
     /// Number of deliveries rescheduled because the webhook recovered.
-    hurried: usize,
+    retried: usize,
 }
 
 impl AttemptRecord {
@@ -93,7 +93,7 @@ impl AttemptRecord {
         if self.tried.outcome.is_delivered() {
             tx.complete_delivery(self.delivery.key, now)?;
             if tx.record_endpoint_success(key, now)? {
-                end.hurried = tx.retry_now(key, RetryNowCause::Recovered, now, BATCH)?;
+                end.retried = tx.retry_now(key, RetryNowCause::Recovered, now, BATCH)?;
             }
         } else {
             let event_gone = self.delivery.payload.is_none();

@@ -75,7 +75,7 @@ pub(super) struct Runner {
     /// Revision of the webhook that was last read.
     revision: u64,
     /// Time of the last poll; detects a clock that was set back.
-    looked_at: Option<Millis>,
+    last_checked_at: Option<Millis>,
 }
 
 /// Running attempts; each returns its delivery and whether it was delivered.
@@ -84,8 +84,8 @@ type Trying = FuturesUnordered<BoxFuture<'static, (DeliveryKey, bool)>>;
 impl Runner {
     pub(super) fn new(webhooks: Webhooks, key: EndpointKey, wake: Arc<Wake>) -> Self {
         let (ready, under_way) = (VecDeque::new(), HashSet::new());
-        let (target, next, looked_at) = (None, None, None);
-        Self { webhooks, key, wake, target, ready, under_way, next, revision: 0, looked_at }
+        let (target, next, last_checked_at) = (None, None, None);
+        Self { webhooks, key, wake, target, ready, under_way, next, revision: 0, last_checked_at }
     }
 
     pub(super) async fn run(mut self) {
@@ -153,10 +153,10 @@ impl Runner {
     async fn read_due(&mut self) -> Result<(), ServiceError> {
         self.revision = self.wake.revision();
         let now = self.webhooks.clock.now();
-        if self.looked_at.is_some_and(|before| now < before) {
+        if self.last_checked_at.is_some_and(|before| now < before) {
             self.webhooks.reschedule_from_now(self.key).await?;
         }
-        self.looked_at = Some(now);
+        self.last_checked_at = Some(now);
         let (webhooks, key, under_way) = (self.webhooks.clone(), self.key, self.under_way.clone());
         let most = webhooks.state.limits.max_in_flight_per_endpoint * READ_AHEAD + under_way.len();
         let look = self

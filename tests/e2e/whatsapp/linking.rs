@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{ME, Native};
+use crate::support::ANNA;
 
 #[tokio::test]
 async fn scanned_device_is_ready_and_survives_restart() {
@@ -68,4 +69,17 @@ async fn restart_during_incomplete_link_shows_new_code() {
     app.wait_for_state("shop", "ready").await;
     app.stop().await;
     testbed.stop().await;
+}
+
+/// The network does not answer the query for all groups.
+#[tokio::test]
+async fn device_is_ready_before_the_groups_are_listed() {
+    let native = Native::start().await;
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
+    account.lock().leaves_groups_unanswered = true;
+    // Waits for less than the 20 s after which the query ends.
+    native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }] })).await;
+    let message = native.app.send("shop", ANNA, "hello").await;
+    native.app.wait_for_status("shop", &message, "delivered").await;
+    native.stop().await;
 }

@@ -23,6 +23,7 @@ use crate::engine::whatsapp::client::{self, BuiltClient};
 use crate::engine::whatsapp::connection_context::ConnectionContext;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::event_queue::{self, EventQueue};
+use crate::engine::whatsapp::groups::GroupReading;
 use crate::engine::whatsapp::history_queue::HistoryQueue;
 use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
 use crate::engine::whatsapp::keepalive::{self, Keepalive};
@@ -82,6 +83,7 @@ impl WhatsAppSession {
         let history = history_download::run(Arc::clone(&context), events.progress(), history_tasks);
         tasks.runtime().spawn_detached(Box::pin(syncing));
         tasks.runtime().spawn_detached(Box::pin(history));
+        tasks.runtime().spawn_detached(Box::pin(groups::run(Arc::clone(&context))));
         tasks.runtime().spawn_detached(Box::pin(presence_declaration::run(Arc::clone(&context))));
         let runner = Arc::clone(&client);
         let running = boxed(async move { runner.run().await });
@@ -144,6 +146,7 @@ impl WhatsAppSession {
             open: CancellationToken::new(),
             on_network: OnNetworkCache::default(),
             ack_overdue: tokio::sync::Notify::new(),
+            group_reading: GroupReading::default(),
             delivered_groups: Mutex::default(),
             pending_syncs: PendingSyncs::default(),
             own_presence: OwnPresence::new(self.settings.presence),
@@ -316,7 +319,7 @@ impl WhatsAppSession {
         };
         let account = linking::account(own.user_base(), &context.client.push_name());
         self.save_account(&context.client).await?;
-        groups::deliver_all(context).await.map_err(|error| self.log_ingest_error(error))?;
+        groups::start_reading(context).await;
         // Before the event: its receivers may send at once.
         self.set_online(Some(Arc::clone(context)));
         context.open.cancel();

@@ -41,6 +41,8 @@ pub struct AccountState {
     pub companions: BTreeMap<u16, Companion>,
     /// Its passkey; a client is linked only with a signature of it.
     pub passkey: Option<Passkey>,
+    /// Whether the server leaves its queries for all groups unanswered.
+    pub leaves_groups_unanswered: bool,
     /// The armed faults of its connections.
     pub faults: Faults,
     /// The people and groups around it.

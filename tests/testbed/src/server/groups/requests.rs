@@ -27,6 +27,9 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     let Some(asked) = iq.children().and_then(<[Node]>::first) else {
         return Answer::Error(400, "bad-request");
     };
+    if asked.tag.as_ref() == "participating" && session.account.lock().leaves_groups_unanswered {
+        return Answer::Silent;
+    }
     let group = nodes::jid(iq, "to").filter(|jid| !jid.user.is_empty()).map(|jid| jid.to_string());
     let answered = match &group {
         Some(group) => GroupRequest { session, group }.answer(&nodes::attr(iq, "type"), asked).await,
