@@ -33,9 +33,9 @@ pub struct PasskeyArgs {
     #[arg(long, conflicts_with_all = ["confirm", "cancel"])]
     pub response: bool,
 
-    /// Confirm the code without a question; compare it with the phone first
-    #[arg(long, conflicts_with = "cancel")]
-    pub confirm: bool,
+    /// Confirm this code without a question, after comparing it with the phone
+    #[arg(long, value_name = "CODE", conflicts_with = "cancel")]
+    pub confirm: Option<String>,
 
     /// Cancel the attempt; the device stops
     #[arg(long)]
@@ -44,13 +44,13 @@ pub struct PasskeyArgs {
 
 pub(super) const EXAMPLES: &str = "\
 Some accounts are protected by a passkey. After the scan a browser signs with it, on https://web.whatsapp.com:
-with the extension in assets/passkey-extension, or with a script in the console. The phone then shows a code.
+with the extension (SERVER/passkey-extension.zip), or with a script in the console. The phone then shows a code.
 
 Examples:
   wharf devices passkey shop
   wharf devices passkey shop --script > sign.js
   wharf devices passkey shop --response < response.json
-  wharf devices passkey shop --confirm";
+  wharf devices passkey shop --confirm ABCD-1234";
 
 /// The script; the options replace the placeholder.
 const SCRIPT: &str = include_str!("../../assets/passkey-extension/console.js");
@@ -76,6 +76,11 @@ pub async fn run(args: &PasskeyArgs, client: &Client, out: &Output) -> Result<()
         client.post(&path(device, Some("response")), &response).await?;
         out.note("The network has the signature.");
     } else if text_of(&step, "stage") == "signature" {
+        if args.confirm.is_some() {
+            return Err(CliError::WrongState(format!(
+                "{device} has no code yet: it waits for the signature"
+            )));
+        }
         show_link(device, &step, client, out).await?;
     }
     follow(args, client, out).await
@@ -88,11 +93,11 @@ async fn follow(args: &PasskeyArgs, client: &Client, out: &Output) -> Result<(),
     loop {
         match client.get(&path(device, None), &[]).await {
             Ok(step) if text_of(&step, "stage") == "confirmation" && !confirmed => {
-                if !is_confirmed(args, &step, out)? {
+                let Some(code) = compared(args, &step, out)? else {
                     client.post(&path(device, Some("cancel")), &json!({})).await?;
-                    return Err(CliError::Failed("cancelled; the codes differ".to_owned()));
-                }
-                client.post(&path(device, Some("confirm")), &json!({})).await?;
+                    return Err(CliError::Failed("cancelled; the device has stopped".to_owned()));
+                };
+                client.post(&path(device, Some("confirm")), &json!({ "code": code })).await?;
                 confirmed = true;
             }
             Ok(_) => {}
@@ -104,8 +109,9 @@ async fn follow(args: &PasskeyArgs, client: &Client, out: &Output) -> Result<(),
                     "connecting" | "pairing" => {}
                     _ => {
                         let reason = reason_text(&status);
+                        let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
                         return Err(CliError::WrongState(format!(
-                            "{device} was not linked: {state}, {reason}"
+                            "{device} was not linked: {state}{reason}"
                         )));
                     }
                 }
@@ -116,15 +122,17 @@ async fn follow(args: &PasskeyArgs, client: &Client, out: &Output) -> Result<(),
     }
 }
 
-fn is_confirmed(args: &PasskeyArgs, step: &Value, out: &Output) -> Result<bool, CliError> {
-    let code = text_of(step, "code");
-    if args.confirm {
-        return Ok(true);
+/// The code that the person compared; `None` if the phone shows another one.
+fn compared(args: &PasskeyArgs, step: &Value, out: &Output) -> Result<Option<String>, CliError> {
+    if let Some(code) = &args.confirm {
+        return Ok(Some(code.clone()));
     }
-    match out.confirm(&format!("The phone shows a code. Is it {code}?"))? {
-        Some(answer) => Ok(answer),
+    let code = text_of(step, "code");
+    match out.confirm(&format!("The phone shows a code. Is it {code}? (No cancels the link.)"))? {
+        Some(true) => Ok(Some(code)),
+        Some(false) => Ok(None),
         None => Err(CliError::Usage(format!(
-            "compare the code {code} with the phone, then run: wharf devices passkey {} --confirm",
+            "compare the code {code} with the phone, then run: wharf devices passkey {} --confirm {code}",
             args.device
         ))),
     }
@@ -139,7 +147,8 @@ async fn show_link(device: &DeviceId, step: &Value, client: &Client, out: &Outpu
     ));
     out.line(&json!({ "link": link }), || link.clone())?;
     out.note(&format!(
-        "Without the extension: wharf devices passkey {device} --script, and then --response with its output."
+        "Without the extension: wharf devices passkey {device} --script, and then --response with its output.\n\
+         Waiting for the signature."
     ));
     Ok(())
 }
@@ -164,7 +173,10 @@ fn path<'a>(device: &'a DeviceId, part: Option<&'a str>) -> Vec<&'a str> {
 fn standard_input() -> Result<Value, CliError> {
     let mut text = String::new();
     let most = u64::try_from(MAX_RESPONSE_BYTES).unwrap_or(u64::MAX);
-    std::io::stdin().take(most).read_to_string(&mut text)?;
+    std::io::stdin().take(most + 1).read_to_string(&mut text)?;
+    if text.len() > MAX_RESPONSE_BYTES {
+        return Err(CliError::Usage(format!("standard input is larger than {MAX_RESPONSE_BYTES} bytes")));
+    }
     let wrong = |error| CliError::Usage(format!("standard input is not the response of the script: {error}"));
     serde_json::from_str(&text).map_err(wrong)
 }

@@ -115,7 +115,7 @@ pub struct PasskeyRequestEvent {
 pub struct PasskeyConfirmationEvent {
     /// The code that the phone shows too.
     pub code: String,
-    /// When the network no longer waits.
+    /// When the attempt ends without a confirmation.
     pub expires_at: Millis,
 }
 

@@ -202,6 +202,11 @@ fn offline(state: &State) -> (i64, String, String) {
     };
     match state.reason() {
         Some(reason) => (cost, reason.code().to_owned(), format!("{} {}", reason.meaning(), reason.advice())),
+        None if state.name() == "passkey" => (
+            cost,
+            "passkey_needed".to_owned(),
+            "The network asks for a passkey: sign with it and confirm the code (…/passkey).".to_owned(),
+        ),
         None => (cost, "not_ready".to_owned(), format!("The device is {}.", state.name().replace('_', " "))),
     }
 }

@@ -150,8 +150,13 @@ fn check_client_data(options: &Map<String, Value>, client_data: &[u8]) -> Result
         ));
     }
     let rp_id = options.get("rpId").and_then(Value::as_str);
-    let origin = of("origin").and_then(|origin| Url::parse(origin).ok());
-    if !origin.is_some_and(|origin| is_under(&origin, rp_id)) {
+    let is_right = |text: &str| {
+        Url::parse(text).is_ok_and(|origin| {
+            // An origin has no user, path or query.
+            origin.origin().ascii_serialization() == text && is_under(&origin, rp_id)
+        })
+    };
+    if !of("origin").is_some_and(is_right) {
         return Err(invalid(
             "response.clientDataJSON.origin",
             "must be an https page under the rpId of the options",
@@ -175,8 +180,8 @@ fn text<'a>(
 }
 
 fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, InvalidAssertion> {
-    let bytes = decoded(text).filter(|bytes| !bytes.is_empty());
-    bytes.ok_or(invalid(field, "must be base64url of at least one byte"))
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| !bytes.is_empty());
+    bytes.ok_or(invalid(field, "must be base64url of at least one byte, without padding"))
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
@@ -258,6 +263,12 @@ mod tests {
             (
                 "/response/clientDataJSON",
                 data("webauthn.get", CHALLENGE, "http://web.whatsapp.com"),
+                "response.clientDataJSON.origin",
+            ),
+            ("/response/signature", json!("YQ=="), "response.signature"),
+            (
+                "/response/clientDataJSON",
+                data("webauthn.get", CHALLENGE, "https://web.whatsapp.com/path"),
                 "response.clientDataJSON.origin",
             ),
             (

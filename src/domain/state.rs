@@ -372,7 +372,7 @@ pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effe
         {
             next_code(s, code, now.plus(*valid_ms), now)
         }
-        (State::Qr { .. } | State::Connecting { .. }, Input::CodesExhausted) => {
+        (State::Qr { .. } | State::Connecting { .. } | State::Pairing { .. }, Input::CodesExhausted) => {
             State::Stopped { reason: Reason::QrCodesExhausted, since: now }
         }
         (
@@ -383,16 +383,15 @@ pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effe
             expires_at: now.plus(*valid_ms),
             since: state.passkey_since(now),
         },
-        (
-            State::Passkey { step: PasskeyStep::Signature { .. }, since, .. },
-            Input::PasskeySigned { code, valid_ms },
-        ) => State::Passkey {
+        (State::Passkey { since, .. }, Input::PasskeySigned { code, valid_ms }) => State::Passkey {
             step: PasskeyStep::Confirmation { code: code.clone() },
             expires_at: now.plus(*valid_ms),
             since: *since,
         },
-        (State::Qr { .. } | State::Pairing { .. } | State::Passkey { .. }, Input::PasskeyEnded(reason)) => {
-            State::Stopped { reason: *reason, since: now }
+        (s, Input::PasskeyEnded(reason)) if s.is_active() => State::Stopped { reason: *reason, since: now },
+        // Nothing is retried: a person has to scan again.
+        (State::Passkey { .. }, Input::LinkLost(_) | Input::Panicked { .. }) => {
+            State::Stopped { reason: Reason::PasskeyFailed, since: now }
         }
         (State::Qr { .. } | State::Connecting { .. } | State::Passkey { .. }, Input::Scanned(_)) => {
             State::Pairing { since: now }
@@ -468,6 +467,15 @@ fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
     if let State::Passkey { step, expires_at, .. } = after {
         effects.push(emit(Event::passkey(step, *expires_at)));
     }
+    if let (
+        State::Passkey { .. },
+        State::Stopped { reason, .. },
+        Input::LinkLost(_) | Input::Panicked { .. },
+    )
+    | (_, State::Stopped { reason, .. }, Input::PasskeyEnded(_)) = (before, after, &input)
+    {
+        effects.push(emit(Event::passkey_error(*reason)));
+    }
     match input {
         Input::Start | Input::Resume => effects.push(Effect::Open),
         Input::Scanned(account) => {
@@ -479,9 +487,8 @@ fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
             effects.push(Effect::Link(account));
         }
         Input::LogOut | Input::LoggedOut(_) => effects.extend([Effect::Unlink, Effect::Close]),
-        Input::Stop(_) | Input::CodesExhausted | Input::Fatal(_) => effects.push(Effect::Close),
-        Input::PasskeyEnded(reason) => {
-            effects.extend([emit(Event::passkey_error(reason)), Effect::Close]);
+        Input::Stop(_) | Input::CodesExhausted | Input::PasskeyEnded(_) | Input::Fatal(_) => {
+            effects.push(Effect::Close);
         }
         Input::LinkLost(_) | Input::Panicked { .. } if after.is_active() => {
             effects.extend([Effect::Close, Effect::OpenLater { attempt: after.attempt() }]);

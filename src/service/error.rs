@@ -173,8 +173,11 @@ pub enum ServiceError {
     #[error("the device is being linked with a passkey; finish or cancel that first (…/passkey)")]
     PasskeyPending,
     /// No step of a link with a passkey is pending, or the other one is.
-    #[error("the device does not wait for this step of a link with a passkey now")]
+    #[error("this step of a link with a passkey is not pending; GET …/passkey shows the pending one")]
     NoPasskeyPending,
+    /// The compared code is not the pending one.
+    #[error("the pending code is another one; compare the code that …/passkey shows now with the phone")]
+    PasskeyCodeChanged,
     /// A browser's response was refused before it left.
     #[error("{field}: {message}")]
     InvalidPasskeyResponse {
@@ -344,6 +347,7 @@ impl ServiceError {
             Self::PresenceUnavailable => "presence_unavailable",
             Self::PasskeyPending => "passkey_pending",
             Self::NoPasskeyPending => "no_passkey_pending",
+            Self::PasskeyCodeChanged => "passkey_code_changed",
             Self::InvalidPasskeyResponse { .. } => "passkey_response_invalid",
             Self::TooManyPasskeyResponses(_) => "too_many_passkey_responses",
             Self::KeyFromEnvironment => "key_from_environment",
@@ -421,6 +425,7 @@ impl ServiceError {
             | Self::PresenceUnavailable
             | Self::PasskeyPending
             | Self::NoPasskeyPending
+            | Self::PasskeyCodeChanged
             | Self::KeyFromEnvironment => ErrorKind::Conflict,
             Self::IdempotencyMismatch
             | Self::NotSupported

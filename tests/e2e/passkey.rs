@@ -74,7 +74,9 @@ async fn signature_and_confirmation_link_the_device() {
     let step = app.get(PASSKEY).await.ok()["data"].clone();
     assert_eq!((&step["stage"], &step["code"]), (&json!("confirmation"), &json!(code)));
     assert_eq!(step["options"], Value::Null);
-    app.post(&format!("{PASSKEY}/confirm"), json!({})).await.ok();
+    let confirm = async |code: &str| app.post(&format!("{PASSKEY}/confirm"), json!({ "code": code })).await;
+    confirm("ABCD-0000").await.refused(409, "passkey_code_changed");
+    confirm(&code).await.ok();
     let device = app.wait_for_state("shop", "ready").await;
     assert_eq!((&device["phoneNumber"], &device["passkey"]), (&json!("15550100042"), &Value::Null));
     app.get(PASSKEY).await.refused(409, "no_passkey_pending");

@@ -82,11 +82,27 @@ fn passkey_is_asked_for_only_after_a_scan() {
     let (waiting, _) = step(&State::Pairing { since: Millis(0) }, asked(), Millis(1)).unwrap();
     let code = Input::Code { code: "b".into(), valid_ms: 1 };
     step(&waiting, code, Millis(2)).unwrap_err();
-    let ended = Input::PasskeyEnded(Reason::PasskeyFailed);
-    let (state, effects) = step(&waiting, ended, Millis(2)).unwrap();
-    assert_eq!(state, State::Stopped { reason: Reason::PasskeyFailed, since: Millis(2) });
-    let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
-    assert_eq!(names, ["state", "passkey:error"]);
+}
+
+#[test]
+fn failed_passkey_is_not_retried() {
+    let (waiting, _) = step(
+        &State::Pairing { since: Millis(0) },
+        Input::PasskeyRequested { options: options(), valid_ms: 1 },
+        Millis(1),
+    )
+    .unwrap();
+    for ended in [
+        Input::PasskeyEnded(Reason::PasskeyFailed),
+        Input::LinkLost(Reason::LinkDropped),
+        Input::Panicked { limit: 3 },
+    ] {
+        let (state, effects) = step(&waiting, ended, Millis(2)).unwrap();
+        assert_eq!(state, State::Stopped { reason: Reason::PasskeyFailed, since: Millis(2) });
+        let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
+        assert_eq!(names, ["state", "passkey:error"]);
+        assert!(effects.contains(&Effect::Close));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
-use super::groups::GroupReading;
+use super::group_reading::GroupReading;
 use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
 use super::own_presence::OwnPresence;

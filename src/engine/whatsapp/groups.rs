@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::sync::{Mutex, Notify};
-use tokio_util::sync::CancellationToken;
 
 use whatsapp_rust::types::events::{Event, GroupUpdate};
 use whatsapp_rust::wacore::iq::groups::ParticipantChangeResponse;
@@ -29,26 +26,6 @@ const ALL: Duration = Duration::from_secs(20);
 const BEFORE_OPEN: Duration = Duration::from_secs(2);
 /// Queries of the groups while they are being changed.
 const MAX_QUERIES: u32 = 3;
-
-/// The reading of all groups of a new connection, and the changes meanwhile.
-#[derive(Default)]
-pub(super) struct GroupReading {
-    /// Notified when the connection has logged in.
-    logged_in: Notify,
-    /// Cancelled when the groups were read, or could not be.
-    done: CancellationToken,
-    /// Group requests and group events so far.
-    changes: AtomicU64,
-    /// Held while the groups are delivered, so that no change is delivered before an older list.
-    delivering: Mutex<()>,
-}
-
-impl GroupReading {
-    async fn record_change(&self) {
-        let _delivering = self.delivering.lock().await;
-        self.changes.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// Reads the groups once the connection has logged in. Runs in its own task, because the network may not answer.
 pub(super) async fn run(context: Arc<ConnectionContext>) {

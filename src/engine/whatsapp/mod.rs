@@ -40,6 +40,7 @@ mod disconnect_reason;
 mod driver_state;
 mod event_pump;
 mod event_queue;
+mod group_reading;
 mod groups;
 mod history;
 mod history_download;

@@ -15,7 +15,7 @@ use whatsapp_rust::passkey::{Assertion, PasskeyError};
 use whatsapp_rust::types::events::Event;
 
 use super::boxed::boxed;
-use super::runtime::CodeRotation;
+use crate::domain::ids::DeviceId;
 use crate::domain::passkey::{PasskeyAssertion, valid_ms};
 use crate::domain::reason::Reason;
 use crate::engine::{EngineEvent, SessionEnd, SessionError};
@@ -34,15 +34,18 @@ pub(super) struct PasskeyLink {
 struct Pending {
     client: Arc<Client>,
     deadline: Instant,
+    phase: Phase,
     ended: Option<Reason>,
-    /// Holds the rotation of QR codes, which would end the connection.
-    rotation: CodeRotation,
 }
 
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.rotation.hold(false);
-    }
+/// The progress of an attempt. Each call of the library is made in one phase only: the library has no session
+/// while it exchanges keys, so that a repeated call would begin a second exchange or end the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    AwaitsSignature,
+    Signed,
+    CodeShown,
+    Confirmed,
 }
 
 impl PasskeyLink {
@@ -50,9 +53,10 @@ impl PasskeyLink {
         self.pending.lock().is_some()
     }
 
-    /// Ends the step because the device was linked, or the connection has ended; `true` if one was pending.
-    pub(super) fn clear(&self) -> bool {
-        self.pending.lock().take().is_some()
+    /// Ends the step because the device was linked, or the connection has ended. If one was pending: why the network
+    /// ended it, if it did.
+    pub(super) fn clear(&self) -> Option<Option<Reason>> {
+        self.pending.lock().take().map(|pending| pending.ended)
     }
 
     /// Handles the library's events about passkeys: the event to deliver, if there is one.
@@ -61,47 +65,51 @@ impl PasskeyLink {
     /// How the session ends, if the attempt failed.
     pub(super) async fn on_event(
         &self,
+        device: &DeviceId,
         client: &Arc<Client>,
-        rotation: &CodeRotation,
         event: &Event,
     ) -> Result<Option<EngineEvent>, SessionEnd> {
         match event {
             Event::PairPasskeyRequest(request) => {
-                let options: Map<String, Value> =
-                    serde_json::from_str(&request.request_options_json).map_err(|_| failed())?;
+                let options: Map<String, Value> = serde_json::from_str(&request.request_options_json)
+                    .map_err(|_| failed(device, "the options of the network are not an object"))?;
                 let valid_ms = valid_ms(&options);
-                self.begin(client, rotation, valid_ms);
+                self.begin(client, valid_ms);
                 Ok(Some(EngineEvent::PasskeyRequested { options, valid_ms }))
             }
             Event::PairPasskeyConfirmation(confirmation) if confirmation.skip_handoff_ux => {
-                boxed(client.send_passkey_confirmation()).await.map_err(|_| failed())?;
+                self.extend(Phase::Confirmed);
+                let confirmed = boxed(client.send_passkey_confirmation()).await;
+                confirmed.map_err(|error| failed(device, &error))?;
                 Ok(None)
             }
             Event::PairPasskeyConfirmation(confirmation) => {
-                let valid_ms = self.extend();
+                let valid_ms = self.extend(Phase::CodeShown);
                 Ok(Some(EngineEvent::PasskeySigned { code: confirmation.code.clone(), valid_ms }))
             }
-            Event::PairPasskeyError(_) => Err(failed()),
+            // A repeated continuation fails after the confirmation, and changes nothing.
+            Event::PairPasskeyError(error) if self.may_fail() => Err(failed(device, &error.error)),
             _ => Ok(None),
         }
     }
 
-    fn begin(&self, client: &Arc<Client>, rotation: &CodeRotation, valid_ms: i64) {
-        rotation.hold(true);
+    fn may_fail(&self) -> bool {
+        self.pending.lock().as_ref().is_some_and(|pending| pending.phase != Phase::Confirmed)
+    }
+
+    fn begin(&self, client: &Arc<Client>, valid_ms: i64) {
         let deadline = Instant::now() + duration(valid_ms);
-        let pending =
-            Pending { client: Arc::clone(client), deadline, ended: None, rotation: rotation.clone() };
-        *self.pending.lock() = Some(pending);
-        // Dropping an earlier request has released the rotation.
-        rotation.hold(true);
+        let (client, phase) = (Arc::clone(client), Phase::AwaitsSignature);
+        *self.pending.lock() = Some(Pending { client, deadline, phase, ended: None });
         self.changed.notify_one();
     }
 
-    /// Gives the confirmation enough time; returns that time in milliseconds.
-    fn extend(&self) -> i64 {
+    /// Enters a phase, and gives what follows enough time; returns that time in milliseconds.
+    fn extend(&self, phase: Phase) -> i64 {
         let mut pending = self.pending.lock();
         let Some(pending) = pending.as_mut() else { return CONFIRM_MS };
         let now = Instant::now();
+        pending.phase = phase;
         pending.deadline = pending.deadline.max(now + duration(CONFIRM_MS));
         self.changed.notify_one();
         i64::try_from(pending.deadline.saturating_duration_since(now).as_millis()).unwrap_or(CONFIRM_MS)
@@ -126,33 +134,47 @@ impl PasskeyLink {
     }
 
     /// See [`crate::engine::Session::answer_passkey`].
-    pub(super) async fn answer(&self, assertion: PasskeyAssertion) -> Result<(), SessionError> {
-        let client = self.client()?;
+    pub(super) async fn answer(
+        &self,
+        device: &DeviceId,
+        assertion: PasskeyAssertion,
+    ) -> Result<(), SessionError> {
+        let Some(client) = self.advance(Phase::AwaitsSignature, Phase::Signed) else {
+            return Err(refused("it has a signature of this attempt already, or asks for none"));
+        };
         let PasskeyAssertion { json, credential_id } = assertion;
         let response = Assertion { assertion_json: json.into_bytes(), credential_id };
-        match boxed(client.send_passkey_response(response)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_repeated(&error) => {
-                Err(SessionError::Refused("it is checking an earlier signature of this attempt".to_owned()))
-            }
-            Err(error) => Err(self.end(&error)),
-        }
+        boxed(client.send_passkey_response(response)).await.map_err(|error| self.end(device, &error))
     }
 
     /// See [`crate::engine::Session::confirm_passkey`].
-    pub(super) async fn confirm(&self) -> Result<(), SessionError> {
-        let client = self.client()?;
-        boxed(client.send_passkey_confirmation()).await.map_err(|error| self.end(&error))
+    pub(super) async fn confirm(&self, device: &DeviceId) -> Result<(), SessionError> {
+        if let Some(client) = self.advance(Phase::CodeShown, Phase::Confirmed) {
+            let confirmed = boxed(client.send_passkey_confirmation()).await;
+            return confirmed.map_err(|error| self.end(device, &error));
+        }
+        match self.pending.lock().as_ref().map(|pending| pending.phase) {
+            // A repeated confirmation.
+            Some(Phase::Confirmed) => Ok(()),
+            _ => Err(refused("no confirmation is pending")),
+        }
     }
 
-    fn client(&self) -> Result<Arc<Client>, SessionError> {
-        let pending = self.pending.lock();
-        let pending = pending.as_ref().ok_or_else(|| refused("no passkey is asked for now"))?;
-        Ok(Arc::clone(&pending.client))
+    /// Moves from one phase to another and extends the deadline; `None` in another phase.
+    fn advance(&self, from: Phase, to: Phase) -> Option<Arc<Client>> {
+        let client = {
+            let mut pending = self.pending.lock();
+            let pending = pending.as_mut().filter(|pending| pending.phase == from)?;
+            pending.phase = to;
+            Arc::clone(&pending.client)
+        };
+        self.extend(to);
+        Some(client)
     }
 
-    fn end(&self, error: &PasskeyError) -> SessionError {
+    fn end(&self, device: &DeviceId, error: &PasskeyError) -> SessionError {
         let rejected = is_rejected(error);
+        tracing::warn!(%device, %error, rejected, "a link with a passkey failed");
         if let Some(pending) = &mut *self.pending.lock() {
             pending.ended = Some(if rejected { Reason::PasskeyRejected } else { Reason::PasskeyFailed });
         }
@@ -173,13 +195,8 @@ fn is_rejected(error: &PasskeyError) -> bool {
     text.contains("passkey_prologue iq failed") && text.contains("server error response")
 }
 
-/// Whether another signature of this attempt was sent before (`flow.rs`, `send_passkey_response`).
-fn is_repeated(error: &PasskeyError) -> bool {
-    let text = error.to_string();
-    text.contains("already in progress")
-}
-
-fn failed() -> SessionEnd {
+fn failed(device: &DeviceId, cause: &(impl std::fmt::Display + ?Sized)) -> SessionEnd {
+    tracing::warn!(%device, %cause, "a link with a passkey failed");
     SessionEnd::PasskeyEnded(Reason::PasskeyFailed)
 }
 
@@ -210,6 +227,5 @@ mod tests {
         assert!(is_rejected(&flow(&format!("passkey_prologue iq failed: {of_server}"))));
         assert!(!is_rejected(&flow("passkey_prologue iq failed: IQ request timed out")));
         assert!(!is_rejected(&flow(&format!("ref iq failed: {of_server}"))));
-        assert!(is_repeated(&flow("a passkey link is already in progress")));
     }
 }

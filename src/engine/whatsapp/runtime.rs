@@ -4,18 +4,20 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::task::{Id, try_id};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
 
 /// How long the library shows the first code, and each further one.
-const CODE_VALID: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(20)];
+const FIRST_CODE_VALID: Duration = Duration::from_secs(60);
+const NEXT_CODE_VALID: Duration = Duration::from_secs(20);
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
@@ -32,24 +34,36 @@ struct Inner {
     rotation: CodeRotation,
 }
 
-/// The rotation of QR codes, which can be held. When the library has shown all codes, it ends the connection, and with
-/// it a link by passkey (`whatsapp-rust` 0.7.0, `pair.rs`).
-#[derive(Clone)]
-pub(super) struct CodeRotation(Arc<watch::Sender<bool>>);
+/// The rotation of QR codes, which can be held until the connection ends. When the library has shown all codes, it
+/// ends the connection, and with it a link by passkey (`whatsapp-rust` 0.7.0, `pair.rs`).
+#[derive(Clone, Default)]
+pub(super) struct CodeRotation(Arc<RotationState>);
+
+#[derive(Default)]
+struct RotationState {
+    held: AtomicBool,
+    /// The task that shows the codes: the first one that sleeps as long as the first code is valid.
+    task: OnceLock<Id>,
+}
 
 impl CodeRotation {
-    fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+    /// Holds the rotation.
+    pub(super) fn hold(&self) {
+        self.0.held.store(true, Ordering::Relaxed);
     }
 
-    /// Holds or releases the rotation.
-    pub(super) fn hold(&self, held: bool) {
-        self.0.send_replace(held);
+    fn is_held(&self) -> bool {
+        self.0.held.load(Ordering::Relaxed)
     }
 
-    async fn released(&self) {
-        // The sender exists as long as `self`.
-        let _ = self.0.subscribe().wait_for(|held| !held).await;
+    /// Whether a sleep of the current task shows a code. Other tasks, such as the keepalive, sleep for 20 s too.
+    fn shows_code(&self, duration: Duration) -> bool {
+        let Some(current) = try_id() else { return false };
+        match duration {
+            FIRST_CODE_VALID => *self.0.task.get_or_init(|| current) == current,
+            NEXT_CODE_VALID => self.0.task.get() == Some(&current),
+            _ => false,
+        }
     }
 }
 
@@ -60,7 +74,7 @@ impl Tasks {
             tracker: TaskTracker::new(),
             ended: ended.clone(),
             panicked: CancellationToken::new(),
-            rotation: CodeRotation::new(),
+            rotation: CodeRotation::default(),
         };
         Self { inner: Arc::new(inner), _end: ended.drop_guard() }
     }
@@ -131,13 +145,15 @@ impl Runtime for TaskRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        if !CODE_VALID.contains(&duration) {
+        let rotation = self.0.rotation.clone();
+        if !rotation.shows_code(duration) {
             return Box::pin(tokio::time::sleep(duration));
         }
-        let rotation = self.0.rotation.clone();
         Box::pin(async move {
             tokio::time::sleep(duration).await;
-            rotation.released().await;
+            if rotation.is_held() {
+                std::future::pending::<()>().await;
+            }
         })
     }
 
@@ -178,13 +194,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn held_rotation_waits_and_other_sleeps_do_not() {
         let tasks = Tasks::new();
-        tasks.rotation().hold(true);
-        let code = tasks.runtime().sleep(Duration::from_secs(20));
-        tasks.runtime().sleep(Duration::from_secs(21)).await;
-        let mut code = std::pin::pin!(code);
-        assert!(tokio::time::timeout(Duration::from_secs(600), &mut code).await.is_err());
-        tasks.rotation().hold(false);
-        tokio::time::timeout(Duration::from_secs(1), code).await.unwrap();
+        let (shown, mut codes) = tokio::sync::mpsc::unbounded_channel();
+        let runtime = tasks.runtime();
+        tasks.runtime().spawn_detached(Box::pin(async move {
+            for seconds in [60, 20, 20] {
+                runtime.sleep(Duration::from_secs(seconds)).await;
+                shown.send(seconds).unwrap();
+            }
+        }));
+        assert_eq!(codes.recv().await, Some(60));
+        assert_eq!(codes.recv().await, Some(20));
+        tasks.rotation().hold();
+        assert!(tokio::time::timeout(Duration::from_secs(600), codes.recv()).await.is_err());
+        // The deadline of the keepalive.
+        tokio::time::timeout(Duration::from_secs(21), tasks.runtime().sleep(Duration::from_secs(20)))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -37,6 +37,8 @@ mod connection_progress;
 
 use self::connection_progress::ConnectionEnd;
 
+/// How long a link may take after its code was typed.
+const LINK_GRACE: Duration = Duration::from_secs(20);
 /// How long a connection may take to close.
 const GOODBYE: Duration = Duration::from_millis(1_200);
 /// How long its tasks may then take to end.
@@ -114,10 +116,18 @@ impl WhatsAppSession {
         self.typed_until.lock().take();
     }
 
-    /// Waits until the typed code expires. One that is just being created gets its whole time.
+    /// Waits until the typed code has expired, and the link by it had time to complete. One that is just being
+    /// created gets its whole time.
     async fn typed_code_expired(&self) {
-        let until = *self.typed_until.lock();
-        tokio::time::sleep_until(until.unwrap_or_else(|| Instant::now() + linking::TYPED_VALID)).await;
+        loop {
+            let until = *self.typed_until.lock();
+            let end = until.unwrap_or_else(|| Instant::now() + linking::TYPED_VALID);
+            tokio::time::sleep_until(end + LINK_GRACE).await;
+            // A later code may have replaced it meanwhile.
+            if *self.typed_until.lock() == until {
+                return;
+            }
+        }
     }
 
     /// Logs an ingest error; how it ends the session.
@@ -221,6 +231,10 @@ impl Session for WhatsAppSession {
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         let not_waiting = || SessionError::Refused("the device does not wait for a phone now".to_owned());
         let client = self.awaiting_link().ok_or_else(not_waiting)?;
+        if self.passkey.is_pending() {
+            // A new code would replace the secret that the attempt uses.
+            return Err(SessionError::Refused("the device is being linked with a passkey".to_owned()));
+        }
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.request_pairing_code(&self.device, phone_number);
         let code = linking::request_pairing_code(&client, phone_number).await?;
@@ -229,11 +243,11 @@ impl Session for WhatsAppSession {
     }
 
     async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), SessionError> {
-        self.passkey.answer(assertion).await
+        self.passkey.answer(&self.device, assertion).await
     }
 
     async fn confirm_passkey(&self) -> Result<(), SessionError> {
-        self.passkey.confirm().await
+        self.passkey.confirm(&self.device).await
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {

@@ -78,12 +78,19 @@ impl Fleet {
         Ok(self.registry.linking_session(device)?.answer_passkey(assertion).await?)
     }
 
-    /// Confirms that the phone shows the code of the pending step.
+    /// Confirms that the phone shows the code of the pending step. `compared` is the code that the person saw.
     ///
     /// # Errors
-    /// If no confirmation is pending, or the network refuses.
-    pub async fn confirm_passkey(&self, device: &DeviceId) -> Result<(), ServiceError> {
+    /// If no confirmation is pending, another code is, or the network refuses.
+    pub async fn confirm_passkey(
+        &self,
+        device: &DeviceId,
+        compared: Option<&str>,
+    ) -> Result<(), ServiceError> {
         match self.pending_passkey(device).await?.step {
+            PasskeyStep::Confirmation { code } if compared.is_some_and(|compared| compared != code) => {
+                Err(ServiceError::PasskeyCodeChanged)
+            }
             PasskeyStep::Confirmation { .. } => {
                 Ok(self.registry.linking_session(device)?.confirm_passkey().await?)
             }
@@ -110,13 +117,13 @@ impl Fleet {
         let mut bytes = [0_u8; TICKET_BYTES];
         self.random.fill(&mut bytes);
         let ticket = hex::encode(bytes);
-        let expires_at = self.clock.now().plus(TICKET_VALID_MS);
+        let expires_at = pending.expires_at.min(self.clock.now().plus(TICKET_VALID_MS));
         let hash = hash_of(&ticket);
         self.with_attempt(device, &pending, |attempt| attempt.ticket = Some((hash, expires_at)))?;
         Ok(PasskeyTicket { ticket, expires_at })
     }
 
-    /// Whether the ticket is the one of the device's pending attempt.
+    /// Whether the ticket is the one of the device's pending attempt, and a signature is pending.
     ///
     /// # Errors
     /// If the store fails.
@@ -126,6 +133,9 @@ impl Fleet {
             Err(ServiceError::Store(error)) => return Err(error.into()),
             Err(_) => return Ok(false),
         };
+        if !matches!(pending.step, PasskeyStep::Signature { .. }) {
+            return Ok(false);
+        }
         let (hash, now) = (hash_of(ticket), self.clock.now());
         self.with_attempt(device, &pending, |attempt| {
             attempt.ticket.is_some_and(|(known, expires_at)| known == hash && now < expires_at)

@@ -61,7 +61,7 @@ pub(in crate::service) struct LiveDevice {
     /// Read-locked during ingest; write-locked during an identity merge, so that nothing is stored under an outdated id.
     pub(in crate::service) identities: tokio::sync::RwLock<()>,
     pub(in crate::service) liveness: Liveness,
-    /// The attempt to link with a passkey, if one was answered.
+    /// The attempt to link with a passkey, if one was answered or has a ticket.
     pub(in crate::service) passkey: Mutex<Option<Box<PasskeyAttempt>>>,
 }
 

@@ -34,7 +34,14 @@ async fn account_with_passkey_is_linked_and_can_send() {
         .wait_until("the phone to show a code", async || native.testbed.world().passkey_code(ME))
         .await;
     assert_eq!(shown.replace('-', ""), of_phone);
-    native.app.post(&format!("{PASSKEY}/confirm"), json!({})).await.ok();
+    let late = passkey.sign(&step["options"]);
+    native.app.post(&format!("{PASSKEY}/response"), late).await.refused(409, "no_passkey_pending");
+    // A repeated confirmation does not disturb the exchange of keys.
+    let path = format!("{PASSKEY}/confirm");
+    let confirm = || native.app.post(&path, json!({}));
+    let (first, second) = tokio::join!(confirm(), confirm());
+    let statuses = [first.status, second.status];
+    assert!(statuses.contains(&200) && !statuses.contains(&422), "{statuses:?}");
     let device = native.app.wait_for_state("shop", "ready").await;
     assert_eq!(device["phoneNumber"], ME);
     let message = native.app.send("shop", ANNA, "hello").await;

@@ -30,7 +30,7 @@ interface Call<T, Body = undefined> {
 interface PasskeyPaths {
   "/api/v1/devices/{id}/passkey": { get: Call<PasskeyStep> };
   "/api/v1/devices/{id}/passkey/response": { post: Call<unknown, Record<string, unknown>> };
-  "/api/v1/devices/{id}/passkey/confirm": { post: Call<unknown> };
+  "/api/v1/devices/{id}/passkey/confirm": { post: Call<unknown, { code?: string }> };
   "/api/v1/devices/{id}/passkey/cancel": { post: Call<unknown> };
   "/api/v1/devices/{id}/passkey/ticket": { post: Call<PasskeyTicket> };
 }
@@ -51,6 +51,7 @@ export const waitsForPasskey = (device: Pick<Device, "state">): boolean => (devi
 
 export const loadPasskeyStep = (id: string): Promise<PasskeyStep> => data(calls.GET("/api/v1/devices/{id}/passkey", of(id)));
 export const sendPasskeyResponse = (id: string, response: Record<string, unknown>) => done(calls.POST("/api/v1/devices/{id}/passkey/response", { ...of(id), body: response }));
-export const confirmPasskey = (id: string) => done(calls.POST("/api/v1/devices/{id}/passkey/confirm", of(id)));
+/** `code` is the one that the person compared. */
+export const confirmPasskey = (id: string, code?: string) => done(calls.POST("/api/v1/devices/{id}/passkey/confirm", { ...of(id), body: code ? { code } : {} }));
 export const cancelPasskey = (id: string) => done(calls.POST("/api/v1/devices/{id}/passkey/cancel", of(id)));
 export const createPasskeyTicket = (id: string): Promise<PasskeyTicket> => data(calls.POST("/api/v1/devices/{id}/passkey/ticket", of(id)));

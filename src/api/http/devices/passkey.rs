@@ -1,7 +1,7 @@
 //! Linking with a passkey: the pending step, the response of a browser, and the confirmation of the code.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +12,7 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::{Created, Success};
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::{guarded, guarded_or_ticket};
-use crate::api::http::input::{Device, JsonObject};
+use crate::api::http::input::{Body, Device, JsonObject, Request};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -152,14 +152,29 @@ async fn respond(
     Ok(Success::new(SignatureSent { device_id: id }))
 }
 
+/// The code that a person compared with the phone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({ "code": "ABCD-1234" }))]
+struct ComparedCode {
+    /// The code. If it is no longer the pending one, nothing is confirmed.
+    #[schema(max_length = 16, required = false, example = "ABCD-1234")]
+    code: Option<String>,
+}
+
+impl Request for ComparedCode {}
+
 /// Confirm that the phone shows the same code
+///
+/// 409 `passkey_code_changed` when another code is pending than the one that was compared.
 #[utoipa::path(post, path = "/devices/{id}/passkey/confirm", operation_id = "confirmPasskey", tag = "devices",
+    request_body = ComparedCode,
     responses((status = 200, description = "The device, whose link is being completed", body = Success<DeviceObject>)))]
 async fn confirm(
     State(services): State<Services>,
     Device(id): Device,
+    Body(ComparedCode { code }): Body<ComparedCode>,
 ) -> Result<Success<DeviceObject>, ApiError> {
-    services.fleet.confirm_passkey(&id).await?;
+    services.fleet.confirm_passkey(&id, code.as_deref()).await?;
     device(&services, &id).await
 }
 
@@ -184,7 +199,7 @@ async fn device(services: &Services, id: &DeviceId) -> Result<Success<DeviceObje
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TicketObject {
-    /// The secret. It allows to read the pending step and to answer it, in the header `X-Passkey-Ticket`.
+    /// The secret. It allows reading the options and answering them, in the header `X-Passkey-Ticket`.
     #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     ticket: String,
     /// When it ends.

@@ -23,7 +23,7 @@ use crate::engine::whatsapp::client::{self, BuiltClient};
 use crate::engine::whatsapp::connection_context::ConnectionContext;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::event_queue::{self, EventQueue};
-use crate::engine::whatsapp::groups::GroupReading;
+use crate::engine::whatsapp::group_reading::GroupReading;
 use crate::engine::whatsapp::history_queue::HistoryQueue;
 use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
 use crate::engine::whatsapp::keepalive::{self, Keepalive};
@@ -89,7 +89,7 @@ impl WhatsAppSession {
         let running = boxed(async move { runner.run().await });
         let mut progress = ConnectionProgress::default();
         self.run_until_end(&context, running, events, &tasks, &mut progress).await;
-        let passkey_pending = self.passkey.clear();
+        let passkey = self.passkey.clear();
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.set_connection(&self.device, None);
         self.set_online(None);
@@ -103,12 +103,12 @@ impl WhatsAppSession {
         if panicked {
             return ConnectionEnd::Panicked;
         }
-        let outcome = match progress.outcome() {
+        let outcome = match (progress.outcome(), passkey) {
             // Nothing is retried: the phone shows an attempt that has failed.
-            ConnectionEnd::Ended(SessionEnd::LinkLost(_) | SessionEnd::CodesExhausted) if passkey_pending => {
-                ConnectionEnd::Ended(SessionEnd::PasskeyEnded(Reason::PasskeyFailed))
+            (ConnectionEnd::Ended(SessionEnd::LinkLost(_) | SessionEnd::CodesExhausted), Some(ended)) => {
+                ConnectionEnd::Ended(SessionEnd::PasskeyEnded(ended.unwrap_or(Reason::PasskeyFailed)))
             }
-            outcome => outcome,
+            (outcome, _) => outcome,
         };
         if let ConnectionEnd::Ended(SessionEnd::LoggedOut(_)) = outcome {
             let incomplete = !progress.open && self.may_be_incomplete().await;
@@ -233,6 +233,9 @@ impl WhatsAppSession {
         event: &Event,
         progress: &mut ConnectionProgress,
     ) {
+        if progress.paired && matches!(event, Event::PairingQrCodesExhausted(_)) {
+            return;
+        }
         if let Some(ended) = disconnect_reason::of_event(event) {
             self.log_end_reason(event);
             progress.ended.get_or_insert(ended);
@@ -280,9 +283,15 @@ impl WhatsAppSession {
                 progress.codes_shown = true;
                 Ok(())
             }
+            // The device is linked already.
+            Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) | Event::PairPasskeyError(_)
+                if progress.paired || progress.open =>
+            {
+                Ok(())
+            }
             Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) | Event::PairPasskeyError(_) => {
-                let handled = self.passkey.on_event(&context.client, &context.code_rotation, event);
-                match handled.await? {
+                context.code_rotation.hold();
+                match self.passkey.on_event(&self.device, &context.client, event).await? {
                     Some(event) => self.deliver(event).await,
                     None => Ok(()),
                 }

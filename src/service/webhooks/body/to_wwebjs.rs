@@ -113,7 +113,7 @@ fn connection_state(state: &str) -> &'static str {
     match state {
         "ready" => "CONNECTED",
         "connecting" | "reconnecting" => "OPENING",
-        "pairing" => "PAIRING",
+        "pairing" | "passkey" => "PAIRING",
         "qr" | "logged_out" => "UNPAIRED",
         _ => "UNLAUNCHED",
     }

@@ -162,7 +162,7 @@ function CodeComparison({ device, step }: { device: Device; step: PasskeyStep })
         : <p>{t("passkey.noCode")}</p>}
       <TimeLeft until={step.expiresAt} />
       <div class={ui.row}>
-        <Button variant="primary" busy={isBusy} onClick={() => run(() => confirmPasskey(device.id))}>{t("passkey.yes")}</Button>
+        <Button variant="primary" busy={isBusy} onClick={() => run(() => confirmPasskey(device.id, step.code))}>{t("passkey.yes")}</Button>
         <Button variant="danger" busy={isBusy} onClick={() => run(() => cancelPasskey(device.id))}>{t("passkey.no")}</Button>
       </div>
     </div>
