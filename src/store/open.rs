@@ -227,8 +227,8 @@ mod tests {
         MigrationCase {
             migration: "0033",
             before: CONVERSATION,
-            query: "SELECT id || ' ' || state || ' ' || coalesce(assignee, 'nobody') FROM conversations",
-            after: &["7 open nobody"],
+            query: "SELECT id || ' ' || state || ' ' || coalesce(assignee, 'no assignee') FROM conversations",
+            after: &["7 open no assignee"],
         },
         MigrationCase {
             migration: "0040",

@@ -24,7 +24,7 @@ use crate::api::connections::mark_authenticated;
 use crate::api::session_cookie::CookieRequest;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
-use crate::service::Principal;
+use crate::service::{Principal, ServiceError};
 
 /// The header with the ticket of a link with a passkey.
 pub const TICKET_HEADER: &str = "x-passkey-ticket";
@@ -153,17 +153,7 @@ async fn check_or_signed(
         Some((device, message)) => state.services.media.is_media_link(&device, &message, &signature).await,
         None => Ok(false),
     };
-    match valid {
-        Ok(true) => {
-            mark_authenticated(request.extensions());
-            next.run(request).await
-        }
-        Ok(false) => {
-            let error = ApiError::SignatureInvalid;
-            count_failed(&state, request.headers(), request.extensions(), error).into_response()
-        }
-        Err(error) => ApiError::from(error).into_response(),
-    }
+    run_if_valid(valid, ApiError::SignatureInvalid, &state, request, next).await
 }
 
 async fn check_or_ticket(
@@ -184,15 +174,23 @@ async fn check_or_ticket(
         Some(device) => state.services.fleet.is_passkey_ticket(&device, &ticket).await,
         None => Ok(false),
     };
+    run_if_valid(valid, ApiError::TicketInvalid, &state, request, next).await
+}
+
+/// Lets a request through whose proof is valid, and counts a failed login otherwise.
+async fn run_if_valid(
+    valid: Result<bool, ServiceError>,
+    refusal: ApiError,
+    state: &ApiState,
+    request: Request,
+    next: Next,
+) -> Response {
     match valid {
         Ok(true) => {
             mark_authenticated(request.extensions());
             next.run(request).await
         }
-        Ok(false) => {
-            let error = ApiError::TicketInvalid;
-            count_failed(&state, request.headers(), request.extensions(), error).into_response()
-        }
+        Ok(false) => count_failed(state, request.headers(), request.extensions(), refusal).into_response(),
         Err(error) => ApiError::from(error).into_response(),
     }
 }
