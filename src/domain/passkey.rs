@@ -18,8 +18,8 @@ pub const MAX_RESPONSES: u32 = 10;
 /// The longest validity of a ticket, in milliseconds.
 pub const TICKET_VALID_MS: i64 = 600_000;
 /// The bounds of a step, in milliseconds.
-const SHORTEST_MS: u64 = 30_000;
-const LONGEST_MS: u64 = 600_000;
+const SHORTEST_MS: i64 = 30_000;
+const LONGEST_MS: i64 = 600_000;
 
 /// A step that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +71,8 @@ pub struct InvalidAssertion {
 /// 10 minutes if it has none.
 #[must_use]
 pub fn valid_ms(options: &Map<String, Value>) -> i64 {
-    let timeout = options.get("timeout").and_then(Value::as_u64).unwrap_or(LONGEST_MS);
-    i64::try_from(timeout.clamp(SHORTEST_MS, LONGEST_MS)).unwrap_or(TICKET_VALID_MS)
+    let timeout = options.get("timeout").and_then(Value::as_i64).unwrap_or(LONGEST_MS);
+    timeout.clamp(SHORTEST_MS, LONGEST_MS)
 }
 
 /// Checks a browser's response against the options that it answers.

@@ -19,7 +19,7 @@ use crate::engine::{EngineEvent, SessionEnd, SessionError};
 
 /// The letters of a code, without similar ones (as in the network's own codes).
 const LETTERS: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
-const TIMEOUT_MS: u64 = 300_000;
+const TIMEOUT_MS: i64 = 300_000;
 
 impl SimulatorSession {
     /// Whether the account needs a passkey.
@@ -43,10 +43,9 @@ impl SimulatorSession {
             return Ok(());
         }
         let code = code(self.random.as_ref());
-        let valid_ms = i64::try_from(TIMEOUT_MS).unwrap_or(i64::MAX);
         self.passkey.set(Progress::AwaitsConfirmation);
-        self.deliver(EngineEvent::PasskeySigned { code, valid_ms }).await?;
-        self.wait_until(Progress::Confirmed, deadline(valid_ms)).await
+        self.deliver(EngineEvent::PasskeySigned { code, valid_ms: TIMEOUT_MS }).await?;
+        self.wait_until(Progress::Confirmed, deadline(TIMEOUT_MS)).await
     }
 
     async fn wait_until(&self, wanted: Progress, until: Instant) -> Result<(), SessionEnd> {

@@ -38,6 +38,16 @@ struct Pending {
     ended: Option<Reason>,
 }
 
+impl Pending {
+    /// Enters a phase; returns the time until the deadline in milliseconds.
+    fn enter(&mut self, phase: Phase) -> i64 {
+        let now = Instant::now();
+        self.phase = phase;
+        self.deadline = self.deadline.max(now + duration(CONFIRM_MS));
+        i64::try_from(self.deadline.saturating_duration_since(now).as_millis()).unwrap_or(CONFIRM_MS)
+    }
+}
+
 /// The progress of an attempt. Each call of the library is made in one phase only: the library has no session
 /// while it exchanges keys, so that a repeated call would begin a second exchange or end the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,15 +114,11 @@ impl PasskeyLink {
         self.changed.notify_one();
     }
 
-    /// Enters a phase, and gives what follows enough time; returns that time in milliseconds.
+    /// Enters a phase, and gives the next step enough time; returns that time in milliseconds.
     fn extend(&self, phase: Phase) -> i64 {
-        let mut pending = self.pending.lock();
-        let Some(pending) = pending.as_mut() else { return CONFIRM_MS };
-        let now = Instant::now();
-        pending.phase = phase;
-        pending.deadline = pending.deadline.max(now + duration(CONFIRM_MS));
+        let valid_ms = self.pending.lock().as_mut().map_or(CONFIRM_MS, |pending| pending.enter(phase));
         self.changed.notify_one();
-        i64::try_from(pending.deadline.saturating_duration_since(now).as_millis()).unwrap_or(CONFIRM_MS)
+        valid_ms
     }
 
     /// Waits until the attempt ends without a link.
@@ -162,14 +168,11 @@ impl PasskeyLink {
 
     /// Moves from one phase to another and extends the deadline; `None` in another phase.
     fn advance(&self, from: Phase, to: Phase) -> Option<Arc<Client>> {
-        let client = {
-            let mut pending = self.pending.lock();
-            let pending = pending.as_mut().filter(|pending| pending.phase == from)?;
-            pending.phase = to;
-            Arc::clone(&pending.client)
-        };
-        self.extend(to);
-        Some(client)
+        let mut pending = self.pending.lock();
+        let pending = pending.as_mut().filter(|pending| pending.phase == from)?;
+        pending.enter(to);
+        self.changed.notify_one();
+        Some(Arc::clone(&pending.client))
     }
 
     fn end(&self, device: &DeviceId, error: &PasskeyError) -> SessionError {
