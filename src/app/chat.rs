@@ -28,6 +28,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },
+            upload_max_bytes: chat.upload_max_bytes,
             max_users: chat.max_users,
             max_conversations: chat.max_conversations,
             max_notifications: chat.max_notifications,

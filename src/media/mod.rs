@@ -22,6 +22,7 @@ mod backend;
 mod decode_limiter;
 mod free_space;
 mod local_files;
+mod office;
 mod probe;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -130,7 +131,11 @@ impl Files {
     ) -> Result<Staged, MediaError> {
         let staging::Received { path, hash, mimetype, size } = self.staging.receive(bytes, limit).await?;
         let file = path.as_path().to_owned();
-        let probed = off_the_async_threads(move || Ok(probe::probe(&file, mimetype))).await?;
+        let read_headers = move || {
+            let mimetype = office::refine(&file, mimetype);
+            Ok((mimetype, probe::probe(&file, mimetype)))
+        };
+        let (mimetype, probed) = off_the_async_threads(read_headers).await?;
         let suits = thumbnail::suits(mimetype);
         let thumbnail = if suits { self.thumbnail_of(owner, path.as_path()).await } else { None };
         let media = StoredMedia {

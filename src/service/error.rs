@@ -46,12 +46,12 @@ pub enum ServiceError {
     /// The limit of concurrent uploads is reached.
     #[error("too many files are being uploaded; try again in a moment")]
     TooManyUploads,
-    /// The limit of concurrent uploads of one device is reached.
-    #[error("{0} files of this device are being uploaded; try again when one of them is complete")]
+    /// The limit of concurrent uploads of one device or user is reached.
+    #[error("{0} files of this device or user are being uploaded; try again when one of them is complete")]
     TooManyUploadsOfDevice(usize),
     /// The limit of uploaded bytes in a minute is reached.
     #[error(
-        "the clients of this device sent {limit} bytes of files in a minute, as many as media.max_upload_bytes_per_minute allows; try again in {retry_after_seconds} seconds"
+        "the clients of this device, or this user, sent {limit} bytes of files in a minute, as many as media.max_upload_bytes_per_minute allows; try again in {retry_after_seconds} seconds"
     )]
     UploadRateExceeded {
         /// The limit.
@@ -61,7 +61,7 @@ pub enum ServiceError {
     },
     /// The quota of a device's files is reached.
     #[error(
-        "the files that clients stored for this device may take {0} bytes (media.max_bytes_per_device); delete messages with files, or wait until unsent uploads expire after a day"
+        "the files that clients stored for this device, or that this user stored, may take {0} bytes (media.max_bytes_per_device); delete messages with files, or wait until unsent uploads expire after a day"
     )]
     MediaQuotaExceeded(u64),
     /// A file could not be stored or read.
@@ -275,6 +275,8 @@ pub enum ErrorKind {
     Impossible,
     /// The input exceeds a size limit.
     TooLarge,
+    /// The input has a type that is not accepted.
+    UnsupportedType,
     /// A count or rate limit is reached.
     TooMany,
     /// Not implemented.

@@ -36,6 +36,8 @@ pub struct ChatSettings {
     pub send_dedup_window_ms: u64,
     /// First message of a conversation that an `underscore` client opens, or empty.
     pub welcome: String,
+    /// Maximum bytes of an uploaded file.
+    pub upload_max_bytes: u64,
     /// Maximum characters of a message.
     pub content_max_chars: usize,
     /// Maximum messages of a user in ten seconds.

@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Minimum and maximum of every numeric key.
-pub(super) const RANGES: [(&str, i64, i64); 104] = [
+pub(super) const RANGES: [(&str, i64, i64); 105] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -119,6 +119,7 @@ pub(super) const RANGES: [(&str, i64, i64); 104] = [
     ("notify.fresh_ms", 1, YEAR_MS),
     ("chat.resume_ms", 1_000, YEAR_MS),
     ("chat.send_dedup_window_ms", 1, 600_000),
+    ("chat.upload_max_bytes", 1, 16 * GIB),
     ("chat.content_max_chars", 1, MANY),
     ("chat.max_messages_per_10_s", 1, MANY),
     ("chat.max_messages_per_day", 1, 100 * MANY),

@@ -6,13 +6,15 @@ use super::column_codec::parsed;
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
-use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::file::ChatFile;
+use crate::domain::operator_chat::ids::{ChatFileId, ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::message::{ChatMessage, MessageDraft};
 
 /// The columns that [`chat_message`] reads, of the table `m`.
 pub(super) const MESSAGE_COLUMNS: &str = "m.id AS message_id, m.conversation_id AS conversation_id, m.sender AS sender, m.type AS message_type, \
      m.content AS content, m.attachment_url AS attachment_url, \
-     m.attachment_name AS attachment_name, m.temp_id AS temp_id, m.created_at AS created_at";
+     m.attachment_name AS attachment_name, m.temp_id AS temp_id, m.created_at AS created_at, \
+     m.file_id AS file_id, m.file_type AS file_type, m.file_size AS file_size";
 
 /// Messages of one author whose ids are within a range, both ends included.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +140,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a message.
+    /// Adds a message. With an uploaded file, the draft's own address of a file is not stored.
     ///
     /// # Errors
     /// When the store fails.
@@ -147,21 +149,26 @@ impl Tx<'_> {
         conversation: ConversationId,
         sender: UserPk,
         draft: &MessageDraft,
+        file: Option<&ChatFile>,
         created_at: Millis,
     ) -> Result<ChatMessage, StoreError> {
+        let attachment_url = draft.attachment_url.clone().filter(|_| file.is_none());
         let id = ChatMessageId(self.number(
             "INSERT INTO chat_messages (conversation_id, sender, type, content, attachment_url, attachment_name, temp_id,
-                 created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+                 created_at, file_id, file_type, file_size)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING id",
             params![
                 conversation.0,
                 sender.0,
                 draft.kind.as_str(),
                 draft.content,
-                draft.attachment_url,
+                attachment_url,
                 draft.attachment_name,
                 draft.temp_id,
-                created_at.0
+                created_at.0,
+                file.map(|file| file.id.0),
+                file.map(|file| &file.mimetype),
+                file.map(|file| i64::try_from(file.filesize).unwrap_or(i64::MAX)),
             ],
         )?);
         Ok(ChatMessage {
@@ -170,8 +177,9 @@ impl Tx<'_> {
             sender,
             kind: draft.kind,
             content: draft.content.clone(),
-            attachment_url: draft.attachment_url.clone(),
+            attachment_url,
             attachment_name: draft.attachment_name.clone(),
+            file: file.cloned(),
             temp_id: draft.temp_id.clone(),
             created_at,
         })
@@ -200,7 +208,18 @@ pub(super) fn chat_message(row: &Row<'_>) -> Result<ChatMessage, StoreError> {
         content: row.get("content")?,
         attachment_url: row.get("attachment_url")?,
         attachment_name: row.get("attachment_name")?,
+        file: chat_file(row)?,
         temp_id: row.get("temp_id")?,
         created_at: Millis(row.get("created_at")?),
     })
+}
+
+fn chat_file(row: &Row<'_>) -> Result<Option<ChatFile>, StoreError> {
+    let Some(id) = row.get::<_, Option<i64>>("file_id")? else { return Ok(None) };
+    let filesize = row.get::<_, i64>("file_size")?;
+    Ok(Some(ChatFile {
+        id: ChatFileId(id),
+        mimetype: row.get("file_type")?,
+        filesize: filesize.try_into().map_err(|_| StoreError::Unreadable("file size"))?,
+    }))
 }

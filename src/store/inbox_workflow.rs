@@ -215,6 +215,7 @@ impl Tx<'_> {
             content: text.to_owned(),
             attachment_url: None,
             attachment_name: None,
+            file: None,
             temp_id: author.temp_id.map(str::to_owned),
             created_at: at,
         })

@@ -31,15 +31,19 @@ pub struct Upload {
     pub filename: Option<String>,
 }
 
-const COLUMNS: &str = "f.hash, f.mimetype, f.filesize, f.duration, f.width, f.height, f.has_thumbnail";
+/// The columns that [`stored_media`] reads, of the table `f`.
+pub(super) const FILE_COLUMNS: &str =
+    "f.hash, f.mimetype, f.filesize, f.duration, f.width, f.height, f.has_thumbnail";
 
-/// True when no message and no upload refers to the file `f`.
+/// True when no message, no upload and no file of operator chat refers to the file `f`.
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM messages m WHERE m.media_hash = f.hash)
-    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.hash = f.hash)";
+    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.hash = f.hash)
+    AND NOT EXISTS (SELECT 1 FROM chat_files c WHERE c.hash = f.hash)";
 
-/// True when no queued outbound message needs the file `f`.
+/// True when no queued outbound message and no message of operator chat needs the file `f`.
 const NOT_WAITED_FOR: &str = "NOT EXISTS (
-    SELECT 1 FROM messages m JOIN outbox o ON o.message_pk = m.pk WHERE m.media_hash = f.hash)";
+    SELECT 1 FROM messages m JOIN outbox o ON o.message_pk = m.pk WHERE m.media_hash = f.hash)
+    AND NOT EXISTS (SELECT 1 FROM chat_files c WHERE c.hash = f.hash)";
 
 /// The bytes of the files that clients stored for a device without one of its files. Triggers maintain both tables.
 pub(super) const BYTES_OF_DEVICE: &str = "SELECT s.bytes - coalesce(
@@ -73,7 +77,11 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn media(&self, hash: &MediaHash) -> Result<Option<StoredMedia>, StoreError> {
-        self.one(&format!("SELECT {COLUMNS} FROM media f WHERE f.hash = ?1"), [hash.as_str()], stored_media)
+        self.one(
+            &format!("SELECT {FILE_COLUMNS} FROM media f WHERE f.hash = ?1"),
+            [hash.as_str()],
+            stored_media,
+        )
     }
 
     /// A file uploaded to this device, by its upload id.
@@ -83,7 +91,7 @@ impl Reader<'_> {
     pub fn upload(&self, device: &DeviceId, id: &str) -> Result<Option<Upload>, StoreError> {
         self.one(
             &format!(
-                "SELECT {COLUMNS}, u.filename FROM uploads u JOIN media f ON f.hash = u.hash
+                "SELECT {FILE_COLUMNS}, u.filename FROM uploads u JOIN media f ON f.hash = u.hash
                  WHERE u.id = ?1 AND u.device_id = ?2"
             ),
             [id, device.as_str()],
@@ -134,8 +142,8 @@ impl Reader<'_> {
         )
     }
 
-    /// Files that were last stored before `cutoff` and that no queued outbound message needs, oldest first,
-    /// after the given position.
+    /// Files that were last stored before `cutoff` and that neither a queued outbound message nor a message of
+    /// operator chat needs, oldest first, after the given position.
     ///
     /// # Errors
     /// When the store fails.
@@ -164,7 +172,7 @@ impl Reader<'_> {
     }
 }
 
-fn stored_media(row: &Row<'_>) -> Result<StoredMedia, StoreError> {
+pub(super) fn stored_media(row: &Row<'_>) -> Result<StoredMedia, StoreError> {
     let dimensions = row.get::<_, Option<u32>>("width")?.zip(row.get::<_, Option<u32>>("height")?);
     Ok(StoredMedia {
         hash: parsed(row, "hash", "media hash")?,

@@ -19,6 +19,7 @@ pub mod api_keys;
 pub mod backup;
 mod chat_changes;
 pub mod chat_events;
+pub mod chat_files;
 pub mod chat_messages;
 pub mod chat_notifications;
 pub mod chat_receipt_ranges;

@@ -46,6 +46,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0050_orphan_change_mode.sql")),
     M::up(include_str!("migrations/0051_device_file_sizes.sql")),
     M::up(include_str!("migrations/0052_conversation_assignees.sql")),
+    M::up(include_str!("migrations/0053_chat_files.sql")),
 ];
 
 /// Path of the database file within the data directory.
@@ -248,6 +249,13 @@ mod tests {
             query: "SELECT device_id || ' ' || hash || ' ' || reference_count FROM device_files
                 UNION ALL SELECT device_id || ' ' || bytes FROM device_file_sizes ORDER BY 1",
             after: &["other 3", "other file-3 1", "shop 103", "shop file-1 3", "shop file-3 1"],
+        },
+        MigrationCase {
+            migration: "0053",
+            before: "INSERT INTO chat_messages (id, conversation_id, sender, type, content, attachment_url, created_at)
+                VALUES (7, 1, 1, 'FILE', '', 'https://example.com/a.pdf', 1);",
+            query: "SELECT id || ' ' || attachment_url || ' ' || coalesce(file_id, 'no file') FROM chat_messages",
+            after: &["7 https://example.com/a.pdf no file"],
         },
     ];
 

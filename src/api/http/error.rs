@@ -86,6 +86,14 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
+    /// An uploaded file of operator chat is too large.
+    #[error("the file has {file_size} bytes; it can have at most {max_size} (chat.upload_max_bytes)")]
+    FileTooLarge {
+        /// Its size in bytes.
+        file_size: u64,
+        /// The largest size in bytes.
+        max_size: u64,
+    },
     /// A file in the body is too large; it must be uploaded.
     #[error("media.data holds more than {0} bytes; upload the file and send its mediaId")]
     DataTooLarge(usize),
@@ -149,6 +157,14 @@ pub struct ErrorBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     details: Vec<FieldError>,
+    /// For `file_too_large`: the size of the file in bytes.
+    #[serde(rename = "fileSize", skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, minimum = 0)]
+    file_size: Option<u64>,
+    /// For `file_too_large`: the largest size in bytes.
+    #[serde(rename = "maxSize", skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, minimum = 0)]
+    max_size: Option<u64>,
 }
 
 impl ApiError {
@@ -175,7 +191,9 @@ impl ApiError {
             | Self::HostNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::DataTooLarge(_) | Self::FileTooLarge { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NotJson | Self::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailedTries { .. } | Self::TooManyStreams(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -208,6 +226,7 @@ impl ApiError {
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge(_) | Self::DataTooLarge(_) => "too_large",
+            Self::FileTooLarge { .. } => "file_too_large",
             Self::RangeNotSatisfiable(_) => "range_not_satisfiable",
             Self::SignatureInvalid => "invalid_signature",
             Self::TicketInvalid => "ticket_invalid",
@@ -231,6 +250,10 @@ impl ApiError {
     /// The body of the answer.
     pub(super) fn body(self) -> ErrorBody {
         let (code, error) = (self.code(), self.to_string());
+        let (file_size, max_size) = match self {
+            Self::FileTooLarge { file_size, max_size } => (Some(file_size), Some(max_size)),
+            _ => (None, None),
+        };
         let details = match self {
             Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],
             Self::Chat(ChatError::Invalid { field, message }) => {
@@ -242,7 +265,7 @@ impl ApiError {
             Self::Invalid(fields) => fields,
             _ => Vec::new(),
         };
-        ErrorBody { success: false, error, code, details }
+        ErrorBody { success: false, error, code, details, file_size, max_size }
     }
 
     fn headers(&self) -> HeaderMap {
@@ -270,6 +293,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Impossible => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::NotBuilt => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -161,6 +161,8 @@ pub struct PushSubscription(pub String);
 pub struct ChatMessageParam(pub String);
 /// The conversation of operator chat that the path names.
 pub struct ConversationParam(pub String);
+/// The uploaded file of operator chat that the path names.
+pub struct ChatFileParam(pub String);
 /// The notification of operator chat that the path names.
 pub struct ChatNotificationParam(pub String);
 /// The user of operator chat that the path names.
@@ -193,6 +195,7 @@ from_path! {
     path_param PushSubscription = "pid";
     path_param ChatMessageParam = "chatMessageId";
     path_param ConversationParam = "conversationId";
+    path_param ChatFileParam = "chatFileId";
     path_param ChatNotificationParam = "chatNotificationId";
     path_param ChatUserParam = "userId";
     path_param Call = "call";

@@ -212,6 +212,10 @@ async fn limit_time(state: &ApiState, answer: impl Future<Output = Response>) ->
 }
 
 fn has_large_body(path: &str) -> bool {
+    let of_chat = path.strip_prefix("/api/chat/");
+    if of_chat.is_some_and(|below| below == "upload" || below.ends_with("/upload")) {
+        return true;
+    }
     path.strip_prefix("/api/v1/devices/")
         .and_then(|below| below.split_once('/'))
         .is_some_and(|(_, operation)| WITHOUT_TIME_LIMIT.contains(&operation))
@@ -292,6 +296,9 @@ mod tests {
         for (path, expected) in [
             ("/api/v1/devices/shop/media", true),
             ("/api/v1/devices/shop/chats/import", true),
+            ("/api/chat/upload", true),
+            ("/api/chat/conversations/17/upload", true),
+            ("/api/chat/conversations/17/messages", false),
             ("/api/v1/devices/shop/messages", false),
             ("/api/v1/devices/media", false),
             ("/healthz", false),

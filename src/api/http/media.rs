@@ -22,7 +22,10 @@ mod disposition;
 mod response;
 mod upload;
 
+pub(in crate::api::http) use disposition::of as disposition_of;
 pub use response::NotCompressed;
+pub(in crate::api::http) use response::{Described, file as serve_file};
+pub(in crate::api::http) use upload::{DISCARDED_BYTES, DISCARDING, SharedBody, boundary};
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {

@@ -60,6 +60,7 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
         "pid" => ("The subscription's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "chatMessageId" => ("The message of a conversation", text("^[1-9][0-9]*$").into()),
         "conversationId" => ("The conversation", text("^[1-9][0-9]*$").into()),
+        "chatFileId" => ("The uploaded file", text("^[1-9][0-9]*$").into()),
         "chatNotificationId" => ("The notification", text("^[1-9][0-9]*$").into()),
         "userId" => (
             "The user",

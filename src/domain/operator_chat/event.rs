@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
 use super::ids::{ChatMessageId, ChatNotificationId, ConversationId, UserPk};
-use super::message::MessageView;
+use super::message::{MessageView, SendSource};
 use super::notification::ChatNotification;
 use super::receipts::ReceiptLevel;
 use super::user::ChatUser;
@@ -23,6 +23,13 @@ pub enum ChatLogEntry {
         /// The socket that sent it; none over REST.
         #[serde(default)]
         origin: Option<u64>,
+    },
+    /// A message was sent by an upload.
+    Uploaded {
+        /// The conversation.
+        conversation: i64,
+        /// The message.
+        message: i64,
     },
     /// Messages of others were delivered to a user.
     Delivered(LoggedReceipts),
@@ -107,11 +114,24 @@ pub struct LoggedReceipts {
 }
 
 impl ChatLogEntry {
+    /// A user sent a message.
+    #[must_use]
+    pub fn sent(conversation: ConversationId, message: ChatMessageId, source: SendSource) -> Self {
+        let (conversation, message) = (conversation.0, message.0);
+        match source {
+            SendSource::Upload => Self::Uploaded { conversation, message },
+            SendSource::Socket(_) | SendSource::Rest => {
+                Self::Message { conversation, message, origin: source.socket() }
+            }
+        }
+    }
+
     /// The word in the store.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Message { .. } => "message",
+            Self::Uploaded { .. } => "uploaded",
             Self::Delivered(_) => "delivered",
             Self::Read(_) => "read",
             Self::Deleted { .. } => "deleted",
@@ -131,6 +151,7 @@ impl ChatLogEntry {
     pub fn conversation(&self) -> Option<ConversationId> {
         match self {
             Self::Message { conversation, .. }
+            | Self::Uploaded { conversation, .. }
             | Self::Deleted { conversation, .. }
             | Self::Updated { conversation, .. }
             | Self::Assigned { conversation, .. }
@@ -163,6 +184,8 @@ pub enum ChatEvent {
         /// The socket that sent it.
         origin: Option<u64>,
     },
+    /// A new message of an upload, which the uploader's own sockets may get later.
+    Uploaded(Box<MessageView>),
     /// A message changed.
     Updated(Box<MessageView>),
     /// The grants of a device's inbox changed; these are its conversations.

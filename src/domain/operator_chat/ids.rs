@@ -50,6 +50,8 @@ number_ids! {
     ChatMessageId;
     /// A notification of a user.
     ChatNotificationId;
+    /// An uploaded file.
+    ChatFileId;
     /// A user's row, which is never shown.
     UserPk;
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::file::ChatFile;
 use super::ids::{ChatMessageId, ConversationId, UserPk};
 use super::inbox::DeviceChat;
 use super::user::{ChatUser, UserProfile};
@@ -84,6 +85,8 @@ pub struct ChatMessage {
     pub attachment_url: Option<String>,
     /// The name of that file.
     pub attachment_name: Option<String>,
+    /// The uploaded file of a direct conversation; its address is added when the message is read.
+    pub file: Option<ChatFile>,
     /// The client's own id, as JSON.
     pub temp_id: Option<String>,
     /// When it was stored; never before the previous message of the conversation.
@@ -173,6 +176,28 @@ pub struct CommandAnswer {
     pub user: UserPk,
     /// The socket that sent the command; none over REST.
     pub origin: Option<u64>,
+}
+
+/// The request that sends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendSource {
+    /// An event of the socket with this number.
+    Socket(u64),
+    /// A REST call.
+    Rest,
+    /// A REST call with a file, whose client shows the message itself.
+    Upload,
+}
+
+impl SendSource {
+    /// The socket, if it is one.
+    #[must_use]
+    pub fn socket(self) -> Option<u64> {
+        match self {
+            Self::Socket(number) => Some(number),
+            Self::Rest | Self::Upload => None,
+        }
+    }
 }
 
 /// The content of a message that a user sends; it passed [`MessageDraft::check`].

@@ -9,6 +9,7 @@ use crate::domain::operator_chat::assignment::ConversationState;
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::BridgeMode;
+use crate::domain::operator_chat::message::SendSource;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::DAEMON;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
@@ -38,8 +39,8 @@ pub(in crate::service) struct OperatorSend {
     pub(in crate::service) conversation: ConversationId,
     /// The client's own id, as JSON.
     pub(in crate::service) temp_id: Option<String>,
-    /// The socket that sent it; none over REST.
-    pub(in crate::service) origin: Option<u64>,
+    /// The request that sent it.
+    pub(in crate::service) source: SendSource,
 }
 
 /// Adds a new message of a device to the conversation of its chat, which is created with its first message.
@@ -54,8 +55,8 @@ pub(in crate::service) fn record_message(
     if !tx.has_operator_chat() {
         return Ok(());
     }
-    let (conversation, sender, temp_id, origin) = match author {
-        BridgeAuthor::Operator(send) => (send.conversation, send.user, send.temp_id.as_deref(), send.origin),
+    let (conversation, sender, temp_id, source) = match author {
+        BridgeAuthor::Operator(send) => (send.conversation, send.user, send.temp_id.as_deref(), send.source),
         author => {
             let is_person = matches!(chat.kind(), JidKind::Person | JidKind::Lid);
             if !is_person || tx.bridge_mode(device)? == BridgeMode::Off {
@@ -76,15 +77,14 @@ pub(in crate::service) fn record_message(
                 BridgeAuthor::Phone => tx.put_system_author("phone", "Phone", now)?,
                 _ => tx.put_system_author("api", "API", now)?,
             };
-            (conversation.id, sender, None, None)
+            (conversation.id, sender, None, SendSource::Rest)
         }
     };
     if matches!(author, BridgeAuthor::Contact(_)) {
         open(tx, conversation, sender, now)?;
     }
     let id = tx.add_linked_message(conversation, sender, temp_id, message, now)?;
-    let entry = ChatLogEntry::Message { conversation: conversation.0, message: id.0, origin };
-    tx.append_chat_event(&entry, now)
+    tx.append_chat_event(&ChatLogEntry::sent(conversation, id, source), now)
 }
 
 /// Opens a closed conversation, because its contact wrote.

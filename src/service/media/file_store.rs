@@ -13,34 +13,52 @@ use crate::domain::clock::{Clock, Millis};
 use crate::domain::ids::DeviceId;
 use crate::domain::media::MediaHash;
 use crate::domain::minute_window::MinuteWindow;
+use crate::domain::operator_chat::ids::UserPk;
 use crate::media::{ByteStream, Files};
 use crate::service::ServiceError;
 
 /// Maximum concurrent uploads; each has a buffer and an open file.
 const UPLOADS: usize = 64;
-/// Maximum concurrent uploads of one device, so that others can upload too.
-const UPLOADS_OF_A_DEVICE: usize = 8;
+/// Maximum concurrent uploads of one owner, so that others can upload too.
+const UPLOADS_OF_AN_OWNER: usize = 8;
 /// Locks that files share by their hash.
 const LOCKS: usize = 64;
 /// A reservation without a message expires after this time.
 const RESERVATION_MS: i64 = 3_600_000;
 
+/// The device or the user of operator chat that an upload counts against.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::service) enum UploadOwner {
+    Device(DeviceId),
+    User(UserPk),
+}
+
+impl UploadOwner {
+    /// The name under which pictures are decoded one at a time; a device id has no space.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Device(device) => device.to_string(),
+            Self::User(user) => format!("user {user}"),
+        }
+    }
+}
+
 /// The file store of the use cases.
 pub(in crate::service) struct MediaFileStore {
     pub(super) files: Files,
     uploads: Semaphore,
-    /// The devices with uploads in progress or in the last minute.
-    of_devices: Mutex<HashMap<DeviceId, DeviceUploads>>,
+    /// The owners with uploads in progress or in the last minute.
+    of_owners: Mutex<HashMap<UploadOwner, OwnerUploads>>,
     order: Vec<RwLock<()>>,
     reservations: Mutex<HashMap<MediaHash, Reservation>>,
     next_shard: AtomicU8,
 }
 
-/// Uploads of one device.
+/// Uploads of one owner.
 #[derive(Debug, Default)]
-struct DeviceUploads {
+struct OwnerUploads {
     in_progress: usize,
-    /// Bytes of received files that no row of the device refers to yet.
+    /// Bytes of received files that no row of the owner refers to yet.
     unrecorded_bytes: u64,
     window: MinuteWindow,
 }
@@ -55,15 +73,15 @@ struct Reservation {
 /// Permit of one upload; dropping it releases the capacity.
 pub(super) struct UploadPermit<'a> {
     store: &'a MediaFileStore,
-    device: DeviceId,
+    owner: UploadOwner,
     unrecorded_bytes: u64,
     _place: SemaphorePermit<'a>,
 }
 
 impl Drop for UploadPermit<'_> {
     fn drop(&mut self) {
-        let mut of_devices = self.store.of_devices.lock();
-        if let Some(uploads) = of_devices.get_mut(&self.device) {
+        let mut of_owners = self.store.of_owners.lock();
+        if let Some(uploads) = of_owners.get_mut(&self.owner) {
             uploads.in_progress = uploads.in_progress.saturating_sub(1);
             uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_sub(self.unrecorded_bytes);
         }
@@ -71,11 +89,11 @@ impl Drop for UploadPermit<'_> {
 }
 
 impl UploadPermit<'_> {
-    /// Adds the size of a received file; returns the sum of the device's files without a row.
+    /// Adds the size of a received file; returns the sum of the owner's files without a row.
     pub(super) fn add_unrecorded(&mut self, bytes: u64) -> u64 {
         self.unrecorded_bytes = self.unrecorded_bytes.saturating_add(bytes);
-        let mut of_devices = self.store.of_devices.lock();
-        let uploads = of_devices.entry(self.device.clone()).or_default();
+        let mut of_owners = self.store.of_owners.lock();
+        let uploads = of_owners.entry(self.owner.clone()).or_default();
         uploads.unrecorded_bytes = uploads.unrecorded_bytes.saturating_add(bytes);
         uploads.unrecorded_bytes
     }
@@ -84,24 +102,24 @@ impl UploadPermit<'_> {
 impl MediaFileStore {
     pub(in crate::service) fn new(files: Files) -> Self {
         let order = (0..LOCKS).map(|_| RwLock::default()).collect();
-        let (of_devices, reservations) = (Mutex::default(), Mutex::default());
+        let (of_owners, reservations) = (Mutex::default(), Mutex::default());
         let (uploads, next_shard) = (Semaphore::new(UPLOADS), AtomicU8::default());
-        Self { files, uploads, of_devices, order, reservations, next_shard }
+        Self { files, uploads, of_owners, order, reservations, next_shard }
     }
 
-    /// Acquires the permit of an upload of this device, if its clients sent less than `bytes_per_minute`.
+    /// Acquires the permit of an upload of this owner, if its clients sent less than `bytes_per_minute`.
     pub(super) fn place(
         &self,
-        device: &DeviceId,
+        owner: &UploadOwner,
         bytes_per_minute: Option<u64>,
         now: Millis,
     ) -> Result<UploadPermit<'_>, ServiceError> {
-        let mut of_devices = self.of_devices.lock();
-        // The table has one entry per active upload, and per device with bytes in its minute.
-        of_devices.retain(|_, uploads| uploads.in_progress > 0 || !uploads.window.has_ended(now));
-        let uploads = of_devices.entry(device.clone()).or_default();
-        if uploads.in_progress >= UPLOADS_OF_A_DEVICE {
-            return Err(ServiceError::TooManyUploadsOfDevice(UPLOADS_OF_A_DEVICE));
+        let mut of_owners = self.of_owners.lock();
+        // The table has one entry per active upload, and per owner with bytes in its minute.
+        of_owners.retain(|_, uploads| uploads.in_progress > 0 || !uploads.window.has_ended(now));
+        let uploads = of_owners.entry(owner.clone()).or_default();
+        if uploads.in_progress >= UPLOADS_OF_AN_OWNER {
+            return Err(ServiceError::TooManyUploadsOfDevice(UPLOADS_OF_AN_OWNER));
         }
         if let Some(limit) = bytes_per_minute
             && let Some(retry_after_seconds) = uploads.window.wait_seconds(limit, now)
@@ -110,20 +128,20 @@ impl MediaFileStore {
         }
         let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
         uploads.in_progress += 1;
-        Ok(UploadPermit { store: self, device: device.clone(), unrecorded_bytes: 0, _place: place })
+        Ok(UploadPermit { store: self, owner: owner.clone(), unrecorded_bytes: 0, _place: place })
     }
 
-    /// Counts the bytes of a device's file as they arrive, so that interrupted uploads count too.
+    /// Counts the bytes of an owner's file as they arrive, so that interrupted uploads count too.
     pub(super) fn count_bytes(
         self: &Arc<Self>,
-        device: &DeviceId,
+        owner: &UploadOwner,
         clock: Arc<dyn Clock>,
         bytes: ByteStream,
     ) -> ByteStream {
-        let (store, device) = (self.clone(), device.clone());
+        let (store, owner) = (self.clone(), owner.clone());
         let count = move |piece: &bytes::Bytes| {
-            let mut of_devices = store.of_devices.lock();
-            let uploads = of_devices.entry(device.clone()).or_default();
+            let mut of_owners = store.of_owners.lock();
+            let uploads = of_owners.entry(owner.clone()).or_default();
             uploads.window.add(u64::try_from(piece.len()).unwrap_or(u64::MAX), clock.now());
         };
         bytes.inspect_ok(count).boxed()

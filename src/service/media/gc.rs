@@ -34,6 +34,7 @@ impl MediaService {
         let now = self.clock.now();
         let cutoff = now.plus(-UPLOADS_MS);
         while self.store.write_patiently(move |tx| tx.prune_uploads(cutoff, BATCH)).await? {}
+        while self.store.write_patiently(move |tx| tx.prune_chat_files(cutoff, BATCH)).await? {}
         self.remove_unused(now.plus(-GRACE_MS)).await?;
         let limits = self.limits.media;
         if limits.keep_ms > 0 {

@@ -14,11 +14,15 @@ use subtle::ConstantTimeEq as _;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media;
 use crate::domain::message::Message;
+use crate::domain::operator_chat::ids::ChatFileId;
 use crate::service::{MediaService, ServiceError};
+use crate::store::chat_files::UploadedChatFile;
 use crate::store::{Reader, StoreError};
 
 /// Bytes of a device's secret.
 pub(in crate::service) const SECRET_BYTES: usize = 32;
+/// The path of the files of operator chat, before their id.
+pub(in crate::service) const CHAT_FILES: &str = "/api/chat/files/";
 /// Bytes of a signature in a URL.
 const SIGNATURE_BYTES: usize = 16;
 
@@ -44,6 +48,48 @@ impl LinkBase {
         }
         Ok(())
     }
+}
+
+impl LinkBase {
+    /// The URL of an uploaded file of operator chat.
+    pub(in crate::service) fn of_chat_file(&self, id: ChatFileId, secret: &[u8]) -> Option<String> {
+        let signature = signature(secret, &id.to_string())?;
+        Some(format!("{}{CHAT_FILES}{id}?signature={signature}", self.0))
+    }
+
+    /// The uploaded file of operator chat behind a URL. `None` if the URL is not of such a file; an inner `None` if
+    /// the file does not exist or the signature is not valid.
+    pub(in crate::service) fn chat_file_at(
+        &self,
+        store: &Reader<'_>,
+        url: &str,
+    ) -> Result<Option<Option<UploadedChatFile>>, StoreError> {
+        let own = url.strip_prefix(&*self.0).unwrap_or(url);
+        let Some(rest) = own.strip_prefix(CHAT_FILES) else { return Ok(None) };
+        let Some((id, signature)) = rest.split_once("?signature=") else { return Ok(Some(None)) };
+        let Ok(id) = id.parse() else { return Ok(Some(None)) };
+        signed_chat_file(store, id, signature).map(Some)
+    }
+}
+
+/// An uploaded file of operator chat, if the signature is valid.
+pub(super) fn signed_chat_file(
+    store: &Reader<'_>,
+    id: ChatFileId,
+    signed: &str,
+) -> Result<Option<UploadedChatFile>, StoreError> {
+    let is_signed = |found: &UploadedChatFile| {
+        let expected = signature(&found.secret, &id.to_string());
+        expected.is_some_and(|expected| expected.as_bytes().ct_eq(signed.as_bytes()).into())
+    };
+    Ok(store.chat_file(id)?.filter(is_signed))
+}
+
+fn signature(secret: &[u8], subject: &str) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    mac.update(subject.as_bytes());
+    let tag = mac.finalize().into_bytes();
+    Some(URL_SAFE_NO_PAD.encode(&tag[..SIGNATURE_BYTES]))
 }
 
 fn shows_file(message: &Message) -> bool {
@@ -97,10 +143,7 @@ impl MediaLinks {
     }
 
     fn sign(&self, message: &MessageId) -> Option<String> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_deref()?).ok()?;
-        mac.update(message.to_string().as_bytes());
-        let tag = mac.finalize().into_bytes();
-        Some(URL_SAFE_NO_PAD.encode(&tag[..SIGNATURE_BYTES]))
+        signature(self.secret.as_deref()?, &message.to_string())
     }
 }
 

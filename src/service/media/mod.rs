@@ -12,6 +12,7 @@ use crate::lifecycle::Tasks;
 use crate::net::GuardedClient;
 use crate::store::Store;
 
+pub(super) mod chat_files;
 mod file_store;
 mod gc;
 pub(super) mod links;

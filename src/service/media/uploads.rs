@@ -7,10 +7,10 @@ use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::media::{ByteStream, Staged, disk_space};
-use crate::service::media::file_store::UploadPermit;
+use crate::service::media::file_store::{UploadOwner, UploadPermit};
 use crate::service::{MediaService, ServiceError};
-use crate::store::Tx;
 use crate::store::media::Upload;
+use crate::store::{Reader, Tx};
 
 /// Random bytes of a `mediaId`, so that it cannot be guessed.
 const ID_BYTES: usize = 16;
@@ -61,22 +61,30 @@ impl MediaService {
         Ok(Uploaded { id, file, filename })
     }
 
-    /// Permits an upload if the disk and the quota of the device have space, and the device has neither too many
-    /// uploads nor too many bytes in the last minute.
+    /// Permits an upload of a device, as [`Self::upload_permit_of`].
     pub(super) async fn upload_permit(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
+        self.upload_permit_of(&UploadOwner::Device(device.clone())).await
+    }
+
+    /// Permits an upload if the disk and the quota of the owner have space, and the owner has neither too many
+    /// uploads nor too many bytes in the last minute.
+    pub(super) async fn upload_permit_of(
+        &self,
+        owner: &UploadOwner,
+    ) -> Result<UploadPermit<'_>, ServiceError> {
         self.require_free_space().await?;
         let limits = &self.limits.media;
         let rate = (limits.max_upload_bytes_per_minute > 0).then_some(limits.max_upload_bytes_per_minute);
-        let permit = self.files.place(device, rate, self.clock.now())?;
+        let permit = self.files.place(owner, rate, self.clock.now())?;
         // Refused before the file is read; an upload of no bytes fails anyway.
-        self.require_quota(device, None, 1).await?;
+        self.require_quota(owner, None, 1).await?;
         Ok(permit)
     }
 
-    /// Refuses a file of `bytes` that the quota of the device has no room for.
-    async fn require_quota(
+    /// Refuses a file of `bytes` that the quota of the owner has no room for.
+    pub(super) async fn require_quota(
         &self,
-        device: &DeviceId,
+        owner: &UploadOwner,
         hash: Option<&MediaHash>,
         bytes: u64,
     ) -> Result<(), ServiceError> {
@@ -84,9 +92,14 @@ impl MediaService {
         if quota == 0 {
             return Ok(());
         }
-        let (device, hash) = (device.clone(), hash.cloned());
-        let stored: Result<u64, ServiceError> =
-            self.store.read(move |store| Ok(store.media_bytes_of_device(&device, hash.as_ref())?)).await;
+        let (owner, hash) = (owner.clone(), hash.cloned());
+        let read = move |store: &Reader<'_>| -> Result<u64, ServiceError> {
+            Ok(match owner {
+                UploadOwner::Device(device) => store.media_bytes_of_device(&device, hash.as_ref())?,
+                UploadOwner::User(user) => store.chat_file_bytes_of(user, hash.as_ref())?,
+            })
+        };
+        let stored = self.store.read(read).await;
         if stored?.saturating_add(bytes) > quota {
             return Err(ServiceError::MediaQuotaExceeded(quota));
         }
@@ -135,10 +148,22 @@ impl MediaService {
         bytes: ByteStream,
         permit: &mut UploadPermit<'_>,
     ) -> Result<Staged, ServiceError> {
-        let mut bytes = self.files.count_bytes(device, self.clock.clone(), bytes);
-        let staged = self.staged(device.as_str(), &mut bytes).await?;
+        let limit = self.limits.media.max_bytes;
+        self.staged_of_owner(&UploadOwner::Device(device.clone()), bytes, limit, permit).await
+    }
+
+    /// Receives a file that counts against the limits of its owner.
+    pub(super) async fn staged_of_owner(
+        &self,
+        owner: &UploadOwner,
+        bytes: ByteStream,
+        limit: u64,
+        permit: &mut UploadPermit<'_>,
+    ) -> Result<Staged, ServiceError> {
+        let mut bytes = self.files.count_bytes(owner, self.clock.clone(), bytes);
+        let staged = self.staged_within(&owner.name(), &mut bytes, limit).await?;
         let unrecorded = permit.add_unrecorded(staged.media().filesize);
-        self.require_quota(device, Some(&staged.media().hash), unrecorded).await?;
+        self.require_quota(owner, Some(&staged.media().hash), unrecorded).await?;
         Ok(staged)
     }
 
@@ -153,7 +178,15 @@ impl MediaService {
     }
 
     async fn staged(&self, owner: &str, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
-        let limit = self.limits.media.max_bytes;
+        self.staged_within(owner, bytes, self.limits.media.max_bytes).await
+    }
+
+    async fn staged_within(
+        &self,
+        owner: &str,
+        bytes: &mut ByteStream,
+        limit: u64,
+    ) -> Result<Staged, ServiceError> {
         let staged = self.files.files.receive(owner, bytes, limit).await?;
         if staged.media().filesize == 0 {
             return Err(ServiceError::EmptyFile);

@@ -3,14 +3,17 @@
 
 use super::OperatorChat;
 use super::error::ChatError;
+use super::send::uploaded_file;
 use super::views::message_views;
-use crate::domain::content::Content;
+use crate::domain::content::{Attachment, Content};
+use crate::domain::file_name::safe_filename;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::media::MediaKind;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ChatMessageId;
 use crate::domain::operator_chat::inbox::InboxRights;
-use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, SentMessage};
+use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, SendSource, SentMessage};
 use crate::domain::operator_chat::slash_commands::outgoing_text;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::outbox::Priority;
@@ -34,7 +37,7 @@ impl OperatorChat {
         me: &ChatUser,
         conversation: Conversation,
         draft: MessageDraft,
-        origin: Option<u64>,
+        source: SendSource,
     ) -> Result<SentMessage, ChatError> {
         let chat = conversation.device_chat().ok_or(ChatError::ConversationNotFound)?;
         if chat.rights_of(me) < Some(InboxRights::Reply) {
@@ -49,7 +52,7 @@ impl OperatorChat {
         let request = SendRequest {
             to: chat.chat.clone(),
             text,
-            content: content(&draft),
+            content: self.content(&device, &draft).await?,
             quoted: None,
             mentions: Vec::new(),
             forwarded: false,
@@ -59,7 +62,7 @@ impl OperatorChat {
             idempotency,
         };
         let author =
-            OperatorSend { user: me.pk, conversation: conversation.id, temp_id: draft.temp_id, origin };
+            OperatorSend { user: me.pk, conversation: conversation.id, temp_id: draft.temp_id, source };
         let accepted = self.messaging.send_as_operator(&device, request, author).await?;
         let links = self.links.clone();
         self.store
@@ -71,6 +74,25 @@ impl OperatorChat {
                 Ok(SentMessage { view, is_new: !accepted.replayed })
             })
             .await
+    }
+
+    /// The content of a draft for the device. An uploaded file is in the media store already.
+    async fn content(&self, device: &DeviceId, draft: &MessageDraft) -> Result<SendContent, ChatError> {
+        let Some(url) = draft.attachment_url.clone() else { return Ok(SendContent::Ready(Content::Text)) };
+        let is_document = draft.kind == ChatMessageKind::File;
+        let (links, named) = (self.links.clone(), draft.clone());
+        let uploaded = self.store.read(move |store| uploaded_file(store, &links, &named)).await?;
+        let Some(uploaded) = uploaded else {
+            let as_what = if is_document { SendAs::Document } else { SendAs::Content };
+            let source = MediaSource::Url(url);
+            return Ok(SendContent::Media(SendMedia { source, filename: None, as_what }));
+        };
+        self.media.require_room_on_device(device, &uploaded).await?;
+        let by_type = MediaKind::of_mimetype(&uploaded.file.mimetype);
+        let kind = if is_document { MediaKind::Document } else { by_type };
+        let filename = draft.attachment_name.as_deref().and_then(safe_filename);
+        let filename = Some(filename.unwrap_or(uploaded.filename));
+        Ok(SendContent::Ready(Content::Media(Attachment { kind, file: uploaded.file, filename })))
     }
 
     /// Marks messages read on the device, and so at the network.
@@ -97,10 +119,4 @@ pub(super) fn device_messages(
         }
     };
     Ok(Some(ReadOnDevice { device: chat.device.clone(), chat: chat.chat.clone(), messages }))
-}
-
-fn content(draft: &MessageDraft) -> SendContent {
-    let Some(url) = &draft.attachment_url else { return SendContent::Ready(Content::Text) };
-    let as_what = if draft.kind == ChatMessageKind::File { SendAs::Document } else { SendAs::Content };
-    SendContent::Media(SendMedia { source: MediaSource::Url(url.clone()), filename: None, as_what })
 }

@@ -6,7 +6,7 @@ use super::OperatorChat;
 use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::inbox_views::inbox_conversations;
-use super::views::{accessible_user, conversation_of, message_views};
+use super::views::{accessible_user, add_file_url, conversation_of, message_views};
 use super::welcome::store_welcome;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{
@@ -244,7 +244,13 @@ impl OperatorChat {
         self.store
             .read(move |store| {
                 let listed = store.conversations_of(me.pk, MAX_LISTED)?;
-                let mut views: Vec<_> = listed.into_iter().map(|listed| listed_view(&me, listed)).collect();
+                let mut views = Vec::with_capacity(listed.len());
+                for mut listed in listed {
+                    if let Some(last) = &mut listed.last {
+                        add_file_url(store, &links, last)?;
+                    }
+                    views.push(listed_view(&me, listed));
+                }
                 views.extend(inbox_conversations(store, &me, MAX_LISTED, &links)?);
                 views.sort_by_key(|view| Reverse(view.last_message.as_ref().map(|last| last.message.id)));
                 views.truncate(MAX_LISTED);

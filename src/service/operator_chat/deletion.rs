@@ -23,7 +23,8 @@ impl OperatorChat {
         let id: ChatMessageId = message.parse().map_err(|_| ChatError::MessageNotFound)?;
         let named = conversation.map(str::to_owned);
         let (me, now) = (me.user.clone(), self.now());
-        self.store
+        let released = self
+            .store
             .write(move |tx| {
                 let message = tx.chat_message(id)?.filter(|message| message.sender == me.pk);
                 let message = message.ok_or(ChatError::MessageNotFound)?;
@@ -42,11 +43,17 @@ impl OperatorChat {
                     }
                 }
                 tx.delete_chat_message(id)?;
+                let released = message.file.map_or(Ok(None), |file| tx.release_chat_file(file.id))?;
                 let newest = tx.newest_chat_message(conversation.id)?.map(|newest| newest.id);
                 tx.lower_last_chat_message(conversation.id, newest)?;
                 let entry = ChatLogEntry::Deleted { conversation: conversation.id.0, message: id.0 };
-                Ok(tx.append_chat_event(&entry, now)?)
+                tx.append_chat_event(&entry, now)?;
+                Ok::<_, ChatError>(released)
             })
-            .await
+            .await?;
+        if let Some(hash) = released {
+            self.media.media_released(hash);
+        }
+        Ok(())
     }
 }

@@ -51,6 +51,17 @@ pub enum ChatError {
         /// The id of the assignee, if there is one.
         assignee: Option<String>,
     },
+    /// An uploaded file is too large.
+    #[error("the file is larger than {max_bytes} bytes")]
+    FileTooLarge {
+        /// The largest size.
+        max_bytes: u64,
+    },
+    /// An uploaded file has another type than those that are accepted.
+    #[error(
+        "the file must be an image (JPEG, PNG, GIF, WebP, SVG), a PDF or a Word document; by its content it is {0}"
+    )]
+    FileType(String),
     /// A text that is a command.
     #[error(transparent)]
     UnknownCommand(#[from] UnknownCommand),
@@ -95,6 +106,8 @@ impl ChatError {
             Self::ReadOnly => "read_only",
             Self::NotManager => "not_manager",
             Self::Assigned { .. } => "assigned",
+            Self::FileTooLarge { .. } => "file_too_large",
+            Self::FileType(_) => "unsupported_file_type",
             Self::UnknownCommand(_) => "unknown_command",
             Self::SendRate(_) => "rate_limited",
             Self::TooManyConversations(_) => "too_many_conversations",
@@ -115,6 +128,8 @@ impl ChatError {
             Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,
             Self::ReadOnly | Self::NotManager => ErrorKind::Forbidden,
             Self::SendRate(_) => ErrorKind::TooMany,
+            Self::FileTooLarge { .. } => ErrorKind::TooLarge,
+            Self::FileType(_) => ErrorKind::UnsupportedType,
             Self::DeviceConversation
             | Self::NotInbox
             | Self::Assigned { .. }

@@ -70,6 +70,7 @@ fn event_of(
         ChatLogEntry::Message { message, origin, .. } => {
             view(message)?.map(|view| ChatEvent::Message { view, origin })
         }
+        ChatLogEntry::Uploaded { message, .. } => view(message)?.map(ChatEvent::Uploaded),
         ChatLogEntry::Updated { message, .. } => view(message)?.map(ChatEvent::Updated),
         ChatLogEntry::InboxAccess { device } => {
             let Ok(device) = device.parse() else { return Ok(None) };

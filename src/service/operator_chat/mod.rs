@@ -15,6 +15,7 @@ use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
 use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
+use crate::domain::operator_chat::uploads::PendingUploads;
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
@@ -45,6 +46,7 @@ mod send_dedup;
 mod session_cookies;
 mod slash_commands;
 mod typing;
+mod uploads;
 mod views;
 mod welcome;
 
@@ -58,6 +60,7 @@ pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
 pub use receipts::ReadMark;
 pub use session_cookies::{AuthjsKey, SessionCookies};
+pub use uploads::UploadedAttachment;
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
 
@@ -82,6 +85,8 @@ pub struct ChatLimits {
     pub resume_ms: i64,
     /// A send matches one of the other channel within this time, in milliseconds.
     pub send_dedup_window_ms: i64,
+    /// Bytes of an uploaded file.
+    pub upload_max_bytes: u64,
 }
 
 /// The configuration, which the composition root fills from the settings.
@@ -113,6 +118,7 @@ pub struct OperatorChat {
     tasks: Tasks,
     public_url: Arc<str>,
     messaging: Arc<Messaging>,
+    media: Arc<MediaService>,
     links: LinkBase,
     providers: Vec<IdentityProvider>,
     staff_roles: StaffRoles,
@@ -124,7 +130,9 @@ pub struct OperatorChat {
     typing_throttle: Mutex<TypingThrottle>,
     /// Answers to slash commands, to be emitted to their writers.
     answers: Mutex<VecDeque<CommandAnswer>>,
-    /// Wakes the reader of presence, typing and answers.
+    /// Uploaded messages that the uploaders' own sockets do not have yet.
+    uploads: Mutex<PendingUploads>,
+    /// Wakes the reader of presence, typing, answers and uploads.
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
     waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
@@ -142,6 +150,7 @@ impl OperatorChat {
             public_url: services.public_url,
             messaging: services.messaging,
             links: services.media.link_base(),
+            media: services.media,
             providers: parts.providers,
             staff_roles: StaffRoles::new(&parts.staff_roles),
             welcome: parts.welcome,
@@ -151,6 +160,7 @@ impl OperatorChat {
             typing: Mutex::default(),
             typing_throttle: Mutex::default(),
             answers: Mutex::default(),
+            uploads: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),

@@ -76,17 +76,18 @@ impl OperatorChat {
         self.presence.lock().is_online(user, self.now())
     }
 
-    /// Waits until presence or typing may have changed, or an answer to a slash command waits.
+    /// Waits until presence or typing may have changed, or an answer to a slash command or an upload waits.
     pub async fn presence_changed(&self) {
         self.changed.notified().await;
     }
 
-    /// When presence or typing changes by itself.
+    /// When presence or typing changes by itself, or an uploaded message is due.
     #[must_use]
     pub fn next_presence_change(&self) -> Option<Millis> {
         let (presence, typing) = (self.presence.lock().next_due(), self.typing.lock().next_end());
         let throttled = self.typing_throttle.lock().next_due();
-        [presence, typing, throttled].into_iter().flatten().min()
+        let upload = self.uploads.lock().next_due();
+        [presence, typing, throttled, upload].into_iter().flatten().min()
     }
 
     /// The changes to emit now. Users who went offline are stored with their last sign of life.

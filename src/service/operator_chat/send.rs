@@ -12,10 +12,15 @@ use super::views::{conversation_of, message_views};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::ChatLogEntry;
+use crate::domain::operator_chat::file::ChatFile;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::{ChatMessage, CommandAnswer, MessageDraft, SentMessage};
+use crate::domain::operator_chat::message::{
+    ChatMessage, CommandAnswer, MessageDraft, SendSource, SentMessage,
+};
 use crate::domain::operator_chat::send_rate::DAY_MS;
-use crate::store::{StoreError, Tx};
+use crate::service::media::links::LinkBase;
+use crate::store::chat_files::UploadedChatFile;
+use crate::store::{Reader, StoreError, Tx};
 
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
@@ -45,7 +50,7 @@ impl OperatorChat {
     ) -> Result<SentMessage, ChatError> {
         self.check_draft(&draft)?;
         self.count_send(me.user.pk, self.now())?;
-        self.store_send(me, target, draft, origin).await
+        self.store_send(me, target, draft, origin.map_or(SendSource::Rest, SendSource::Socket)).await
     }
 
     pub(super) fn check_draft(&self, draft: &MessageDraft) -> Result<(), ChatError> {
@@ -65,9 +70,9 @@ impl OperatorChat {
         me: &SignedIn,
         target: ConversationTarget,
         draft: MessageDraft,
-        origin: Option<u64>,
+        source: SendSource,
     ) -> Result<SentMessage, ChatError> {
-        let now = self.now();
+        let (now, origin) = (self.now(), source.socket());
         let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
         let max_chars = self.limits.content_max_chars;
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
@@ -96,7 +101,10 @@ impl OperatorChat {
                 let is_new = known.is_none();
                 let message = match known {
                     Some(message) => message,
-                    None => store_message(tx, (me.pk, origin), &conversation, &draft, now)?,
+                    None => {
+                        let (file, draft) = with_file(tx, &links, &draft)?;
+                        store_message(tx, (me.pk, source), &conversation, (&draft, file.as_ref()), now)?
+                    }
                 };
                 let view = message_views(tx, &conversation, vec![message], &links)?.pop();
                 let view = view.ok_or(StoreError::Unreadable("message"))?;
@@ -112,7 +120,7 @@ impl OperatorChat {
                 Ok(*sent)
             }
             Stored::OfDevice(conversation) => {
-                self.send_to_device(&user, conversation, to_device, origin).await
+                self.send_to_device(&user, conversation, to_device, source).await
             }
         }
     }
@@ -126,18 +134,46 @@ impl OperatorChat {
     }
 }
 
+/// The uploaded file that a draft refers to by its address, and the draft with the name of the file.
+fn with_file(
+    tx: &Tx<'_>,
+    links: &LinkBase,
+    draft: &MessageDraft,
+) -> Result<(Option<ChatFile>, MessageDraft), ChatError> {
+    let mut draft = draft.clone();
+    let Some(uploaded) = uploaded_file(tx, links, &draft)? else { return Ok((None, draft)) };
+    draft.attachment_name.get_or_insert(uploaded.filename);
+    let file =
+        ChatFile { id: uploaded.id, mimetype: uploaded.file.mimetype, filesize: uploaded.file.filesize };
+    Ok((Some(file), draft))
+}
+
+/// The uploaded file that a draft refers to by its address; none for an address elsewhere.
+pub(super) fn uploaded_file(
+    store: &Reader<'_>,
+    links: &LinkBase,
+    draft: &MessageDraft,
+) -> Result<Option<UploadedChatFile>, ChatError> {
+    let url = draft.attachment_url.as_deref().unwrap_or_default();
+    match links.chat_file_at(store, url)? {
+        None => Ok(None),
+        Some(None) => Err(ChatError::invalid("attachmentUrl", "must be the address that an upload returned")),
+        Some(file) => Ok(file),
+    }
+}
+
 /// A reply also reads what was there before it.
 fn store_message(
     tx: &Tx<'_>,
-    (me, origin): (UserPk, Option<u64>),
+    (me, source): (UserPk, SendSource),
     conversation: &Conversation,
-    draft: &MessageDraft,
+    (draft, file): (&MessageDraft, Option<&ChatFile>),
     now: Millis,
 ) -> Result<ChatMessage, StoreError> {
     mark_all(tx, conversation, me, now)?;
     let previous = tx.newest_chat_message(conversation.id)?;
     let created_at = previous.map_or(now, |previous| previous.created_at.max(now));
-    let message = tx.add_chat_message(conversation.id, me, draft, created_at)?;
+    let message = tx.add_chat_message(conversation.id, me, draft, file, created_at)?;
     tx.set_last_chat_message(conversation.id, message.id)?;
     for member in conversation.members().into_iter().filter(|member| *member != me) {
         tx.change_unread(conversation.id, member, 1)?;
@@ -145,7 +181,7 @@ fn store_message(
     if let Some(temp_id) = &draft.temp_id {
         tx.record_temp_id(me, conversation.id, temp_id, (message.id, now), now.plus(-DAY_MS))?;
     }
-    let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.id.0, origin };
+    let entry = ChatLogEntry::sent(conversation.id, message.id, source);
     tx.append_chat_event(&entry, now)?;
     Ok(message)
 }

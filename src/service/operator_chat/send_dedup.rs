@@ -12,7 +12,7 @@ use super::views::conversation_of;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SentMessage};
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft, SendSource, SentMessage};
 use crate::domain::operator_chat::send_dedup::SendChannel;
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::store::chat_send_dedup::ChannelSend;
@@ -52,7 +52,7 @@ impl OperatorChat {
             self.count_send(me.user.pk, now)?;
         }
         let draft = MessageDraft { temp_id: Some(shared_id), ..draft };
-        self.store_send(me, target, draft, origin).await
+        self.store_send(me, target, draft, origin.map_or(SendSource::Rest, SendSource::Socket)).await
     }
 }
 

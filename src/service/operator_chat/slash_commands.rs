@@ -132,6 +132,7 @@ fn help(
         content: HELP.to_owned(),
         attachment_url: None,
         attachment_name: None,
+        file: None,
         temp_id: draft.temp_id.clone(),
         created_at: previous.map_or(now, |previous| previous.created_at.max(now)),
     };

@@ -94,7 +94,24 @@ pub(super) fn message_views(
         });
     }
     let unreadable = StoreError::Unreadable("author of a message");
-    messages.into_iter().map(|message| view(&members, message).ok_or_else(|| unreadable.clone())).collect()
+    let mut views = Vec::with_capacity(messages.len());
+    for mut message in messages {
+        add_file_url(store, links, &mut message)?;
+        views.push(view(&members, message).ok_or_else(|| unreadable.clone())?);
+    }
+    Ok(views)
+}
+
+/// Adds the signed address of an uploaded file.
+pub(super) fn add_file_url(
+    store: &Reader<'_>,
+    links: &LinkBase,
+    message: &mut ChatMessage,
+) -> Result<(), StoreError> {
+    let Some(file) = &message.file else { return Ok(()) };
+    let uploaded = store.chat_file(file.id)?;
+    message.attachment_url = uploaded.and_then(|uploaded| links.of_chat_file(uploaded.id, &uploaded.secret));
+    Ok(())
 }
 
 struct Member {

@@ -22,7 +22,7 @@ pub(super) fn store_welcome(
         attachment_name: None,
         temp_id: None,
     };
-    let message = tx.add_chat_message(conversation.id, sender, &welcome, now)?.id;
+    let message = tx.add_chat_message(conversation.id, sender, &welcome, None, now)?.id;
     tx.set_last_chat_message(conversation.id, message)?;
     tx.change_unread(conversation.id, reader, 1)?;
     let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.0, origin: None };

@@ -1,6 +1,6 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect,
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `uploads` files of users,
 //! `session_cookies` users without a token in each of them, `inbox`
 //! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
@@ -15,5 +15,6 @@ mod peers;
 mod rest;
 mod session_cookies;
 mod underscore;
+mod uploads;
 
 use super::support;

@@ -10,14 +10,14 @@ use super::support::{ANNA, TestApp};
 
 const PATH: &str = "/api/socket/";
 /// Of an identity provider whose first dialect is `underscore`.
-const PAGE_SECRET: &str = "93f1c0a8e2f7d946b351c0a8e2f7d946";
+pub const PAGE_SECRET: &str = "93f1c0a8e2f7d946b351c0a8e2f7d946";
 const IDENTITIES: &str = r#"[
     { "name": "desk", "jwt_secret": "${DESK_SECRET}" },
     { "name": "page", "jwt_secret": "${PAGE_SECRET}", "dialects": ["underscore", "namespace"] }
 ]"#;
 
 /// A daemon whose users of `page` get the shared paths in this dialect.
-async fn page_app(more: &[(&str, &str)]) -> TestApp {
+pub async fn page_app(more: &[(&str, &str)]) -> TestApp {
     let own = [("WHARF__CHAT__IDENTITIES", IDENTITIES), ("PAGE_SECRET", PAGE_SECRET)];
     app_with(&[&own[..], more].concat()).await
 }
@@ -31,11 +31,11 @@ fn page_token(user: &str, role: &str) -> String {
     signed(jsonwebtoken::Algorithm::HS256, PAGE_SECRET, &claims)
 }
 
-fn staff(user: &str) -> String {
+pub fn staff(user: &str) -> String {
     page_token(user, "ADMIN")
 }
 
-async fn connect(app: &TestApp, token: &str, user: &str) -> ChatClient {
+pub async fn connect(app: &TestApp, token: &str, user: &str) -> ChatClient {
     let auth = json!({ "token": token, "userId": user }).to_string();
     let answer = ChatClient::attempt(app, PATH, &auth).await;
     let mut client = answer.unwrap_or_else(|refusal| panic!("refused: {refusal}"));
@@ -44,7 +44,7 @@ async fn connect(app: &TestApp, token: &str, user: &str) -> ChatClient {
 }
 
 /// Opens the conversation of anna and ben; its id.
-async fn open(app: &TestApp) -> String {
+pub async fn open(app: &TestApp) -> String {
     let body = json!({ "participantId": "ben" });
     let path = "/api/chat/conversations";
     let opened = rest(app, &staff("anna"), "POST", path, Some(body)).await.with_status(201);
@@ -52,7 +52,7 @@ async fn open(app: &TestApp) -> String {
 }
 
 /// Two users who joined their conversation, which begins with the welcome.
-async fn pair(app: &TestApp) -> (ChatClient, ChatClient, String) {
+pub async fn pair(app: &TestApp) -> (ChatClient, ChatClient, String) {
     let mut anna = connect(app, &staff("anna"), "anna").await;
     let mut ben = connect(app, &staff("ben"), "ben").await;
     let id = open(app).await;
@@ -67,12 +67,12 @@ async fn pair(app: &TestApp) -> (ChatClient, ChatClient, String) {
 }
 
 /// The events that arrived before the answer to a harmless request.
-async fn drain(client: &mut ChatClient) -> Vec<Value> {
+pub async fn drain(client: &mut ChatClient) -> Vec<Value> {
     client.ask("user_online", json!({})).await;
     client.taken()
 }
 
-fn named<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
+pub fn named<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event[0] == name).map(|event| &event[1]).collect()
 }
 
@@ -82,7 +82,7 @@ async fn post(app: &TestApp, user: &str, id: &str, content: &str) -> Value {
     rest(app, user, "POST", &path, Some(body)).await.with_status(201)["message"].clone()
 }
 
-async fn contents(app: &TestApp, user: &str, id: &str) -> Vec<Value> {
+pub async fn contents(app: &TestApp, user: &str, id: &str) -> Vec<Value> {
     let path = format!("/api/chat/conversations/{id}/messages");
     let page = rest(app, user, "GET", &path, None).await.with_status(200);
     page["messages"].as_array().unwrap().iter().map(|message| message["content"].clone()).collect()

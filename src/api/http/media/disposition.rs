@@ -10,7 +10,7 @@ const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"]
 const ATTR_CHARS: &[u8] = b"!#$&+-.^_`|~";
 
 /// The header of a file of this type and name.
-pub(super) fn of(mimetype: &str, filename: Option<&str>) -> String {
+pub(in crate::api::http) fn of(mimetype: &str, filename: Option<&str>) -> String {
     let plays = mimetype.starts_with("video/") || mimetype.starts_with("audio/");
     let how = if plays || INLINE.contains(&mimetype) { "inline" } else { "attachment" };
     let name = filename.and_then(safe_filename).unwrap_or_else(|| format!("file{}", extension(mimetype)));

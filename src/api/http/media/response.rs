@@ -26,15 +26,15 @@ const POLICY: &str = "sandbox; default-src 'none'";
 pub struct NotCompressed;
 
 /// The headers of a file's answer.
-pub(super) struct Described<'a> {
-    pub(super) etag: String,
-    pub(super) disposition: String,
-    pub(super) length: u64,
-    pub(super) mimetype: &'a str,
+pub(in crate::api::http) struct Described<'a> {
+    pub(in crate::api::http) etag: String,
+    pub(in crate::api::http) disposition: String,
+    pub(in crate::api::http) length: u64,
+    pub(in crate::api::http) mimetype: &'a str,
 }
 
 /// Answers with the file, or with the requested range.
-pub(super) async fn file<F>(
+pub(in crate::api::http) async fn file<F>(
     asked: &HeaderMap,
     described: &Described<'_>,
     read: impl FnOnce(Range<u64>) -> F,

@@ -22,8 +22,8 @@ use crate::service::{FileBytes, ServiceError, Services, Uploaded};
 /// Bytes of a form besides its file.
 const FORM_BYTES: u64 = 64 * 1024;
 /// A refused body is read up to this size, so that the client can read the answer.
-const DISCARDED_BYTES: usize = 64 * 1024 * 1024;
-const DISCARDING: Duration = Duration::from_secs(10);
+pub(in crate::api::http) const DISCARDED_BYTES: usize = 64 * 1024 * 1024;
+pub(in crate::api::http) const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Receives the file of a request.
 pub(super) async fn receive(
@@ -63,7 +63,8 @@ fn refuse_too_large(headers: &HeaderMap, limit: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// The boundary of a form; `None` if the body is not one.
+pub(in crate::api::http) fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
@@ -108,14 +109,15 @@ fn not_a_form(error: &multer::Error, services: &Services) -> ApiError {
 
 /// A request's body whose rest can be discarded after its beginning was read elsewhere.
 #[derive(Clone)]
-struct SharedBody(Arc<Mutex<BodyDataStream>>);
+pub(in crate::api::http) struct SharedBody(Arc<Mutex<BodyDataStream>>);
 
 impl SharedBody {
-    fn new(body: Body) -> Self {
+    pub(in crate::api::http) fn new(body: Body) -> Self {
         Self(Arc::new(Mutex::new(body.into_data_stream())))
     }
 
-    async fn discard(mut self, most: usize) {
+    /// Reads at most `most` bytes.
+    pub(in crate::api::http) async fn discard(mut self, most: usize) {
         let mut discarded = 0;
         while let Some(Ok(piece)) = self.next().await {
             discarded += piece.len();

@@ -42,6 +42,8 @@ mod notifications;
 pub(in crate::api) mod objects;
 mod underscore;
 pub(in crate::api) mod underscore_objects;
+mod upload_form;
+mod uploads;
 mod users;
 
 /// The operations of operator chat.
@@ -53,6 +55,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(namespace_conversations::routes())
         .merge(namespace_messages::routes())
         .merge(underscore::routes())
+        .merge(uploads::routes())
 }
 
 /// The native operations, under `/api/v1`.

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::objects::{AuthorObject, iso};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
+use crate::domain::operator_chat::file::{OLD_WORD, WORD};
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::ChatUser;
 
@@ -290,12 +291,13 @@ impl UnderscoreAttachment {
         let given = message.attachment_name.clone().filter(|name| !name.is_empty());
         let file_name = given.or_else(of_path).unwrap_or_else(|| "file".to_owned());
         let stored = view.inbox.as_ref().and_then(|inbox| inbox.file.as_ref());
-        let file_type = match stored {
-            Some(file) => file.mimetype.clone(),
-            None => media_type(message.kind, &file_name).to_owned(),
-        };
-        let file_size = stored.map(|file| file.filesize);
-        Some(Self { id: message.id.to_string(), file_name, file_url: url, file_type, file_size })
+        let of_chat = message.file.as_ref();
+        let known_type = stored.map(|file| &file.mimetype).or(of_chat.map(|file| &file.mimetype));
+        let file_type =
+            known_type.cloned().unwrap_or_else(|| media_type(message.kind, &file_name).to_owned());
+        let file_size = stored.map(|file| file.filesize).or(of_chat.map(|file| file.filesize));
+        let id = of_chat.map_or_else(|| message.id.to_string(), |file| file.id.to_string());
+        Some(Self { id, file_name, file_url: url, file_type, file_size })
     }
 
     /// What the file is, in the text of a message without one.
@@ -308,9 +310,6 @@ impl UnderscoreAttachment {
         }
     }
 }
-
-const OLD_WORD: &str = "application/msword";
-const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
 /// The media type that clients choose a symbol by: they only compare its beginning.
 fn media_type(kind: ChatMessageKind, file_name: &str) -> &'static str {
@@ -355,6 +354,7 @@ mod tests {
             content: String::new(),
             attachment_url: Some(url.to_owned()),
             attachment_name: name.map(str::to_owned),
+            file: None,
             temp_id: None,
             created_at: Millis(1_795_341_600_000),
         };

@@ -74,7 +74,11 @@ fn emit_to_joined(
 ) {
     let Some(inbox) = &view.inbox else { return };
     let (conversation, message) = (view.message.conversation, view.message.id);
+    let holder = state.chat.upload_holder(view).filter(|_| packets.is_new);
     for joined in state.rooms.joined(conversation) {
+        if underscore::is_held(&joined, holder) {
+            continue;
+        }
         if !is_confirmed(&joined, origin) && inbox.chat.rights_of(joined.user()).is_some() {
             let packet = packets.of(&joined);
             joined.emit(&packet, conversation, packets.is_new.then_some(message));

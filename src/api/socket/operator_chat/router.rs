@@ -83,9 +83,15 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 }
 
 fn route(state: &ChatState, event: &ChatEvent) {
+    if let ChatEvent::Uploaded(view) = event {
+        state.chat.hold_upload(view);
+    }
     match event {
         ChatEvent::Message { view, origin } if view.inbox.is_some() => {
             return inbox_router::route_message(state, view, *origin);
+        }
+        ChatEvent::Uploaded(view) if view.inbox.is_some() => {
+            return inbox_router::route_message(state, view, None);
         }
         ChatEvent::Updated(view) => return inbox_router::route_update(state, view),
         ChatEvent::InboxAccess(conversations) => return inbox_router::remove_users(state, conversations),
@@ -95,8 +101,10 @@ fn route(state: &ChatState, event: &ChatEvent) {
     match event {
         ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
         ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
+        ChatEvent::Uploaded(view) => route_message(state, view, None, &packets),
         ChatEvent::Receipts { conversation, by, .. } => route_receipts(state, conversation, by.pk, &packets),
-        ChatEvent::Deleted { conversation, .. } => {
+        ChatEvent::Deleted { conversation, message } => {
+            state.chat.drop_upload(*message);
             for joined in state.rooms.joined(*conversation) {
                 for packet in packets.of(joined.session.dialect) {
                     joined.emit(packet, *conversation, None);
@@ -114,8 +122,9 @@ fn route(state: &ChatState, event: &ChatEvent) {
 fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &Packets) {
     let (conversation, message) = (view.message.conversation, view.message.id);
     confirm(state, view, origin, packets.of(Dialect::Namespace));
+    let holder = state.chat.upload_holder(view);
     for joined in state.rooms.joined(conversation) {
-        if is_confirmed(&joined, origin) {
+        if is_confirmed(&joined, origin) || underscore::is_held(&joined, holder) {
             continue;
         }
         let recipient = joined.user().pk;
@@ -155,6 +164,7 @@ fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: 
 }
 
 async fn route_due(state: &ChatState) {
+    state.chat.due_uploads().iter().for_each(|view| underscore::emit_upload(state, view));
     state.chat.due_answers().iter().for_each(|answer| inbox_router::route_answer(state, answer));
     for (conversation, user) in state.chat.expired_typing() {
         let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());

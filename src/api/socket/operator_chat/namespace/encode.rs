@@ -84,7 +84,9 @@ pub(in super::super) fn presence(user: &ChatUser, is_online: bool) -> Packet {
 /// that one event is enough.
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
-        ChatEvent::Message { view, .. } => vec![Packet::new("message:new", &NamespaceMessage::new(view))],
+        ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => {
+            vec![Packet::new("message:new", &NamespaceMessage::new(view))]
+        }
         ChatEvent::Updated(view) => vec![inbox_message(view, false)],
         ChatEvent::Receipts { level: ReceiptLevel::Read, conversation, messages, by, .. } => {
             let Some(newest) = messages.last() else { return Vec::new() };

@@ -76,7 +76,7 @@ pub(in super::super) fn status(user: &str, status: UserStatus) -> Json {
 /// The events of a log entry.
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
-        ChatEvent::Message { view, .. } => vec![message_new(view)],
+        ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => vec![message_new(view)],
         ChatEvent::Updated(view) => vec![Packet::new("message:updated", &MessageObject::new(view))],
         ChatEvent::InboxAccess(_) => Vec::new(),
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, conversation, messages, by, at } => {
@@ -181,6 +181,7 @@ mod tests {
             content: "Hello World!".to_owned(),
             attachment_url: None,
             attachment_name: None,
+            file: None,
             temp_id: Some("\"t-1\"".to_owned()),
             created_at: AT,
         };

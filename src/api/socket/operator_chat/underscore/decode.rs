@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::super::fields::{Decoded, given, invalid, object, optional_text, required};
+use super::super::fields::{Decoded, given, id, invalid, object, optional_text, required};
 use super::super::request_error::ChatRequestError;
 use crate::api::http::operator_chat::underscore_objects::{MESSAGE_KINDS, message_kind};
 use crate::domain::operator_chat::message::MessageDraft;
@@ -14,6 +14,7 @@ pub(super) enum UnderscoreCall {
     Join(String),
     Leave(String),
     Send { conversation: String, draft: MessageDraft },
+    Uploaded { conversation: String, message: String },
     Typing { conversation: String, on: bool },
     Away(bool),
 }
@@ -29,6 +30,7 @@ pub(super) fn call(me: &ChatUser, event: &str, arguments: Vec<Json>) -> Decoded<
         }
         "leave_conversation" => required(&object(argument)?, "conversationId").map(UnderscoreCall::Leave),
         "send_message" => send(&claimed(me, argument, "senderId")?),
+        "file_uploaded" => uploaded(&claimed(me, argument, "senderId")?),
         "typing" => typing(&claimed(me, argument, "userId")?),
         "user_online" => away(me, argument, false),
         "user_offline" => away(me, argument, true),
@@ -54,6 +56,15 @@ fn send(fields: &Map<String, Json>) -> Decoded<UnderscoreCall> {
     let content = optional_text(fields, "content")?.unwrap_or_default();
     let draft = MessageDraft { kind, content, attachment_url: None, attachment_name: None, temp_id: None };
     Ok(UnderscoreCall::Send { conversation: required(fields, "conversationId")?, draft })
+}
+
+fn uploaded(fields: &Map<String, Json>) -> Decoded<UnderscoreCall> {
+    given(fields, "receiverId").map(|_| required(fields, "receiverId")).transpose()?;
+    let conversation = required(fields, "conversationId")?;
+    let message = given(fields, "message").and_then(Json::as_object);
+    let message = message.ok_or_else(|| invalid("message", "must be an object"))?;
+    let id = id(given(message, "id").unwrap_or(&Json::Null), "message.id")?;
+    Ok(UnderscoreCall::Uploaded { conversation, message: id })
 }
 
 fn typing(fields: &Map<String, Json>) -> Decoded<UnderscoreCall> {
@@ -103,6 +114,7 @@ mod tests {
         for (event, name) in [
             ("join_conversation", "userId"),
             ("send_message", "senderId"),
+            ("file_uploaded", "senderId"),
             ("typing", "userId"),
             ("user_online", "userId"),
             ("user_offline", "userId"),
@@ -120,6 +132,9 @@ mod tests {
             ("send_message", json!({ "content": "a" }), "conversationId must be an id"),
             ("send_message", json!({ "messageType": "SYSTEM" }), "messageType must be TEXT, IMAGE or FILE"),
             ("send_message", json!({ "receiverId": [] }), "receiverId must be an id"),
+            ("file_uploaded", json!({ "conversationId": 1 }), "message must be an object"),
+            ("file_uploaded", json!({ "conversationId": 1, "message": {} }), "message.id must be an id"),
+            ("file_uploaded", json!({ "message": { "id": 1 } }), "conversationId must be an id"),
             ("typing", json!({ "conversationId": 1 }), "isTyping must be true or false"),
             ("user_online", json!("3"), "payload must be an object"),
         ] {
@@ -130,8 +145,8 @@ mod tests {
     proptest! {
         /// Any field gives a call or a reason, and never panics.
         #[test]
-        fn any_field_is_answered(name in "(conversationId|content|senderId|userId|isTyping)", text in ".{0,8}", n in 0..5_usize) {
-            let events = ["send_message", "join_conversation", "typing", "user_online", "leave_conversation"];
+        fn any_field_is_answered(name in "(conversationId|content|senderId|userId|isTyping|message)", text in ".{0,8}", n in 0..6_usize) {
+            let events = ["send_message", "join_conversation", "typing", "user_online", "leave_conversation", "file_uploaded"];
             for value in [json!(text), json!([text]), json!({ name.as_str(): text }), json!(1.5), Json::Null] {
                 if let Err(error) = call(&me(), events[n], vec![json!({ name.as_str(): value })]) {
                     prop_assert!(!error.sentence.is_empty());

@@ -75,7 +75,9 @@ pub(in super::super) fn messages_read(conversation: ConversationId, reader: &Cha
 /// The events of a log entry, for sockets that joined. Clients mark all messages, so that one event is enough.
 pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
-        ChatEvent::Message { view, .. } => vec![Packet::new("new_message", &UnderscoreMessage::new(view))],
+        ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => {
+            vec![Packet::new("new_message", &UnderscoreMessage::new(view))]
+        }
         ChatEvent::Updated(view) => vec![Packet::new("message_updated", &UnderscoreMessage::new(view))],
         ChatEvent::Receipts { level: ReceiptLevel::Read, conversation, by, .. } => {
             // In a device conversation an operator is no participant beside the viewer.

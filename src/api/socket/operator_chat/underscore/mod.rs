@@ -14,6 +14,7 @@ use super::rooms::ConnectedSocket;
 use super::{ChatState, membership};
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::dialect::Dialect;
+use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::{MessageDraft, MessageView};
 use crate::domain::operator_chat::send_dedup::SendChannel;
 
@@ -33,6 +34,7 @@ pub(super) async fn serve(
         UnderscoreCall::Join(id) => request.join(id).await,
         UnderscoreCall::Leave(id) => request.leave(id).await,
         UnderscoreCall::Send { conversation, draft } => request.send(conversation, draft).await,
+        UnderscoreCall::Uploaded { conversation, message } => request.uploaded(conversation, message).await,
         UnderscoreCall::Typing { conversation, on } => request.typing(conversation, on).await,
         UnderscoreCall::Away(is_away) => {
             membership::set_away(state, connected, is_away);
@@ -96,10 +98,31 @@ impl UnderscoreRequest<'_> {
         Ok(done())
     }
 
+    async fn uploaded(&self, conversation: String, message: String) -> Answer {
+        self.state.chat.announce_upload(self.me(), conversation, &message).await?;
+        Ok(done())
+    }
+
     async fn typing(&self, conversation: String, on: bool) -> Answer {
         let conversation = self.conversation(conversation).await?;
         membership::type_throttled(self.state, self.connected, conversation.id, on);
         Ok(done())
+    }
+}
+
+/// Whether a socket does not get an uploaded message yet: its client shows the answer of the upload first.
+pub(super) fn is_held(socket: &ConnectedSocket, holder: Option<UserPk>) -> bool {
+    socket.session.dialect == Dialect::Underscore && Some(socket.user().pk) == holder
+}
+
+/// Emits an uploaded message to the uploader's own sockets that joined.
+pub(super) fn emit_upload(state: &ChatState, view: &MessageView) {
+    let (conversation, message) = (view.message.conversation, view.message.id);
+    for joined in state.rooms.joined(conversation) {
+        if is_held(&joined, Some(view.message.sender)) {
+            let packet = Arc::new(encode::inbox_message(view, joined.user(), true));
+            joined.emit(&packet, conversation, Some(message));
+        }
     }
 }
 
