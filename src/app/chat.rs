@@ -5,6 +5,7 @@ use url::Url;
 use super::StartError;
 use super::api_config::guarded_client;
 use crate::domain::operator_chat::dialect::Dialect;
+use crate::domain::operator_chat::inbox::InboxSettings;
 use crate::domain::operator_chat::send_rate::SendLimits;
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
@@ -25,6 +26,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
         providers,
         staff_roles: chat.staff_roles.clone(),
         welcome: chat.welcome.clone(),
+        inboxes: InboxSettings { has_commands: chat.commands, has_system_lines: chat.system_lines },
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },

@@ -36,6 +36,10 @@ pub struct ChatSettings {
     pub send_dedup_window_ms: u64,
     /// First message of a conversation that an `underscore` client opens, or empty.
     pub welcome: String,
+    /// Whether texts in the form of a slash command are commands in conversations of devices.
+    pub commands: bool,
+    /// Whether system messages report changes of the workflow of device inboxes.
+    pub system_lines: bool,
     /// Maximum bytes of an uploaded file.
     pub upload_max_bytes: u64,
     /// Maximum characters of a message.

@@ -179,7 +179,7 @@ proptest! {
     fn bytes_of_a_device_equal_the_sum_of_its_files(writes in prop::collection::vec(any_write(), 1..90)) {
         let (connection, _dir) = open();
         let transaction = connection.unchecked_transaction().unwrap();
-        let tx = Tx::new(&transaction, false);
+        let tx = Tx::new(&transaction, None);
         for (number, write) in (1..).zip(&writes) {
             apply(&tx, number, write).unwrap();
             let mut stored = Vec::new();
@@ -200,7 +200,7 @@ proptest! {
 #[test]
 fn one_file_is_left_out_of_the_bytes_of_a_device() {
     let (connection, _dir) = open();
-    let tx = Tx::new(&connection, false);
+    let tx = Tx::new(&connection, None);
     for number in 1..=3 {
         tx.put_media(&sized(number), Millis(1)).unwrap();
         tx.put_upload(&device(0), &format!("u{number}"), &sized(number).hash, None, Millis(1)).unwrap();
@@ -213,7 +213,7 @@ fn one_file_is_left_out_of_the_bytes_of_a_device() {
 #[test]
 fn quota_check_reads_one_row_for_any_number_of_files() {
     let (connection, _dir) = open();
-    let tx = Tx::new(&connection, false);
+    let tx = Tx::new(&connection, None);
     let mut costs = Vec::new();
     for number in 1..=200 {
         let stored = file(number, 10);

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
+use crate::domain::operator_chat::inbox::InboxSettings;
 
 pub mod api_keys;
 pub mod backup;
@@ -345,8 +346,8 @@ impl Store {
     }
 
     /// Makes later transactions maintain device conversations.
-    pub fn enable_operator_chat(&self) {
-        self.inner.writer.enable_operator_chat();
+    pub fn enable_operator_chat(&self, inboxes: InboxSettings) {
+        self.inner.writer.enable_operator_chat(inboxes);
     }
 
     /// Changes after each commit that appends to the log of operator chat. A hint: the log is the truth.

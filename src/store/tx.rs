@@ -14,6 +14,7 @@ use super::wakeups::dirty_endpoints::EndpointWakeup;
 use super::wakeups::log_heads::HeadChange;
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::ids::DeviceId;
+use crate::domain::operator_chat::inbox::InboxSettings;
 use crate::domain::state::State;
 
 /// Queries over one consistent snapshot.
@@ -73,7 +74,7 @@ impl<'c> Reader<'c> {
 pub struct Tx<'c> {
     reader: Reader<'c>,
     appended: RefCell<Appended>,
-    has_operator_chat: bool,
+    inboxes: Option<InboxSettings>,
 }
 
 /// Wake-ups that a transaction causes once it is committed.
@@ -101,14 +102,26 @@ impl Appended {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, has_operator_chat: bool) -> Self {
-        Self { reader: Reader::new(connection), appended: RefCell::default(), has_operator_chat }
+    pub(super) fn new(connection: &'c Connection, inboxes: Option<InboxSettings>) -> Self {
+        Self { reader: Reader::new(connection), appended: RefCell::default(), inboxes }
     }
 
     /// Whether operator chat is enabled, so that device conversations are maintained.
     #[must_use]
     pub fn has_operator_chat(&self) -> bool {
-        self.has_operator_chat
+        self.inboxes.is_some()
+    }
+
+    /// Whether texts in the form of a slash command are commands.
+    #[must_use]
+    pub fn has_slash_commands(&self) -> bool {
+        self.inboxes.is_some_and(|inboxes| inboxes.has_commands)
+    }
+
+    /// Whether system messages report changes of the workflow of device inboxes.
+    #[must_use]
+    pub fn has_system_lines(&self) -> bool {
+        self.inboxes.is_some_and(|inboxes| inboxes.has_system_lines)
     }
 
     /// Runs a statement and returns the number of changed rows.

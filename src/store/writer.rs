@@ -5,8 +5,7 @@
 //! it full is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -19,6 +18,7 @@ use super::wakeups::all_logs::AllLogs;
 use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::log_heads::LogHeads;
+use crate::domain::operator_chat::inbox::InboxSettings;
 
 /// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
@@ -63,7 +63,7 @@ pub(super) struct Writer {
     observer: Arc<dyn WriterObserver>,
     failure: LastFailure,
     /// Whether transactions maintain device conversations.
-    operator_chat: Arc<AtomicBool>,
+    operator_chat: Arc<OnceLock<InboxSettings>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -84,8 +84,9 @@ impl Writer {
     }
 
     /// Makes later transactions maintain device conversations.
-    pub(super) fn enable_operator_chat(&self) {
-        self.operator_chat.store(true, Ordering::Release);
+    pub(super) fn enable_operator_chat(&self, inboxes: InboxSettings) {
+        // Set once, before the first transaction of chat.
+        let _ = self.operator_chat.set(inboxes);
     }
 
     /// Number of queued writes.
@@ -140,7 +141,7 @@ impl Writer {
 
 fn package<T, E, F>(
     write: F,
-    operator_chat: Arc<AtomicBool>,
+    operator_chat: Arc<OnceLock<InboxSettings>>,
 ) -> (Box<dyn Work>, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
@@ -170,7 +171,7 @@ trait Work: Send {
 /// A write with its result, until it is committed.
 struct QueuedWrite<T, E, F> {
     write: F,
-    operator_chat: Arc<AtomicBool>,
+    operator_chat: Arc<OnceLock<InboxSettings>>,
     result: Option<Result<T, E>>,
     appended: Appended,
     answer: oneshot::Sender<Result<T, E>>,
@@ -183,7 +184,7 @@ where
     F: Fn(&Tx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        let tx = Tx::new(connection, self.operator_chat.load(Ordering::Acquire));
+        let tx = Tx::new(connection, self.operator_chat.get().copied());
         let result = catch_unwind(AssertUnwindSafe(|| (self.write)(&tx)));
         let result = result.unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         self.appended = tx.into_appended();

@@ -100,6 +100,17 @@ pub fn describe_signed(paths: &mut Paths) {
     });
 }
 
+/// Describes operations that need the signature of an address.
+pub fn describe_signature(paths: &mut Paths, refusals: &[u16]) {
+    each_operation(paths, |path, operation| {
+        operation.security = Some(vec![SecurityRequirement::new("signature", [] as [&str; 0])]);
+        add_path_parameters(path, operation);
+        for status in refusals {
+            refuse(operation, *status);
+        }
+    });
+}
+
 /// Describes operations that accept the ticket of a link with a passkey.
 pub fn describe_ticket(paths: &mut Paths) {
     each_operation(paths, |_, operation| {

@@ -174,6 +174,15 @@ pub enum BridgeMode {
     People,
 }
 
+/// The settings of all device inboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxSettings {
+    /// Whether texts in the form of a slash command are commands; else they are sent.
+    pub has_commands: bool,
+    /// Whether system messages report changes of the workflow.
+    pub has_system_lines: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::user::UserProfile;

@@ -93,6 +93,9 @@ fn open(tx: &Tx<'_>, id: ConversationId, contact: UserPk, now: Millis) -> Result
         return Ok(());
     }
     tx.append_chat_event(&ChatLogEntry::Opened { conversation: id.0, by: Some(contact.0) }, now)?;
+    if !tx.has_system_lines() {
+        return Ok(());
+    }
     let author = InboxAuthor { user: tx.put_system_author(DAEMON, "System", now)?, temp_id: None };
     let message = tx.add_system_message(id, author, "Opened by a message of the contact", now)?;
     let entry = ChatLogEntry::Message { conversation: id.0, message: message.id.0, origin: None };

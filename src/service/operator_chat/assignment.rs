@@ -56,7 +56,7 @@ impl OperatorChat {
                 };
                 let message = assign(tx, &caller, &conversation, assignee.as_ref(), expected, now)?;
                 if let Some(text) = message {
-                    announce(tx, conversation.id, &text, None, now)?;
+                    report(tx, conversation.id, &text, now)?;
                 }
                 inbox_conversation(tx, &conversation, &links)
             })
@@ -78,7 +78,7 @@ impl OperatorChat {
             .write(move |tx| {
                 let conversation = caller.device_conversation(tx, &staff, &id)?;
                 if let Some(text) = set_state(tx, &caller, &conversation, state, now)? {
-                    announce(tx, conversation.id, &text, None, now)?;
+                    report(tx, conversation.id, &text, now)?;
                 }
                 inbox_conversation(tx, &conversation, &links)
             })
@@ -182,8 +182,16 @@ pub(super) fn release_without_access(
             tx.set_assignee(conversation, None)?;
             let entry = ChatLogEntry::Assigned { conversation: conversation.0, assignee: None, by: None };
             tx.append_chat_event(&entry, now)?;
-            announce(tx, conversation, &text, None, now)?;
+            report(tx, conversation, &text, now)?;
         }
+    }
+    Ok(())
+}
+
+/// Adds the system message of a change, unless `chat.system_lines` is off.
+fn report(tx: &Tx<'_>, conversation: ConversationId, text: &str, now: Millis) -> Result<(), StoreError> {
+    if tx.has_system_lines() {
+        announce(tx, conversation, text, None, now)?;
     }
     Ok(())
 }

@@ -43,7 +43,10 @@ impl OperatorChat {
         if chat.rights_of(me) < Some(InboxRights::Reply) {
             return Err(ChatError::ReadOnly);
         }
-        let text = outgoing_text(&draft.content)?.to_owned();
+        let text = match self.inboxes.has_commands {
+            true => outgoing_text(&draft.content)?.to_owned(),
+            false => draft.content.clone(),
+        };
         let device = chat.device.clone();
         let idempotency = draft.temp_id.as_ref().map(|temp_id| IdempotencyKey {
             key: format!("operator {} {} {temp_id}", me.pk, conversation.id),

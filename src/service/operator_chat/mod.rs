@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::inbox::InboxSettings;
 use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
@@ -99,6 +100,8 @@ pub struct ChatParts {
     pub welcome: String,
     /// The limits.
     pub limits: ChatLimits,
+    /// Slash commands and system messages.
+    pub inboxes: InboxSettings,
 }
 
 /// The dependencies of the service.
@@ -124,6 +127,7 @@ pub struct OperatorChat {
     staff_roles: StaffRoles,
     welcome: String,
     limits: ChatLimits,
+    inboxes: InboxSettings,
     rates: Mutex<HashMap<UserPk, SendRate>>,
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
@@ -140,7 +144,7 @@ pub struct OperatorChat {
 
 impl OperatorChat {
     pub(super) fn new(services: ChatServices, parts: ChatParts) -> Self {
-        services.store.enable_operator_chat();
+        services.store.enable_operator_chat(parts.inboxes);
         let (deliveries, waiting) = mpsc::channel(MAX_DELIVERIES);
         let started = services.clock.now();
         Self {
@@ -155,6 +159,7 @@ impl OperatorChat {
             staff_roles: StaffRoles::new(&parts.staff_roles),
             welcome: parts.welcome,
             limits: parts.limits,
+            inboxes: parts.inboxes,
             rates: Mutex::default(),
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),

@@ -1,5 +1,5 @@
 //! Runs slash commands of operators in device conversations. The answer is the stored note or system message; that to
-//! `/help` is not stored, and only its writer gets it.
+//! `/help`, and to all commands but `/note` without `chat.system_lines`, is not stored, and only its writer gets it.
 
 use std::collections::VecDeque;
 
@@ -23,6 +23,8 @@ use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
 use crate::store::{StoreError, Tx};
 
+/// The answer to a repeated command without a stored one.
+const DONE: &str = "Done";
 /// Answers that may wait to be emitted; beyond it the oldest is dropped.
 const MAX_ANSWERS: usize = 1_000;
 
@@ -62,13 +64,17 @@ pub(super) fn run_command(
     (origin, now): (Option<u64>, Millis),
     links: &LinkBase,
 ) -> Result<Option<RanCommand>, ChatError> {
+    if !tx.has_slash_commands() {
+        return Ok(None);
+    }
     let Some(command) = command(&draft.content)? else { return Ok(None) };
     if draft.attachment_url.is_some() {
         return Err(ChatError::invalid("attachmentUrl", "must be absent with a slash command"));
     }
     let known = sent_before(tx, me.pk, conversation, draft, now)?;
-    if known.is_none() && command == SlashCommand::Help {
-        let (message, is_new) = help(tx, me, conversation, draft, now)?;
+    let is_stored = tx.has_system_lines() || matches!(command, SlashCommand::Note(_));
+    if known.is_none() && (command == SlashCommand::Help || !is_stored) {
+        let (message, is_new) = run_unstored(tx, me, conversation, command, draft, now)?;
         let view = view_of(tx, conversation, message, links)?;
         return Ok(Some(RanCommand::Answered(SentMessage { view, is_new })));
     }
@@ -98,11 +104,12 @@ fn view_of(
     view.ok_or(StoreError::Unreadable("message"))
 }
 
-/// The commands as a system message that is not stored. A repeated `tempId` gets the same id.
-fn help(
+/// The answer to a command as a system message that is not stored. A repeated `tempId` runs nothing and gets the same id.
+fn run_unstored(
     tx: &Tx<'_>,
     me: &ChatUser,
     conversation: &Conversation,
+    command: SlashCommand,
     draft: &MessageDraft,
     now: Millis,
 ) -> Result<(ChatMessage, bool), ChatError> {
@@ -112,6 +119,11 @@ fn help(
     let temp_id = draft.temp_id.as_deref();
     let oldest = now.plus(-DAY_MS);
     let known = temp_id.map_or(Ok(None), |id| tx.sent_with_temp_id(me.pk, conversation.id, id, oldest))?;
+    let content = match (&command, known) {
+        (SlashCommand::Help, _) => HELP.to_owned(),
+        (_, Some(_)) => DONE.to_owned(),
+        (_, None) => change(tx, me, conversation, command, now)?,
+    };
     let sender = daemon(tx, now)?;
     let id = match known {
         Some(id) => id,
@@ -129,7 +141,7 @@ fn help(
         conversation: conversation.id,
         sender,
         kind: ChatMessageKind::System,
-        content: HELP.to_owned(),
+        content,
         attachment_url: None,
         attachment_name: None,
         file: None,
@@ -147,13 +159,26 @@ fn run(
     (draft, note_max_chars): (&MessageDraft, usize),
     (origin, now): (Option<u64>, Millis),
 ) -> Result<ChatMessage, ChatError> {
-    let caller = InboxCaller::User(Box::new(me.clone()));
     let sent = (draft.temp_id.as_deref(), origin);
-    let text = match command {
-        SlashCommand::Note(text) => {
-            let note = checked(text, note_max_chars)?;
-            return add_note(tx, &caller, conversation, &note, sent, now);
-        }
+    if let SlashCommand::Note(text) = command {
+        let note = checked(text, note_max_chars)?;
+        let caller = InboxCaller::User(Box::new(me.clone()));
+        return add_note(tx, &caller, conversation, &note, sent, now);
+    }
+    let text = change(tx, me, conversation, command, now)?;
+    Ok(announce(tx, conversation.id, &text, Some(sent), now)?)
+}
+
+/// Runs a command that changes the workflow, and returns its answer.
+fn change(
+    tx: &Tx<'_>,
+    me: &ChatUser,
+    conversation: &Conversation,
+    command: SlashCommand,
+    now: Millis,
+) -> Result<String, ChatError> {
+    let caller = InboxCaller::User(Box::new(me.clone()));
+    Ok(match command {
         SlashCommand::Assign(user) => {
             let id = user.unwrap_or_else(|| me.id.to_string());
             let user = inbox_user(tx, &caller, conversation, &[], &id)?;
@@ -168,7 +193,6 @@ fn run(
             let changed = set_state(tx, &caller, conversation, ConversationState::Closed, now)?;
             changed.unwrap_or_else(|| "Already closed".to_owned())
         }
-        SlashCommand::Help => HELP.to_owned(),
-    };
-    Ok(announce(tx, conversation.id, &text, Some(sent), now)?)
+        SlashCommand::Help | SlashCommand::Note(_) => HELP.to_owned(),
+    })
 }

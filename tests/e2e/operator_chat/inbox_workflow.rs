@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token};
+use super::client::{ChatClient, SECRET, app, app_with, rest, seconds, signed, token};
 use super::inbox::{contact, inbox, sent_texts};
 use super::support::{ANNA, Reply, TestApp};
 
@@ -400,4 +400,41 @@ async fn outsider_and_key_of_another_device_find_nothing() {
     let done = app.with_key(&writer).post(&format!("{path}/assign"), assigned).await.ok();
     assert_eq!(done["data"]["assignee"]["id"], "bela");
     assert_eq!(contact(&app, "bela").await, done["data"]["contact"]["id"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn commands_are_plain_texts_when_disabled() {
+    let app = app_with(&[("WHARF__CHAT__COMMANDS", "false")]).await;
+    let contact = inbox(&app, operators()).await;
+    for text in ["/close", "/typo", "//two"] {
+        let body = json!({ "recipientId": contact, "content": text });
+        rest(&app, &token("bela"), "POST", "/api/messages", Some(body)).await.created();
+    }
+    assert_eq!(texts_after(&app, &contact, "end").await, ["/close", "/typo", "//two", "end"]);
+}
+
+#[tokio::test]
+async fn changes_without_system_lines_store_no_message() {
+    let app = app_with(&[("WHARF__CHAT__SYSTEM_LINES", "false")]).await;
+    let contact = inbox(&app, operators()).await;
+    let id = conversation(&app).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    bela.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    bela.payload("message:new").await;
+    assign(&app, "bela", &id, json!({ "user": "bela" })).await.ok();
+    let close = json!({ "recipientId": contact, "content": "/close", "tempId": "t-1" });
+    let closed = bela.ask("message:send", close.clone()).await["message"].clone();
+    assert_eq!((&closed["content"], &closed["type"]), (&json!("Closed by bela's name"), &json!("SYSTEM")));
+    assert_eq!(bela.payload("message:new").await["id"], closed["id"], "the writer gets the answer");
+    native(&app, "bela", "POST", &format!("/{id}/open"), None).await.ok();
+    // A repeated request closes nothing.
+    assert_eq!(bela.ask("message:send", close).await["message"]["id"], closed["id"]);
+    let shown = native(&app, "bela", "GET", &format!("/{id}"), None).await.ok();
+    assert_eq!((&shown["data"]["state"], &shown["data"]["assignee"]["id"]), (&json!("open"), &json!("bela")));
+    native(&app, "bela", "POST", &format!("/{id}/close"), None).await.ok();
+    app.incoming("shop", ANNA, "Still there?").await;
+    assert_eq!(texts(&app, "bela", &contact).await, ["Is it open?", "Still there?"]);
+    let note = json!({ "recipientId": contact, "content": "/note kept" });
+    bela.ask("message:send", note).await;
+    assert_eq!(texts(&app, "bela", &contact).await, ["Is it open?", "Still there?", "📝 kept"]);
 }

@@ -36,7 +36,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// An operation with a signature in its query.
 fn signed(routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
     let (schemas, mut paths, router) = routes;
-    openapi::describe_open(&mut paths, &[400, 403, 404, 416, 429]);
+    openapi::describe_signature(&mut paths, &[400, 401, 403, 404, 416, 429, 503]);
     (schemas, paths, router)
 }
 
@@ -144,6 +144,10 @@ async fn download(
     request: HttpRequest,
 ) -> Result<Response, ApiError> {
     let signature = query.signature.unwrap_or_default();
+    if signature.is_empty() {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        return Err(count_failed(&state, headers, extensions, ApiError::UserTokenInvalid));
+    }
     let found = match id.parse() {
         Ok(id) => services.media.signed_chat_file(id, &signature).await?,
         Err(_) => None,
