@@ -1,5 +1,5 @@
 //! Receives the file of a form from a user of operator chat, without holding it in memory. A refused form is read to a
-//! limit, so that the client can read the answer and the size of a file that is too large is known.
+//! limit, so that the client can read the answer, which has the size of a file that is too large.
 
 use std::io;
 use std::pin::Pin;
