@@ -88,9 +88,9 @@ async fn conversations_of_merged_chats_become_one() {
             let phone = tx.put_system_author("phone", "Phone", NOW)?;
             let gone = tx.create_device_conversation(&shop(), &hidden(), phone, 1, NOW)?;
             let kept = tx.create_device_conversation(&shop(), &number(), phone, 1, NOW)?;
-            let first = tx.add_chat_message(gone.id, gone.contact, &draft("first"), NOW)?;
-            let second = tx.add_chat_message(kept.id, kept.contact, &draft("second"), NOW)?;
-            let third = tx.add_chat_message(gone.id, phone, &draft("third"), NOW)?;
+            let first = tx.add_chat_message(gone.id, gone.contact, &draft("first"), None, NOW)?;
+            let second = tx.add_chat_message(kept.id, kept.contact, &draft("second"), None, NOW)?;
+            let third = tx.add_chat_message(gone.id, phone, &draft("third"), None, NOW)?;
             let owner = |conversation, user| ReceiptOwner { conversation, user, level: ReceiptLevel::Read };
             tx.add_receipts(&owner(gone.id, gone.contact), third.id.0, third.id.0, NOW)?;
 

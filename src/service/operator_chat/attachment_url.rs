@@ -4,7 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
-use crate::service::media::links::CHAT_FILES;
+use super::error::ChatError;
+use crate::domain::operator_chat::message::MessageDraft;
+use crate::service::media::links::{CHAT_FILES, LinkBase};
+use crate::store::Reader;
+use crate::store::chat_files::UploadedChatFile;
 
 /// Longest address, in characters.
 const MAX_CHARS: usize = 2_048;
@@ -36,6 +40,20 @@ pub(super) fn check(text: &str, public_url: &str) -> Result<(), String> {
         None => false,
     };
     if is_public { Ok(()) } else { Err("must not be a private address".to_owned()) }
+}
+
+/// The uploaded file that a draft refers to by its address; none for an address elsewhere.
+pub(super) fn uploaded_file(
+    store: &Reader<'_>,
+    links: &LinkBase,
+    draft: &MessageDraft,
+) -> Result<Option<UploadedChatFile>, ChatError> {
+    let url = draft.attachment_url.as_deref().unwrap_or_default();
+    match links.chat_file_at(store, url)? {
+        None => Ok(None),
+        Some(None) => Err(ChatError::invalid("attachmentUrl", "must be the address that an upload returned")),
+        Some(file) => Ok(file),
+    }
 }
 
 fn is_public(address: IpAddr) -> bool {

@@ -2,8 +2,8 @@
 //! the conversation and all events are one transaction.
 
 use super::OperatorChat;
+use super::attachment_url::uploaded_file;
 use super::error::ChatError;
-use super::send::uploaded_file;
 use super::views::message_views;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::file_name::safe_filename;

@@ -1,7 +1,7 @@
 //! Sends a message: one transaction stores it with its log entries. A repeated `tempId` stores nothing.
 
 use super::OperatorChat;
-use super::attachment_url;
+use super::attachment_url::{self, uploaded_file};
 use super::authentication::SignedIn;
 use super::conversations::join_or_create;
 use super::error::ChatError;
@@ -19,8 +19,7 @@ use crate::domain::operator_chat::message::{
 };
 use crate::domain::operator_chat::send_rate::DAY_MS;
 use crate::service::media::links::LinkBase;
-use crate::store::chat_files::UploadedChatFile;
-use crate::store::{Reader, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// Rates that are held in memory. Beyond it those of users without a recent message are removed.
 const MAX_RATES: usize = 10_000;
@@ -146,20 +145,6 @@ fn with_file(
     let file =
         ChatFile { id: uploaded.id, mimetype: uploaded.file.mimetype, filesize: uploaded.file.filesize };
     Ok((Some(file), draft))
-}
-
-/// The uploaded file that a draft refers to by its address; none for an address elsewhere.
-pub(super) fn uploaded_file(
-    store: &Reader<'_>,
-    links: &LinkBase,
-    draft: &MessageDraft,
-) -> Result<Option<UploadedChatFile>, ChatError> {
-    let url = draft.attachment_url.as_deref().unwrap_or_default();
-    match links.chat_file_at(store, url)? {
-        None => Ok(None),
-        Some(None) => Err(ChatError::invalid("attachmentUrl", "must be the address that an upload returned")),
-        Some(file) => Ok(file),
-    }
 }
 
 /// A reply also reads what was there before it.

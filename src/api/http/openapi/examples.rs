@@ -199,6 +199,7 @@ pub fn usual(field: &str) -> Option<Value> {
         "description" => json!("Where friends meet"),
         "groupId" | "gid" => json!("120363000000000001@g.us"),
         "inviteLink" => json!("https://invite.example/AbCdEf123456"),
+        "chatFileId" => json!("9"),
         "chatMessageId" => json!("1042"),
         "chatNotificationId" => json!("88"),
         "conversationId" => json!("17"),

@@ -120,7 +120,7 @@ async fn upload(caller: ChatCaller, request: HttpRequest) -> Result<Response, Ap
 #[into_params(parameter_in = Query)]
 struct FileQuery {
     /// The signature of this address.
-    #[param(max_length = 100, required = true)]
+    #[param(max_length = 100)]
     signature: Option<String>,
 }
 
