@@ -216,6 +216,7 @@ impl Services {
         let chat_services = |_: &ChatParts| ChatServices {
             store: store.clone(),
             clock: clock.clone(),
+            random: random.clone(),
             tasks: tasks.clone(),
             public_url: public_url.clone(),
             messaging: messaging.clone(),
@@ -303,7 +304,7 @@ impl Services {
         self.maintenance.start_log_positions();
         self.maintenance.start_file_check();
         if let Some(chat) = &self.chat {
-            chat.start();
+            chat.start().await;
         }
         Ok(())
     }

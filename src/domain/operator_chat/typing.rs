@@ -50,6 +50,12 @@ impl TypingBook {
         self.typing.remove(&typist).is_some()
     }
 
+    /// Whether a user types.
+    #[must_use]
+    pub fn is_typing(&self, typist: Typist) -> bool {
+        self.typing.contains_key(&typist)
+    }
+
     /// Ends the states of a closed socket.
     pub fn closed(&mut self, socket: u64) -> Vec<Typist> {
         self.take(|state| state.socket == socket)

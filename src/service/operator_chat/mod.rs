@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
-use crate::domain::clock::{Clock, Millis};
+use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
@@ -40,6 +40,7 @@ mod notifications;
 mod numbered_pages;
 pub mod presence;
 mod receipts;
+pub mod recovery;
 mod send;
 mod send_dedup;
 mod session_cookies;
@@ -60,6 +61,7 @@ pub use receipts::ReadMark;
 pub use session_cookies::{AuthjsKey, SessionCookies};
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
+use self::recovery::SessionBook;
 
 /// The limits of operator chat.
 #[derive(Debug, Clone)]
@@ -100,6 +102,7 @@ pub struct ChatParts {
 pub(super) struct ChatServices {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
     pub(super) tasks: Tasks,
     pub(super) public_url: Arc<str>,
     pub(super) messaging: Arc<Messaging>,
@@ -110,6 +113,7 @@ pub(super) struct ChatServices {
 pub struct OperatorChat {
     store: Store,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     tasks: Tasks,
     public_url: Arc<str>,
     messaging: Arc<Messaging>,
@@ -128,6 +132,8 @@ pub struct OperatorChat {
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
     waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
+    sessions: Arc<SessionBook>,
+    started_at: Millis,
 }
 
 impl OperatorChat {
@@ -138,6 +144,7 @@ impl OperatorChat {
         Self {
             store: services.store,
             clock: services.clock,
+            random: services.random,
             tasks: services.tasks,
             public_url: services.public_url,
             messaging: services.messaging,
@@ -154,6 +161,8 @@ impl OperatorChat {
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),
+            sessions: Arc::default(),
+            started_at: started,
         }
     }
 

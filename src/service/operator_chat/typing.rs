@@ -16,6 +16,12 @@ impl OperatorChat {
         self.typing.lock().stop(typist)
     }
 
+    /// Whether a user types.
+    #[must_use]
+    pub fn is_typing(&self, typist: Typist) -> bool {
+        self.typing.lock().is_typing(typist)
+    }
+
     /// Records a change of a client that sends many; `true` if it is to be emitted now. Others may be emitted
     /// later, by [`OperatorChat::due_typing`].
     pub fn throttle_typing(&self, typist: Typist, on: bool, socket: u64) -> bool {

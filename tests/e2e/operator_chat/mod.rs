@@ -1,7 +1,7 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
 //! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect,
-//! `session_cookies` users without a token in each of them, `inbox`
+//! `session_cookies` users without a token in each of them, `recovery` sockets that lost their connection, `inbox`
 //! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
@@ -12,6 +12,7 @@ mod inbox_workflow;
 mod namespace;
 mod namespace_rest;
 mod peers;
+mod recovery;
 mod rest;
 mod session_cookies;
 mod underscore;

@@ -14,6 +14,7 @@ use axum::extract::ConnectInfo;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde_json::{Map, Value as Json};
+use socketioxide::RecoveryId;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::SocketRef;
 use socketioxide::handler::{ConnectHandler, DisconnectHandler, Value};
@@ -25,14 +26,15 @@ use super::super::anonymous_sessions::{count_refusal, mark_joined};
 use super::super::chat_cookies::HandshakeCookies;
 use super::fields::{given, required};
 use super::packet::Packet;
-use super::requests::RequestHandler;
+use super::requests::{Incoming, RequestHandler};
 use super::rooms::ConnectedSocket;
 use super::session::{ChatSession, SessionPhase};
 use super::typing::emit_typing_stops;
-use super::{ChatPath, ChatState, namespace, requests, root, underscore};
+use super::{ChatPath, ChatState, namespace, recovery, requests, root, underscore};
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::{ConnectionHandle, mark_authenticated};
 use crate::domain::operator_chat::dialect::Dialect;
+use crate::service::operator_chat::recovery::RecoveryRequest;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
 /// The delay of each answer to an address that failed too often.
@@ -73,6 +75,9 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
         if register(&state, &connected) {
             requests::start_worker(&state, &connected);
             let tasks = state.shared.services.tasks().clone();
+            if connected.session.recovered_rooms.is_some() {
+                tasks.spawn("chat-recovery", recovery::catch_up(state.clone(), connected.clone()));
+            }
             tasks.spawn("chat-socket", watch(state, connected));
         }
     }
@@ -122,8 +127,26 @@ async fn admit(
     if state.chat.has_too_many_sockets(signed_in.user.pk) {
         return Err(ChatRefusal::TooManySockets);
     }
-    attach_handlers(state, dialect, socket, signed_in);
+    let position = state.position().await;
+    let request = recovery_request(&fields);
+    let opened = state.chat.open_session(&signed_in, dialect, request, position).await;
+    if let Some(pid) = &opened.pid {
+        socket.extensions.insert(RecoveryId(pid.clone()));
+    }
+    let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
+    let session = Arc::new(ChatSession::new(dialect, signed_in, opened, position, requests));
+    attach_handlers(state, socket, session, queue);
     Ok(())
+}
+
+/// The private id and the offset that a client gives after a lost connection. Another offset than one of the
+/// server's counts as none.
+fn recovery_request(fields: &Map<String, Json>) -> RecoveryRequest {
+    let text = |name| fields.get(name).and_then(Json::as_str);
+    RecoveryRequest {
+        pid: text("pid").map(str::to_owned),
+        offset: text("offset").and_then(|offset| offset.parse().ok()),
+    }
 }
 
 /// The user of the token, else of the session cookie of the handshake.
@@ -167,22 +190,35 @@ async fn refuse(state: &ChatState, request: &Parts, error: &ChatAuthError) -> Ch
     ChatRefusal::Unauthenticated
 }
 
-fn attach_handlers(state: &Arc<ChatState>, dialect: Dialect, socket: &Socket, signed_in: SignedIn) {
-    let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
-    let session = Arc::new(ChatSession::new(state.next_number(), dialect, signed_in, requests));
+fn attach_handlers(
+    state: &Arc<ChatState>,
+    socket: &Socket,
+    session: Arc<ChatSession>,
+    queue: mpsc::Sender<Incoming>,
+) {
     socket.on_disconnect(OnChatDisconnect { state: Arc::downgrade(state), session: session.clone() });
     socket.on_fallback(RequestHandler::new(queue, session.clone()));
     socket.extensions.insert(session);
 }
 
-/// Emits the first event and registers the socket; `false` if it is gone already.
-fn register(state: &ChatState, connected: &ConnectedSocket) -> bool {
-    let mut phase = connected.session.phase.lock();
+/// Emits the first event and registers the socket; `false` if it is gone already. A transport that still has the
+/// session is closed; its end has no effect on the session.
+fn register(state: &Arc<ChatState>, connected: &ConnectedSocket) -> bool {
+    let session = &connected.session;
+    let mut phase = session.phase.lock();
     if *phase != SessionPhase::New {
         return false;
     }
+    if let Some(replaced) = state.rooms.socket(session.number) {
+        unregister(state, &replaced.session);
+        replaced.session.replaced.cancel();
+    }
     connected.emit_now(&greeting(state, connected));
-    state.rooms.connect(connected.clone());
+    let rooms = session.recovered_rooms.iter().flatten();
+    state.rooms.connect(
+        connected.clone(),
+        rooms.map(|recovered| (recovered.conversation.id, recovered.room.joined_after)),
+    );
     state.chat.socket_connected(connected.user().pk);
     state.shared.services.metrics().sockets.inc();
     *phase = SessionPhase::Open;
@@ -195,7 +231,7 @@ fn greeting(state: &ChatState, connected: &ConnectedSocket) -> Packet {
     match session.dialect {
         Dialect::Root => root::encode::auth_success(user),
         Dialect::Namespace => {
-            namespace::encode::connection_success(user, session.number, state.shared.services.now())
+            namespace::encode::connection_success(user, state.next_greeting(), state.shared.services.now())
         }
         Dialect::Underscore => underscore::encode::connected(user),
     }
@@ -240,6 +276,7 @@ fn unregister(state: &ChatState, session: &ChatSession) {
         let ended = state.chat.typing_of_closed_socket(session.number);
         emit_typing_stops(state, &session.signed_in.user, &ended);
     }
+    session.lease.end();
     *phase = SessionPhase::Closed;
 }
 
@@ -251,6 +288,7 @@ async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
     let is_expired = tokio::select! {
         () = session.closed.cancelled() => return,
         () = soft.cancelled() => return unregister(&state, session),
+        () = session.replaced.cancelled() => return close(&connected).await,
         () = session.cut.cancelled() => false,
         () = expiry(&state, session) => true,
     };

@@ -1,28 +1,44 @@
 //! Joining, leaving, typing and being away, which are the same in all dialects.
 
 use super::ChatState;
-use super::rooms::ConnectedSocket;
+use super::rooms::{ConnectedSocket, Join};
 use super::session::SessionPhase;
 use super::typing::emit_typing;
+use crate::domain::operator_chat::chat_session::SessionRoom;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ConversationId;
 use crate::service::operator_chat::ChatError;
 
-/// Adds a socket to a conversation of its user.
-pub(super) fn enter(
+/// Adds a socket to a conversation of its user. The room is stored before the client has the confirmation, so that
+/// it can recover the room.
+pub(super) async fn enter(
     state: &ChatState,
     connected: &ConnectedSocket,
     conversation: &Conversation,
+    by_peer: bool,
 ) -> Result<(), ChatError> {
     let limit = state.chat.limits().max_rooms;
-    match state.rooms.join(connected.session.number, conversation.id, limit) {
-        true => Ok(()),
-        false => Err(ChatError::TooManyRooms(limit)),
+    let session = &connected.session;
+    match state.rooms.join(session.number, conversation.id, limit) {
+        Join::New { joined_after } => {
+            let room = SessionRoom { conversation: conversation.id, joined_after, by_peer };
+            state.chat.remember_room(&session.lease, room).await;
+            Ok(())
+        }
+        Join::Known => Ok(()),
+        Join::TooMany => Err(ChatError::TooManyRooms(limit)),
     }
 }
 
 /// Removes a socket from a conversation, and ends its typing there.
-pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
+pub(super) async fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
+    drop_access(state, connected, conversation);
+    state.chat.forget_room(&connected.session.lease, conversation).await;
+}
+
+/// Removes a socket from a conversation that its user cannot see any more. A recovered session loses the room by
+/// itself.
+pub(super) fn drop_access(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
     state.rooms.leave(connected.session.number, conversation);
     if state.chat.typist_left((conversation, connected.user().pk)) {
         emit_typing(state, connected.user(), conversation, false);

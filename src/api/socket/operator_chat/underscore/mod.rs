@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::packet::Packet;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
 use super::{ChatState, membership};
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::dialect::Dialect;
-use crate::domain::operator_chat::message::{MessageDraft, MessageView};
+use crate::domain::operator_chat::message::MessageDraft;
 use crate::domain::operator_chat::send_dedup::SendChannel;
 
 use self::decode::UnderscoreCall;
@@ -64,7 +63,7 @@ impl UnderscoreRequest<'_> {
     /// participants get the event all the same, because clients wait for it.
     async fn join(&self, id: String) -> Answer {
         let joined = self.conversation(id).await?;
-        membership::enter(self.state, self.connected, &joined)?;
+        membership::enter(self.state, self.connected, &joined, false).await?;
         let target = ConversationTarget::Named(joined.id.to_string());
         let count = self.state.chat.mark_read(self.me(), target, None).await?;
         if count == 0 && joined.device_chat().is_none() {
@@ -78,14 +77,14 @@ impl UnderscoreRequest<'_> {
         let packet = Arc::new(encode::messages_read(conversation.id, reader));
         for joined in self.state.rooms.joined(conversation.id) {
             if joined.session.dialect == Dialect::Underscore && joined.user().pk != reader.pk {
-                joined.emit(&packet, conversation.id, None);
+                joined.emit_unlogged(&packet);
             }
         }
     }
 
     async fn leave(&self, id: String) -> Answer {
         let left = self.conversation(id).await?;
-        membership::leave(self.state, self.connected, left.id);
+        membership::leave(self.state, self.connected, left.id).await;
         Ok(done())
     }
 
@@ -100,27 +99,5 @@ impl UnderscoreRequest<'_> {
         let conversation = self.conversation(conversation).await?;
         membership::type_throttled(self.state, self.connected, conversation.id, on);
         Ok(done())
-    }
-}
-
-/// Notifies all sockets of the receiver of a message, joined or not.
-pub(super) fn notify_receiver(state: &ChatState, view: &MessageView) {
-    let Some(inbox) = &view.inbox else {
-        let Some(receiver) = &view.recipient else { return };
-        return notify(state.rooms.of_user(receiver.pk).iter(), &encode::notification(view, receiver));
-    };
-    if view.message.sender != inbox.chat.contact {
-        return;
-    }
-    for socket in state.rooms.all() {
-        if socket.session.dialect == Dialect::Underscore && inbox.chat.rights_of(socket.user()).is_some() {
-            notify(std::iter::once(&socket), &encode::notification(view, socket.user()));
-        }
-    }
-}
-
-fn notify<'a>(sockets: impl Iterator<Item = &'a ConnectedSocket>, packet: &Packet) {
-    for socket in sockets.filter(|socket| socket.session.dialect == Dialect::Underscore) {
-        socket.emit_now(packet);
     }
 }
