@@ -23,6 +23,7 @@ use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::log_offset::LogOffset;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::store::{Reader, StoreError};
 
@@ -42,6 +43,8 @@ pub struct RecoveryRequest {
     pub pid: Option<String>,
     /// The position in the chat log that the client has reached; none before its first event.
     pub offset: Option<LogOffset>,
+    /// The position after which a client that is written for Wharf gets everything that its user may see.
+    pub since: Option<i64>,
 }
 
 /// A session of a connected socket.
@@ -53,6 +56,17 @@ pub struct OpenedSession {
     pub pid: Option<String>,
     /// The state of a session that is continued.
     pub recovered: Option<RecoveredSession>,
+    /// The replay that a new session asked for.
+    pub replay: Option<LogReplay>,
+}
+
+/// A replay of everything in the log that a user may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogReplay {
+    /// The position after which it begins.
+    pub after: LogOffset,
+    /// The oldest and the newest entry, if the log has no entries after the position that was asked for.
+    pub resync: Option<(i64, i64)>,
 }
 
 /// The state of a session that is continued.
@@ -163,19 +177,57 @@ impl OperatorChat {
         if let Some(pid) = request.pid.filter(|pid| pid.len() <= PID_MAX_CHARS) {
             match self.resume_session(me, dialect, &pid, request.offset).await {
                 Ok(Some((lease, recovered))) => {
-                    return OpenedSession { lease, pid: Some(pid), recovered: Some(recovered) };
+                    return OpenedSession { lease, pid: Some(pid), recovered: Some(recovered), replay: None };
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "chat session not recovered"),
             }
         }
-        match self.begin_session(me.user.pk, dialect, position).await {
-            Ok((lease, pid)) => OpenedSession { lease, pid: Some(pid), recovered: None },
+        let replay = match request.since {
+            Some(since) => Some(self.replay_since(since, position).await),
+            None => None,
+        };
+        let start = replay.map_or(position, |replay| replay.after.whole_entry());
+        match self.begin_session(me.user.pk, dialect, start).await {
+            Ok((lease, pid)) => OpenedSession { lease, pid: Some(pid), recovered: None, replay },
             Err(error) => {
                 tracing::warn!(%error, "chat session not stored: its client cannot recover it");
-                OpenedSession { lease: self.unstored_lease(), pid: None, recovered: None }
+                OpenedSession { lease: self.unstored_lease(), pid: None, recovered: None, replay }
             }
         }
+    }
+
+    /// If the log cannot be read, the client reloads as if the log did not reach back that far.
+    async fn replay_since(&self, since: i64, position: i64) -> LogReplay {
+        let kept = self
+            .store
+            .read::<_, StoreError, _>(|store| Ok((store.oldest_chat_event()?, store.newest_chat_event()?)));
+        match kept.await {
+            Ok((oldest, newest)) if since <= newest && since + 1 >= oldest => {
+                LogReplay { after: LogOffset::after(since), resync: None }
+            }
+            Ok((oldest, newest)) => {
+                LogReplay { after: LogOffset::after(position), resync: Some((oldest, newest)) }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "chat log unreadable");
+                LogReplay { after: LogOffset::after(position), resync: Some((position, position)) }
+            }
+        }
+    }
+
+    /// Whether a user may see a conversation.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn may_see(&self, user: &ChatUser, conversation: ConversationId) -> Result<bool, StoreError> {
+        let user = user.clone();
+        self.store
+            .read(move |store| {
+                let found = store.conversation(conversation)?;
+                Ok(found.is_some_and(|found| sees_conversation(&user, &found)))
+            })
+            .await
     }
 
     async fn begin_session(

@@ -1,8 +1,9 @@
 //! Connection state recovery: a client that lost its connection gives its private id and its offset.
 
 use serde_json::{Value, json};
+use wharf::service::operator_chat::NewChatNotification;
 
-use super::client::{ChatClient, MARKET_SECRET, app, rest, seconds, signed, token};
+use super::client::{ChatClient, MARKET_SECRET, SECRET, app, rest, seconds, signed, token};
 use super::inbox::inbox;
 use super::support::wire::Wire;
 use super::support::{ANNA, TestApp};
@@ -50,6 +51,7 @@ fn has_message(events: &[Value]) -> bool {
     events.iter().any(|event| event[0] == "message:new" || event[0] == "new_message")
 }
 
+// covers: recovery by pid and offset
 #[tokio::test]
 async fn recovered_socket_gets_missed_messages_once() {
     let app = app().await;
@@ -73,6 +75,7 @@ async fn recovered_socket_gets_missed_messages_once() {
     assert!(!has_message(&ben.arrived().await));
 }
 
+// covers: recovery without an offset
 #[tokio::test]
 async fn client_without_offset_keeps_its_rooms() {
     let app = app().await;
@@ -85,6 +88,7 @@ async fn client_without_offset_keeps_its_rooms() {
     assert_eq!(texts(&mut ben, "message:new", 1).await, ["live"], "nothing from before the join");
 }
 
+// covers: recovery over restarts
 #[tokio::test]
 async fn session_survives_a_restart_of_the_daemon() {
     let app = app().await;
@@ -101,6 +105,7 @@ async fn session_survives_a_restart_of_the_daemon() {
     assert_eq!(texts(&mut ben, "message:new", 3).await, ["two", "three", "four"]);
 }
 
+// covers: recovery while the old transport is open
 #[tokio::test]
 async fn transport_that_still_appears_open_is_closed() {
     let app = app().await;
@@ -120,6 +125,7 @@ async fn transport_that_still_appears_open_is_closed() {
     assert_eq!(texts(&mut new, "message:new", 1).await, ["again"]);
 }
 
+// covers: recovery of an unknown pid
 #[tokio::test]
 async fn unknown_old_and_foreign_sessions_begin_anew() {
     let app = app().await;
@@ -178,6 +184,7 @@ async fn wrong_offsets_lose_nothing() {
     assert_eq!(texts(&mut ben, "message:new", 1).await, ["live"]);
 }
 
+// covers: recovery within an entry
 #[tokio::test]
 async fn cut_within_an_entry_continues_within_it() {
     let app = app().await;
@@ -199,6 +206,7 @@ async fn cut_within_an_entry_continues_within_it() {
     assert!(anna.arrived().await.iter().all(|event| event[0] != "message:read"));
 }
 
+// covers: recovery at a peer-addressed join
 #[tokio::test]
 async fn peer_addressed_client_gets_missed_messages_at_its_join() {
     let app = app().await;
@@ -224,6 +232,7 @@ async fn peer_addressed_client_gets_missed_messages_at_its_join() {
     assert_eq!(texts(&mut ben, "message:new", 1).await, ["missed again"]);
 }
 
+// covers: recovery of rooms without a pid
 #[tokio::test]
 async fn new_session_joins_what_lost_sockets_had_joined() {
     let app = app().await;
@@ -243,6 +252,7 @@ async fn new_session_joins_what_lost_sockets_had_joined() {
     assert_eq!(texts(&mut third, "message:new", 1).await, ["live"]);
 }
 
+// covers: recovery without access
 #[tokio::test]
 async fn user_without_access_recovers_no_room() {
     let app = app().await;
@@ -317,4 +327,80 @@ async fn sockets_of_devices_have_no_private_id() {
     let connected = wire.packet_with("40").await;
     let connected: Value = serde_json::from_str(connected.split_once(',').unwrap().1).unwrap();
     assert_eq!(connected.as_object().unwrap().keys().collect::<Vec<_>>(), ["sid"]);
+}
+
+// covers: offset after a trailing string
+#[tokio::test]
+async fn event_that_ends_in_text_carries_an_offset() {
+    let app = app().await;
+    let mut first = ChatClient::connect(&app, "anna").await;
+    let mut second = ChatClient::connect(&app, "anna").await;
+    let new = NewChatNotification {
+        kind: "order".to_owned(),
+        title: "Order shipped".to_owned(),
+        message: "Order 12 is on its way".to_owned(),
+        link: None,
+        data: "{}".to_owned(),
+    };
+    let chat = app.app().services.chat.clone().unwrap();
+    chat.notify_user("desk", &"anna".parse().unwrap(), new).await.unwrap();
+    let notification = first.payload("notification:new").await["id"].clone();
+    second.payload("notification:new").await;
+    let before = second.offset.clone();
+    first.ask("notification:read", notification.clone()).await;
+    assert_eq!(second.event("notification:read").await, [notification], "the offset is another argument");
+    assert_ne!(second.offset, before);
+    // The text of an event that is not logged is followed by the offset that the client has already.
+    let claims = json!({ "sub": "anna", "exp": seconds() + 2 });
+    let expiring = signed(jsonwebtoken::Algorithm::HS256, SECRET, &claims);
+    let mut third = ChatClient::connect_with(&app, &expiring, "anna").await;
+    app.clock.advance(2_000);
+    assert_eq!(third.event("auth:error").await, [json!("Token expired")]);
+    assert_eq!(third.offset, second.offset);
+}
+
+// covers: recovery by auth.since
+#[tokio::test]
+async fn since_replays_everything_that_the_user_may_see() {
+    let app = app().await;
+    let id = conversation(&app).await;
+    say(&app, "ben", &id, "second").await;
+    let body = json!({ "recipientId": "anna", "content": "from another", "type": "text" });
+    rest(&app, &token("cleo"), "POST", "/api/messages", Some(body)).await.created();
+    let auth = |user: &str, since: &str| {
+        json!({ "token": token(user), "since": since.parse::<i64>().unwrap() }).to_string()
+    };
+    let mut anna = ChatClient::attempt(&app, ROOT, &auth("anna", "0")).await.unwrap();
+    assert_eq!(texts(&mut anna, "message:new", 1).await, ["first"]);
+    let since = anna.offset.clone().unwrap();
+    assert_eq!(texts(&mut anna, "message:new", 2).await, ["second", "from another"]);
+    let mut again = ChatClient::attempt(&app, ROOT, &auth("anna", &since)).await.unwrap();
+    assert_eq!(texts(&mut again, "message:new", 2).await, ["second", "from another"]);
+    let mut ben = ChatClient::attempt(&app, ROOT, &auth("ben", "0")).await.unwrap();
+    assert_eq!(texts(&mut ben, "message:new", 2).await, ["first", "second"]);
+    assert!(!has_message(&ben.arrived().await), "nothing of other users");
+    ben.ask("join:conversation", json!(id)).await;
+    say(&app, "anna", &id, "live").await;
+    assert_eq!(texts(&mut ben, "message:new", 1).await, ["live"]);
+}
+
+// covers: chat event resync
+#[tokio::test]
+async fn since_beyond_the_log_asks_for_a_resync() {
+    let app = app().await;
+    let id = conversation(&app).await;
+    let connect = async |since: Value| {
+        let auth = json!({ "token": token("ben"), "since": since }).to_string();
+        ChatClient::attempt(&app, ROOT, &auth).await.unwrap()
+    };
+    let mut ahead = connect(json!(999_999)).await;
+    let resync = ahead.payload("resync").await;
+    assert_eq!(resync["oldestSeq"], 1);
+    assert!(resync["newestSeq"].as_i64().unwrap() >= 1);
+    ahead.ask("join:conversation", json!(id)).await;
+    say(&app, "anna", &id, "live").await;
+    assert_eq!(texts(&mut ahead, "message:new", 1).await, ["live"]);
+    for wrong in [json!(-1), json!("x"), json!(1.5), json!({})] {
+        assert_eq!(connect(wrong).await.payload("resync").await["oldestSeq"], 1);
+    }
 }

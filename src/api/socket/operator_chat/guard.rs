@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::super::anonymous_sessions::{count_refusal, mark_joined};
 use super::super::chat_cookies::HandshakeCookies;
+use super::super::credentials::since_in;
 use super::fields::{given, required};
 use super::packet::Packet;
 use super::requests::{Incoming, RequestHandler};
@@ -75,7 +76,7 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
         if register(&state, &connected) {
             requests::start_worker(&state, &connected);
             let tasks = state.shared.services.tasks().clone();
-            if connected.session.recovered_rooms.is_some() {
+            if connected.session.lacks_events() {
                 tasks.spawn("chat-recovery", recovery::catch_up(state.clone(), connected.clone()));
             }
             tasks.spawn("chat-socket", watch(state, connected));
@@ -146,6 +147,7 @@ fn recovery_request(fields: &Map<String, Json>) -> RecoveryRequest {
     RecoveryRequest {
         pid: text("pid").map(str::to_owned),
         offset: text("offset").and_then(|offset| offset.parse().ok()),
+        since: since_in(fields),
     }
 }
 

@@ -1,20 +1,24 @@
-//! Recovered sockets: the events that each missed, read from the log, and then the state of what is not logged.
+//! Sockets that lack events: those that a lost connection missed, or a replay asked for, read from the log. Then the
+//! state of what is not logged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::event_packets::EventPackets;
 use super::outgoing::{Emission, LoggedPacket};
+use super::packet::Packet;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::router::record_delivery;
+use super::session::ChatSession;
 use super::{ChatState, root};
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::{ChatEvent, ChatLogEntry};
-use crate::domain::operator_chat::ids::{ConversationId, UserPk};
+use crate::domain::operator_chat::ids::ConversationId;
 use crate::service::operator_chat::presence::PresenceChange;
 
 /// How long the missed events wait for a client of peer-addressed events to join again: events that arrive before
@@ -42,6 +46,9 @@ pub(super) async fn catch_up(state: Arc<ChatState>, connected: ConnectedSocket) 
 
 async fn emit_missed(state: &ChatState, connected: &ConnectedSocket) {
     let session = &connected.session;
+    if let Some((oldest, newest)) = session.replay.and_then(|replay| replay.resync) {
+        connected.emit_now(&Packet::new("resync", &json!({ "oldestSeq": oldest, "newestSeq": newest })));
+    }
     let rooms = session.recovered_rooms.as_deref().unwrap_or_default();
     if rooms.iter().any(|recovered| recovered.room.by_peer) {
         // Elapsed: the client may never join again.
@@ -50,7 +57,7 @@ async fn emit_missed(state: &ChatState, connected: &ConnectedSocket) {
     while !session.go_live(|| state.rooms.position()) {
         let after = session.reached().whole_entry();
         let rooms = state.rooms.conversations(session.number);
-        let is_wanted = wanted(connected.user().pk, session.dialect, rooms.clone());
+        let is_wanted = wanted(session, rooms.clone());
         match state.chat.events_after(after, is_wanted).await {
             Ok((events, last)) => {
                 for (seq, event) in &events {
@@ -71,12 +78,12 @@ async fn emit_missed(state: &ChatState, connected: &ConnectedSocket) {
 
 /// Whether an entry may concern a socket, before its subject is read.
 fn wanted(
-    user: UserPk,
-    dialect: Dialect,
+    session: &ChatSession,
     rooms: HashMap<ConversationId, i64>,
-) -> impl Fn(&ChatLogEntry) -> bool + Send + 'static {
+) -> impl Fn(&ChatLogEntry) -> bool + Send + use<> {
+    let (user, dialect, is_replay) = (session.signed_in.user.pk, session.dialect, session.replay.is_some());
     move |entry| {
-        let is_joined = entry.conversation().is_some_and(|id| rooms.contains_key(&id));
+        let is_joined = entry.conversation().is_some_and(|id| is_replay || rooms.contains_key(&id));
         // In these dialects sockets that did not join are notified of messages, and authors of failures.
         let is_notified = dialect != Dialect::Root
             && matches!(entry, ChatLogEntry::Message { .. } | ChatLogEntry::Updated { .. });
@@ -84,7 +91,7 @@ fn wanted(
     }
 }
 
-/// Emits one entry; `false` if the client reads nothing.
+/// Emits one entry; `false` if the client reads nothing, or the store failed.
 async fn emit_event(
     state: &ChatState,
     connected: &ConnectedSocket,
@@ -93,8 +100,20 @@ async fn emit_event(
     rooms: &HashMap<ConversationId, i64>,
 ) -> bool {
     let mut packets = EventPackets::new(seq, event);
-    let joined_after = packets.conversation().and_then(|id| rooms.get(&id));
-    let is_joined = joined_after.is_some_and(|after| *after < seq);
+    let is_joined = match packets.conversation() {
+        // A replay is for all conversations of the user, as if the socket had joined them.
+        Some(id) if connected.session.replay.is_some() => {
+            match state.chat.may_see(connected.user(), id).await {
+                Ok(may_see) => may_see,
+                Err(error) => {
+                    tracing::warn!(%error, "conversation unreadable, a replay ends");
+                    return false;
+                }
+            }
+        }
+        Some(id) => rooms.get(&id).is_some_and(|joined_after| *joined_after < seq),
+        None => false,
+    };
     for logged in packets.of(&connected.session, is_joined) {
         match emit_waiting(connected, &logged).await {
             Emission::Emitted => record_delivery(state, event, connected, &logged),

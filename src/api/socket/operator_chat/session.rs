@@ -16,7 +16,7 @@ use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::ChatMessageId;
 use crate::domain::operator_chat::log_offset::LogOffset;
 use crate::service::operator_chat::SignedIn;
-use crate::service::operator_chat::recovery::{OpenedSession, RecoveredRoom, SessionLease};
+use crate::service::operator_chat::recovery::{LogReplay, OpenedSession, RecoveredRoom, SessionLease};
 
 /// One admitted socket.
 pub(super) struct ChatSession {
@@ -30,6 +30,8 @@ pub(super) struct ChatSession {
     pub(super) lease: SessionLease,
     /// The conversations of a recovered session; none for a new one.
     pub(super) recovered_rooms: Option<Vec<RecoveredRoom>>,
+    /// The replay that a new session asked for.
+    pub(super) replay: Option<LogReplay>,
     /// Whether it is registered; locked while that changes.
     pub(super) phase: Mutex<SessionPhase>,
     /// Cancelled when the library drops the socket.
@@ -64,10 +66,11 @@ impl ChatSession {
         position: i64,
         requests: mpsc::Receiver<Incoming>,
     ) -> Self {
-        let OpenedSession { lease, recovered, .. } = opened;
-        let outgoing = match &recovered {
-            Some(recovered) => Outgoing::catching_up(recovered.reached),
-            None => Outgoing::live(LogOffset::after(position)),
+        let OpenedSession { lease, recovered, replay, .. } = opened;
+        let outgoing = match (&recovered, replay) {
+            (Some(recovered), _) => Outgoing::catching_up(recovered.reached),
+            (None, Some(replay)) => Outgoing::catching_up(replay.after),
+            (None, None) => Outgoing::live(LogOffset::after(position)),
         };
         Self {
             number: lease.number(),
@@ -75,6 +78,7 @@ impl ChatSession {
             signed_in,
             lease,
             recovered_rooms: recovered.map(|recovered| recovered.rooms),
+            replay,
             phase: Mutex::new(SessionPhase::New),
             closed: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -84,6 +88,11 @@ impl ChatSession {
             away: AtomicBool::new(false),
             outgoing: Mutex::new(outgoing),
         }
+    }
+
+    /// Whether the socket lacks events of the log when it connects.
+    pub(super) fn lacks_events(&self) -> bool {
+        self.recovered_rooms.is_some() || self.replay.is_some()
     }
 
     /// Whether the user is away.
