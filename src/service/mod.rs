@@ -219,6 +219,7 @@ impl Services {
             random: random.clone(),
             tasks: tasks.clone(),
             public_url: public_url.clone(),
+            logs: (*logs).clone(),
             messaging: messaging.clone(),
             media: media.clone(),
         };

@@ -165,6 +165,8 @@ pub struct ConversationParam(pub String);
 pub struct ChatNotificationParam(pub String);
 /// The user of operator chat that the path names.
 pub struct ChatUserParam(pub String);
+/// The user of operator chat that the path of a native call names.
+pub struct OperatorParam(pub String);
 /// The simulator request that the path names.
 pub struct Call(pub String);
 
@@ -195,6 +197,7 @@ from_path! {
     path_param ConversationParam = "conversationId";
     path_param ChatNotificationParam = "chatNotificationId";
     path_param ChatUserParam = "userId";
+    path_param OperatorParam = "operatorId";
     path_param Call = "call";
 }
 

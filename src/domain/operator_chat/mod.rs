@@ -2,6 +2,7 @@
 //!
 //! Invariants: one visibility function decides every access; a receipt never goes back; a note is no message to send.
 
+pub mod app_event;
 pub mod assignment;
 pub mod chat_session;
 pub mod conversation;

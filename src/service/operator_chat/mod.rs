@@ -10,17 +10,20 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::operator_chat::app_event::AppEvent;
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
-use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
+use crate::domain::operator_chat::typing::{TypingBook, TypingRelay, TypingThrottle, Typist};
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
-use crate::service::{MediaService, Messaging};
+use crate::service::{Logs, MediaService, Messaging};
 use crate::store::Store;
 
+mod app_events;
 mod assignment;
 mod attachment_url;
 pub mod authentication;
@@ -38,6 +41,7 @@ mod inbox_views;
 mod notes;
 mod notifications;
 mod numbered_pages;
+mod operators;
 pub mod presence;
 mod receipts;
 pub mod recovery;
@@ -57,6 +61,7 @@ pub use inbox_caller::InboxCaller;
 pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
 pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
+pub use operators::{OperatorPage, OperatorPresence};
 pub use receipts::ReadMark;
 pub use session_cookies::{AuthjsKey, SessionCookies};
 
@@ -105,6 +110,7 @@ pub(super) struct ChatServices {
     pub(super) random: Arc<dyn Random>,
     pub(super) tasks: Tasks,
     pub(super) public_url: Arc<str>,
+    pub(super) logs: Logs,
     pub(super) messaging: Arc<Messaging>,
     pub(super) media: Arc<MediaService>,
 }
@@ -116,6 +122,7 @@ pub struct OperatorChat {
     random: Arc<dyn Random>,
     tasks: Tasks,
     public_url: Arc<str>,
+    logs: Logs,
     messaging: Arc<Messaging>,
     links: LinkBase,
     providers: Vec<IdentityProvider>,
@@ -126,12 +133,21 @@ pub struct OperatorChat {
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
     typing_throttle: Mutex<TypingThrottle>,
+    typing_relay: Mutex<TypingRelay>,
+    /// The contacts that type, and their changes that wait to be emitted.
+    typing_contacts: Mutex<HashMap<UserPk, ChatUser>>,
+    contact_typing: Mutex<Vec<(Typist, bool)>>,
     /// Answers to slash commands, to be emitted to their writers.
     answers: Mutex<VecDeque<CommandAnswer>>,
     /// Wakes the reader of presence, typing and answers.
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
     waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
+    /// Events of an application, to be emitted.
+    app_events: Mutex<VecDeque<AppEvent>>,
+    /// Users whose sockets are to be closed, and the revocations since the start.
+    revoked: Mutex<Vec<UserPk>>,
+    revocations: Mutex<HashMap<UserPk, Millis>>,
     sessions: Arc<SessionBook>,
     started_at: Millis,
 }
@@ -147,6 +163,7 @@ impl OperatorChat {
             random: services.random,
             tasks: services.tasks,
             public_url: services.public_url,
+            logs: services.logs,
             messaging: services.messaging,
             links: services.media.link_base(),
             providers: parts.providers,
@@ -157,10 +174,16 @@ impl OperatorChat {
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),
             typing_throttle: Mutex::default(),
+            typing_relay: Mutex::default(),
+            typing_contacts: Mutex::default(),
+            contact_typing: Mutex::default(),
             answers: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),
+            app_events: Mutex::default(),
+            revoked: Mutex::default(),
+            revocations: Mutex::default(),
             sessions: Arc::default(),
             started_at: started,
         }

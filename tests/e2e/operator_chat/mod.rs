@@ -11,6 +11,7 @@ mod inbox;
 mod inbox_workflow;
 mod namespace;
 mod namespace_rest;
+mod operators;
 mod peers;
 mod recovery;
 mod rest;

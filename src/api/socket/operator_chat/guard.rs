@@ -287,23 +287,27 @@ fn unregister(state: &ChatState, session: &ChatSession) {
 async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
     let session = &connected.session;
     let soft = state.shared.services.tasks().soft();
-    let is_expired = tokio::select! {
+    // A revocation closes registered sockets; this one may have been on its way.
+    if state.chat.was_revoked(&session.signed_in) {
+        session.revoked.cancel();
+    }
+    let reason = tokio::select! {
         () = session.closed.cancelled() => return,
         () = soft.cancelled() => return unregister(&state, session),
         () = session.replaced.cancelled() => return close(&connected).await,
-        () = session.cut.cancelled() => false,
-        () = expiry(&state, session) => true,
+        () = session.cut.cancelled() => "slow_client",
+        () = session.revoked.cancelled() => "revoked",
+        () = expiry(&state, session) => "expired",
     };
-    if is_expired {
+    if reason != "slow_client" {
         let packet = match session.dialect {
-            Dialect::Root => root::encode::token_expired(),
-            Dialect::Namespace => namespace::encode::token_expired(),
-            Dialect::Underscore => underscore::encode::token_expired(),
+            Dialect::Root => root::encode::token_ended(reason == "revoked"),
+            Dialect::Namespace => namespace::encode::token_ended(reason == "revoked"),
+            Dialect::Underscore => underscore::encode::token_ended(reason == "revoked"),
         };
         connected.emit_now(&packet);
         sleep(LAST_EVENT_WAIT).await;
     }
-    let reason = if is_expired { "expired" } else { "slow_client" };
     state.shared.services.metrics().socket_cut(reason);
     tracing::info!(reason, "chat socket cut");
     close(&connected).await;

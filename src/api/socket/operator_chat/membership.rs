@@ -46,19 +46,15 @@ pub(super) fn drop_access(state: &ChatState, connected: &ConnectedSocket, conver
 }
 
 /// Records that the user of a socket types or stopped, and emits a change.
-pub(super) fn type_in(
-    state: &ChatState,
-    connected: &ConnectedSocket,
-    conversation: ConversationId,
-    on: bool,
-) {
-    let typist = (conversation, connected.user().pk);
+pub(super) fn type_in(state: &ChatState, connected: &ConnectedSocket, conversation: &Conversation, on: bool) {
+    let typist = (conversation.id, connected.user().pk);
+    state.chat.relay_typing(&connected.session.signed_in, conversation, on);
     let is_change = match on {
         true => state.chat.start_typing(typist, connected.session.number),
         false => state.chat.stop_typing(typist),
     };
     if is_change {
-        emit_typing(state, connected.user(), conversation, on);
+        emit_typing(state, connected.user(), conversation.id, on);
     }
 }
 
@@ -66,12 +62,13 @@ pub(super) fn type_in(
 pub(super) fn type_throttled(
     state: &ChatState,
     connected: &ConnectedSocket,
-    conversation: ConversationId,
+    conversation: &Conversation,
     on: bool,
 ) {
-    let typist = (conversation, connected.user().pk);
+    let typist = (conversation.id, connected.user().pk);
+    state.chat.relay_typing(&connected.session.signed_in, conversation, on);
     if state.chat.throttle_typing(typist, on, connected.session.number) {
-        emit_typing(state, connected.user(), conversation, on);
+        emit_typing(state, connected.user(), conversation.id, on);
     }
 }
 

@@ -1,5 +1,7 @@
 //! An event in its encoded form, which all sockets of a dialect share.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::socket::Socket;
@@ -10,7 +12,7 @@ use crate::domain::operator_chat::log_offset::LogOffset;
 /// An event with its encoded arguments.
 #[derive(Debug)]
 pub(super) struct Packet {
-    event: &'static str,
+    event: Cow<'static, str>,
     arguments: Arguments,
 }
 
@@ -24,17 +26,17 @@ enum Arguments {
 impl Packet {
     /// An event without arguments.
     pub(super) fn bare(event: &'static str) -> Self {
-        Self { event, arguments: Arguments::None }
+        Self { event: event.into(), arguments: Arguments::None }
     }
 
     /// An event with one argument.
-    pub(super) fn new<T: Serialize>(event: &'static str, argument: &T) -> Self {
-        Self { event, arguments: Arguments::One(encode(argument)) }
+    pub(super) fn new<T: Serialize>(event: impl Into<Cow<'static, str>>, argument: &T) -> Self {
+        Self { event: event.into(), arguments: Arguments::One(encode(argument)) }
     }
 
     /// An event with two arguments.
     pub(super) fn pair<A: Serialize, B: Serialize>(event: &'static str, first: &A, second: &B) -> Self {
-        Self { event, arguments: Arguments::Two(encode(first), encode(second)) }
+        Self { event: event.into(), arguments: Arguments::Two(encode(first), encode(second)) }
     }
 
     /// Adds the position of a log entry to all arguments that are objects.
@@ -62,9 +64,9 @@ impl Packet {
     pub(super) fn emit(&self, socket: &Socket) -> Result<(), SendError> {
         match &self.arguments {
             // A tuple of no elements; a unit would be the argument null.
-            Arguments::None => socket.emit(self.event, &[(); 0]),
-            Arguments::One(argument) => socket.emit(self.event, argument),
-            Arguments::Two(first, second) => socket.emit(self.event, &(first, second)),
+            Arguments::None => socket.emit(&*self.event, &[(); 0]),
+            Arguments::One(argument) => socket.emit(&*self.event, argument),
+            Arguments::Two(first, second) => socket.emit(&*self.event, &(first, second)),
         }
     }
 
@@ -72,9 +74,9 @@ impl Packet {
     pub(super) fn emit_with(&self, socket: &Socket, offset: LogOffset) -> Result<(), SendError> {
         let offset = offset.to_string();
         match &self.arguments {
-            Arguments::None => socket.emit(self.event, &offset),
-            Arguments::One(argument) => socket.emit(self.event, &(argument, offset)),
-            Arguments::Two(first, second) => socket.emit(self.event, &(first, second, offset)),
+            Arguments::None => socket.emit(&*self.event, &offset),
+            Arguments::One(argument) => socket.emit(&*self.event, &(argument, offset)),
+            Arguments::Two(first, second) => socket.emit(&*self.event, &(first, second, offset)),
         }
     }
 
@@ -87,7 +89,7 @@ impl Packet {
             Arguments::Two(first, second) => vec![first, second],
         };
         let parsed = arguments.into_iter().map(|raw| serde_json::from_str(raw.get()).unwrap());
-        std::iter::once(serde_json::Value::from(self.event)).chain(parsed).collect()
+        std::iter::once(serde_json::Value::from(&*self.event)).chain(parsed).collect()
     }
 }
 

@@ -9,13 +9,16 @@ use tokio::time::sleep;
 use super::command_answer::emit_answer;
 use super::event_packets::EventPackets;
 use super::outgoing::{Emission, LoggedPacket};
+use super::packet::Packet;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
 use super::typing::{emit_typing, emit_typing_stops};
 use super::{ChatState, membership};
+use crate::domain::operator_chat::app_event::{AppEvent, AppEventTarget};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
@@ -129,17 +132,44 @@ fn remove_users(state: &ChatState, conversations: &[Conversation]) {
     }
 }
 
+/// Emits an event of an application.
+fn emit_app_event(state: &ChatState, event: &AppEvent) {
+    let packet = Packet::new(event.name.clone(), &event.data);
+    let sockets = match event.target {
+        AppEventTarget::User(user) => state.rooms.of_user(user),
+        AppEventTarget::Conversation(conversation) => state.rooms.joined(conversation),
+        AppEventTarget::All => state.rooms.all(),
+    };
+    for socket in sockets {
+        socket.emit_now(&packet);
+    }
+}
+
+/// A user with a socket, or a contact that types.
+fn typist(state: &ChatState, user: UserPk) -> Option<ChatUser> {
+    let of_socket = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
+    of_socket.or_else(|| state.chat.typing_contact(user))
+}
+
 async fn route_due(state: &ChatState) {
+    for user in state.chat.due_revocations() {
+        state.rooms.of_user(user).iter().for_each(|socket| socket.session.revoked.cancel());
+    }
+    state.chat.due_app_events().iter().for_each(|event| emit_app_event(state, event));
     state.chat.due_answers().iter().for_each(|answer| emit_answer(state, answer));
     for (conversation, user) in state.chat.expired_typing() {
-        let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
-        if let Some(typist) = typist {
+        if let Some(typist) = typist(state, user) {
             emit_typing_stops(state, &typist, &[(conversation, user)]);
         }
     }
+    for ((conversation, user), on) in state.chat.due_contact_typing() {
+        if let Some(typist) = typist(state, user) {
+            emit_typing(state, &typist, conversation, on);
+        }
+    }
+    state.chat.forget_typing_contacts();
     for ((conversation, user), on) in state.chat.due_typing() {
-        let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
-        if let Some(typist) = typist {
+        if let Some(typist) = typist(state, user) {
             emit_typing(state, &typist, conversation, on);
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct ChatSession {
     pub(super) cut: CancellationToken,
     /// Cancelled when another socket continued the session.
     pub(super) replaced: CancellationToken,
+    /// Cancelled when the tokens of the user were revoked.
+    pub(super) revoked: CancellationToken,
     /// The queue of its requests, until its worker starts.
     pub(super) requests: Mutex<Option<mpsc::Receiver<Incoming>>>,
     /// Wakes the task that catches up, when a client joined again.
@@ -83,6 +85,7 @@ impl ChatSession {
             closed: CancellationToken::new(),
             cut: CancellationToken::new(),
             replaced: CancellationToken::new(),
+            revoked: CancellationToken::new(),
             requests: Mutex::new(Some(requests)),
             joined_again: Notify::new(),
             away: AtomicBool::new(false),

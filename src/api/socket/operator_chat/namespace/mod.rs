@@ -103,7 +103,7 @@ impl NamespaceRequest<'_> {
 
     async fn typing(&self, conversation: String, on: bool) -> Answer {
         let conversation = self.conversation(conversation).await?;
-        membership::type_in(self.state, self.connected, conversation.id, on);
+        membership::type_in(self.state, self.connected, &conversation, on);
         Ok(json!({ "success": true }))
     }
 

@@ -4,6 +4,7 @@
 pub(super) mod decode;
 pub(super) mod encode;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -161,7 +162,7 @@ impl RootRequest<'_> {
 
     async fn typing(&self, target: ConversationTarget, on: bool) -> Answer {
         let conversation = self.conversation(target).await?;
-        membership::type_in(self.state, self.connected, conversation.id, on);
+        membership::type_in(self.state, self.connected, &conversation, on);
         Ok(done())
     }
 
@@ -175,12 +176,25 @@ impl RootRequest<'_> {
         let target = ConversationTarget::Named(conversation);
         match self.state.chat.conversation(self.me(), target).await {
             Ok(found) => {
-                let online = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
-                Ok(online.iter().map(|peer| peer.id.as_str()).collect())
+                let peer = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
+                let peer = peer.map(|peer| peer.id.to_string());
+                Ok(peer.into_iter().chain(self.online_colleagues(&found.conversation)).collect())
             }
             Err(ChatError::ConversationNotFound) => Ok(Json::Array(Vec::new())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The other users of the inbox of a device conversation who are online.
+    fn online_colleagues(&self, conversation: &Conversation) -> BTreeSet<String> {
+        let Some(chat) = conversation.device_chat() else { return BTreeSet::new() };
+        let sockets = self.state.rooms.all();
+        let colleagues = sockets.iter().map(ConnectedSocket::user).filter(|user| {
+            user.pk != self.me().user.pk
+                && chat.rights_of(user).is_some()
+                && self.state.chat.is_online(user.pk)
+        });
+        colleagues.map(|user| user.id.to_string()).collect()
     }
 
     async fn status(&self, user: String) -> Answer {

@@ -97,7 +97,7 @@ impl UnderscoreRequest<'_> {
 
     async fn typing(&self, conversation: String, on: bool) -> Answer {
         let conversation = self.conversation(conversation).await?;
-        membership::type_throttled(self.state, self.connected, conversation.id, on);
+        membership::type_throttled(self.state, self.connected, &conversation, on);
         Ok(done())
     }
 }
