@@ -28,7 +28,7 @@ pub enum AppEventTarget {
     User(UserPk),
     /// Those that joined a conversation.
     Conversation(ConversationId),
-    /// All.
+    /// All chat sockets.
     All,
 }
 

@@ -4,7 +4,7 @@
 //! A session and its rooms are stored before the client has the private id, or the confirmation of its join, so that
 //! it continues after a crash of the daemon.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -101,18 +101,27 @@ pub struct SessionLease {
 pub(super) struct SessionBook {
     /// The number of leases of each session.
     open: Mutex<HashMap<i64, usize>>,
-    ended: Mutex<Vec<(i64, Millis)>>,
+    /// The ends that are not stored yet.
+    ended: Mutex<BTreeMap<i64, Millis>>,
     has_ended: Notify,
     unstored: AtomicU64,
 }
 
 impl SessionBook {
     fn open(&self, session: i64) {
-        *self.open.lock().entry(session).or_default() += 1;
+        let mut open = self.open.lock();
+        *open.entry(session).or_default() += 1;
+        self.ended.lock().remove(&session);
     }
 
     fn is_open(&self, session: i64) -> bool {
         self.open.lock().contains_key(&session)
+    }
+
+    /// The end of a session: now while it is open, else the end that is not stored yet.
+    fn end_of(&self, session: i64, now: Millis) -> Option<Millis> {
+        let open = self.open.lock();
+        if open.contains_key(&session) { Some(now) } else { self.ended.lock().get(&session).copied() }
     }
 
     fn end(&self, session: i64, at: Millis) {
@@ -121,7 +130,7 @@ impl SessionBook {
             *leases -= 1;
             if *leases == 0 {
                 open.remove(&session);
-                self.ended.lock().push((session, at));
+                self.ended.lock().insert(session, at);
                 self.has_ended.notify_one();
             }
         }
@@ -261,10 +270,7 @@ impl OperatorChat {
         let resume_ms = self.limits.resume_ms;
         let found = self.store.read::<_, StoreError, _>(move |store| {
             let Some(session) = store.chat_session(&hash)? else { return Ok(None) };
-            let closed_at = match book.is_open(session.pk) {
-                true => now,
-                false => session.closed_at.unwrap_or(started_at),
-            };
+            let closed_at = book.end_of(session.pk, now).or(session.closed_at).unwrap_or(started_at);
             if !session.is_recoverable(user.pk, dialect, closed_at, now, resume_ms) {
                 return Ok(None);
             }
@@ -374,11 +380,8 @@ impl OperatorChat {
 
     async fn store_ends(&self) -> Result<(), StoreError> {
         loop {
-            let batch: Vec<_> = {
-                let mut ended = self.sessions.ended.lock();
-                let count = ended.len().min(BATCH);
-                ended.drain(..count).collect()
-            };
+            let batch: Vec<(i64, Millis)> =
+                self.sessions.ended.lock().iter().take(BATCH).map(|(session, at)| (*session, *at)).collect();
             if batch.is_empty() {
                 return Ok(());
             }
@@ -390,9 +393,13 @@ impl OperatorChat {
                 }
                 Ok(())
             });
-            if let Err(error) = stored.await {
-                self.sessions.ended.lock().extend(batch);
-                return Err(error);
+            stored.await?;
+            let mut ended = self.sessions.ended.lock();
+            for (session, at) in batch {
+                // A session that was continued and ended meanwhile has another end.
+                if ended.get(&session) == Some(&at) {
+                    ended.remove(&session);
+                }
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct EventPackets<'a> {
 /// The sockets that an entry may concern, beside those that joined its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// None.
+    /// No other socket.
     Joined,
     /// Those of up to two users.
     Users([Option<UserPk>; 2]),

@@ -90,7 +90,7 @@ impl ChatState {
         self.greetings.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The entry of the log that was routed last, as soon as the router knows it.
+    /// The entry of the log that was routed last, as soon as the router has read it.
     async fn position(&self) -> i64 {
         // The sender lives as long as the state.
         let _ = self.is_routing.subscribe().wait_for(|is_routing| *is_routing).await;

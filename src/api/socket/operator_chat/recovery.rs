@@ -57,8 +57,8 @@ async fn emit_missed(state: &ChatState, connected: &ConnectedSocket) {
     while !session.go_live(|| state.rooms.position()) {
         let after = session.reached().whole_entry();
         let rooms = state.rooms.conversations(session.number);
-        let is_wanted = wanted(session, rooms.clone());
-        match state.chat.events_after(after, is_wanted).await {
+        let is_needed = concerns(session, rooms.clone());
+        match state.chat.events_after(after, is_needed).await {
             Ok((events, last)) => {
                 for (seq, event) in &events {
                     if !emit_event(state, connected, *seq, event, &rooms).await {
@@ -77,7 +77,7 @@ async fn emit_missed(state: &ChatState, connected: &ConnectedSocket) {
 }
 
 /// Whether an entry may concern a socket, before its subject is read.
-fn wanted(
+fn concerns(
     session: &ChatSession,
     rooms: HashMap<ConversationId, i64>,
 ) -> impl Fn(&ChatLogEntry) -> bool + Send + use<> {
