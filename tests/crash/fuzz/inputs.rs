@@ -136,7 +136,7 @@ impl Inputs {
                     json!({}),
                     json!([[[]]]),
                     json!({ "id": {} }),
-                    json!("15550100001"),
+                    json!("+1 555 010-0001"),
                     json!("1767225600"),
                 ];
                 *other = self.rng.pick(&values).clone();
