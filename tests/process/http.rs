@@ -84,6 +84,12 @@ impl Http {
         &self.key
     }
 
+    /// The same daemon with another key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
     /// Whether `/healthz` answers 200.
     pub async fn is_healthy(&self) -> bool {
         let request = self.client.get(format!("{}/healthz", self.base)).timeout(Duration::from_secs(5));
