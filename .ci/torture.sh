@@ -4,9 +4,9 @@
 # docs/reliability.md is generated from all runs.
 
 readonly TORTURE_DIR=${CARGO_TARGET_DIR:-target}/torture
-readonly SCENARIOS=(kills kills-native kills-upstream power damage clock disk descriptors sockets services requests fuzz)
+readonly SCENARIOS=(kills kills-sockets kills-native kills-upstream power damage clock disk descriptors sockets services requests fuzz)
 # Without --rounds: each takes some seconds, all of them less than five minutes.
-readonly SHORT_ROUNDS="kills=20 kills-native=10 kills-upstream=5 power=30 damage=3 clock=8 sockets=300"
+readonly SHORT_ROUNDS="kills=20 kills-sockets=20 kills-native=10 kills-upstream=5 power=30 damage=3 clock=8 sockets=300"
 
 torture() {
   local rounds= seed= minutes= write= names=() name failed=()
@@ -23,7 +23,11 @@ torture() {
     esac
   done
   [[ $rounds$seed$minutes =~ ^[0-9]*$ ]] || die "--rounds, --seed and --minutes need numbers"
-  [[ ${#names[@]} -gt 0 ]] || names=("${SCENARIOS[@]}")
+  if [[ ${#names[@]} -eq 0 ]]; then
+    names=("${SCENARIOS[@]}")
+    # In their short form they are the stage `random` of ./dev test --slow.
+    [[ -n $rounds ]] || names=("${names[@]/requests/}")
+  fi
   need_rust
   need_nextest
   mkdir -p "$TORTURE_DIR"
@@ -32,7 +36,7 @@ torture() {
   rm -f "$results"
   # Thousands of sockets, each with two ends.
   ulimit -n "$(ulimit -Hn)"
-  for name in "${names[@]}"; do
+  for name in ${names[*]}; do
     say "dev: torture $name"
     run_scenario "$name" || failed+=("$name")
   done
@@ -107,10 +111,10 @@ torture_services() {
   return $status
 }
 
-# Random requests for six minutes, or for the number of seconds that gives about ROUNDS requests.
+# Random requests, for about as many seconds as ROUNDS of them need.
 torture_requests() {
   local log=$TORTURE_DIR/requests.log status=0 began=$SECONDS count
-  [[ -n $rounds ]] || { say "dev: requests need --rounds; ./dev test --slow has them as the stage random"; return 0; }
+  [[ -n $rounds ]] || { say "dev: requests need --rounds"; return 1; }
   install_python venv tests/clients/python/requirements.txt tests/clients/python/fuzz/requirements.txt
   cargo build "${TEST_BUILD[@]}" --bin wharf
   WHARF_FUZZ_SECONDS=$((rounds / 20 + 60)) WHARF_BIN=$(realpath "$BIN") \
@@ -132,6 +136,7 @@ run_scenario() {
   local name=$1 engine status=0
   case $name in
     kills) counted kills 'test(=rounds::slow_random_kills_lose_and_duplicate_nothing)' ;;
+    kills-sockets) counted kills-sockets 'test(/^socket_rounds::/)' ;;
     kills-native)
       counted kills-native 'test(=rounds::slow_random_kills_lose_and_duplicate_nothing)' WHARF_TEST_ENGINE=whatsapp ;;
     kills-upstream)

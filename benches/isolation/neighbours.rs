@@ -201,17 +201,18 @@ async fn callbacks(target: Target) {
     }
 }
 
-/// Accepts connections, and keeps them without an answer.
-async fn silent_server() -> SocketAddr {
+/// Accepts connections, and keeps them without an answer, as long as the tasks exist.
+async fn silent_server() -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         let mut open = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
             open.push(stream);
         }
     });
-    address
+    (address, tasks)
 }
 
 /// Writes to the victim; the error is a refusal.
@@ -284,7 +285,8 @@ pub async fn measure(seconds: u64, report: &mut Report) {
     let (victim, attacker) = (targets[0].clone(), targets[1].clone());
     let client =
         reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(ANSWERED_WITHIN).build().unwrap();
-    let target = Target { http: attacker, client, silent: silent_server().await, number: 0 };
+    let (silent, _tasks) = silent_server().await;
+    let target = Target { http: attacker, client, silent, number: 0 };
     target.post("chats/import?chatId=15550100001&me=Ben", "text/plain", text(MESSAGES, "Anna")).await;
     let imported = http.get(&format!("devices/{ATTACKER}/messages/search?query=number")).await.unwrap();
     assert_ne!(imported.data().as_array().map(Vec::len), Some(0), "the import failed: {}", imported.body);

@@ -75,7 +75,7 @@ async fn slow_torn_write_ahead_log_loses_nothing() {
     let mut tally = Tally::new("damage-log", seed);
     for round in 0..rounds {
         let (home, sender) = filled(&mut rng).await;
-        // The power failed while frames of a commit that nobody was told about were written.
+        // The power failed while frames of a commit were written that no client had an answer to.
         let file = log_file(&home);
         let bytes = std::fs::read(&file).unwrap();
         let garbage = if rng.one_in(2) && bytes.len() > 8_000 {

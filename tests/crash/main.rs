@@ -14,6 +14,7 @@
 //! - [`clock`]: the wall clock jumps.
 //! - [`damage`]: damaged and truncated database files.
 //! - [`data_directory`]: copies, a deleted lock, permissions.
+//! - [`socket_rounds`]: SIGKILL while Socket.IO clients send and follow.
 //! - [`sockets`]: many sockets that stall, flood, send half frames or vanish.
 //! - [`fuzz`]: seeded random inputs for every parser.
 //! - [`memory`]: a large file must not grow the daemon's memory.
@@ -58,6 +59,7 @@ mod reliability;
 mod rounds;
 mod shim;
 mod shutdown;
+mod socket_rounds;
 mod sockets;
 mod tally;
 mod traffic;

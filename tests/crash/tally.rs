@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -62,7 +61,7 @@ impl Tally {
     }
 
     fn line(&self, has_failed: bool) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = jiff::Timestamp::now().as_second();
         json!({
             "scenario": self.scenario, "at": now, "seconds": self.began.elapsed().as_secs(), "seed": self.seed,
             "rounds": self.rounds, "tried": self.tried, "lost": self.lost, "duplicated": self.duplicated,
