@@ -68,16 +68,23 @@ async fn join(http: &Http) -> std::io::Result<TcpStream> {
     stream.write_all(upgrade.as_bytes()).await?;
     let mut answer = [0; 512];
     let length = tokio::time::timeout(ANSWERED_WITHIN, stream.read(&mut answer)).await??;
-    assert!(answer[..length].starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer[..length]));
+    // Beyond its limits a daemon refuses sockets.
+    if !answer[..length].starts_with(b"HTTP/1.1 101") {
+        return Err(std::io::ErrorKind::ConnectionRefused.into());
+    }
     stream.write_all(&frame(&format!("40/device/{DEVICE},"))).await?;
     Ok(stream)
 }
 
-/// A socket that misbehaves; errors are the daemon's defence. `None` if it is gone.
-async fn misbehave(http: &Http, behaviour: Behaviour, mut rng: SeededRng) -> Option<TcpStream> {
-    let mut stream = join(http).await.ok()?;
+/// A socket that misbehaves, `None` if it is gone by itself; errors are the daemon's defence.
+async fn misbehave(
+    http: &Http,
+    behaviour: Behaviour,
+    mut rng: SeededRng,
+) -> std::io::Result<Option<TcpStream>> {
+    let mut stream = join(http).await?;
     match behaviour {
-        Behaviour::Stall => Some(stream),
+        Behaviour::Stall => Ok(Some(stream)),
         Behaviour::Flood => {
             for n in 0..FLOOD_FRAMES {
                 let request =
@@ -86,7 +93,7 @@ async fn misbehave(http: &Http, behaviour: Behaviour, mut rng: SeededRng) -> Opt
                     break;
                 }
             }
-            Some(stream)
+            Ok(Some(stream))
         }
         Behaviour::HalfFrame => {
             let whole = frame(&"x".repeat(2_000));
@@ -97,13 +104,13 @@ async fn misbehave(http: &Http, behaviour: Behaviour, mut rng: SeededRng) -> Opt
             } else {
                 whole[..length].to_vec()
             };
-            stream.write_all(&bytes).await.ok()?;
-            Some(stream)
+            stream.write_all(&bytes).await?;
+            Ok(Some(stream))
         }
         Behaviour::Vanish => {
             // Closing with unread bytes and no time to linger resets the connection.
             let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-            None
+            Ok(None)
         }
     }
 }
@@ -129,13 +136,18 @@ async fn slow_misbehaving_sockets_disturb_no_client() {
     let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, rng.fork());
     let mut writer = Writer::new(DEVICE, None, Duration::ZERO, rng.fork());
 
-    let mut open = Vec::new();
+    let (mut open, mut refused) = (Vec::new(), 0);
     let mut slowest = Duration::ZERO;
     while tally.rounds < sockets {
         let count = BATCH.min(sockets - tally.rounds);
         let batch: Vec<_> = (0..count).map(|_| (*rng.pick(&BEHAVIOURS), rng.fork())).collect();
         let batch = batch.into_iter().map(|(behaviour, rng)| misbehave(http, behaviour, rng));
-        open.extend(futures_util::future::join_all(batch).await.into_iter().flatten());
+        for socket in futures_util::future::join_all(batch).await {
+            match socket {
+                Ok(socket) => open.extend(socket),
+                Err(_) => refused += 1,
+            }
+        }
         tally.rounds += count;
         let began = tokio::time::Instant::now();
         let works = async {
@@ -147,6 +159,7 @@ async fn slow_misbehaving_sockets_disturb_no_client() {
     }
     eprintln!("{} sockets are open; the slowest send with a received message took {slowest:?}", open.len());
     tally.add("sockets open at once", open.len());
+    tally.add("sockets refused", refused);
     drop(open);
     until("the end of all sessions", GONE_WITHIN, async || sessions(http).await == 0).await;
     assert!(sender.finish(http).await.is_ok() && writer.finish(http).await.is_ok());
