@@ -3,11 +3,12 @@
 //! `WHARF_CRASH_ROUNDS` sets the number of sockets. They have a valid key: without one a daemon closes them earlier,
 //! which `descriptors` tests.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::checks;
 use crate::database::Database;
@@ -57,9 +58,12 @@ fn frame(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Opens a WebSocket and joins the device's namespace, without reading the confirmation.
-async fn join(http: &Http) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(http.base().trim_start_matches("http://")).await?;
+/// Opens a WebSocket from an address of the loopback network and joins the device's namespace, without reading the confirmation.
+async fn join(http: &Http, host: u8) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 1, host], 0)))?;
+    let address = http.base().trim_start_matches("http://").parse().map_err(std::io::Error::other)?;
+    let mut stream = socket.connect(address).await?;
     let upgrade = format!(
         "GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-API-KEY: {}\r\n\r\n",
@@ -82,7 +86,8 @@ async fn misbehave(
     behaviour: Behaviour,
     mut rng: SeededRng,
 ) -> std::io::Result<Option<TcpStream>> {
-    let mut stream = join(http).await?;
+    let host = u8::try_from(rng.between(1, 250)).unwrap();
+    let mut stream = join(http, host).await?;
     match behaviour {
         Behaviour::Stall => Ok(Some(stream)),
         Behaviour::Flood => {
