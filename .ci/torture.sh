@@ -58,10 +58,14 @@ rounds_of() {
 
 # crash_tests FILTER ARGS…: tests of the program tests/crash, without a time limit.
 crash_tests() {
-  local filter=$1
+  local filter=$1 status=0 report=${CARGO_TARGET_DIR:-target}/nextest/torture/junit.xml
   shift
+  rm -f "$report"
   cargo nextest run "${TEST_BUILD[@]}" --profile torture --success-output never --final-status-level slow \
-    --show-progress none "$@" -E "$filter"
+    --show-progress none "$@" -E "$filter" || status=$?
+  # A stage of CI counts the tests.
+  [[ -z ${STAGE:-} || ! -e $report ]] || cp "$report" "$CI_DIR/$STAGE.$(date +%s%N).xml"
+  return $status
 }
 
 # counted NAME FILTER [VARIABLE=VALUE…]: tests that count rounds and record their figures.
