@@ -120,8 +120,9 @@ torture_requests() {
   local log=$TORTURE_DIR/requests.log status=0 began=$SECONDS count
   [[ -n $rounds ]] || { say "dev: requests need --rounds"; return 1; }
   install_python venv tests/clients/python/requirements.txt tests/clients/python/fuzz/requirements.txt
-  cargo build "${TEST_BUILD[@]}" --bin wharf
-  WHARF_FUZZ_SECONDS=$((rounds / 20 + 60)) WHARF_BIN=$(realpath "$BIN") \
+  # With the examples, the features of all dependencies are those of the tests.
+  cargo build "${TEST_BUILD[@]}" --bins --examples
+  WHARF_FUZZ_SECONDS=$((rounds / 100 + 100)) WHARF_BIN=$(realpath "$BIN") \
     "$STATE/venv/bin/python" tests/clients/python/fuzz/run.py >"$log" 2>&1 || { status=1; cat "$log" >&2; }
   count=$(sed -n 's/^requests: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
   record requests "${count:-0}" $((SECONDS - began)) $status
