@@ -12,7 +12,7 @@ readonly TOOLS_LIMIT=1200
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies packaging slow kills upstream-kills
-  javascript python effects generated dashboard random bucket instructions measured)
+  torture javascript python effects generated dashboard random bucket instructions measured)
 
 # --- Which stages ----------------------------------------------------------------------------------------------
 
@@ -76,6 +76,7 @@ stage_limit() {
     slow) echo 2700 ;;
     instructions) echo 1800 ;;
     words | format | dependencies) echo 300 ;;
+    torture) echo 900 ;;
     *) echo 1200 ;;
   esac
 }
@@ -361,6 +362,12 @@ upstream_kills() {
   done
 }
 
+# Fault scenarios that no other stage has, in their short form.
+torture_short() {
+  . .ci/torture.sh
+  torture kills-sockets power damage clock sockets fuzz
+}
+
 # The tests that every engine must pass, on the native engine with a testbed.
 native_tests() { WHARF_TEST_ENGINE=whatsapp nextest whatsapp; }
 
@@ -515,6 +522,7 @@ lane_kills() {
   stage slow slow_tests
   stage kills kills
   stage upstream-kills upstream_kills
+  stage torture torture_short
 }
 
 lane_random() {
