@@ -97,10 +97,12 @@ export class ChatDaemon {
     return (await this.rest(this.token(from), 'POST', '/api/messages', body)).data.conversationId;
   }
 
-  /** A bridged device whose inbox these grantees may use. */
-  async inbox(grantees) {
-    // Acknowledgements come from the test, one by one.
-    const device = await this.daemon.linked({ ackServerMs: null, ackDeviceMs: null, ackReadMs: null });
+  /**
+   * A bridged device whose inbox these grantees may use. Acknowledgements come from the test, one by one; with
+   * `ackServerMs` null also that of the network, so that a message stays queued, and later ones wait for it.
+   */
+  async inbox(grantees, { ackServerMs = 20 } = {}) {
+    const device = await this.daemon.linked({ ackServerMs, ackDeviceMs: null, ackReadMs: null });
     await this.daemon.call('PATCH', `/devices/${device}`, { settings: { chat: { bridge: 'people' } } });
     const operators = grantees.map((who) => (typeof who === 'string' ? { who } : who));
     await this.daemon.call('PUT', `/devices/${device}/operators`, { operators });

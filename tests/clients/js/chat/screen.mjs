@@ -9,11 +9,21 @@ const setValue = Object.getOwnPropertyDescriptor(window.HTMLInputElement.prototy
 
 export class Screen {
   #root;
+  #component;
+  #props;
 
   constructor(component, props) {
     this.element = document.body.appendChild(document.createElement('div'));
+    this.#component = component;
+    this.#props = props;
     this.#root = createRoot(this.element);
-    this.#root.render(createElement(component, props));
+    this.set({});
+  }
+
+  /** Renders it with other properties. */
+  set(props) {
+    this.#props = { ...this.#props, ...props };
+    this.#root.render(createElement(this.#component, this.#props));
   }
 
   find(selector) {
@@ -44,17 +54,26 @@ export class Screen {
 
   /** Types a text into the field of new messages; React gets one event. */
   type(text) {
-    const input = this.find('input');
+    const input = this.find('form input');
     setValue.call(input, text);
     input.dispatchEvent(new window.Event('input', { bubbles: true }));
   }
 
   /** Writes and sends. The state of the field is rendered before the button is pressed. */
   async send(text) {
-    await this.until(() => this.find('input'), 'the field of new messages');
+    await this.until(() => this.find('form input'), 'the field of new messages');
     this.type(text);
-    await this.until(() => this.find('input').value === text && !this.find('button').disabled, 'the text is in the field');
+    await this.until(() => this.find('form input').value === text && !this.find('form button').disabled, 'the text is in the field');
     this.find('form').dispatchEvent(new window.Event('submit', { bubbles: true, cancelable: true }));
+  }
+
+  click(element) {
+    element.dispatchEvent(new window.MouseEvent('click', { bubbles: true, cancelable: true }));
+  }
+
+  /** Looks at the window: the field of new messages gets the focus. */
+  focus() {
+    this.find('form input').dispatchEvent(new window.FocusEvent('focusin', { bubbles: true }));
   }
 
   close() {

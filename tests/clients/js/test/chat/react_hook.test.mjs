@@ -70,7 +70,7 @@ describe('the React hook', { timeout: 120_000 }, () => {
     test(`the hook is an inbox by ${transport}`, async () => {
       const [bela, cleo] = [`bela-${transport}`, `cleo-${transport}`];
       await chat.introduce(chat.token(bela), chat.token(cleo));
-      const inbox = await chat.inbox([`desk:${bela}`, `desk:${cleo}`]);
+      const inbox = await chat.inbox([`desk:${bela}`, `desk:${cleo}`], { ackServerMs: null });
       const first = await inbox.say(chat.body('question'));
       const list = await chat.rest(chat.token(bela), 'GET', '/api/messages/conversations');
       const contact = list.data.conversations[0].participants[0];
