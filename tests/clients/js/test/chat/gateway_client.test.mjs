@@ -19,14 +19,6 @@ const hasSent = (client) => client.messages.every(({ isPending }) => !isPending)
 
 describe('the gateway client', { timeout: 120_000 }, () => {
   for (const [index, transport] of ['websocket', 'polling'].entries()) {
-    // covers: namespace connection:success
-    // covers: namespace conversation:joined
-    // covers: namespace message:sent
-    // covers: namespace message:new
-    // covers: namespace message:notification
-    // covers: namespace typing:start
-    // covers: namespace typing:stop
-    // covers: namespace user:online:status
     test(`two users of the gateway chat by ${transport}`, async () => {
       // The same id with two types: two users.
       const userId = 700 + index;
@@ -84,7 +76,6 @@ describe('the gateway client', { timeout: 120_000 }, () => {
       assert.deepEqual(influencer.notifications, []);
     });
 
-    // covers: namespace message:send
     test(`the console client gets its message back by ${transport}`, async () => {
       const [one, two] = [[720 + index, 'brand'], [730 + index, 'influencer']];
       const tokens = [chat.gatewayToken(...one), chat.gatewayToken(...two)];

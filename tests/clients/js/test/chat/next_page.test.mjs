@@ -31,14 +31,6 @@ const isRead = async (screen, text) => (await screen.message(text).getAttribute(
 describe('the Next.js page', { timeout: 150_000 }, () => {
   const forms = ['websocket', 'polling'].flatMap((transport) => ['current', 'earlier'].map((version) => [transport, version]));
   for (const [transport, version] of forms) {
-    // covers: underscore connected
-    // covers: underscore join_conversation
-    // covers: underscore send_message
-    // covers: underscore new_message
-    // covers: underscore notification
-    // covers: underscore messages_read
-    // covers: underscore user_typing
-    // covers: underscore user_status_changed
     test(`two users of the ${version} page chat by ${transport}`, async () => {
       const [a, b] = [`anna-${version}-${transport}`, `ben-${version}-${transport}`];
       await introduce(b);
@@ -122,9 +114,6 @@ describe('the Next.js page', { timeout: 150_000 }, () => {
     });
   }
 
-  // covers: underscore session cookie
-  // covers: underscore refusal of cookies
-  // covers: underscore Origin of cookies
   test('the page works with its cookie on its own origin only', async () => {
     for (const transport of ['websocket', 'polling']) {
       const cookie = await chat.cookie('dora');
@@ -141,7 +130,6 @@ describe('the Next.js page', { timeout: 150_000 }, () => {
     }
   });
 
-  // covers: underscore Origin of cookies
   test('a page of a foreign origin is refused', async () => {
     // Cookies do not depend on the port: the browser sends the cookie, and only `Origin` tells the pages apart.
     const foreign = await PageOrigin.start(chat.daemon);

@@ -26,13 +26,6 @@ const status = (screen, text) => screen.message(text)?.dataset.status;
 
 describe('the React client', { timeout: 120_000 }, () => {
   for (const transport of ['websocket', 'polling']) {
-    // covers: root join:conversation
-    // covers: root conversation:get-online-users
-    // covers: root messages:read
-    // covers: root message:deleted
-    // covers: root typing:start
-    // covers: root typing:stop
-    // covers: root leave:conversation
     test(`two users of the client chat by ${transport}`, async () => {
       const [a, b] = [`anna-${transport}`, `ben-${transport}`];
       await chat.introduce(chat.token(a), chat.token(b));

@@ -32,11 +32,6 @@ const statuses = (screen) => screen.all('[data-own=true]').map(({ dataset }) => 
 
 describe('the React hook', { timeout: 120_000 }, () => {
   for (const transport of ['websocket', 'polling']) {
-    // covers: root conversation:join
-    // covers: root message:send
-    // covers: root message:new
-    // covers: root message:mark_read
-    // covers: root message:read of one message
     test(`two users of the hook chat by ${transport}`, async () => {
       const [a, b] = [`anna-${transport}`, `ben-${transport}`];
       await chat.introduce(chat.token(a), chat.token(b));
@@ -60,13 +55,11 @@ describe('the React hook', { timeout: 120_000 }, () => {
       for (const screen of [anna, ben]) assert.equal(screen.text('[role=alert]'), '');
     });
 
-    // covers: root error
     test(`the hook renders a refusal by ${transport}`, async () => {
       const screen = open(`carl-${transport}`, `nobody-${transport}`, transport);
       await screen.until(() => screen.text('[role=alert]') === 'User not found', 'the refusal of the join');
     });
 
-    // covers: PUT /devices/{id}/operators
     test(`the hook is an inbox by ${transport}`, async () => {
       const [bela, cleo] = [`bela-${transport}`, `cleo-${transport}`];
       await chat.introduce(chat.token(bela), chat.token(cleo));
