@@ -23,6 +23,7 @@ function usePage({ user, transports, origin, isEarlier }) {
   const [messages, setMessages] = useState([]);
   const [draft, setDraft] = useState('');
   const [isConnected, setConnected] = useState(false);
+  const [connections, setConnections] = useState(0);
   const [online, setOnline] = useState([]);
   const [isTyping, setTyping] = useState(false);
   const [toasts, setToasts] = useState([]);
@@ -60,7 +61,10 @@ function usePage({ user, transports, origin, isEarlier }) {
     const options = { path: '/api/socket', auth: { userId: user.id }, transports, withCredentials: Boolean(origin) };
     const opened = origin ? io(origin, options) : io(options);
     socket.current = opened;
-    opened.on('connect', () => opened.emit('user_online', { userId: user.id }));
+    opened.on('connect', () => {
+      setConnections((count) => count + 1);
+      opened.emit('user_online', { userId: user.id });
+    });
     opened.on('connected', () => setConnected(true));
     opened.on('disconnect', () => setConnected(false));
     opened.on('connect_error', (problem) => setError(problem.message));
@@ -143,7 +147,8 @@ function usePage({ user, transports, origin, isEarlier }) {
     return socket.current.emit('file_uploaded', payload);
   };
 
-  return { entries, selected, messages, draft, isConnected, online, isTyping, toasts, sounds, error, select, send, change, upload };
+  const shown = { entries, selected, messages, draft, isConnected, connections, online, isTyping, toasts, sounds, error };
+  return { ...shown, select, send, change, upload };
 }
 
 function Attachment({ fileName, fileType, fileUrl }) {
@@ -184,7 +189,12 @@ export function NextPage(props) {
   };
   return h(
     'main',
-    { 'data-connected': page.isConnected, 'data-toasts': page.toasts.length, 'data-sounds': page.sounds },
+    {
+      'data-connected': page.isConnected,
+      'data-connections': page.connections,
+      'data-toasts': page.toasts.length,
+      'data-sounds': page.sounds,
+    },
     page.error && h('p', { role: 'alert' }, page.error),
     h('ul', null, page.entries.map(entry)),
     page.selected && h(

@@ -1,12 +1,13 @@
-// The origin of the page: a server of a Next.js application that passes /api/socket and /api/chat on to the daemon, with
-// `Host` as it came, so that the page, its calls and its sockets share one origin.
+// The origin of the page: a server of a Next.js application that passes /api/socket, /api/chat and the signed addresses of
+// files on to the daemon, with `Host` as it came, so that the page, its calls and its sockets share one origin.
 import { once } from 'node:events';
 import http from 'node:http';
 import { build } from 'esbuild';
 import { fileURLToPath } from 'node:url';
 
 const HTML = '<!doctype html><meta charset="utf-8"><title>Chat</title><div id="page"></div><script src="/page.js"></script>';
-const PASSED_ON = /^\/api\/(socket|chat)(\/|\?|$)/;
+const SOCKET = /^\/api\/socket(\/|\?|$)/;
+const PASSED_ON = /^\/api\/((socket|chat)(\/|\?|$)|v1\/devices\/[^/]+\/messages\/[^/]+\/media\/download\?)/;
 
 let bundle;
 /** The page with its libraries, as one script. */
@@ -26,11 +27,13 @@ async function script() {
 export class PageOrigin {
   #sockets = new Set();
   #server;
+  #isCut = false;
 
   static async start(daemon) {
     const origin = new PageOrigin();
     const code = await script();
     origin.#server = http.createServer((request, response) => {
+      if (origin.#isCut && SOCKET.test(request.url)) return response.writeHead(502).end();
       if (PASSED_ON.test(request.url)) return origin.#pass(daemon, request, response);
       if (request.url === '/page.js') return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(code);
       return response.writeHead(200, { 'Content-Type': 'text/html' }).end(HTML);
@@ -63,6 +66,7 @@ export class PageOrigin {
   }
 
   #upgrade(daemon, request, socket, head) {
+    if (this.#isCut) return socket.destroy();
     const upstream = this.#upstream(daemon, request);
     const fail = () => socket.destroy();
     upstream.on('error', fail);
@@ -79,12 +83,17 @@ export class PageOrigin {
       other.write(head);
       socket.pipe(other).pipe(socket);
     });
-    upstream.end();
+    return upstream.end();
   }
 
-  /** Cuts all connections of pages; they connect again. */
+  /** Cuts all connections of pages, and refuses new ones of their sockets until `restore`. */
   cut() {
+    this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  restore() {
+    this.#isCut = false;
   }
 
   async stop() {

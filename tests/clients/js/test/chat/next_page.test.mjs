@@ -6,6 +6,11 @@ import { ChatDaemon, nameOf, WAIT_MS } from '../../chat/chat_daemon.mjs';
 import { PageOrigin } from '../../chat/page_origin.mjs';
 import { until } from '../../daemon.mjs';
 
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+);
+
 let chat, origin, browser;
 before(async () => {
   // By default every port of this machine is an allowed origin.
@@ -26,6 +31,8 @@ const introduce = async (user) => {
   const answer = await chat.daemon.request('GET', '/api/chat/list', { key: null, headers: { cookie: `${name}=${value}` } });
   assert.equal(answer.status, 200, answer.text);
 };
+const isLoaded = (screen) =>
+  screen.page.locator('[data-message] img').first().evaluate((image) => image.complete && image.naturalWidth === 1);
 const isRead = async (screen, text) => (await screen.message(text).getAttribute('data-read')) === 'true';
 
 describe('the Next.js page', { timeout: 150_000 }, () => {
@@ -92,6 +99,11 @@ describe('the Next.js page', { timeout: 150_000 }, () => {
       const second = await inbox.say(chat.body('more'));
       for (const screen of [one, two]) await screen.has(second);
 
+      const media = { data: PNG.toString('base64'), mimetype: 'image/png', filename: 'contact.png' };
+      const image = 'Shared an image: contact.png';
+      await inbox.say('', { type: 'image', media });
+      for (const screen of [one, two]) await wait(() => isLoaded(screen), 'the image of the contact is loaded');
+
       const reply = chat.body('reply');
       await one.send(reply);
       await inbox.arrived(reply);
@@ -106,7 +118,7 @@ describe('the Next.js page', { timeout: 150_000 }, () => {
       for (const ack of [1, 2, 3]) await inbox.acknowledge(reply, ack);
       await wait(() => isRead(one, reply), 'the reply is read');
       for (const screen of [one, two]) {
-        assert.deepEqual(await screen.messages(), [first, second, reply]);
+        assert.deepEqual(await screen.messages(), [first, second, image, reply]);
         assert.deepEqual(await screen.alerts(), []);
       }
       assert.deepEqual(await inbox.receivedTexts(), [reply]);
