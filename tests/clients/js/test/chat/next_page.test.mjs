@@ -143,7 +143,7 @@ describe('the Next.js page', { timeout: 150_000 }, () => {
   });
 
   test('a page of a foreign origin is refused', async () => {
-    // Cookies do not depend on the port: the browser sends the cookie, and only `Origin` tells the pages apart.
+    // Cookies do not depend on the port: the browser sends the cookie, and the pages differ in `Origin` only.
     const foreign = await PageOrigin.start(chat.daemon);
     try {
       for (const transport of ['websocket', 'polling']) {
