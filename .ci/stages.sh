@@ -305,13 +305,15 @@ install_tools() {
     need_node
     install_python venv-packaging tests/packaging/requirements.txt
   fi
+  if is_selected javascript || is_selected dashboard; then
+    have chromium || install_debian chromium fonts-noto-color-emoji fonts-dejavu-core
+  fi
   if is_selected javascript; then install_node tests/clients/js; fi
   if is_selected generated; then
     install_node tests/clients/generated/typescript
     install_python venv-generated tests/clients/generated/python/requirements.txt
   fi
   if is_selected dashboard; then
-    have chromium || install_debian chromium fonts-noto-color-emoji fonts-dejavu-core
     install_dashboard
     PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 install_node tests/dashboard
   fi
