@@ -46,6 +46,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY benches/floor/Cargo.toml benches/floor/
 COPY benches/load/Cargo.toml benches/load/
 COPY tests/testbed/Cargo.toml tests/testbed/
+COPY third_party third_party
 RUN --mount=type=cache,target=/usr/local/cargo/registry <<'SH'
 set -eu
 mkdir -p src benches/floor/src benches/load/src tests/testbed/src

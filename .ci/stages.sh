@@ -12,7 +12,7 @@ readonly TOOLS_LIMIT=1200
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
 readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies packaging slow kills upstream-kills
-  javascript python effects generated dashboard random bucket instructions measured)
+  torture javascript python effects generated dashboard random bucket instructions measured)
 
 # --- Which stages ----------------------------------------------------------------------------------------------
 
@@ -76,6 +76,7 @@ stage_limit() {
     slow) echo 2700 ;;
     instructions) echo 1800 ;;
     words | format | dependencies) echo 300 ;;
+    torture) echo 900 ;;
     *) echo 1200 ;;
   esac
 }
@@ -304,13 +305,15 @@ install_tools() {
     need_node
     install_python venv-packaging tests/packaging/requirements.txt
   fi
+  if is_selected javascript || is_selected dashboard; then
+    have chromium || install_debian chromium fonts-noto-color-emoji fonts-dejavu-core
+  fi
   if is_selected javascript; then install_node tests/clients/js; fi
   if is_selected generated; then
     install_node tests/clients/generated/typescript
     install_python venv-generated tests/clients/generated/python/requirements.txt
   fi
   if is_selected dashboard; then
-    have chromium || install_debian chromium fonts-noto-color-emoji fonts-dejavu-core
     install_dashboard
     PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 install_node tests/dashboard
   fi
@@ -359,6 +362,12 @@ upstream_kills() {
     echo "engine $engine"
     WHARF_TEST_ENGINE=$engine WHARF_CRASH_ROUNDS=$(rounds 30 60) nextest slow -E 'binary(crash) & test(/^upstream_rounds::/)'
   done
+}
+
+# Fault scenarios that no other stage has, in their short form.
+torture_short() {
+  . .ci/torture.sh
+  torture kills-sockets power damage clock sockets fuzz
 }
 
 # The tests that every engine must pass, on the native engine with a testbed.
@@ -515,6 +524,7 @@ lane_kills() {
   stage slow slow_tests
   stage kills kills
   stage upstream-kills upstream_kills
+  stage torture torture_short
 }
 
 lane_random() {

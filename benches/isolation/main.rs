@@ -7,6 +7,7 @@
 //! - [`isolation`]: many devices under traffic, first all healthy, then one panicking, one stalled,
 //!   one flooding.
 //! - [`idle`]: memory of idle devices, and a start with them.
+//! - [`neighbours`]: one tenant while another attacks (`./dev bench neighbours`).
 //! - [`writes`]: messages accepted per second, against SQLite with a commit per row.
 //!
 //! Requests stay on this machine; every loop is bounded by count or time.
@@ -24,6 +25,7 @@ mod fleet;
 mod idle;
 mod isolation;
 mod latency;
+mod neighbours;
 mod probe;
 #[path = "../../tests/process/mod.rs"]
 #[allow(dead_code, reason = "shared with the crash tests, which use another part of it")]
@@ -46,6 +48,8 @@ enum Part {
     Writes,
     /// Memory under traffic, and the effect of faulty devices
     Isolation,
+    /// The effect of each attack of one tenant on another
+    Neighbours,
 }
 
 /// Measures a daemon; see docs/benchmarks.md
@@ -67,7 +71,10 @@ struct Args {
     /// Seconds of each part of the write path
     #[arg(long, default_value_t = 10)]
     write_seconds: u64,
-    /// Measure these parts only
+    /// Seconds of each attack of a neighbour
+    #[arg(long, default_value_t = 15)]
+    attack_seconds: u64,
+    /// Measure these parts only; `neighbours` is not among the default ones
     #[arg(long, value_delimiter = ',', default_value = "idle,writes,isolation")]
     only: Vec<Part>,
     /// Passed by cargo bench
@@ -92,6 +99,9 @@ fn main() -> ExitCode {
         }
         if args.only.contains(&Part::Isolation) {
             isolation::measure(&args, &mut report).await;
+        }
+        if args.only.contains(&Part::Neighbours) {
+            neighbours::measure(args.attack_seconds, &mut report).await;
         }
     });
     report.print();

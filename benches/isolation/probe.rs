@@ -95,18 +95,19 @@ impl<'a> Probe<'a> {
 }
 
 /// The `message` events of a device.
-struct Events {
+pub struct Events {
     stream: Response,
     parser: SseParser,
 }
 
 impl Events {
-    fn new(stream: Response) -> Self {
+    /// Of this stream.
+    pub fn new(stream: Response) -> Self {
         Self { stream, parser: SseParser::default() }
     }
 
     /// Reads until the event of this message.
-    async fn wait_for(&mut self, network_id: &str) {
+    pub async fn wait_for(&mut self, network_id: &str) {
         loop {
             let chunk = self.stream.chunk().await.unwrap().expect("the stream stays open");
             let events = self.parser.push(&chunk).unwrap();

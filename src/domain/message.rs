@@ -101,6 +101,18 @@ pub struct Message {
     /// The reactions. Always present, because dashboards iterate over the list without a check.
     #[serde(default)]
     pub reactions: Vec<Reaction>,
+    /// The user of operator chat who wrote the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_by: Option<SentBy>,
+}
+
+/// The user of operator chat who wrote a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentBy {
+    /// `<identity>:<user id>`.
+    pub id: String,
+    /// The display name at that time.
+    pub name: String,
 }
 
 /// One person's reaction to a message.
@@ -152,7 +164,7 @@ impl Message {
     /// The current message in its quoted form, without its own quoted message and reactions.
     #[must_use]
     pub fn as_quote(self) -> Self {
-        Self { quoted_message: None, reactions: Vec::new(), ..self }
+        Self { quoted_message: None, reactions: Vec::new(), sent_by: None, ..self }
     }
 
     /// The message after it was revoked for everyone: without text, content and reactions.

@@ -216,8 +216,10 @@ impl Services {
         let chat_services = |_: &ChatParts| ChatServices {
             store: store.clone(),
             clock: clock.clone(),
+            random: random.clone(),
             tasks: tasks.clone(),
             public_url: public_url.clone(),
+            logs: (*logs).clone(),
             messaging: messaging.clone(),
             media: media.clone(),
         };
@@ -303,7 +305,7 @@ impl Services {
         self.maintenance.start_log_positions();
         self.maintenance.start_file_check();
         if let Some(chat) = &self.chat {
-            chat.start();
+            chat.start().await;
         }
         Ok(())
     }

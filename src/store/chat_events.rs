@@ -31,6 +31,14 @@ impl Reader<'_> {
         )
     }
 
+    /// The position of the oldest entry that is kept; 0 if there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn oldest_chat_event(&self) -> Result<i64, StoreError> {
+        self.number("SELECT min(seq) FROM chat_events", [])
+    }
+
     /// The position of the newest entry; 0 if there is none.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::domain::content::{ContactCard, Location, Poll, Template};
 use crate::domain::identity::ReferencesPeople;
 use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaKind, StoredMedia};
-use crate::domain::message::Message;
+use crate::domain::message::{Message, SentBy};
 
 /// The column `content`. The file's description stays when the file itself was removed; votes and reactions
 /// have tables of their own.
@@ -27,6 +27,8 @@ pub(super) struct StoredContent {
     template: Option<Template>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mentions: Vec<Jid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_by: Option<SentBy>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,13 +52,15 @@ impl StoredContent {
             poll: message.poll.clone().map(|poll| Poll { votes: Vec::new(), ..poll }),
             template: message.template.clone(),
             mentions: message.mentioned_ids.clone(),
+            sent_by: message.sent_by.clone(),
         };
         let plain = content.media.is_none()
             && content.location.is_none()
             && content.contacts.is_empty()
             && content.poll.is_none()
             && content.template.is_none()
-            && content.mentions.is_empty();
+            && content.mentions.is_empty()
+            && content.sent_by.is_none();
         if plain { Ok(None) } else { to_json(&content, "message content").map(Some) }
     }
 
@@ -79,6 +83,7 @@ impl StoredContent {
         message.poll = self.poll;
         message.template = self.template;
         message.mentioned_ids = self.mentions;
+        message.sent_by = self.sent_by;
     }
 }
 

@@ -464,6 +464,7 @@ fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         notify_name: text_if_any(row, 14)?.unwrap_or_default().to_owned(),
         mentioned_ids: Vec::new(),
         reactions: Vec::new(),
+        sent_by: None,
     };
     if let Some(content) = text_if_any(row, 15)? {
         StoredContent::read(Some(content))?.into_message(&mut message, row.get(17)?);

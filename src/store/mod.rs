@@ -25,6 +25,7 @@ pub mod chat_messages;
 pub mod chat_notifications;
 pub mod chat_receipt_ranges;
 pub mod chat_send_dedup;
+pub mod chat_sessions;
 pub mod chats;
 mod column_codec;
 pub mod contacts;

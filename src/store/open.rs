@@ -47,6 +47,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0051_device_file_sizes.sql")),
     M::up(include_str!("migrations/0052_conversation_assignees.sql")),
     M::up(include_str!("migrations/0053_chat_files.sql")),
+    M::up(include_str!("migrations/0057_chat_sessions.sql")),
+    M::up(include_str!("migrations/0058_user_revocations.sql")),
 ];
 
 /// Path of the database file within the data directory.

@@ -47,6 +47,31 @@ impl Reader<'_> {
         )
     }
 
+    /// The users of all identity providers after a row, in the order of their rows.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_users_after(&self, after: UserPk, limit: usize) -> Result<Vec<ChatUser>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT {USER_COLUMNS} FROM users u WHERE u.pk > ?1 AND u.tenant <> '' ORDER BY u.pk LIMIT ?2"
+            ),
+            params![after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            chat_user,
+        )
+    }
+
+    /// When the tokens of a user were revoked; tokens that were issued before are refused.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_tokens_revoked_at(&self, user: UserPk) -> Result<Option<Millis>, StoreError> {
+        let revoked = self.one("SELECT tokens_revoked_at FROM users WHERE pk = ?1", [user.0], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?)
+        })?;
+        Ok(revoked.flatten().map(Millis))
+    }
+
     /// The number of users of a tenant.
     ///
     /// # Errors
@@ -87,6 +112,15 @@ impl Tx<'_> {
             ],
         )?;
         Ok(UserPk(pk))
+    }
+
+    /// Revokes the tokens of a user that were issued before a time.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn revoke_chat_tokens(&self, user: UserPk, at: Millis) -> Result<(), StoreError> {
+        self.run("UPDATE users SET tokens_revoked_at = ?2 WHERE pk = ?1", params![user.0, at.0])?;
+        Ok(())
     }
 
     /// Records when a user was last seen.

@@ -23,10 +23,14 @@ impl Database {
         assert_eq!(self.number(&format!("SELECT count(*) FROM ({sql})"), []), 0, "{what}: {sql}");
     }
 
+    /// SQLite's own check: `ok` or the first problem.
+    pub fn integrity(&self) -> String {
+        self.0.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+    }
+
     /// Invariants of every database.
     pub fn check(&self) {
-        let verdict: String = self.0.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(verdict, "ok");
+        assert_eq!(self.integrity(), "ok");
         self.nothing("dangling references", "SELECT * FROM pragma_foreign_key_check");
         self.nothing(
             "a message is stored twice",

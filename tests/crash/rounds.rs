@@ -15,6 +15,7 @@ use crate::checks;
 use crate::database::Database;
 use crate::fleet::{self, GROUP, create, quick, simulated, until_sent};
 use crate::process::{Daemon, DaemonHome, Http, SeededRng, tail};
+use crate::tally::Tally;
 use crate::traffic::{Halt, Listener, NetworkFaults, Sender, UnstableDevice, Worker, Writer};
 
 const ROUNDS: u64 = 250;
@@ -69,7 +70,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    fn new(rng: &mut SeededRng) -> Self {
+    /// With short pauses.
+    pub fn new(rng: &mut SeededRng) -> Self {
         Self::with_pauses(rng, (8, 20))
     }
 
@@ -178,6 +180,7 @@ async fn slow_random_kills_lose_and_duplicate_nothing() {
     let home = fleet::home().await;
     let mut workload = Workload::new(&mut rng);
     let began = Instant::now();
+    let mut tally = Tally::new(if fleet::native() { "kills-native" } else { "kills" }, seed);
 
     workload.create(&home).await;
 
@@ -191,6 +194,7 @@ async fn slow_random_kills_lose_and_duplicate_nothing() {
         let life = Duration::from_millis(rng.between(LIFE_MS.0, LIFE_MS.1));
         let problems = one_round(daemon, &mut workload, life).await;
         assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}\n{}", tail(&home.log()));
+        tally.rounds = round;
         if round % 25 == 0 {
             eprintln!("round {round} of {rounds} after {:.0?}", began.elapsed());
         }
@@ -199,6 +203,10 @@ async fn slow_random_kills_lose_and_duplicate_nothing() {
     let copied = wait_and_check(&home, &mut workload).await;
     let repeated: u64 = workload.senders.iter().map(|sender| sender.repeated).sum();
     let (sent, written) = workload.counts();
+    tally.add("texts sent", sent);
+    tally.add("messages received", written);
+    tally.count_panics(&home);
+    tally.check();
     eprintln!(
         "{rounds} kills in {:.0?}: {sent} texts out, of which {repeated} were asked for again and {copied} came to the \
          network again; {written} messages in",

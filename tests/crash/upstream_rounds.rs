@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::process::{Daemon, DaemonHome, Http, SeededRng};
+use crate::rounds::number;
+use crate::tally::Tally;
 use crate::upstream::{self, Upstream};
 
 const ROUNDS: u64 = 30;
@@ -150,7 +152,7 @@ fn engine() -> String {
 }
 
 fn rounds() -> u64 {
-    std::env::var("WHARF_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+    number("WHARF_CRASH_ROUNDS").unwrap_or(ROUNDS)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +166,9 @@ async fn slow_random_kills_with_upstream_lose_nothing() {
     for (name, value) in upstream.settings() {
         home = home.with(&name.trim_start_matches("WHARF__").replace("__", "."), &value);
     }
-    let mut rng = SeededRng::new(SeededRng::random_seed());
+    let seed = number("WHARF_CRASH_SEED").unwrap_or_else(SeededRng::random_seed);
+    let mut rng = SeededRng::new(seed);
+    let mut tally = Tally::new(&format!("kills-{}", engine()), seed);
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]);
     let daemon = home.start().await;
     upstream.attached(daemon.http.base()).await;
@@ -196,12 +200,17 @@ async fn slow_random_kills_with_upstream_lose_nothing() {
         upstream.attached(running.http.base()).await;
         let life = Duration::from_millis(rng.between(LIFE_MS.0, LIFE_MS.1));
         round(&mut traffic, running, number, life).await;
+        tally.rounds += 1;
     }
     let last = home.start().await;
     upstream.attached(last.http.base()).await;
     ready(&last.http).await;
     wait_until_idle(&traffic, &last.http).await;
     last.kill();
+    tally.add("texts sent", traffic.sent.len());
+    tally.add("messages received", traffic.written.len());
+    tally.count_panics(&home);
+    tally.check();
 }
 
 /// Waits until all incoming messages are stored and all arrivals are acknowledged.

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use markdown::{Document, Line};
 
-const GENERATED: [&str; 3] = ["docs/benchmarks.md", "docs/coverage.md", "docs/reason-codes.md"];
+const GENERATED: [&str; 4] =
+    ["docs/benchmarks.md", "docs/coverage.md", "docs/reason-codes.md", "docs/reliability.md"];
 const LIMITS: [(&str, usize); 4] =
     [("README.md", 200), ("ARCHITECTURE.md", 200), ("CONTRIBUTING.md", 150), ("SECURITY.md", 60)];
 const MAX_PROSE_CHARS: usize = 160;

@@ -2,12 +2,23 @@
 //! 20 s.
 
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A daemon that is busy or whose disk is full refuses requests with these.
+const UNAVAILABLE: [u16; 2] = [503, 507];
+
+static SERVER_ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// Number of answers with a status from 500 that does not mean "unavailable", to all clients of this process.
+pub fn server_errors() -> u64 {
+    SERVER_ERRORS.load(Ordering::Relaxed)
+}
 
 /// An answer of the daemon.
 #[derive(Debug, Clone)]
@@ -73,6 +84,12 @@ impl Http {
         &self.key
     }
 
+    /// The same daemon with another key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
     /// Whether `/healthz` answers 200.
     pub async fn is_healthy(&self) -> bool {
         let request = self.client.get(format!("{}/healthz", self.base)).timeout(Duration::from_secs(5));
@@ -130,6 +147,9 @@ impl Http {
 async fn answer(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let response = request.send().await?;
     let status = response.status().as_u16();
+    if status >= 500 && !UNAVAILABLE.contains(&status) {
+        SERVER_ERRORS.fetch_add(1, Ordering::Relaxed);
+    }
     let bytes = response.bytes().await?;
     Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
 }

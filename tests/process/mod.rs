@@ -11,6 +11,7 @@ pub mod secrets;
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 #[allow(unused_imports, reason = "not used by every test binary")]
-pub use http::{Answer, Http};
+pub use http::{Answer, Http, server_errors};
 pub use random::SeededRng;
 
 /// Longest start before the test fails.
@@ -53,8 +54,10 @@ pub struct DaemonHome {
     _log_guard: LogGuard,
     dir: tempfile::TempDir,
     key: String,
-    settings: Vec<(String, String)>,
+    /// The environment of the daemons.
+    environment: Vec<(String, String)>,
     open_files: Option<(u64, Option<u64>)>,
+    user: Option<u32>,
     keep_alive: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
@@ -73,17 +76,23 @@ impl DaemonHome {
             _log_guard: LogGuard(dir.path().join(LOG)),
             dir,
             key,
-            settings: Vec::new(),
+            environment: Vec::new(),
             open_files: None,
+            user: None,
             keep_alive: None,
         }
     }
 
     /// Sets `section.key` for daemons that are started later.
     #[must_use]
-    pub fn with(mut self, key: &str, value: &str) -> Self {
-        let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
-        self.settings.push((name, value.to_string()));
+    pub fn with(self, key: &str, value: &str) -> Self {
+        self.with_environment(&format!("WHARF__{}", key.to_uppercase().replace('.', "__")), value)
+    }
+
+    /// Sets a variable of the environment for daemons that are started later.
+    #[must_use]
+    pub fn with_environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -91,6 +100,16 @@ impl DaemonHome {
     #[must_use]
     pub fn with_open_files(mut self, soft: u64, hard: Option<u64>) -> Self {
         self.open_files = Some((soft, hard));
+        self
+    }
+
+    /// Runs daemons that are started later as this user, who then owns the home. Requires root.
+    #[must_use]
+    pub fn with_user(mut self, user: u32) -> Self {
+        for path in [self.dir.path().to_owned(), self.dir.path().join("devices")] {
+            std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+        }
+        self.user = Some(user);
         self
     }
 
@@ -157,7 +176,7 @@ impl DaemonHome {
         command
             .env_clear()
             .env("WHARF_API_KEY", &self.key)
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("serve")
             .args(["--listen", &address])
             .arg("--data-dir")
@@ -167,6 +186,9 @@ impl DaemonHome {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         let child = command.spawn().unwrap();
         let http = Http::new(&format!("http://{address}"), &self.key);
         Daemon { child, http, started: Instant::now() }
@@ -263,8 +285,14 @@ impl Daemon {
 
     /// The soft and the hard limit of open files.
     pub fn open_files(&self) -> (String, String) {
+        self.limit("Max open files")
+    }
+
+    /// The soft and the hard value of a limit, by its name in `/proc/<pid>/limits`.
+    pub fn limit(&self, name: &str) -> (String, String) {
         let limits = std::fs::read_to_string(self.proc().join("limits")).unwrap();
-        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line = line.trim_start_matches(|c: char| c.is_alphabetic() || c.is_whitespace());
         let mut fields = line.split_whitespace().map(str::to_owned);
         (fields.next().unwrap(), fields.next().unwrap())
     }
@@ -281,7 +309,8 @@ impl Daemon {
         cpu_seconds(&self.proc().join("stat"))
     }
 
-    fn proc(&self) -> PathBuf {
+    /// Its directory below `/proc`.
+    pub fn proc(&self) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string())
     }
 }

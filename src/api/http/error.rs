@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::api::TooManyStreams;
 use crate::domain::access::Scope;
+use crate::domain::operator_chat::app_event::InvalidAppEvent;
 use crate::service::operator_chat::ChatError;
 use crate::service::{ErrorKind, ServiceError};
 
@@ -258,6 +259,10 @@ impl ApiError {
             Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],
             Self::Chat(ChatError::Invalid { field, message }) => {
                 vec![FieldError { field: field.to_owned(), message }]
+            }
+            Self::Chat(ChatError::Event(ref event)) => {
+                let field = if matches!(event, InvalidAppEvent::Data) { "data" } else { "event" };
+                vec![FieldError::new(field, event.to_string())]
             }
             Self::Chat(ChatError::Assigned { assignee: Some(assignee) }) => {
                 vec![FieldError { field: "assignee".to_owned(), message: assignee }]

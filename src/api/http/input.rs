@@ -167,6 +167,8 @@ pub struct ChatFileParam(pub String);
 pub struct ChatNotificationParam(pub String);
 /// The user of operator chat that the path names.
 pub struct ChatUserParam(pub String);
+/// The user of operator chat that the path of a native call names.
+pub struct OperatorParam(pub String);
 /// The simulator request that the path names.
 pub struct Call(pub String);
 
@@ -198,6 +200,7 @@ from_path! {
     path_param ChatFileParam = "chatFileId";
     path_param ChatNotificationParam = "chatNotificationId";
     path_param ChatUserParam = "userId";
+    path_param OperatorParam = "operatorId";
     path_param Call = "call";
 }
 

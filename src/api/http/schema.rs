@@ -192,6 +192,21 @@ pub struct MessageObject {
     pub mentioned_ids: Vec<String>,
     /// The reactions.
     pub reactions: Vec<Reaction>,
+    /// The user of operator chat who wrote it.
+    #[schema(required = false, nullable = false)]
+    pub sent_by: Option<SentByObject>,
+}
+
+/// The user of operator chat who wrote a message.
+#[derive(ToSchema)]
+#[schema(as = SentBy)]
+pub struct SentByObject {
+    /// `<identity>:<user id>`.
+    #[schema(example = "desk:anna")]
+    pub id: String,
+    /// The display name at that time.
+    #[schema(example = "Anna")]
+    pub name: String,
 }
 
 /// The properties of a file.

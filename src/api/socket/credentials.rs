@@ -197,7 +197,7 @@ fn auth_fields(auth: &Value) -> Option<Map<String, Json>> {
     serde_json::from_str(auth.as_str()?).ok()
 }
 
-fn since_in(auth: &Map<String, Json>) -> Option<i64> {
+pub(super) fn since_in(auth: &Map<String, Json>) -> Option<i64> {
     match auth.get("since")? {
         Json::Null => None,
         Json::String(text) if text.trim().is_empty() => None,

@@ -2,13 +2,16 @@
 //!
 //! Invariants: one visibility function decides every access; a receipt never goes back; a note is no message to send.
 
+pub mod app_event;
 pub mod assignment;
+pub mod chat_session;
 pub mod conversation;
 pub mod dialect;
 pub mod event;
 pub mod file;
 pub mod ids;
 pub mod inbox;
+pub mod log_offset;
 pub mod message;
 pub mod note;
 pub mod notification;

@@ -125,6 +125,12 @@ impl PresenceBook {
         self.users.get(&user).map_or(0, |entry| entry.sockets)
     }
 
+    /// The number of users who are online.
+    #[must_use]
+    pub fn online_count(&self, now: Millis) -> usize {
+        self.users.values().filter(|entry| entry.is_online(now)).count()
+    }
+
     /// The changes to report now.
     pub fn due(&mut self, now: Millis) -> Vec<PresenceReport> {
         let mut reports = Vec::new();

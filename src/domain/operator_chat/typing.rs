@@ -11,6 +11,8 @@ use crate::domain::clock::Millis;
 pub const TYPING_MS: i64 = 10_000;
 /// The shortest time between two changes that the throttle passes, in milliseconds.
 const THROTTLE_MS: i64 = 1_000;
+/// The shortest time between two starts that are relayed to a network, in milliseconds.
+const RELAY_MS: i64 = 10_000;
 /// The most typing users; further ones are not shown.
 const MAX_TYPING: usize = 100_000;
 
@@ -48,6 +50,18 @@ impl TypingBook {
     /// Records a stop; `true` if the user was typing.
     pub fn stop(&mut self, typist: Typist) -> bool {
         self.typing.remove(&typist).is_some()
+    }
+
+    /// Whether a user types in any conversation.
+    #[must_use]
+    pub fn types_anywhere(&self, user: UserPk) -> bool {
+        self.typing.keys().any(|(_, typist)| *typist == user)
+    }
+
+    /// Whether a user types.
+    #[must_use]
+    pub fn is_typing(&self, typist: Typist) -> bool {
+        self.typing.contains_key(&typist)
     }
 
     /// Ends the states of a closed socket.
@@ -144,6 +158,28 @@ impl TypingThrottle {
     }
 }
 
+/// The typing that was relayed to the networks of devices: a conversation relays at most one start in ten seconds.
+#[derive(Debug, Default)]
+pub struct TypingRelay {
+    /// The last start of each conversation, and whether a stop may follow.
+    started: HashMap<ConversationId, (Millis, bool)>,
+}
+
+impl TypingRelay {
+    /// Whether a change is to be relayed now.
+    pub fn pass(&mut self, conversation: ConversationId, on: bool, now: Millis) -> bool {
+        self.started.retain(|_, (at, _)| (0..RELAY_MS).contains(&now.since(*at)));
+        match (self.started.get_mut(&conversation), on) {
+            (Some((_, is_on)), false) => std::mem::take(is_on),
+            (Some(_), true) | (None, false) => false,
+            (None, true) => {
+                self.started.insert(conversation, (now, true));
+                true
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,5 +233,16 @@ mod tests {
         throttle.pass(ANNA, false, 2, NOW.plus(1_001));
         throttle.left(ANNA);
         assert_eq!(throttle.due(NOW.plus(9_000)), []);
+    }
+
+    #[test]
+    fn relay_passes_one_start_in_ten_seconds() {
+        let (mut relay, conversation) = (TypingRelay::default(), ConversationId(1));
+        let mut pass = |on, at| relay.pass(conversation, on, Millis(at));
+        assert!(!pass(false, 0), "nothing was started");
+        assert!(pass(true, 0) && !pass(true, 9_999) && pass(false, 9_999));
+        assert!(!pass(false, 9_999) && !pass(true, 9_999), "stopped, and too early for a start");
+        assert!(pass(true, 10_000));
+        assert!(relay.pass(ConversationId(2), true, Millis(10_000)), "another conversation");
     }
 }

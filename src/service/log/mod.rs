@@ -2,12 +2,15 @@
 //!
 //! A cursor yields each entry after its start exactly once and in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast;
 
 use super::limits::Limits;
 use super::registry::Registry;
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -28,12 +31,29 @@ pub struct Logs {
     registry: Arc<Registry>,
     tails: Arc<tail::LogTails>,
     fleet: Arc<fleet_tail::FleetTail>,
+    typing: Arc<OnceLock<broadcast::Sender<ContactTyping>>>,
 }
+
+/// A contact of a device started or stopped typing.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct ContactTyping {
+    pub(in crate::service) device: DeviceId,
+    pub(in crate::service) chat: Jid,
+    pub(in crate::service) on: bool,
+}
+
+/// Typing changes that operator chat may lag behind; older ones are dropped.
+const TYPING_BUFFER: usize = 1_024;
 
 /// A position beyond every log: its client gets `resync`.
 pub const BEYOND_EVERY_LOG: i64 = i64::MAX;
 
 impl Logs {
+    /// Follows the typing of the contacts of all devices.
+    pub(in crate::service) fn follow_typing(&self) -> broadcast::Receiver<ContactTyping> {
+        self.typing.get_or_init(|| broadcast::Sender::new(TYPING_BUFFER)).subscribe()
+    }
+
     /// The id of a device's log. It changes when the database is replaced by an older copy.
     #[must_use]
     pub fn log_id(&self, device: &DeviceId) -> String {
@@ -63,7 +83,8 @@ impl Logs {
         registry: Arc<Registry>,
     ) -> Self {
         let (tails, fleet) = (Arc::default(), Arc::default());
-        Self { store, clock, tasks, metrics, limits, registry, tails, fleet }
+        let typing = Arc::default();
+        Self { store, clock, tasks, metrics, limits, registry, tails, fleet, typing }
     }
 
     /// Ends the log tail of a deleted device; its cursors end too.

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 
+use super::ContactTyping;
 use crate::domain::clock::Millis;
 use crate::domain::event::{EphemeralEvent, Stamped};
 use crate::domain::ids::DeviceId;
@@ -172,6 +173,10 @@ impl Logs {
 
     /// Emits an ephemeral event to the current cursors.
     pub(in crate::service) fn emit(&self, device: &DeviceId, event: &EphemeralEvent) {
+        if let (EphemeralEvent::Typing { chat_id, on, .. }, Some(followers)) = (event, self.typing.get()) {
+            // Without a receiver nothing is to be done.
+            let _ = followers.send(ContactTyping { device: device.clone(), chat: chat_id.clone(), on: *on });
+        }
         let Some(tail) = self.tails.get(device) else { return };
         let stamped = Stamped { device_id: device, timestamp: self.clock.now(), seq: None, body: event };
         match serde_json::value::to_raw_value(&stamped) {

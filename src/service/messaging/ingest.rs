@@ -196,6 +196,7 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         notify_name,
         mentioned_ids: incoming.mentions.clone(),
         reactions: Vec::new(),
+        sent_by: None,
     }
     .with_content(incoming.content.clone())
 }

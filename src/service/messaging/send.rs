@@ -9,7 +9,7 @@ use crate::domain::device::{Account, Device};
 use crate::domain::event::{Event, MessageCreatedEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::message::{Message, MessageType};
+use crate::domain::message::{Message, MessageType, SentBy};
 use crate::domain::outbox::Priority;
 use crate::domain::state::State;
 use crate::engine::Capabilities;
@@ -333,8 +333,19 @@ impl Acceptance {
             notify_name: account.client_name.clone(),
             mentioned_ids: request.mentions.clone(),
             reactions: Vec::new(),
+            sent_by: self.sent_by(tx)?,
         }
         .with_content(content.clone()))
+    }
+
+    /// The operator who writes the message.
+    fn sent_by(&self, tx: &Tx<'_>) -> Result<Option<SentBy>, ServiceError> {
+        let BridgeAuthor::Operator(send) = &self.author else { return Ok(None) };
+        let operator = tx.chat_user_by_pk(send.user)?;
+        Ok(operator.map(|user| SentBy {
+            id: format!("{}:{}", user.tenant, user.id),
+            name: user.display_name().to_owned(),
+        }))
     }
 
     fn quoted(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Option<Box<Message>>, ServiceError> {

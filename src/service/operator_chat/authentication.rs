@@ -8,12 +8,12 @@ use super::assignment::release_without_access;
 use super::session_cookies::{AuthjsKey, SessionCookies};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::dialect::Dialect;
-use crate::domain::operator_chat::ids::UserId;
+use crate::domain::operator_chat::ids::{UserId, UserPk};
 use crate::domain::operator_chat::session_cookie::{SessionCookie, find_session_cookies};
 use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfile};
 use crate::service::ServiceError;
 use crate::service::access::tokens::{AccessTokenError, AccessTokens, VerifiedClaims};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 
 /// An issuer of user tokens, which defines one tenant.
 pub struct IdentityProvider {
@@ -63,6 +63,8 @@ pub struct SignedIn {
     pub user: ChatUser,
     /// When the token ends.
     pub expires_at: Millis,
+    /// When the token was issued, if it says so.
+    pub issued_at: Option<Millis>,
 }
 
 /// Why a token was refused.
@@ -149,8 +151,10 @@ impl OperatorChat {
             match provider.verify(proof, self.now()).await {
                 Ok(verified) => {
                     let (id, profile) = provider.user_of(&verified.claims).ok_or(ChatAuthError::Invalid)?;
-                    let user = self.sign_in(provider, id, profile).await?;
-                    return Ok((SignedIn { user, expires_at: verified.expires_at }, dialect));
+                    let issued_at = issued_at(&verified.claims);
+                    let user = self.sign_in(provider, id, profile, issued_at).await?;
+                    let expires_at = verified.expires_at;
+                    return Ok((SignedIn { user, expires_at, issued_at }, dialect));
                 }
                 Err(AccessTokenError::Invalid) => {}
                 Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {
@@ -167,10 +171,18 @@ impl OperatorChat {
         provider: &IdentityProvider,
         id: UserId,
         profile: UserProfile,
+        issued_at: Option<Millis>,
     ) -> Result<ChatUser, ChatAuthError> {
         let (of_tenant, of_id) = (provider.name.clone(), id.clone());
-        let known: Option<ChatUser> =
-            self.store.read::<_, StoreError, _>(move |store| store.chat_user(&of_tenant, &of_id)).await?;
+        let known = self.store.read::<_, StoreError, _>(move |store| {
+            let Some(user) = store.chat_user(&of_tenant, &of_id)? else { return Ok(None) };
+            let revoked_at = store.chat_tokens_revoked_at(user.pk)?;
+            Ok(Some((user, revoked_at)))
+        });
+        let (known, revoked_at) = known.await?.unzip();
+        if is_revoked(issued_at, revoked_at.flatten()) {
+            return Err(ChatAuthError::Invalid);
+        }
         let known_type = known.as_ref().and_then(|user| user.profile.user_type.clone());
         let profile = UserProfile { user_type: profile.user_type.clone().or(known_type), ..profile };
         if let Some(user) = known.as_ref().filter(|user| user.profile == profile) {
@@ -192,12 +204,7 @@ impl OperatorChat {
                     return Err(ChatAuthError::TooManyUsers(limit));
                 }
                 let pk = tx.put_chat_user(&tenant, &id, &profile, now)?;
-                if known.as_ref().is_some_and(|user| user.profile.role != profile.role) {
-                    // The access to inboxes may depend on the role.
-                    for device in tx.devices_with_assignee(pk)? {
-                        release_without_access(tx, &device, &tx.inbox_grants(&device)?, &[pk], now)?;
-                    }
-                }
+                release_changed_role(tx, pk, known.as_ref(), &profile, now)?;
                 let last_seen_at = known.and_then(|user| user.last_seen_at);
                 Ok(ChatUser {
                     pk,
@@ -209,6 +216,35 @@ impl OperatorChat {
             })
             .await
     }
+}
+
+/// Releases conversations of a user whose role changed: the access to inboxes may depend on the role.
+pub(super) fn release_changed_role(
+    tx: &Tx<'_>,
+    user: UserPk,
+    known: Option<&ChatUser>,
+    profile: &UserProfile,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if known.is_some_and(|known| known.profile.role != profile.role) {
+        for device in tx.devices_with_assignee(user)? {
+            release_without_access(tx, &device, &tx.inbox_grants(&device)?, &[user], now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token is older than the revocation of its user's tokens, or does not say how old it is.
+pub(super) fn is_revoked(issued_at: Option<Millis>, revoked_at: Option<Millis>) -> bool {
+    revoked_at.is_some_and(|revoked_at| issued_at.is_none_or(|issued_at| issued_at < revoked_at))
+}
+
+/// The claim `iat`, in seconds since the epoch (RFC 7519, 4.1.6).
+fn issued_at(claims: &Map<String, Json>) -> Option<Millis> {
+    let seconds = claims.get("iat")?.as_f64().filter(|seconds| seconds.is_finite())?;
+    #[expect(clippy::cast_possible_truncation, reason = "the conversion must saturate")]
+    let millis = (seconds * 1000.0) as i64;
+    Some(Millis(millis))
 }
 
 /// The proof of a user in a request.
@@ -330,6 +366,20 @@ mod tests {
         assert_eq!(name(json!({ "name": " A\nnna ", "username": "x" })).as_deref(), Some("Anna"));
         assert_eq!(name(json!({ "name": 5, "username": "x" })).as_deref(), Some("x"));
         assert_eq!(name(json!({ "name": "x".repeat(900) })).map(|name| name.len()), Some(PROFILE_MAX_CHARS));
+    }
+
+    #[test]
+    fn tokens_from_before_the_revocation_are_refused() {
+        let at = |claim: Json| issued_at(&claims(&json!({ "iat": claim })));
+        assert_eq!(
+            (at(json!(7)), at(json!(7.5)), at(json!("7"))),
+            (Some(Millis(7_000)), Some(Millis(7_500)), None)
+        );
+        assert!(!is_revoked(None, None) && !is_revoked(Some(Millis(1)), None));
+        assert!(
+            is_revoked(None, Some(Millis(7_000))) && is_revoked(Some(Millis(6_999)), Some(Millis(7_000)))
+        );
+        assert!(!is_revoked(Some(Millis(7_000)), Some(Millis(7_000))));
     }
 
     #[test]

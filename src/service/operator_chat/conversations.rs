@@ -73,7 +73,7 @@ impl OperatorChat {
             self.store.read(move |store| conversation_of(store, &staff, &me, &target)).await
         };
         match known {
-            Ok(conversation) => return self.joined(&me, conversation).await,
+            Ok(conversation) => return self.with_peer(&me, conversation).await,
             Err(ChatError::ConversationNotFound) => {}
             Err(error) => return Err(error),
         }
@@ -176,10 +176,14 @@ impl OperatorChat {
     ) -> Result<JoinedConversation, ChatError> {
         let (user, staff) = (me.user.clone(), self.staff_roles.clone());
         let found = self.store.read(move |store| conversation_of(store, &staff, &user, &target)).await?;
-        self.joined(&me.user, found).await
+        self.with_peer(&me.user, found).await
     }
 
-    async fn joined(
+    /// A conversation with its other user, as a user sees it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn with_peer(
         &self,
         me: &ChatUser,
         conversation: Conversation,

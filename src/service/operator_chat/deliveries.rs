@@ -28,8 +28,11 @@ pub struct Delivery {
 }
 
 impl OperatorChat {
-    /// Starts the task that records deliveries.
-    pub(in crate::service) fn start(self: &Arc<Self>) {
+    /// Starts the tasks that record deliveries and keep sessions.
+    pub(in crate::service) async fn start(self: &Arc<Self>) {
+        self.end_earlier_sessions().await;
+        self.tasks.spawn_essential("chat-typing", self.clone().follow_contact_typing());
+        self.tasks.spawn_essential("chat-sessions", self.clone().keep_sessions());
         let Some(waiting) = self.waiting_deliveries.lock().take() else { return };
         self.tasks.spawn_essential("chat-deliveries", self.clone().record_deliveries(waiting));
     }

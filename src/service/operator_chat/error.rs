@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::domain::operator_chat::app_event::InvalidAppEvent;
 use crate::domain::operator_chat::send_rate::SendRateError;
 use crate::domain::operator_chat::slash_commands::UnknownCommand;
 use crate::service::error::{ErrorKind, ServiceError};
@@ -71,6 +72,18 @@ pub enum ChatError {
     /// Too many conversations.
     #[error("a user can have at most {0} conversations")]
     TooManyConversations(usize),
+    /// Too many users of a tenant.
+    #[error("an identity can have at most {0} users")]
+    TooManyUsers(usize),
+    /// Too many events that wait to be emitted.
+    #[error("{0} events wait to be emitted; try again in a second")]
+    TooManyEvents(usize),
+    /// An event of an application that is not emitted.
+    #[error(transparent)]
+    Event(#[from] InvalidAppEvent),
+    /// The key is for some devices only.
+    #[error("this needs an API key for all devices")]
+    DeviceKey,
     /// Too many joined conversations.
     #[error("a socket can join at most {0} conversations; leave one first")]
     TooManyRooms(usize),
@@ -112,6 +125,11 @@ impl ChatError {
             Self::SendRate(_) => "rate_limited",
             Self::TooManyConversations(_) => "too_many_conversations",
             Self::TooManyRooms(_) => "too_many_rooms",
+            Self::TooManyUsers(_) => "too_many_users",
+            Self::TooManyEvents(_) => "rate_limited",
+            Self::Event(InvalidAppEvent::Reserved { .. }) => "reserved_event",
+            Self::Event(_) => "invalid_field",
+            Self::DeviceKey => "device_not_allowed",
             Self::Service(error) => error.code(),
         }
     }
@@ -125,15 +143,16 @@ impl ChatError {
             | Self::ParticipantNotFound
             | Self::MessageNotFound
             | Self::NotificationNotFound => ErrorKind::NotFound,
-            Self::Invalid { .. } | Self::UnknownCommand(_) => ErrorKind::Invalid,
-            Self::ReadOnly | Self::NotManager => ErrorKind::Forbidden,
-            Self::SendRate(_) => ErrorKind::TooMany,
+            Self::Invalid { .. } | Self::UnknownCommand(_) | Self::Event(_) => ErrorKind::Invalid,
+            Self::ReadOnly | Self::NotManager | Self::DeviceKey => ErrorKind::Forbidden,
+            Self::SendRate(_) | Self::TooManyEvents(_) => ErrorKind::TooMany,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::FileType(_) => ErrorKind::UnsupportedType,
             Self::DeviceConversation
             | Self::NotInbox
             | Self::Assigned { .. }
             | Self::TooManyConversations(_)
+            | Self::TooManyUsers(_)
             | Self::TooManyRooms(_) => ErrorKind::Conflict,
             Self::Service(error) => error.kind(),
         }
@@ -144,6 +163,7 @@ impl ChatError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::SendRate(SendRateError::Burst { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Self::TooManyEvents(_) => Some(1),
             Self::Service(error) => error.retry_after_seconds(),
             _ => None,
         }

@@ -34,19 +34,23 @@ impl OperatorChat {
         Ok(self.store.read::<_, StoreError, _>(|store| store.newest_chat_event()).await?)
     }
 
-    /// A page of events after a position, and the position of its last entry. Entries whose subject was
-    /// deleted meanwhile have no event.
+    /// A page of events after a position, each with its position, and the position of the last entry. Entries whose
+    /// subject was deleted meanwhile, and those that `is_needed` refuses, have no event.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn events_after(&self, seq: i64) -> Result<(Vec<ChatEvent>, i64), ChatError> {
+    pub async fn events_after(
+        &self,
+        seq: i64,
+        is_needed: impl Fn(&ChatLogEntry) -> bool + Send + 'static,
+    ) -> Result<(Vec<(i64, ChatEvent)>, i64), ChatError> {
         let links = self.links.clone();
         let read = self.store.read::<_, StoreError, _>(move |store| {
             let entries = store.chat_events_after(seq, PAGE)?;
             let last = entries.last().map_or(seq, |(seq, ..)| *seq);
             let mut events = Vec::with_capacity(entries.len());
-            for (_, entry, at) in entries {
-                events.extend(event_of(store, entry, at, &links)?);
+            for (seq, entry, at) in entries.into_iter().filter(|(_, entry, _)| is_needed(entry)) {
+                events.extend(event_of(store, entry, at, &links)?.map(|event| (seq, event)));
             }
             Ok((events, last))
         });

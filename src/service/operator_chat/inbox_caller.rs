@@ -52,6 +52,33 @@ impl InboxCaller {
         }
     }
 
+    /// Refuses an API key that is for some devices only.
+    pub(super) fn require_all_devices(&self) -> Result<(), ChatError> {
+        match self {
+            Self::Key(Some(_)) => Err(ChatError::DeviceKey),
+            Self::Key(None) | Self::User(_) => Ok(()),
+        }
+    }
+
+    /// A conversation that the caller may see; for a key that is for some devices only theirs.
+    pub(super) fn conversation(
+        &self,
+        store: &Reader<'_>,
+        staff: &StaffRoles,
+        id: &str,
+    ) -> Result<Conversation, ChatError> {
+        if let Self::User(user) = self {
+            return conversation_of(store, staff, user, &ConversationTarget::Named(id.to_owned()));
+        }
+        let id: ConversationId = id.parse().map_err(|_| ChatError::ConversationNotFound)?;
+        let found = store.conversation(id)?.ok_or(ChatError::ConversationNotFound)?;
+        let is_visible = match found.device_chat() {
+            Some(chat) => self.rights(chat).is_some(),
+            None => self.require_all_devices().is_ok(),
+        };
+        if is_visible { Ok(found) } else { Err(ChatError::ConversationNotFound) }
+    }
+
     /// A device conversation that the caller may see.
     pub(super) fn device_conversation(
         &self,
@@ -59,19 +86,7 @@ impl InboxCaller {
         staff: &StaffRoles,
         id: &str,
     ) -> Result<Conversation, ChatError> {
-        let found = match self {
-            Self::User(user) => {
-                conversation_of(store, staff, user, &ConversationTarget::Named(id.to_owned()))?
-            }
-            Self::Key(_) => {
-                let id: ConversationId = id.parse().map_err(|_| ChatError::ConversationNotFound)?;
-                let found = store.conversation(id)?;
-                let is_visible = |found: &Conversation| {
-                    found.device_chat().is_some_and(|chat| self.rights(chat).is_some())
-                };
-                found.filter(is_visible).ok_or(ChatError::ConversationNotFound)?
-            }
-        };
+        let found = self.conversation(store, staff, id)?;
         if found.device_chat().is_some() { Ok(found) } else { Err(ChatError::NotInbox) }
     }
 

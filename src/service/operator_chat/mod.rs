@@ -9,20 +9,23 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
-use crate::domain::clock::{Clock, Millis};
+use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::operator_chat::app_event::AppEvent;
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::inbox::InboxSettings;
 use crate::domain::operator_chat::message::CommandAnswer;
 use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
-use crate::domain::operator_chat::typing::{TypingBook, TypingThrottle};
+use crate::domain::operator_chat::typing::{TypingBook, TypingRelay, TypingThrottle, Typist};
 use crate::domain::operator_chat::uploads::PendingUploads;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
-use crate::service::{MediaService, Messaging};
+use crate::service::{Logs, MediaService, Messaging};
 use crate::store::Store;
 
+mod app_events;
 mod assignment;
 mod attachment_url;
 pub mod authentication;
@@ -40,8 +43,10 @@ mod inbox_views;
 mod notes;
 mod notifications;
 mod numbered_pages;
+mod operators;
 pub mod presence;
 mod receipts;
+pub mod recovery;
 mod send;
 mod send_dedup;
 mod session_cookies;
@@ -59,11 +64,13 @@ pub use inbox_caller::InboxCaller;
 pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
 pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
+pub use operators::{OperatorPage, OperatorPresence};
 pub use receipts::ReadMark;
 pub use session_cookies::{AuthjsKey, SessionCookies};
 pub use uploads::UploadedAttachment;
 
 use self::deliveries::{Delivery, MAX_DELIVERIES};
+use self::recovery::SessionBook;
 
 /// The limits of operator chat.
 #[derive(Debug, Clone)]
@@ -108,8 +115,10 @@ pub struct ChatParts {
 pub(super) struct ChatServices {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
     pub(super) tasks: Tasks,
     pub(super) public_url: Arc<str>,
+    pub(super) logs: Logs,
     pub(super) messaging: Arc<Messaging>,
     pub(super) media: Arc<MediaService>,
 }
@@ -118,8 +127,10 @@ pub(super) struct ChatServices {
 pub struct OperatorChat {
     store: Store,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     tasks: Tasks,
     public_url: Arc<str>,
+    logs: Logs,
     messaging: Arc<Messaging>,
     media: Arc<MediaService>,
     links: LinkBase,
@@ -132,6 +143,10 @@ pub struct OperatorChat {
     presence: Mutex<PresenceBook>,
     typing: Mutex<TypingBook>,
     typing_throttle: Mutex<TypingThrottle>,
+    typing_relay: Mutex<TypingRelay>,
+    /// The contacts that type, and their changes that wait to be emitted.
+    typing_contacts: Mutex<HashMap<UserPk, ChatUser>>,
+    contact_typing: Mutex<Vec<(Typist, bool)>>,
     /// Answers to slash commands, to be emitted to their writers.
     answers: Mutex<VecDeque<CommandAnswer>>,
     /// Uploaded messages that the uploaders' own sockets do not have yet.
@@ -140,6 +155,13 @@ pub struct OperatorChat {
     changed: Notify,
     deliveries: mpsc::Sender<Delivery>,
     waiting_deliveries: Mutex<Option<mpsc::Receiver<Delivery>>>,
+    /// Events of an application, to be emitted.
+    app_events: Mutex<VecDeque<AppEvent>>,
+    /// Users whose sockets are to be closed, and the revocations since the start.
+    revoked: Mutex<Vec<UserPk>>,
+    revocations: Mutex<HashMap<UserPk, Millis>>,
+    sessions: Arc<SessionBook>,
+    started_at: Millis,
 }
 
 impl OperatorChat {
@@ -150,8 +172,10 @@ impl OperatorChat {
         Self {
             store: services.store,
             clock: services.clock,
+            random: services.random,
             tasks: services.tasks,
             public_url: services.public_url,
+            logs: services.logs,
             messaging: services.messaging,
             links: services.media.link_base(),
             media: services.media,
@@ -164,11 +188,19 @@ impl OperatorChat {
             presence: Mutex::new(PresenceBook::new(started)),
             typing: Mutex::default(),
             typing_throttle: Mutex::default(),
+            typing_relay: Mutex::default(),
+            typing_contacts: Mutex::default(),
+            contact_typing: Mutex::default(),
             answers: Mutex::default(),
             uploads: Mutex::default(),
             changed: Notify::new(),
             deliveries,
             waiting_deliveries: Mutex::new(Some(waiting)),
+            app_events: Mutex::default(),
+            revoked: Mutex::default(),
+            revocations: Mutex::default(),
+            sessions: Arc::default(),
+            started_at: started,
         }
     }
 

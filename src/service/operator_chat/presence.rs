@@ -32,6 +32,14 @@ pub struct PresenceChange {
     partners: HashSet<UserPk>,
 }
 
+impl PresenceChange {
+    /// The status of a user, for sockets that may see it.
+    #[must_use]
+    pub fn of(user: ChatUser, is_online: bool, last_seen: Millis) -> Self {
+        Self { user, is_online, last_seen, partners: HashSet::new() }
+    }
+}
+
 impl OperatorChat {
     /// Whether a user has as many sockets as allowed.
     #[must_use]

@@ -96,6 +96,47 @@ pub struct ChatClient {
     next_ack: u32,
     /// Events that were read on the way to another packet.
     events: Vec<Value>,
+    /// The private id of the CONNECT packet.
+    pub pid: Option<String>,
+    /// The last offset that was read, as a client of Socket.IO keeps it.
+    pub offset: Option<String>,
+}
+
+/// A client without a connection, and what it remembers.
+pub struct LostClient {
+    namespace: &'static str,
+    pid: Option<String>,
+    offset: Option<String>,
+}
+
+impl LostClient {
+    /// Connects as a client of Socket.IO does after it lost its connection: with the private id and the offset.
+    /// Returns the new socket, after its first event, and whether its session was recovered.
+    pub async fn reconnect(self, app: &TestApp, path: &str, token: &str) -> (ChatClient, bool) {
+        let Self { namespace, pid, offset } = self;
+        let mut auth = json!({ "token": token, "pid": pid });
+        if let Some(offset) = &offset {
+            auth["offset"] = offset.clone().into();
+        }
+        let mut next = ChatClient::attempt_at(app, path, namespace, &auth.to_string()).await.unwrap();
+        next.any_event().await;
+        let is_recovered = next.pid.is_some() && next.pid == pid;
+        next.offset = offset.filter(|_| is_recovered);
+        (next, is_recovered)
+    }
+}
+
+/// The offset of an event, which its last argument is; it is removed, and so is `seq` of its objects.
+fn split_offset(event: &mut Value) -> Option<String> {
+    let arguments = event.as_array_mut().unwrap();
+    let is_offset = |text: &str| text.split('.').all(|part| part.parse::<i64>().is_ok());
+    let offset = arguments.last()?.as_str().filter(|text| is_offset(text))?.to_owned();
+    arguments.pop();
+    let seq: i64 = offset.split('.').next().unwrap().parse().unwrap();
+    for object in arguments.iter_mut().filter_map(Value::as_object_mut) {
+        assert_eq!(object.remove("seq"), Some(seq.into()), "each object of a logged event has its position");
+    }
+    Some(offset)
 }
 
 impl ChatClient {
@@ -153,8 +194,15 @@ impl ChatClient {
             let refusal: Value = serde_json::from_str(refusal).unwrap();
             return Err(refusal["message"].as_str().unwrap().to_owned());
         }
-        assert!(answer.starts_with(&format!("40{namespace}")), "{answer}");
-        Ok(Self { wire, namespace, next_ack: 0, events: Vec::new() })
+        let connected = answer.strip_prefix(&format!("40{namespace}")).unwrap_or_else(|| panic!("{answer}"));
+        let connected: Value = serde_json::from_str(connected).unwrap();
+        let pid = connected["pid"].as_str().map(str::to_owned);
+        Ok(Self { wire, namespace, next_ack: 0, events: Vec::new(), pid, offset: None })
+    }
+
+    /// Loses the connection.
+    pub fn lose(self) -> LostClient {
+        LostClient { namespace: self.namespace, pid: self.pid, offset: self.offset }
     }
 
     pub async fn emit(&mut self, event: &str, argument: Value) {
@@ -175,7 +223,10 @@ impl ChatClient {
         loop {
             let packet = self.wire.packet_with("4").await;
             match packet.strip_prefix(&event) {
-                Some(event) => self.events.push(serde_json::from_str(event).unwrap()),
+                Some(event) => {
+                    let event = self.read(event);
+                    self.events.push(event);
+                }
                 None => {
                     let body = packet.strip_prefix(&start).unwrap_or_else(|| panic!("{packet}"));
                     let answer: Vec<Value> = serde_json::from_str(&format!("[{body}")).unwrap();
@@ -206,7 +257,16 @@ impl ChatClient {
         }
         let start = format!("42{}", self.namespace);
         let packet = self.wire.packet_with(&start).await;
-        serde_json::from_str(&packet[start.len()..]).unwrap()
+        self.read(&packet[start.len()..])
+    }
+
+    /// An event without its offset, which is kept.
+    fn read(&mut self, event: &str) -> Value {
+        let mut event = serde_json::from_str(event).unwrap();
+        if let Some(offset) = split_offset(&mut event) {
+            self.offset = Some(offset);
+        }
+        event
     }
 
     /// The events that arrived before the answer to a harmless request.

@@ -213,3 +213,73 @@ async fn device_without_bridge_has_no_conversation() {
     let wrong = json!({ "settings": { "chat": { "bridge": "some" } } });
     app.patch("/devices/shop", wrong).await.refused(400, "invalid_field");
 }
+
+// covers: typing of a contact and of operators
+#[tokio::test]
+async fn contact_and_operators_see_each_other_type() {
+    let app = app().await;
+    let contact = inbox(&app, json!([{ "who": "desk:bela" }])).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    bela.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    let typing = json!({ "from": ANNA, "kind": "text", "on": true });
+    app.post("/simulator/shop/typing", typing).await.ok();
+    let start = bela.payload("typing:start").await;
+    assert_eq!((&start["userId"], &start["conversationId"].is_string()), (&json!(contact), &true));
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "kind": "text", "on": false })).await.ok();
+    assert_eq!(bela.payload("typing:stop").await["userId"], json!(contact));
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "kind": "text", "on": true })).await.ok();
+    bela.payload("typing:start").await;
+    app.clock.advance(10_000);
+    assert_eq!(bela.payload("typing:stop").await["userId"], json!(contact), "a start without a stop expires");
+    for _ in 0..3 {
+        bela.ask("typing:start", json!({ "conversationWith": contact })).await;
+    }
+    bela.ask("typing:stop", json!({ "conversationWith": contact })).await;
+    let states = app.wait_until("the network sees typing", async || {
+        let network = app.get("/simulator/shop/network").await.ok();
+        let typing = network["data"]["typing"].as_array().unwrap().clone();
+        (typing.len() >= 2).then_some(typing)
+    });
+    let on: Vec<_> = states.await.iter().map(|state| state["on"].clone()).collect();
+    assert_eq!(on, [json!(true), json!(false)], "one start in ten seconds");
+}
+
+// covers: sentBy of an operator's message
+#[tokio::test]
+async fn author_of_a_reply_is_recorded() {
+    let app = app().await;
+    let contact = inbox(&app, json!([{ "who": "desk:bela" }])).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let reply = json!({ "recipientId": contact, "content": "Yes, until six." });
+    assert_eq!(bela.ask("message:send", reply).await["success"], true);
+    let author = json!({ "id": "desk:bela", "name": "bela's name" });
+    let page = app.get(&format!("/devices/shop/chats/{ANNA}/messages")).await.ok();
+    let of = |from_me: bool| {
+        let messages = page["data"].as_array().unwrap();
+        messages.iter().find(|message| message["fromMe"] == from_me).unwrap().clone()
+    };
+    assert_eq!(of(true)["sentBy"], author);
+    assert_eq!(of(false).get("sentBy"), None);
+    let created = app.logged("shop", "message:created").await;
+    assert_eq!(created.last().unwrap()["message"]["sentBy"], author);
+    let body = json!({ "to": ANNA, "text": "By the API" });
+    app.post("/devices/shop/messages/send", body).await;
+    let page = app.get(&format!("/devices/shop/chats/{ANNA}/messages")).await.ok();
+    let authored = page["data"].as_array().unwrap().iter().filter(|message| message.get("sentBy").is_some());
+    assert_eq!(authored.count(), 1);
+}
+
+#[tokio::test]
+async fn online_users_of_an_inbox_are_the_colleagues() {
+    let app = app().await;
+    app.clock.advance(120_000);
+    inbox(&app, json!([{ "who": "desk:bela" }, { "who": "desk:cleo" }])).await;
+    let mut bela = ChatClient::connect(&app, "bela").await;
+    let list = rest(&app, &token("bela"), "GET", "/api/messages/conversations", None).await.ok();
+    let id = list["data"]["conversations"][0]["id"].clone();
+    assert_eq!(bela.ask("conversation:get-online-users", id.clone()).await, json!([]));
+    let _cleo = ChatClient::connect(&app, "cleo").await;
+    let _second = ChatClient::connect(&app, "cleo").await;
+    let _outsider = ChatClient::connect(&app, "dora").await;
+    assert_eq!(bela.ask("conversation:get-online-users", id).await, json!(["cleo"]));
+}

@@ -1,7 +1,8 @@
 //! Operator chat over raw Socket.IO packets and REST. In the `root` dialect `peers` has peer-addressed events,
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
-//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `uploads` files of users,
-//! `session_cookies` users without a token in each of them, `inbox`
+//! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `uploads`
+//! files of users, `session_cookies` users without a token in each of them, `recovery` sockets that lost their connection,
+//! `operators` the calls of applications, `inbox`
 //! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
@@ -11,7 +12,9 @@ mod inbox;
 mod inbox_workflow;
 mod namespace;
 mod namespace_rest;
+mod operators;
 mod peers;
+mod recovery;
 mod rest;
 mod session_cookies;
 mod underscore;

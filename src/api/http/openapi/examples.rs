@@ -204,6 +204,7 @@ pub fn usual(field: &str) -> Option<Value> {
         "chatNotificationId" => json!("88"),
         "conversationId" => json!("17"),
         "userId" => json!("u7"),
+        "operatorId" => json!("desk:u7"),
         "mediaId" => json!("3f0a8c5e9b7d4126"),
         "mimetype" => json!("image/jpeg"),
         "filename" => json!("picture.jpg"),

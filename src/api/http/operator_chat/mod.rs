@@ -32,6 +32,7 @@ use crate::domain::operator_chat::dialect::Dialect;
 use crate::service::OperatorChat;
 use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 
+mod app_events;
 mod inbox;
 mod inbox_conversations;
 mod messages;
@@ -40,6 +41,7 @@ mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
 mod notifications;
 pub(in crate::api) mod objects;
+mod operators;
 mod underscore;
 pub(in crate::api) mod underscore_objects;
 mod upload_form;
@@ -60,7 +62,10 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// The native operations, under `/api/v1`.
 pub fn native_routes() -> OpenApiRouter<ApiState> {
-    inbox::routes().merge(inbox_conversations::routes())
+    inbox::routes()
+        .merge(inbox_conversations::routes())
+        .merge(operators::routes())
+        .merge(app_events::routes())
 }
 
 /// The user of a request, and the service.

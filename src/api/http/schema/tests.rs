@@ -17,7 +17,7 @@ use crate::domain::device::DeviceStats;
 use crate::domain::group::{Participant, Role};
 use crate::domain::health::{HealthInput, compute_health};
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
-use crate::domain::message::{Message, MessageType, Receipt};
+use crate::domain::message::{Message, MessageType, Receipt, SentBy};
 use crate::domain::outbox::{QuietHours, Warmup};
 use crate::domain::state::State;
 use crate::service::{Cleared, DeviceQueue, HoldReason, QueueTotals};
@@ -72,6 +72,7 @@ fn message() -> Message {
         notify_name: "Ada".to_owned(),
         mentioned_ids: Vec::new(),
         reactions: Vec::new(),
+        sent_by: Some(SentBy { id: "desk:ada".to_owned(), name: "Ada".to_owned() }),
     }
 }
 
@@ -123,6 +124,7 @@ fn messages() {
         "poll",
         "template",
         "quotedMessage",
+        "sentBy",
     ];
     check("Message", &answer, &sometimes);
     let info = serde_json::to_value(media()).unwrap()["mediaInfo"].clone();
@@ -130,6 +132,7 @@ fn messages() {
     check("Location", &message().location, &["description"]);
     check("ContactCard", &message().contacts[0], &[]);
     check("Template", &message().template, &[]);
+    check("SentBy", &message().sent_by, &[]);
     check("Poll", &poll(), &[]);
     check("PollVote", &poll().votes[0], &[]);
     let receipt = Receipt { participant: message().to, ack: Ack::Read, timestamp: Millis(1) };

@@ -14,6 +14,7 @@ use axum::extract::ConnectInfo;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde_json::{Map, Value as Json};
+use socketioxide::RecoveryId;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::SocketRef;
 use socketioxide::handler::{ConnectHandler, DisconnectHandler, Value};
@@ -23,16 +24,18 @@ use tokio::time::sleep;
 
 use super::super::anonymous_sessions::{count_refusal, mark_joined};
 use super::super::chat_cookies::HandshakeCookies;
+use super::super::credentials::since_in;
 use super::fields::{given, required};
 use super::packet::Packet;
-use super::requests::RequestHandler;
+use super::requests::{Incoming, RequestHandler};
 use super::rooms::ConnectedSocket;
 use super::session::{ChatSession, SessionPhase};
 use super::typing::emit_typing_stops;
-use super::{ChatPath, ChatState, namespace, requests, root, underscore};
+use super::{ChatPath, ChatState, namespace, recovery, requests, root, underscore};
 use crate::api::auth::{Failed, client_address};
 use crate::api::connections::{ConnectionHandle, mark_authenticated};
 use crate::domain::operator_chat::dialect::Dialect;
+use crate::service::operator_chat::recovery::RecoveryRequest;
 use crate::service::operator_chat::{ChatAuthError, SignedIn};
 
 /// The delay of each answer to an address that failed too often.
@@ -73,6 +76,9 @@ impl ConnectHandler<LocalAdapter, ChatGuard> for ChatGuard {
         if register(&state, &connected) {
             requests::start_worker(&state, &connected);
             let tasks = state.shared.services.tasks().clone();
+            if connected.session.lacks_events() {
+                tasks.spawn("chat-recovery", recovery::catch_up(state.clone(), connected.clone()));
+            }
             tasks.spawn("chat-socket", watch(state, connected));
         }
     }
@@ -122,8 +128,27 @@ async fn admit(
     if state.chat.has_too_many_sockets(signed_in.user.pk) {
         return Err(ChatRefusal::TooManySockets);
     }
-    attach_handlers(state, dialect, socket, signed_in);
+    let position = state.position().await;
+    let request = recovery_request(&fields);
+    let opened = state.chat.open_session(&signed_in, dialect, request, position).await;
+    if let Some(pid) = &opened.pid {
+        socket.extensions.insert(RecoveryId(pid.clone()));
+    }
+    let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
+    let session = Arc::new(ChatSession::new(dialect, signed_in, opened, position, requests));
+    attach_handlers(state, socket, session, queue);
     Ok(())
+}
+
+/// The private id and the offset that a client gives after a lost connection. Another offset than one of the
+/// server's counts as none.
+fn recovery_request(fields: &Map<String, Json>) -> RecoveryRequest {
+    let text = |name| fields.get(name).and_then(Json::as_str);
+    RecoveryRequest {
+        pid: text("pid").map(str::to_owned),
+        offset: text("offset").and_then(|offset| offset.parse().ok()),
+        since: since_in(fields),
+    }
 }
 
 /// The user of the token, else of the session cookie of the handshake.
@@ -167,22 +192,35 @@ async fn refuse(state: &ChatState, request: &Parts, error: &ChatAuthError) -> Ch
     ChatRefusal::Unauthenticated
 }
 
-fn attach_handlers(state: &Arc<ChatState>, dialect: Dialect, socket: &Socket, signed_in: SignedIn) {
-    let (queue, requests) = mpsc::channel(state.shared.socket.inbound_queue.max(1));
-    let session = Arc::new(ChatSession::new(state.next_number(), dialect, signed_in, requests));
+fn attach_handlers(
+    state: &Arc<ChatState>,
+    socket: &Socket,
+    session: Arc<ChatSession>,
+    queue: mpsc::Sender<Incoming>,
+) {
     socket.on_disconnect(OnChatDisconnect { state: Arc::downgrade(state), session: session.clone() });
     socket.on_fallback(RequestHandler::new(queue, session.clone()));
     socket.extensions.insert(session);
 }
 
-/// Emits the first event and registers the socket; `false` if it is gone already.
-fn register(state: &ChatState, connected: &ConnectedSocket) -> bool {
-    let mut phase = connected.session.phase.lock();
+/// Emits the first event and registers the socket; `false` if it is gone already. A transport that still has the
+/// session is closed; its end has no effect on the session.
+fn register(state: &Arc<ChatState>, connected: &ConnectedSocket) -> bool {
+    let session = &connected.session;
+    let mut phase = session.phase.lock();
     if *phase != SessionPhase::New {
         return false;
     }
+    if let Some(replaced) = state.rooms.socket(session.number) {
+        unregister(state, &replaced.session);
+        replaced.session.replaced.cancel();
+    }
     connected.emit_now(&greeting(state, connected));
-    state.rooms.connect(connected.clone());
+    let rooms = session.recovered_rooms.iter().flatten();
+    state.rooms.connect(
+        connected.clone(),
+        rooms.map(|recovered| (recovered.conversation.id, recovered.room.joined_after)),
+    );
     state.chat.socket_connected(connected.user().pk);
     state.shared.services.metrics().sockets.inc();
     *phase = SessionPhase::Open;
@@ -195,7 +233,7 @@ fn greeting(state: &ChatState, connected: &ConnectedSocket) -> Packet {
     match session.dialect {
         Dialect::Root => root::encode::auth_success(user),
         Dialect::Namespace => {
-            namespace::encode::connection_success(user, session.number, state.shared.services.now())
+            namespace::encode::connection_success(user, state.next_greeting(), state.shared.services.now())
         }
         Dialect::Underscore => underscore::encode::connected(user),
     }
@@ -240,6 +278,7 @@ fn unregister(state: &ChatState, session: &ChatSession) {
         let ended = state.chat.typing_of_closed_socket(session.number);
         emit_typing_stops(state, &session.signed_in.user, &ended);
     }
+    session.lease.end();
     *phase = SessionPhase::Closed;
 }
 
@@ -248,22 +287,27 @@ fn unregister(state: &ChatState, session: &ChatSession) {
 async fn watch(state: Arc<ChatState>, connected: ConnectedSocket) {
     let session = &connected.session;
     let soft = state.shared.services.tasks().soft();
-    let is_expired = tokio::select! {
+    // A revocation closes registered sockets; this one may have been on its way.
+    if state.chat.was_revoked(&session.signed_in) {
+        session.revoked.cancel();
+    }
+    let reason = tokio::select! {
         () = session.closed.cancelled() => return,
         () = soft.cancelled() => return unregister(&state, session),
-        () = session.cut.cancelled() => false,
-        () = expiry(&state, session) => true,
+        () = session.replaced.cancelled() => return close(&connected).await,
+        () = session.cut.cancelled() => "slow_client",
+        () = session.revoked.cancelled() => "revoked",
+        () = expiry(&state, session) => "expired",
     };
-    if is_expired {
+    if reason != "slow_client" {
         let packet = match session.dialect {
-            Dialect::Root => root::encode::token_expired(),
-            Dialect::Namespace => namespace::encode::token_expired(),
-            Dialect::Underscore => underscore::encode::token_expired(),
+            Dialect::Root => root::encode::token_ended(reason == "revoked"),
+            Dialect::Namespace => namespace::encode::token_ended(reason == "revoked"),
+            Dialect::Underscore => underscore::encode::token_ended(reason == "revoked"),
         };
         connected.emit_now(&packet);
         sleep(LAST_EVENT_WAIT).await;
     }
-    let reason = if is_expired { "expired" } else { "slow_client" };
     state.shared.services.metrics().socket_cut(reason);
     tracing::info!(reason, "chat socket cut");
     close(&connected).await;

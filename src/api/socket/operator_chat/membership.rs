@@ -1,28 +1,44 @@
 //! Joining, leaving, typing and being away, which are the same in all dialects.
 
 use super::ChatState;
-use super::rooms::ConnectedSocket;
+use super::rooms::{ConnectedSocket, Join};
 use super::session::SessionPhase;
 use super::typing::emit_typing;
+use crate::domain::operator_chat::chat_session::SessionRoom;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ConversationId;
 use crate::service::operator_chat::ChatError;
 
-/// Adds a socket to a conversation of its user.
-pub(super) fn enter(
+/// Adds a socket to a conversation of its user. The room is stored before the client has the confirmation, so that
+/// it can recover the room.
+pub(super) async fn enter(
     state: &ChatState,
     connected: &ConnectedSocket,
     conversation: &Conversation,
+    by_peer: bool,
 ) -> Result<(), ChatError> {
     let limit = state.chat.limits().max_rooms;
-    match state.rooms.join(connected.session.number, conversation.id, limit) {
-        true => Ok(()),
-        false => Err(ChatError::TooManyRooms(limit)),
+    let session = &connected.session;
+    match state.rooms.join(session.number, conversation.id, limit) {
+        Join::New { joined_after } => {
+            let room = SessionRoom { conversation: conversation.id, joined_after, by_peer };
+            state.chat.remember_room(&session.lease, room).await;
+            Ok(())
+        }
+        Join::Known => Ok(()),
+        Join::TooMany => Err(ChatError::TooManyRooms(limit)),
     }
 }
 
 /// Removes a socket from a conversation, and ends its typing there.
-pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
+pub(super) async fn leave(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
+    drop_access(state, connected, conversation);
+    state.chat.forget_room(&connected.session.lease, conversation).await;
+}
+
+/// Removes a socket from a conversation that its user cannot see any more. A recovered session loses the room by
+/// itself.
+pub(super) fn drop_access(state: &ChatState, connected: &ConnectedSocket, conversation: ConversationId) {
     state.rooms.leave(connected.session.number, conversation);
     if state.chat.typist_left((conversation, connected.user().pk)) {
         emit_typing(state, connected.user(), conversation, false);
@@ -30,19 +46,15 @@ pub(super) fn leave(state: &ChatState, connected: &ConnectedSocket, conversation
 }
 
 /// Records that the user of a socket types or stopped, and emits a change.
-pub(super) fn type_in(
-    state: &ChatState,
-    connected: &ConnectedSocket,
-    conversation: ConversationId,
-    on: bool,
-) {
-    let typist = (conversation, connected.user().pk);
+pub(super) fn type_in(state: &ChatState, connected: &ConnectedSocket, conversation: &Conversation, on: bool) {
+    let typist = (conversation.id, connected.user().pk);
+    state.chat.relay_typing(&connected.session.signed_in, conversation, on);
     let is_change = match on {
         true => state.chat.start_typing(typist, connected.session.number),
         false => state.chat.stop_typing(typist),
     };
     if is_change {
-        emit_typing(state, connected.user(), conversation, on);
+        emit_typing(state, connected.user(), conversation.id, on);
     }
 }
 
@@ -50,12 +62,13 @@ pub(super) fn type_in(
 pub(super) fn type_throttled(
     state: &ChatState,
     connected: &ConnectedSocket,
-    conversation: ConversationId,
+    conversation: &Conversation,
     on: bool,
 ) {
-    let typist = (conversation, connected.user().pk);
+    let typist = (conversation.id, connected.user().pk);
+    state.chat.relay_typing(&connected.session.signed_in, conversation, on);
     if state.chat.throttle_typing(typist, on, connected.session.number) {
-        emit_typing(state, connected.user(), conversation, on);
+        emit_typing(state, connected.user(), conversation.id, on);
     }
 }
 

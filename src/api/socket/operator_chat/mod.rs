@@ -1,17 +1,20 @@
 //! Operator chat over Socket.IO. [`guard`] authenticates sockets, [`requests`] serves their events in order,
-//! [`rooms`] has the joined sockets of each conversation, and [`router`] emits the entries of the chat log.
+//! [`rooms`] has the joined sockets of each conversation, [`router`] emits the entries of the chat log, and [`recovery`]
+//! those that a socket missed.
 //!
 //! Invariants: a dialect translates and has no rules; an event is emitted only from a committed log entry,
 //! except for presence, typing, the answer to `/help` and a join that marked nothing read; a socket that does not read is cut and delays no other.
 
-mod confirmation;
+mod command_answer;
+mod event_packets;
 mod fields;
 mod guard;
-mod inbox_router;
 mod membership;
 mod namespace;
+mod outgoing;
 mod packet;
 mod packets;
+mod recovery;
 mod request_error;
 mod requests;
 mod rooms;
@@ -28,6 +31,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
+use tokio::sync::watch;
 
 use super::Shared;
 use crate::api::http::operator_chat::objects::iso;
@@ -75,13 +79,22 @@ struct ChatState {
     shared: Arc<Shared>,
     chat: Arc<OperatorChat>,
     rooms: Rooms,
-    sockets: AtomicU64,
+    /// Whether the router follows the log. No socket connects before.
+    is_routing: watch::Sender<bool>,
+    greetings: AtomicU64,
 }
 
 impl ChatState {
-    /// The number of a new socket, unique in this process.
-    fn next_number(&self) -> u64 {
-        self.sockets.fetch_add(1, Ordering::Relaxed)
+    /// A number for the first event of a socket, unique in this process.
+    fn next_greeting(&self) -> u64 {
+        self.greetings.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The entry of the log that was routed last, as soon as the router has read it.
+    async fn position(&self) -> i64 {
+        // The sender lives as long as the state.
+        let _ = self.is_routing.subscribe().wait_for(|is_routing| *is_routing).await;
+        self.rooms.position()
     }
 }
 
@@ -91,7 +104,8 @@ pub(super) fn open(io: &SocketIo, shared: &Arc<Shared>, chat: &Arc<OperatorChat>
         shared: shared.clone(),
         chat: chat.clone(),
         rooms: Rooms::default(),
-        sockets: AtomicU64::new(1),
+        is_routing: watch::Sender::new(false),
+        greetings: AtomicU64::new(1),
     });
     for namespace in [ROOT_NAMESPACE, CHAT_NAMESPACE] {
         io.ns(namespace, ChatGuard::new(&state, namespace));

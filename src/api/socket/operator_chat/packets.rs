@@ -19,11 +19,13 @@ pub(super) struct Packets {
 
 impl Packets {
     /// Those of an entry of the chat log, for sockets that joined or whose user it is about.
-    pub(super) fn of_event(event: &ChatEvent) -> Self {
+    pub(super) fn of_event(event: &ChatEvent, seq: i64) -> Self {
+        let with_seq =
+            |packets: Vec<Packet>| packets.into_iter().map(|packet| packet.with_seq(seq)).collect();
         Self::new(
-            root::encode::event(event),
-            namespace::encode::event(event),
-            underscore::encode::event(event),
+            with_seq(root::encode::event(event)),
+            with_seq(namespace::encode::event(event)),
+            with_seq(underscore::encode::event(event)),
         )
     }
 

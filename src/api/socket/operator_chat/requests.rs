@@ -14,7 +14,7 @@ use super::packet::Packet;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
 use super::session::ChatSession;
-use super::{ChatState, namespace, root, underscore};
+use super::{ChatState, namespace, recovery, root, underscore};
 use crate::api::socket::payload;
 use crate::domain::operator_chat::dialect::Dialect;
 
@@ -64,6 +64,7 @@ pub(super) fn start_worker(state: &Arc<ChatState>, connected: &ConnectedSocket) 
 async fn work(state: Arc<ChatState>, connected: ConnectedSocket, mut queue: mpsc::Receiver<Incoming>) {
     let soft = state.shared.services.tasks().soft().clone();
     let closed = connected.session.closed.clone();
+    Box::pin(recovery::inherit_rooms(&state, &connected)).await;
     loop {
         tokio::select! {
             biased;

@@ -1,14 +1,18 @@
 //! Which sockets there are, whose they are, and which conversations they joined.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use socketioxide::socket::Socket;
 
+use super::event_packets::Audience;
+use super::outgoing::Emission;
 use super::packet::Packet;
-use super::session::{ChatSession, Emission};
-use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use super::session::ChatSession;
+use crate::domain::operator_chat::dialect::Dialect;
+use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::user::ChatUser;
 
 /// A connected socket.
@@ -24,23 +28,18 @@ impl ConnectedSocket {
         &self.session.signed_in.user
     }
 
-    /// Emits an event of a conversation.
-    pub(super) fn emit(
-        &self,
-        packet: &Arc<Packet>,
-        conversation: ConversationId,
-        message: Option<ChatMessageId>,
-    ) -> Emission {
-        self.session.emit(&self.socket, packet, Some(conversation), message)
+    /// Emits an event that is not logged, after those that wait for the end of a replay.
+    pub(super) fn emit_unlogged(&self, packet: &Arc<Packet>) -> Emission {
+        self.session.emit_unlogged(&self.socket, packet)
     }
 
-    /// Emits an event of no conversation.
+    /// Emits an event that is not logged, at once.
     pub(super) fn emit_now(&self, packet: &Packet) -> Emission {
         self.session.emit_now(&self.socket, packet)
     }
 }
 
-/// All connected sockets; clones of a table are never held over an await.
+/// All connected sockets, and the position of the chat log up to which entries were routed to them.
 #[derive(Default)]
 pub(super) struct Rooms {
     table: Mutex<Table>,
@@ -48,19 +47,87 @@ pub(super) struct Rooms {
 
 #[derive(Default)]
 struct Table {
+    position: i64,
     sockets: HashMap<u64, ConnectedSocket>,
     of_user: HashMap<UserPk, HashSet<u64>>,
     joined: HashMap<ConversationId, HashSet<u64>>,
-    conversations: HashMap<u64, HashSet<ConversationId>>,
+    /// The conversations of each socket, with the position of the log at each join.
+    conversations: HashMap<u64, HashMap<ConversationId, i64>>,
+}
+
+/// The result of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Join {
+    /// The socket gets the entries after this position.
+    New { joined_after: i64 },
+    /// The socket had joined before.
+    Known,
+    /// The socket has joined too many others.
+    TooMany,
 }
 
 impl Rooms {
-    /// Adds a socket, which is in no conversation yet.
-    pub(super) fn connect(&self, connected: ConnectedSocket) {
+    /// The entry of the log that was routed last.
+    pub(super) fn position(&self) -> i64 {
+        self.table.lock().position
+    }
+
+    /// Moves the position over entries without an event.
+    pub(super) fn pass(&self, position: i64) {
+        let mut table = self.table.lock();
+        table.position = table.position.max(position);
+    }
+
+    /// The sockets that an entry may concern, and whether each joined its conversation. Sockets that connect or join
+    /// later are after this entry.
+    pub(super) fn route(
+        &self,
+        seq: i64,
+        conversation: Option<ConversationId>,
+        audience: Audience,
+    ) -> Vec<(ConnectedSocket, bool)> {
+        let mut table = self.table.lock();
+        table.position = seq;
+        let joined = conversation.and_then(|id| table.joined.get(&id));
+        let is_joined = |number: &u64| joined.is_some_and(|joined| joined.contains(number));
+        let concerned = joined.into_iter().flatten().map(|number| (number, true));
+        let select =
+            |(number, is_joined): (&u64, bool)| Some((table.sockets.get(number)?.clone(), is_joined));
+        match audience {
+            Audience::Joined => concerned.filter_map(select).collect(),
+            Audience::All => {
+                let others = table.sockets.keys().filter(|number| !is_joined(number));
+                concerned.chain(others.map(|number| (number, false))).filter_map(select).collect()
+            }
+            Audience::Users([first, second]) => {
+                let users = [first, second.filter(|second| Some(*second) != first)];
+                let numbers =
+                    users.into_iter().flatten().filter_map(|user| table.of_user.get(&user)).flatten();
+                let others = numbers.filter(|number| !is_joined(number)).map(|number| (number, false));
+                concerned.chain(others).filter_map(select).collect()
+            }
+        }
+    }
+
+    /// Adds a socket with the conversations of a recovered session.
+    pub(super) fn connect(
+        &self,
+        connected: ConnectedSocket,
+        rooms: impl Iterator<Item = (ConversationId, i64)>,
+    ) {
         let mut table = self.table.lock();
         let number = connected.session.number;
         table.of_user.entry(connected.user().pk).or_default().insert(number);
         table.sockets.insert(number, connected);
+        for (conversation, joined_after) in rooms {
+            table.joined.entry(conversation).or_default().insert(number);
+            table.conversations.entry(number).or_default().insert(conversation, joined_after);
+        }
+    }
+
+    /// The socket of a session.
+    pub(super) fn socket(&self, number: u64) -> Option<ConnectedSocket> {
+        self.table.lock().sockets.get(&number).cloned()
     }
 
     /// Removes a socket.
@@ -74,24 +141,27 @@ impl Rooms {
                 table.of_user.remove(&user);
             }
         }
-        for conversation in table.conversations.remove(&number).unwrap_or_default() {
+        for conversation in table.conversations.remove(&number).unwrap_or_default().into_keys() {
             table.leave(conversation, number);
         }
     }
 
-    /// Adds a socket to a conversation; `false` if it has joined `limit` others.
-    pub(super) fn join(&self, number: u64, conversation: ConversationId, limit: usize) -> bool {
+    /// Adds a socket to a conversation, unless it has joined `limit` others.
+    pub(super) fn join(&self, number: u64, conversation: ConversationId, limit: usize) -> Join {
         let mut table = self.table.lock();
         if !table.sockets.contains_key(&number) {
-            return true;
+            return Join::Known;
         }
+        let joined_after = table.position;
         let conversations = table.conversations.entry(number).or_default();
-        if conversations.len() >= limit && !conversations.contains(&conversation) {
-            return false;
+        let count = conversations.len();
+        let Entry::Vacant(room) = conversations.entry(conversation) else { return Join::Known };
+        if count >= limit {
+            return Join::TooMany;
         }
-        conversations.insert(conversation);
+        room.insert(joined_after);
         table.joined.entry(conversation).or_default().insert(number);
-        true
+        Join::New { joined_after }
     }
 
     /// Removes a socket from a conversation.
@@ -103,34 +173,28 @@ impl Rooms {
         table.leave(conversation, number);
     }
 
+    /// The conversations of a socket, with the position of the log at each join.
+    pub(super) fn conversations(&self, number: u64) -> HashMap<ConversationId, i64> {
+        self.table.lock().conversations.get(&number).cloned().unwrap_or_default()
+    }
+
     /// The sockets that joined a conversation.
     pub(super) fn joined(&self, conversation: ConversationId) -> Vec<ConnectedSocket> {
         let table = self.table.lock();
         table.joined.get(&conversation).map_or_else(Vec::new, |numbers| table.select(numbers))
     }
 
-    /// The sockets of a user that did not join a conversation.
-    pub(super) fn outside(&self, user: UserPk, conversation: ConversationId) -> Vec<ConnectedSocket> {
-        let table = self.table.lock();
-        let joined = table.joined.get(&conversation);
-        let is_outside = |number: &&u64| joined.is_none_or(|joined| !joined.contains(*number));
-        let numbers = table.of_user.get(&user).into_iter().flatten().filter(is_outside);
-        numbers.filter_map(|number| table.sockets.get(number).cloned()).collect()
-    }
-
-    /// All sockets that did not join a conversation.
-    pub(super) fn all_outside(&self, conversation: ConversationId) -> Vec<ConnectedSocket> {
-        let table = self.table.lock();
-        let joined = table.joined.get(&conversation);
-        let outside = table.sockets.iter();
-        let outside = outside.filter(|(number, _)| joined.is_none_or(|joined| !joined.contains(*number)));
-        outside.map(|(_, socket)| socket.clone()).collect()
-    }
-
     /// The sockets of a user.
     pub(super) fn of_user(&self, user: UserPk) -> Vec<ConnectedSocket> {
         let table = self.table.lock();
         table.of_user.get(&user).map_or_else(Vec::new, |numbers| table.select(numbers))
+    }
+
+    /// Whether a user has another socket of a dialect than this one.
+    pub(super) fn has_other(&self, user: UserPk, dialect: Dialect, number: u64) -> bool {
+        let table = self.table.lock();
+        let others = table.of_user.get(&user).into_iter().flatten().filter(|other| **other != number);
+        others.filter_map(|other| table.sockets.get(other)).any(|other| other.session.dialect == dialect)
     }
 
     /// All sockets.

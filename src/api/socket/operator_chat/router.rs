@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::ChatState;
-use super::confirmation::{confirm, is_confirmed, notify};
+use super::command_answer::emit_answer;
+use super::event_packets::EventPackets;
+use super::outgoing::{Emission, LoggedPacket};
+use super::packet::Packet;
 use super::packets::Packets;
 use super::rooms::ConnectedSocket;
-use super::session::Emission;
 use super::typing::{emit_typing, emit_typing_stops};
-use super::{inbox_router, underscore};
+use super::{ChatState, membership, underscore};
+use crate::domain::operator_chat::app_event::{AppEvent, AppEventTarget};
 use crate::domain::operator_chat::conversation::Conversation;
-use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::UserPk;
-use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
 
@@ -31,6 +32,8 @@ pub(super) async fn run(state: Arc<ChatState>) {
     let soft = state.shared.services.tasks().soft().clone();
     let mut log = state.chat.follow_events();
     let Some(mut position) = soft.run_until_cancelled(newest(&state)).await else { return };
+    state.rooms.pass(position);
+    state.is_routing.send_replace(true);
     loop {
         let changed = tokio::select! {
             () = soft.cancelled() => return,
@@ -66,9 +69,10 @@ async fn until_due(state: &ChatState) {
 /// Emits all entries after a position, and returns the position of the last one.
 async fn route_log(state: &ChatState, mut position: i64) -> i64 {
     loop {
-        match state.chat.events_after(position).await {
+        match state.chat.events_after(position, |_| true).await {
             Ok((events, last)) => {
-                events.iter().for_each(|event| route(state, event));
+                events.iter().for_each(|(seq, event)| route(state, *seq, event));
+                state.rooms.pass(last);
                 if last == position {
                     return position;
                 }
@@ -82,99 +86,111 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
     }
 }
 
-fn route(state: &ChatState, event: &ChatEvent) {
-    if let ChatEvent::Uploaded(view) = event {
-        state.chat.hold_upload(view);
-    }
+/// The sending socket is confirmed before any other socket has the event.
+fn route(state: &ChatState, seq: i64, event: &ChatEvent) {
     match event {
-        ChatEvent::Message { view, origin } if view.inbox.is_some() => {
-            return inbox_router::route_message(state, view, *origin);
-        }
-        ChatEvent::Uploaded(view) if view.inbox.is_some() => {
-            return inbox_router::route_message(state, view, None);
-        }
-        ChatEvent::Updated(view) => return inbox_router::route_update(state, view),
-        ChatEvent::InboxAccess(conversations) => return inbox_router::remove_users(state, conversations),
+        ChatEvent::InboxAccess(conversations) => remove_users(state, conversations),
+        ChatEvent::Uploaded(view) => state.chat.hold_upload(view),
+        ChatEvent::Deleted { message, .. } => state.chat.drop_upload(*message),
         _ => {}
     }
-    let packets = Packets::of_event(event);
-    match event {
-        ChatEvent::Updated(_) | ChatEvent::InboxAccess(_) => {}
-        ChatEvent::Message { view, origin } => route_message(state, view, *origin, &packets),
-        ChatEvent::Uploaded(view) => route_message(state, view, None, &packets),
-        ChatEvent::Receipts { conversation, by, .. } => route_receipts(state, conversation, by.pk, &packets),
-        ChatEvent::Deleted { conversation, message } => {
-            state.chat.drop_upload(*message);
-            for joined in state.rooms.joined(*conversation) {
-                for packet in packets.of(joined.session.dialect) {
-                    joined.emit(packet, *conversation, None);
-                }
-            }
-        }
-        ChatEvent::Notification { user, .. } => route_to_user(state, *user, None, &packets),
-        ChatEvent::NotificationRead { user, origin, .. } | ChatEvent::NotificationsRead { user, origin } => {
-            route_to_user(state, *user, *origin, &packets);
-        }
+    let mut packets = EventPackets::new(seq, event);
+    let mut sockets = state.rooms.route(seq, packets.conversation(), packets.audience());
+    let origin = packets.origin();
+    if origin.is_some() {
+        sockets.sort_by_key(|(socket, _)| Some(socket.session.number) != origin);
     }
-}
-
-/// The sending socket is confirmed before any other socket has the message.
-fn route_message(state: &ChatState, view: &MessageView, origin: Option<u64>, packets: &Packets) {
-    let (conversation, message) = (view.message.conversation, view.message.id);
-    confirm(state, view, origin, packets.of(Dialect::Namespace));
-    let holder = state.chat.upload_holder(view);
-    for joined in state.rooms.joined(conversation) {
-        if is_confirmed(&joined, origin) || underscore::is_held(&joined, holder) {
+    let holder = upload_holder(state, event);
+    for (socket, is_joined) in &sockets {
+        if underscore::is_held(&socket.session, holder) {
+            socket.session.skip(seq);
             continue;
         }
-        let recipient = joined.user().pk;
-        for packet in packets.of(joined.session.dialect) {
-            let emission = joined.emit(packet, conversation, Some(message));
-            if emission == Emission::Emitted && recipient != view.message.sender {
-                state.chat.delivered(Delivery { conversation, message, recipient });
+        for logged in packets.of(&socket.session, *is_joined) {
+            let emission = socket.session.emit_logged(&socket.socket, &logged);
+            if emission == Emission::Emitted {
+                record_delivery(state, event, socket, &logged);
             }
         }
     }
-    let members = [Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)];
-    let outside = members.into_iter().flatten().flat_map(|user| state.rooms.outside(user, conversation));
-    notify(view, origin, outside);
-    underscore::notify_receiver(state, view);
 }
 
-/// Clients of the `underscore` dialect get no receipts of their own user.
-fn route_receipts(state: &ChatState, conversation: &Conversation, by: UserPk, packets: &Packets) {
-    let joined = state.rooms.joined(conversation.id);
-    let is_own =
-        |socket: &ConnectedSocket| socket.session.dialect == Dialect::Underscore && socket.user().pk == by;
-    let seeing = joined.iter().filter(|joined| sees_conversation(joined.user(), conversation));
-    for joined in seeing.filter(|joined| !is_own(joined)) {
-        for packet in packets.of(joined.session.dialect) {
-            joined.emit(packet, conversation.id, None);
+/// The uploader whose sockets do not get an uploaded message yet.
+pub(super) fn upload_holder(state: &ChatState, event: &ChatEvent) -> Option<UserPk> {
+    match event {
+        ChatEvent::Uploaded(view) => state.chat.upload_holder(view),
+        _ => None,
+    }
+}
+
+/// Records that a message left the buffer of a recipient's socket.
+pub(super) fn record_delivery(
+    state: &ChatState,
+    event: &ChatEvent,
+    socket: &ConnectedSocket,
+    logged: &LoggedPacket,
+) {
+    let (ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view), Some(message)) =
+        (event, logged.message)
+    else {
+        return;
+    };
+    let (conversation, recipient) = (view.message.conversation, socket.user().pk);
+    if view.inbox.is_none() && recipient != view.message.sender {
+        state.chat.delivered(Delivery { conversation, message, recipient });
+    }
+}
+
+/// Sockets of users without access leave the conversations.
+fn remove_users(state: &ChatState, conversations: &[Conversation]) {
+    for conversation in conversations {
+        for joined in state.rooms.joined(conversation.id) {
+            if !sees_conversation(joined.user(), conversation) {
+                membership::drop_access(state, &joined, conversation.id);
+            }
         }
     }
 }
 
-fn route_to_user(state: &ChatState, user: UserPk, origin: Option<u64>, packets: &Packets) {
-    let sockets = state.rooms.of_user(user);
-    for socket in sockets.iter().filter(|socket| Some(socket.session.number) != origin) {
-        for packet in packets.of(socket.session.dialect) {
-            socket.emit_now(packet);
-        }
+/// Emits an event of an application.
+fn emit_app_event(state: &ChatState, event: &AppEvent) {
+    let packet = Packet::new(event.name.clone(), &event.data);
+    let sockets = match event.target {
+        AppEventTarget::User(user) => state.rooms.of_user(user),
+        AppEventTarget::Conversation(conversation) => state.rooms.joined(conversation),
+        AppEventTarget::All => state.rooms.all(),
+    };
+    for socket in sockets {
+        socket.emit_now(&packet);
     }
+}
+
+/// A user with a socket, or a contact that types.
+fn typist(state: &ChatState, user: UserPk) -> Option<ChatUser> {
+    let of_socket = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
+    of_socket.or_else(|| state.chat.typing_contact(user))
 }
 
 async fn route_due(state: &ChatState) {
     state.chat.due_uploads().iter().for_each(|view| underscore::emit_upload(state, view));
-    state.chat.due_answers().iter().for_each(|answer| inbox_router::route_answer(state, answer));
+    for user in state.chat.due_revocations() {
+        state.rooms.of_user(user).iter().for_each(|socket| socket.session.revoked.cancel());
+    }
+    state.chat.due_app_events().iter().for_each(|event| emit_app_event(state, event));
+    state.chat.due_answers().iter().for_each(|answer| emit_answer(state, answer));
     for (conversation, user) in state.chat.expired_typing() {
-        let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
-        if let Some(typist) = typist {
+        if let Some(typist) = typist(state, user) {
             emit_typing_stops(state, &typist, &[(conversation, user)]);
         }
     }
+    for ((conversation, user), on) in state.chat.due_contact_typing() {
+        if let Some(typist) = typist(state, user) {
+            emit_typing(state, &typist, conversation, on);
+        }
+    }
+    state.chat.forget_typing_contacts();
     for ((conversation, user), on) in state.chat.due_typing() {
-        let typist = state.rooms.of_user(user).first().map(|socket| socket.user().clone());
-        if let Some(typist) = typist {
+        if let Some(typist) = typist(state, user) {
             emit_typing(state, &typist, conversation, on);
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn emit_typing(state: &ChatState, typist: &ChatUser, conversation: Co
     for joined in state.rooms.joined(conversation) {
         if joined.user().pk != typist.pk {
             for packet in packets.of(joined.session.dialect) {
-                joined.emit(packet, conversation, None);
+                joined.emit_unlogged(packet);
             }
         }
     }

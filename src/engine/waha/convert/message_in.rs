@@ -104,7 +104,7 @@ pub(in super::super) fn time(value: Option<&Value>) -> Option<Millis> {
         value.as_f64().map(|seconds| seconds as i64)
     });
     let number = number.or_else(|| value.as_str()?.parse().ok())?;
-    Some(Millis(if number.abs() < SECONDS { number.saturating_mul(1_000) } else { number }))
+    Some(Millis(if number.saturating_abs() < SECONDS { number.saturating_mul(1_000) } else { number }))
 }
 
 /// Replaces a time of more than a day ahead by now: such a message would stay above all others until then.
@@ -278,6 +278,12 @@ mod tests {
         let poll = json!({ "type": "poll_creation", "pollName": "Lunch?", "pollOptions": [{ "name": "soup" }], "pollSelectableOptionsCount": 1 });
         let poll = entry(json!({ "_data": poll }));
         assert!(matches!(poll.incoming.content, Content::Poll(poll) if !poll.allow_multiple_answers));
+    }
+
+    #[test]
+    fn time_at_the_bounds_of_numbers_is_read() {
+        assert_eq!(time(Some(&json!(i64::MIN))), Some(Millis(i64::MIN)));
+        assert_eq!(time(Some(&json!(i64::MAX))), Some(Millis(i64::MAX)));
     }
 
     #[test]

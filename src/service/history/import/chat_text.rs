@@ -262,6 +262,7 @@ impl MessageBuilder {
             notify_name: name,
             mentioned_ids: Vec::new(),
             reactions: Vec::new(),
+            sent_by: None,
         };
         let (content, file) = content_of(entry.extra);
         let message = message.with_content(content);

@@ -20,9 +20,12 @@ pub(in super::super) fn connection_success(user: &ChatUser, number: u64, now: Mi
     Packet::new("connection:success", &payload)
 }
 
-pub(in super::super) fn token_expired() -> Packet {
-    let payload = json!({ "message": "Token expired", "code": "token_expired", "event": null });
-    Packet::new("error", &payload)
+pub(in super::super) fn token_ended(is_revoked: bool) -> Packet {
+    let (message, code) = match is_revoked {
+        true => ("Token revoked", "token_revoked"),
+        false => ("Token expired", "token_expired"),
+    };
+    Packet::new("error", &json!({ "message": message, "code": code, "event": null }))
 }
 
 /// The event of a failed request, and its payload for the callback.

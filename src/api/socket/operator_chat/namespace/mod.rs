@@ -65,7 +65,7 @@ impl NamespaceRequest<'_> {
 
     async fn join(&self, id: String) -> Answer {
         let joined = self.conversation(id).await?;
-        membership::enter(self.state, self.connected, &joined)?;
+        membership::enter(self.state, self.connected, &joined, false).await?;
         let room = format!("conversation_{}", joined.id);
         let payload = json!({ "conversationId": joined.id.0, "room": room });
         Ok(self.confirm("conversation:joined", payload))
@@ -73,7 +73,7 @@ impl NamespaceRequest<'_> {
 
     async fn leave(&self, id: String) -> Answer {
         let left = self.conversation(id).await?;
-        membership::leave(self.state, self.connected, left.id);
+        membership::leave(self.state, self.connected, left.id).await;
         Ok(self.confirm("conversation:left", json!({ "conversationId": left.id.0 })))
     }
 
@@ -103,7 +103,7 @@ impl NamespaceRequest<'_> {
 
     async fn typing(&self, conversation: String, on: bool) -> Answer {
         let conversation = self.conversation(conversation).await?;
-        membership::type_in(self.state, self.connected, conversation.id, on);
+        membership::type_in(self.state, self.connected, &conversation, on);
         Ok(json!({ "success": true }))
     }
 

@@ -20,8 +20,8 @@ pub(in super::super) fn auth_success(user: &ChatUser) -> Packet {
     Packet::new("auth:success", &json!({ "userId": user.id.as_str() }))
 }
 
-pub(in super::super) fn token_expired() -> Packet {
-    Packet::new("auth:error", &"Token expired")
+pub(in super::super) fn token_ended(is_revoked: bool) -> Packet {
+    Packet::new("auth:error", &if is_revoked { "Token revoked" } else { "Token expired" })
 }
 
 /// The first argument is a text: clients render it.

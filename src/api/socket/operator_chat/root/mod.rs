@@ -4,13 +4,14 @@
 pub(super) mod decode;
 pub(super) mod encode;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::outgoing::Emission;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
-use super::session::Emission;
 use super::{ChatState, membership};
 use crate::api::http::operator_chat::objects::MessageObject;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
@@ -55,6 +56,51 @@ pub(super) async fn serve(
     }
 }
 
+/// Joins a direct conversation, then emits that the peer is online and the messages that the client may lack. Later
+/// events of the socket stay behind them.
+pub(super) async fn join_with_replay(
+    state: &ChatState,
+    connected: &ConnectedSocket,
+    conversation: &Conversation,
+    peer: Option<&ChatUser>,
+) -> Result<(), ChatRequestError> {
+    let (session, me) = (&connected.session, connected.user().pk);
+    session.begin_replay();
+    let replayed = replay(state, connected, conversation, peer).await;
+    let repeated = replayed.iter().flatten().map(|view| view.message.id).collect();
+    let live = session.end_replay(&connected.socket, repeated);
+    let of_others = replayed.iter().flatten().filter(|view| view.message.sender != me);
+    // Held messages may be the user's own; those get no receipt when the delivery is recorded.
+    for message in of_others.map(|view| view.message.id).chain(live) {
+        state.chat.delivered(Delivery { conversation: conversation.id, message, recipient: me });
+    }
+    replayed.map(|_| ())
+}
+
+async fn replay(
+    state: &ChatState,
+    connected: &ConnectedSocket,
+    conversation: &Conversation,
+    peer: Option<&ChatUser>,
+) -> Result<Vec<MessageView>, ChatRequestError> {
+    membership::enter(state, connected, conversation, true).await?;
+    if let Some(peer) = peer.filter(|peer| state.chat.is_online(peer.pk)) {
+        let status = state.chat.status(peer);
+        if let Some(packet) = encode::presence(peer, true, status.last_seen).first() {
+            connected.emit_now(packet);
+        }
+    }
+    let messages = state.chat.replay(&connected.session.signed_in, conversation).await?;
+    let emitted = messages.into_iter().filter(|view| {
+        let packet = match view.inbox {
+            Some(_) => encode::inbox_message(view, connected.user(), true),
+            None => encode::message_new(view),
+        };
+        connected.emit_now(&packet) == Emission::Emitted
+    });
+    Ok(emitted.collect())
+}
+
 struct RootRequest<'a> {
     state: &'a Arc<ChatState>,
     connected: &'a ConnectedSocket,
@@ -65,59 +111,21 @@ impl RootRequest<'_> {
         &self.connected.session.signed_in
     }
 
-    /// Joins, then emits that the peer is online and the messages that the client may lack. Later events of
-    /// the conversation stay behind them.
     async fn join_peer(&self, peer: &str) -> Answer {
-        let (state, session) = (self.state, &self.connected.session);
-        let joined = state.chat.join_peer(self.me(), peer).await?;
-        let conversation = &joined.conversation;
-        session.begin_replay(conversation.id);
-        let replayed = self.replay(conversation, joined.peer.as_ref()).await;
-        let ids: Vec<_> = replayed.iter().flatten().map(|view| view.message.id).collect();
-        let live = session.end_replay(&self.connected.socket, conversation.id, &ids);
-        let of_others = replayed.iter().flatten().filter(|view| view.message.sender != self.me().user.pk);
-        // Held messages may be the user's own; those get no receipt when the delivery is recorded.
-        let delivered = of_others.map(|view| view.message.id).chain(live);
-        for message in delivered {
-            let recipient = self.me().user.pk;
-            state.chat.delivered(Delivery { conversation: conversation.id, message, recipient });
-        }
-        replayed.map(|_| done())
-    }
-
-    async fn replay(
-        &self,
-        conversation: &Conversation,
-        peer: Option<&ChatUser>,
-    ) -> Result<Vec<MessageView>, ChatRequestError> {
-        let (state, connected) = (self.state, self.connected);
-        membership::enter(state, connected, conversation)?;
-        if let Some(peer) = peer.filter(|peer| state.chat.is_online(peer.pk)) {
-            let status = state.chat.status(peer);
-            if let Some(packet) = encode::presence(peer, true, status.last_seen).first() {
-                connected.emit_now(packet);
-            }
-        }
-        let messages = state.chat.replay(self.me(), conversation).await?;
-        let emitted = messages.into_iter().filter(|view| {
-            let packet = match view.inbox {
-                Some(_) => encode::inbox_message(view, connected.user(), true),
-                None => encode::message_new(view),
-            };
-            connected.emit_now(&packet) == Emission::Emitted
-        });
-        Ok(emitted.collect())
+        let joined = self.state.chat.join_peer(self.me(), peer).await?;
+        join_with_replay(self.state, self.connected, &joined.conversation, joined.peer.as_ref()).await?;
+        Ok(done())
     }
 
     async fn join(&self, id: String) -> Answer {
         let joined = self.conversation(ConversationTarget::Named(id)).await?;
-        membership::enter(self.state, self.connected, &joined)?;
+        membership::enter(self.state, self.connected, &joined, false).await?;
         Ok(done())
     }
 
     async fn leave(&self, target: ConversationTarget) -> Answer {
         let left = self.conversation(target).await?;
-        membership::leave(self.state, self.connected, left.id);
+        membership::leave(self.state, self.connected, left.id).await;
         Ok(done())
     }
 
@@ -154,7 +162,7 @@ impl RootRequest<'_> {
 
     async fn typing(&self, target: ConversationTarget, on: bool) -> Answer {
         let conversation = self.conversation(target).await?;
-        membership::type_in(self.state, self.connected, conversation.id, on);
+        membership::type_in(self.state, self.connected, &conversation, on);
         Ok(done())
     }
 
@@ -168,12 +176,25 @@ impl RootRequest<'_> {
         let target = ConversationTarget::Named(conversation);
         match self.state.chat.conversation(self.me(), target).await {
             Ok(found) => {
-                let online = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
-                Ok(online.iter().map(|peer| peer.id.as_str()).collect())
+                let peer = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
+                let peer = peer.map(|peer| peer.id.to_string());
+                Ok(peer.into_iter().chain(self.online_colleagues(&found.conversation)).collect())
             }
             Err(ChatError::ConversationNotFound) => Ok(Json::Array(Vec::new())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The other users of the inbox of a device conversation who are online.
+    fn online_colleagues(&self, conversation: &Conversation) -> BTreeSet<String> {
+        let Some(chat) = conversation.device_chat() else { return BTreeSet::new() };
+        let sockets = self.state.rooms.all();
+        let colleagues = sockets.iter().map(ConnectedSocket::user).filter(|user| {
+            user.pk != self.me().user.pk
+                && chat.rights_of(user).is_some()
+                && self.state.chat.is_online(user.pk)
+        });
+        colleagues.map(|user| user.id.to_string()).collect()
     }
 
     async fn status(&self, user: String) -> Answer {

@@ -15,8 +15,12 @@ pub(in super::super) fn connected(user: &ChatUser) -> Packet {
     Packet::new("connected", &json!({ "userId": user.id.as_str() }))
 }
 
-pub(in super::super) fn token_expired() -> Packet {
-    Packet::new("error", &json!({ "message": "Token expired", "code": "token_expired" }))
+pub(in super::super) fn token_ended(is_revoked: bool) -> Packet {
+    let (message, code) = match is_revoked {
+        true => ("Token revoked", "token_revoked"),
+        false => ("Token expired", "token_expired"),
+    };
+    Packet::new("error", &json!({ "message": message, "code": code }))
 }
 
 /// The event of a failed request, and its payload for the callback.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::packet::Packet;
 use super::request_error::ChatRequestError;
 use super::rooms::ConnectedSocket;
+use super::session::ChatSession;
 use super::{ChatState, membership};
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::dialect::Dialect;
@@ -66,7 +66,7 @@ impl UnderscoreRequest<'_> {
     /// participants get the event all the same, because clients wait for it.
     async fn join(&self, id: String) -> Answer {
         let joined = self.conversation(id).await?;
-        membership::enter(self.state, self.connected, &joined)?;
+        membership::enter(self.state, self.connected, &joined, false).await?;
         let target = ConversationTarget::Named(joined.id.to_string());
         let count = self.state.chat.mark_read(self.me(), target, None).await?;
         if count == 0 && joined.device_chat().is_none() {
@@ -80,14 +80,14 @@ impl UnderscoreRequest<'_> {
         let packet = Arc::new(encode::messages_read(conversation.id, reader));
         for joined in self.state.rooms.joined(conversation.id) {
             if joined.session.dialect == Dialect::Underscore && joined.user().pk != reader.pk {
-                joined.emit(&packet, conversation.id, None);
+                joined.emit_unlogged(&packet);
             }
         }
     }
 
     async fn leave(&self, id: String) -> Answer {
         let left = self.conversation(id).await?;
-        membership::leave(self.state, self.connected, left.id);
+        membership::leave(self.state, self.connected, left.id).await;
         Ok(done())
     }
 
@@ -105,45 +105,23 @@ impl UnderscoreRequest<'_> {
 
     async fn typing(&self, conversation: String, on: bool) -> Answer {
         let conversation = self.conversation(conversation).await?;
-        membership::type_throttled(self.state, self.connected, conversation.id, on);
+        membership::type_throttled(self.state, self.connected, &conversation, on);
         Ok(done())
     }
 }
 
-/// Whether a socket does not get an uploaded message yet: its client shows the answer of the upload first.
-pub(super) fn is_held(socket: &ConnectedSocket, holder: Option<UserPk>) -> bool {
-    socket.session.dialect == Dialect::Underscore && Some(socket.user().pk) == holder
+/// Whether a user's sockets of this dialect do not get an uploaded message yet: the client shows the answer of the upload
+/// first.
+pub(super) fn is_held(session: &ChatSession, holder: Option<UserPk>) -> bool {
+    session.dialect == Dialect::Underscore && Some(session.signed_in.user.pk) == holder
 }
 
 /// Emits an uploaded message to the uploader's own sockets that joined.
 pub(super) fn emit_upload(state: &ChatState, view: &MessageView) {
-    let (conversation, message) = (view.message.conversation, view.message.id);
-    for joined in state.rooms.joined(conversation) {
-        if is_held(&joined, Some(view.message.sender)) {
-            let packet = Arc::new(encode::inbox_message(view, joined.user(), true));
-            joined.emit(&packet, conversation, Some(message));
+    for joined in state.rooms.joined(view.message.conversation) {
+        if is_held(&joined.session, Some(view.message.sender)) {
+            let packet = encode::inbox_message(view, joined.user(), true);
+            joined.session.emit_late(&joined.socket, packet, view.message.id);
         }
-    }
-}
-
-/// Notifies all sockets of the receiver of a message, joined or not.
-pub(super) fn notify_receiver(state: &ChatState, view: &MessageView) {
-    let Some(inbox) = &view.inbox else {
-        let Some(receiver) = &view.recipient else { return };
-        return notify(state.rooms.of_user(receiver.pk).iter(), &encode::notification(view, receiver));
-    };
-    if view.message.sender != inbox.chat.contact {
-        return;
-    }
-    for socket in state.rooms.all() {
-        if socket.session.dialect == Dialect::Underscore && inbox.chat.rights_of(socket.user()).is_some() {
-            notify(std::iter::once(&socket), &encode::notification(view, socket.user()));
-        }
-    }
-}
-
-fn notify<'a>(sockets: impl Iterator<Item = &'a ConnectedSocket>, packet: &Packet) {
-    for socket in sockets.filter(|socket| socket.session.dialect == Dialect::Underscore) {
-        socket.emit_now(packet);
     }
 }
