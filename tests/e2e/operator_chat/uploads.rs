@@ -7,7 +7,7 @@ use image::ImageFormat;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, SECRET, app, app_with, rest, seconds, signed, token};
+use super::client::{ChatClient, LostClient, SECRET, app, app_with, rest, seconds, signed, token};
 use super::inbox::inbox;
 use super::support::{ANNA, Reply, TestApp};
 use super::underscore::{PAGE_SECRET, connect, contents, drain, named, open, page_app, pair, staff};
@@ -179,6 +179,35 @@ async fn uploader_gets_message_five_seconds_after_answer() {
     for client in [&mut anna, &mut other] {
         assert_eq!(client.payload("new_message").await["content"], "end");
     }
+}
+
+#[tokio::test]
+async fn recovered_uploader_gets_message_once() {
+    let app = page_app(&[]).await;
+    let (anna, _ben, id) = pair(&app).await;
+    let mut other = connect(&app, &staff("anna"), "anna").await;
+    other.ask("join_conversation", json!({ "conversationId": id })).await;
+    let reconnect = async |lost: LostClient| {
+        let (client, is_recovered) = lost.reconnect(&app, "/api/socket/", &staff("anna")).await;
+        assert!(is_recovered);
+        client
+    };
+    // Lost before the announcement: the message is still held back after the recovery.
+    let first = upload(&app, "anna", &id, "cat.png", &png()).await;
+    let mut anna = reconnect(anna.lose()).await;
+    assert!(named(&drain(&mut anna).await, "new_message").is_empty());
+    anna.ask("file_uploaded", json!({ "conversationId": id, "message": { "id": first["id"] } })).await;
+    assert_eq!(anna.payload("new_message").await, first);
+    let mut anna = reconnect(anna.lose()).await;
+    assert!(named(&drain(&mut anna).await, "new_message").is_empty(), "the client has it already");
+    // Lost while it was held back: it is one of the missed events.
+    let second = upload(&app, "anna", &id, "dog.png", &png()).await;
+    let lost = anna.lose();
+    app.clock.advance(5_000);
+    for message in [&first, &second] {
+        assert_eq!(other.payload("new_message").await, *message);
+    }
+    assert_eq!(reconnect(lost).await.payload("new_message").await, second);
 }
 
 #[tokio::test]
