@@ -38,6 +38,8 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 const TCP_PROBE: Duration = Duration::from_secs(30);
 /// File descriptors that client connections leave to the store, engines and webhooks.
 const RESERVED_FILES: usize = 256;
+/// Bytes that a connection buffers. A larger request head is answered with 431.
+const READ_BUFFER_BYTES: usize = 64 * 1_024;
 /// Delay of Socket.IO's own timer behind its setting.
 const WEBSOCKET_GRACE: Duration = Duration::from_secs(5);
 
@@ -192,6 +194,7 @@ impl Connection {
         let service = service_fn(move |request| self.answer(request));
         let serving = http1::Builder::new()
             .header_read_timeout(None)
+            .max_buf_size(READ_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let (mut serving, mut draining, mut closed) =

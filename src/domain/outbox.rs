@@ -16,7 +16,7 @@ mod warmup;
 
 pub use dispatcher::{Dispatcher, NextSend};
 pub use pacer::{HeldBy, Pace, Pacer, SendPermission, SentRecord};
-pub use queue::{Next, Queue, QueuedMessage};
+pub use queue::{LONGEST_RETRY_MS, Next, Queue, QueuedMessage};
 pub use quiet_hours::{InvalidQuietHours, QuietHours, TimeOfDay, Zone};
 pub use rules::Rules;
 pub use warmup::{Phase, Warmup};

@@ -77,7 +77,7 @@ impl Dispatcher {
 
     /// Takes the next message that may leave at `now`.
     pub fn next(&mut self, rules: &Rules, now: Millis) -> NextSend {
-        let Some((ready_at, not_ready)) = self.queue.ready_at() else { return NextSend::Idle };
+        let Some((ready_at, not_ready)) = self.queue.ready_at(now) else { return NextSend::Idle };
         match self.pacer.gate(rules, now) {
             SendPermission::Open => {}
             // Report the reason that holds the queue for longest.

@@ -9,6 +9,9 @@ use super::{HeldBy, Priority};
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 
+/// The longest pause before another attempt, in milliseconds.
+pub const LONGEST_RETRY_MS: u64 = 5 * 60_000;
+
 /// One message in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
@@ -33,10 +36,12 @@ struct ChatQueue {
 }
 
 impl ChatQueue {
-    fn ready_at(&self) -> Option<(Millis, HeldBy)> {
+    fn ready_at(&self, now: Millis) -> Option<(Millis, HeldBy)> {
         let ((due, _), _) = self.waiting.first_key_value()?;
+        // A retry is never planned later than this: the clock was set back, and its pause is over.
+        let latest = now.plus(LONGEST_RETRY_MS.cast_signed());
         Some(match self.blocked {
-            Some((until, _)) if until > *due => (until, HeldBy::Retry),
+            Some((until, _)) if until > *due && until <= latest => (until, HeldBy::Retry),
             _ => (*due, HeldBy::Schedule),
         })
     }
@@ -123,8 +128,8 @@ impl Queue {
     /// When the first queued message may be sent, by the order alone, and why not earlier. `None` when no
     /// messages are queued, or all of them are for busy chats.
     #[must_use]
-    pub fn ready_at(&self) -> Option<(Millis, HeldBy)> {
-        self.lanes.values().filter(|lane| !lane.under_way).filter_map(ChatQueue::ready_at).min()
+    pub fn ready_at(&self, now: Millis) -> Option<(Millis, HeldBy)> {
+        self.lanes.values().filter(|lane| !lane.under_way).filter_map(|lane| lane.ready_at(now)).min()
     }
 
     /// Takes the next message that may be sent at `now`, to a chat that `may` allows.
@@ -133,7 +138,7 @@ impl Queue {
         let mut earliest: Option<(Millis, HeldBy)> = None;
         for (chat, lane) in self.lanes.iter().filter(|(chat, lane)| !lane.under_way && may(chat)) {
             let (Some((ready_at, why)), Some((key, priority))) =
-                (lane.ready_at(), lane.waiting.first_key_value())
+                (lane.ready_at(now), lane.waiting.first_key_value())
             else {
                 continue;
             };
@@ -243,6 +248,15 @@ mod tests {
         assert_eq!(sent(queue.next(Millis(10), all)), Some(3));
         assert_eq!(queue.next(Millis(10), all), Next::At(Millis(500), HeldBy::Retry));
         assert_eq!(sent(queue.next(Millis(500), all)), Some(1));
+    }
+
+    #[test]
+    fn clock_set_back_does_not_delay_retry() {
+        let day = 86_400_000;
+        let mut queue = Queue::default();
+        queue.push(QueuedMessage { retry_at: Some(Millis(90 * day)), ..entry(1, 1, Priority::Normal) });
+        assert_eq!(queue.ready_at(Millis(day)), Some((Millis(0), HeldBy::Schedule)));
+        assert_eq!(sent(queue.next(Millis(day), all)), Some(1));
     }
 
     #[test]

@@ -34,8 +34,6 @@ pub(in crate::service) mod settings;
 
 pub(in crate::service) use outcome::{store_all_failed, store_failed, store_given_up, taken_back};
 
-/// The longest pause between two attempts, in milliseconds.
-const LONGEST_RETRY_MS: u64 = 300_000;
 /// The longest sleep before the clock is read again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a store error.
