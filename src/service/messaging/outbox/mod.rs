@@ -20,7 +20,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, TypingKind};
 use crate::domain::ids::DeviceId;
 use crate::domain::message::Message;
-use crate::domain::outbox::{NextSend, QueuedMessage, SentRecord};
+use crate::domain::outbox::{LONGEST_RETRY_MS, NextSend, QueuedMessage, SentRecord};
 use crate::engine::{Outgoing, Quoted, SendOutcome, Session};
 use crate::service::registry::LiveDevice;
 use crate::service::{Messaging, OutboxLimits, ServiceError};
