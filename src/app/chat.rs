@@ -4,15 +4,16 @@ use url::Url;
 
 use super::StartError;
 use super::api_config::guarded_client;
+use crate::domain::operator_chat::assignment::AutoAssignment;
 use crate::domain::operator_chat::dialect::Dialect;
-use crate::domain::operator_chat::inbox::InboxSettings;
+use crate::domain::operator_chat::inbox::{InboxSettings, NetworkReadMarks};
 use crate::domain::operator_chat::send_rate::SendLimits;
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::service::operator_chat::{
     AuthjsKey, ChatLimits, ChatParts, ClaimNames, IdentityKey, IdentityProvider,
 };
-use crate::settings::{ChatDialect, IdentitySettings, Settings};
+use crate::settings::{AssignMode, ChatDialect, ChatSettings, IdentitySettings, ReadMode, Settings};
 
 /// `None` while chat is disabled, or without an identity provider.
 pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError> {
@@ -26,7 +27,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
         providers,
         staff_roles: chat.staff_roles.clone(),
         welcome: chat.welcome.clone(),
-        inboxes: InboxSettings { has_commands: chat.commands, has_system_lines: chat.system_lines },
+        inboxes: inbox_settings(chat),
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },
@@ -40,6 +41,24 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
             send_dedup_window_ms: i64::try_from(chat.send_dedup_window_ms).unwrap_or(i64::MAX),
         },
     }))
+}
+
+fn inbox_settings(chat: &ChatSettings) -> InboxSettings {
+    InboxSettings {
+        has_commands: chat.commands,
+        has_system_lines: chat.system_lines,
+        assignment: match chat.assign {
+            AssignMode::None => AutoAssignment::None,
+            AssignMode::Reply => AutoAssignment::Reply,
+            AssignMode::RoundRobin => AutoAssignment::RoundRobin,
+            AssignMode::LeastOpen => AutoAssignment::LeastOpen,
+        },
+        read_marks: match chat.bridge.read {
+            ReadMode::Assignee => NetworkReadMarks::Assignee,
+            ReadMode::Any => NetworkReadMarks::Any,
+            ReadMode::Never => NetworkReadMarks::Never,
+        },
+    }
 }
 
 fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<IdentityProvider, StartError> {

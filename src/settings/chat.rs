@@ -40,6 +40,10 @@ pub struct ChatSettings {
     pub commands: bool,
     /// Whether system messages report changes of the workflow of device inboxes.
     pub system_lines: bool,
+    /// Who gets a conversation of a device without an assignee.
+    pub assign: AssignMode,
+    /// Conversations of devices and their network.
+    pub bridge: BridgeSettings,
     /// Maximum bytes of an uploaded file.
     pub upload_max_bytes: u64,
     /// Maximum characters of a message.
@@ -58,6 +62,40 @@ pub struct ChatSettings {
     pub max_sockets: usize,
     /// Maximum conversations that one socket may join.
     pub max_rooms: usize,
+}
+
+/// `[chat.bridge]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeSettings {
+    /// Whose reading marks messages read at the network.
+    pub read: ReadMode,
+}
+
+/// The values of `chat.assign`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignMode {
+    /// No one.
+    None,
+    /// The first user who replies.
+    Reply,
+    /// The users of the inbox in turn.
+    RoundRobin,
+    /// The online user with the fewest open conversations.
+    LeastOpen,
+}
+
+/// The values of `chat.bridge.read`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// The assignee; everyone while there is none.
+    Assignee,
+    /// Everyone.
+    Any,
+    /// No one.
+    Never,
 }
 
 /// `[[chat.identities]]`

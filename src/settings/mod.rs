@@ -32,7 +32,7 @@ pub use crate::domain::ip_block::{InvalidIpBlock, IpBlock};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
-pub use chat::{ChatDialect, ChatSettings, IdentitySettings};
+pub use chat::{AssignMode, ChatDialect, ChatSettings, IdentitySettings, ReadMode};
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use describe::DescribedSetting;
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};

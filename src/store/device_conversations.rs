@@ -112,16 +112,24 @@ impl Reader<'_> {
         )
     }
 
-    /// The device's message behind a message of a conversation.
+    /// The device's message behind a message of a conversation, with reactions and votes.
     ///
     /// # Errors
     /// When the store fails.
     pub fn linked_message(&self, id: ChatMessageId) -> Result<Option<TrackedMessage>, StoreError> {
+        let pk = self.one("SELECT message_pk FROM chat_messages WHERE id = ?1", [id.0], |row| {
+            Ok(row.get::<_, Option<Pk>>(0)?)
+        })?;
+        let Some(pk) = pk.flatten() else { return Ok(None) };
         let sql = format!(
             "SELECT {COLUMNS}, m.status, m.failure_code, m.failure_message
-             FROM messages m WHERE m.pk = (SELECT message_pk FROM chat_messages WHERE id = ?1) AND m.hidden = 0"
+             FROM messages m WHERE m.pk = ?1 AND m.hidden = 0"
         );
-        self.one(&sql, [id.0], tracked)
+        let mut found = self.one(&sql, [pk], tracked)?;
+        if let Some(tracked) = &mut found {
+            self.attach_responses(&mut [(pk, &mut tracked.message)])?;
+        }
+        Ok(found)
     }
 
     /// The message of a conversation that refers to a device's message.
@@ -270,6 +278,7 @@ impl Tx<'_> {
             [into.id.0],
         )?;
         self.merge_inbox_status(gone.id, into.id)?;
+        self.merge_response_times(gone.id, into.id)?;
         self.run("DELETE FROM chat_receipt_ranges WHERE conversation_id = ?1", [gone.id.0])?;
         self.run("DELETE FROM conversations WHERE id = ?1", [gone.id.0])?;
         self.run("DELETE FROM users WHERE pk = ?1", [gone.contact.0])?;

@@ -141,6 +141,9 @@ impl Tx<'_> {
             "UPDATE conversations SET state = ?2 WHERE id = ?1 AND state <> ?2",
             params![id.0, state.as_str()],
         )?;
+        if changed > 0 {
+            self.reset_response_times(id)?;
+        }
         Ok(changed > 0)
     }
 

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
-use crate::domain::operator_chat::inbox::InboxSettings;
 
 pub mod api_keys;
 pub mod backup;
@@ -52,6 +51,7 @@ pub mod hourly_counters;
 pub mod idempotency;
 pub mod identity;
 pub mod inbox_grants;
+pub mod inbox_metrics;
 pub mod inbox_workflow;
 mod log_identity;
 pub mod media;
@@ -100,7 +100,7 @@ pub use earlier_data::earlier_data;
 pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
-pub use tx::{Reader, Tx};
+pub use tx::{InboxContext, Reader, Tx};
 pub use wakeups::dirty_endpoints::EndpointWakeup;
 pub use wakeups::log_heads::{LogHead, RecentEntries};
 pub use writer::WriterObserver;
@@ -347,7 +347,7 @@ impl Store {
     }
 
     /// Makes later transactions maintain device conversations.
-    pub fn enable_operator_chat(&self, inboxes: InboxSettings) {
+    pub fn enable_operator_chat(&self, inboxes: InboxContext) {
         self.inner.writer.enable_operator_chat(inboxes);
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
@@ -13,8 +14,12 @@ use super::events::LogRow;
 use super::wakeups::dirty_endpoints::EndpointWakeup;
 use super::wakeups::log_heads::HeadChange;
 use super::webhook_endpoints::EndpointKey;
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::domain::operator_chat::inbox::InboxSettings;
+use crate::domain::operator_chat::assignment::AutoAssignment;
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::inbox::{InboxSettings, NetworkReadMarks};
+use crate::domain::operator_chat::presence::PresenceBook;
 use crate::domain::state::State;
 
 /// Queries over one consistent snapshot.
@@ -70,11 +75,20 @@ impl<'c> Reader<'c> {
     }
 }
 
+/// The settings and the presence by which transactions maintain device conversations.
+#[derive(Clone)]
+pub struct InboxContext {
+    /// The settings of all inboxes.
+    pub settings: InboxSettings,
+    /// The users who are online.
+    pub presence: Arc<Mutex<PresenceBook>>,
+}
+
 /// Operations within one transaction: all of them are committed, or none.
 pub struct Tx<'c> {
     reader: Reader<'c>,
     appended: RefCell<Appended>,
-    inboxes: Option<InboxSettings>,
+    inboxes: Option<InboxContext>,
 }
 
 /// Wake-ups that a transaction causes once it is committed.
@@ -102,7 +116,7 @@ impl Appended {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, inboxes: Option<InboxSettings>) -> Self {
+    pub(super) fn new(connection: &'c Connection, inboxes: Option<InboxContext>) -> Self {
         Self { reader: Reader::new(connection), appended: RefCell::default(), inboxes }
     }
 
@@ -115,13 +129,31 @@ impl<'c> Tx<'c> {
     /// Whether texts in the form of a slash command are commands.
     #[must_use]
     pub fn has_slash_commands(&self) -> bool {
-        self.inboxes.is_some_and(|inboxes| inboxes.has_commands)
+        self.inboxes.as_ref().is_some_and(|inboxes| inboxes.settings.has_commands)
     }
 
     /// Whether system messages report changes of the workflow of device inboxes.
     #[must_use]
     pub fn has_system_lines(&self) -> bool {
-        self.inboxes.is_some_and(|inboxes| inboxes.has_system_lines)
+        self.inboxes.as_ref().is_some_and(|inboxes| inboxes.settings.has_system_lines)
+    }
+
+    /// Who gets a conversation without an assignee.
+    #[must_use]
+    pub fn auto_assignment(&self) -> AutoAssignment {
+        self.inboxes.as_ref().map_or(AutoAssignment::None, |inboxes| inboxes.settings.assignment)
+    }
+
+    /// Whose reading marks messages read at the network.
+    #[must_use]
+    pub fn network_read_marks(&self) -> NetworkReadMarks {
+        self.inboxes.as_ref().map_or(NetworkReadMarks::Never, |inboxes| inboxes.settings.read_marks)
+    }
+
+    /// The users of operator chat who are online.
+    #[must_use]
+    pub fn online_users(&self, now: Millis) -> Vec<UserPk> {
+        self.inboxes.as_ref().map_or_else(Vec::new, |inboxes| inboxes.presence.lock().online(now))
     }
 
     /// Runs a statement and returns the number of changed rows.

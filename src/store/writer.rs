@@ -13,12 +13,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::device_records::DeviceRecords;
 use super::error::StoreError;
-use super::tx::{Appended, Tx};
+use super::tx::{Appended, InboxContext, Tx};
 use super::wakeups::all_logs::AllLogs;
 use super::wakeups::dirty_endpoints::DirtyEndpoints;
 use super::wakeups::dirty_logs::DirtyLogs;
 use super::wakeups::log_heads::LogHeads;
-use crate::domain::operator_chat::inbox::InboxSettings;
 
 /// Maximum writes per commit: large enough to amortize the fsync, small enough to answer soon.
 const GROUP: usize = 256;
@@ -63,7 +62,7 @@ pub(super) struct Writer {
     observer: Arc<dyn WriterObserver>,
     failure: LastFailure,
     /// Whether transactions maintain device conversations.
-    operator_chat: Arc<OnceLock<InboxSettings>>,
+    operator_chat: Arc<OnceLock<InboxContext>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -84,7 +83,7 @@ impl Writer {
     }
 
     /// Makes later transactions maintain device conversations.
-    pub(super) fn enable_operator_chat(&self, inboxes: InboxSettings) {
+    pub(super) fn enable_operator_chat(&self, inboxes: InboxContext) {
         // Set once, before the first transaction of chat.
         let _ = self.operator_chat.set(inboxes);
     }
@@ -141,7 +140,7 @@ impl Writer {
 
 fn package<T, E, F>(
     write: F,
-    operator_chat: Arc<OnceLock<InboxSettings>>,
+    operator_chat: Arc<OnceLock<InboxContext>>,
 ) -> (Box<dyn Work>, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
@@ -171,7 +170,7 @@ trait Work: Send {
 /// A write with its result, until it is committed.
 struct QueuedWrite<T, E, F> {
     write: F,
-    operator_chat: Arc<OnceLock<InboxSettings>>,
+    operator_chat: Arc<OnceLock<InboxContext>>,
     result: Option<Result<T, E>>,
     appended: Appended,
     answer: oneshot::Sender<Result<T, E>>,
@@ -184,7 +183,7 @@ where
     F: Fn(&Tx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        let tx = Tx::new(connection, self.operator_chat.get().copied());
+        let tx = Tx::new(connection, self.operator_chat.get().cloned());
         let result = catch_unwind(AssertUnwindSafe(|| (self.write)(&tx)));
         let result = result.unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         self.appended = tx.into_appended();

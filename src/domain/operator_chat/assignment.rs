@@ -46,6 +46,34 @@ impl FromStr for ConversationState {
     }
 }
 
+/// The value of `chat.assign`: who gets a conversation without an assignee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoAssignment {
+    /// No one.
+    None,
+    /// The first user who replies.
+    Reply,
+    /// The users of the inbox in turn, when the contact writes.
+    RoundRobin,
+    /// The online user of the inbox with the fewest open conversations, when the contact writes.
+    LeastOpen,
+}
+
+/// The user after `last` in the order of the list, and the first one after its end.
+#[must_use]
+pub fn next_in_turn(users: &[UserPk], last: Option<UserPk>) -> Option<UserPk> {
+    let mut sorted = users.to_vec();
+    sorted.sort();
+    let after = sorted.iter().find(|user| last.is_some_and(|last| **user > last));
+    after.or(sorted.first()).copied()
+}
+
+/// The user with the fewest open conversations; of equal ones that with the lowest number.
+#[must_use]
+pub fn least_busy(open: &[(UserPk, i64)]) -> Option<UserPk> {
+    open.iter().min_by_key(|(user, count)| (*count, *user)).map(|(user, _)| *user)
+}
+
 /// The state and the assignee of a device conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InboxStatus {
@@ -119,6 +147,27 @@ pub fn is_change(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turn_passes_through_all_users() {
+        let users = [UserPk(9), UserPk(2), UserPk(5)];
+        let mut last = None;
+        let turns: Vec<_> = (0..4)
+            .map(|_| {
+                last = next_in_turn(&users, last);
+                last.unwrap().0
+            })
+            .collect();
+        assert_eq!(turns, [2, 5, 9, 2]);
+        assert_eq!(next_in_turn(&users, Some(UserPk(3))), Some(UserPk(5)), "a user who left");
+        assert_eq!(next_in_turn(&[], None), None);
+    }
+
+    #[test]
+    fn least_busy_user_has_fewest_open_conversations() {
+        assert_eq!(least_busy(&[(UserPk(1), 3), (UserPk(7), 1), (UserPk(4), 1)]), Some(UserPk(4)));
+        assert_eq!(least_busy(&[]), None);
+    }
 
     const ANNA: Option<UserPk> = Some(UserPk(1));
     const BELA: Option<UserPk> = Some(UserPk(2));

@@ -54,6 +54,18 @@ pub enum ChatLogEntry {
         /// The device.
         device: String,
     },
+    /// A device conversation began.
+    Created {
+        /// The conversation.
+        conversation: i64,
+    },
+    /// The operator side answered for the first time since a device conversation was opened.
+    FirstResponse {
+        /// The conversation.
+        conversation: i64,
+        /// The author of the answer.
+        by: i64,
+    },
     /// The assignee of a device conversation changed.
     Assigned {
         /// The conversation.
@@ -137,6 +149,8 @@ impl ChatLogEntry {
             Self::Deleted { .. } => "deleted",
             Self::Updated { .. } => "updated",
             Self::InboxAccess { .. } => "inbox_access",
+            Self::Created { .. } => "created",
+            Self::FirstResponse { .. } => "first_response",
             Self::Assigned { .. } => "assigned",
             Self::Closed { .. } => "closed",
             Self::Opened { .. } => "opened",
@@ -154,6 +168,8 @@ impl ChatLogEntry {
             | Self::Uploaded { conversation, .. }
             | Self::Deleted { conversation, .. }
             | Self::Updated { conversation, .. }
+            | Self::Created { conversation }
+            | Self::FirstResponse { conversation, .. }
             | Self::Assigned { conversation, .. }
             | Self::Closed { conversation, .. }
             | Self::Opened { conversation, .. } => Some(ConversationId(*conversation)),

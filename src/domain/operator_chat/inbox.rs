@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::assignment::AutoAssignment;
 use super::ids::UserPk;
 use super::user::ChatUser;
 use crate::domain::ids::DeviceId;
@@ -181,6 +182,33 @@ pub struct InboxSettings {
     pub has_commands: bool,
     /// Whether system messages report changes of the workflow.
     pub has_system_lines: bool,
+    /// Who gets a conversation without an assignee.
+    pub assignment: AutoAssignment,
+    /// Whose reading marks messages read at the network.
+    pub read_marks: NetworkReadMarks,
+}
+
+/// The value of `chat.bridge.read`: whose reading marks messages read at the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkReadMarks {
+    /// That of the assignee; of everyone while there is none.
+    Assignee,
+    /// That of everyone.
+    Any,
+    /// Of no one.
+    Never,
+}
+
+impl NetworkReadMarks {
+    /// Whether the reading of a user counts.
+    #[must_use]
+    pub fn counts(self, reader: UserPk, assignee: Option<UserPk>) -> bool {
+        match self {
+            Self::Assignee => assignee.is_none_or(|assignee| assignee == reader),
+            Self::Any => true,
+            Self::Never => false,
+        }
+    }
 }
 
 #[cfg(test)]

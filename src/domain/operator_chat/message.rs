@@ -123,6 +123,28 @@ pub struct InboxMessage {
     pub failure: Option<SendFailure>,
     /// Its file, while the daemon has it.
     pub file: Option<StoredMedia>,
+    /// Changes after it was sent.
+    pub changes: InboxMessageChanges,
+}
+
+/// Changes of a message of a device conversation after it was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxMessageChanges {
+    /// Whether its text was edited.
+    pub is_edited: bool,
+    /// Whether it was revoked for everyone, or removed from the device.
+    pub is_deleted: bool,
+    /// The reactions to it.
+    pub reactions: Vec<InboxReaction>,
+}
+
+/// A reaction to a message of a device conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxReaction {
+    /// The reaction.
+    pub emoji: String,
+    /// Whether the contact reacted; the account of the device otherwise.
+    pub is_of_contact: bool,
 }
 
 impl MessageView {

@@ -17,6 +17,7 @@ pub mod note;
 pub mod notification;
 pub mod presence;
 pub mod receipts;
+pub mod response_times;
 pub mod send_dedup;
 pub mod send_rate;
 pub mod session_cookie;

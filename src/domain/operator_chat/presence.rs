@@ -125,6 +125,12 @@ impl PresenceBook {
         self.users.get(&user).map_or(0, |entry| entry.sockets)
     }
 
+    /// The users who are online.
+    #[must_use]
+    pub fn online(&self, now: Millis) -> Vec<UserPk> {
+        self.users.iter().filter(|(_, entry)| entry.is_online(now)).map(|(user, _)| *user).collect()
+    }
+
     /// The number of users who are online.
     #[must_use]
     pub fn online_count(&self, now: Millis) -> usize {

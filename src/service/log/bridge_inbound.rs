@@ -5,7 +5,7 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::{Jid, JidKind};
-use crate::domain::operator_chat::assignment::ConversationState;
+use crate::domain::operator_chat::assignment::{AutoAssignment, ConversationState, least_busy, next_in_turn};
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::BridgeMode;
@@ -13,6 +13,7 @@ use crate::domain::operator_chat::message::SendSource;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::DAEMON;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
+use crate::store::device_conversations::DeviceConversation;
 use crate::store::inbox_workflow::InboxAuthor;
 use crate::store::messages::Pk;
 use crate::store::{StoreError, Tx};
@@ -58,16 +59,8 @@ pub(in crate::service) fn record_message(
     let (conversation, sender, temp_id, source) = match author {
         BridgeAuthor::Operator(send) => (send.conversation, send.user, send.temp_id.as_deref(), send.source),
         author => {
-            let is_person = matches!(chat.kind(), JidKind::Person | JidKind::Lid);
-            if !is_person || tx.bridge_mode(device)? == BridgeMode::Off {
+            let Some(conversation) = bridged_conversation(tx, device, chat, message, now)? else {
                 return Ok(());
-            }
-            let conversation = match tx.device_conversation(device, chat)? {
-                Some(known) => known,
-                None => {
-                    let phone = tx.put_system_author("phone", "Phone", now)?;
-                    tx.create_device_conversation(device, chat, phone, message, now)?
-                }
             };
             let sender = match author {
                 BridgeAuthor::Contact(name) => {
@@ -80,11 +73,143 @@ pub(in crate::service) fn record_message(
             (conversation.id, sender, None, SendSource::Rest)
         }
     };
-    if matches!(author, BridgeAuthor::Contact(_)) {
+    let is_of_contact = matches!(author, BridgeAuthor::Contact(_));
+    if is_of_contact {
         open(tx, conversation, sender, now)?;
     }
     let id = tx.add_linked_message(conversation, sender, temp_id, message, now)?;
-    tx.append_chat_event(&ChatLogEntry::sent(conversation, id, source), now)
+    tx.append_chat_event(&ChatLogEntry::sent(conversation, id, source), now)?;
+    if is_of_contact {
+        tx.set_waiting(conversation, now)?;
+        return assign_to_available(tx, device, conversation, now);
+    }
+    if tx.record_response(device, conversation, sender, now)? {
+        let entry = ChatLogEntry::FirstResponse { conversation: conversation.0, by: sender.0 };
+        tx.append_chat_event(&entry, now)?;
+    }
+    if matches!(author, BridgeAuthor::Operator(_)) {
+        assign_to_replier(tx, conversation, sender, now)?;
+        report_offline(tx, device, conversation, now)?;
+    }
+    Ok(())
+}
+
+/// The conversation of a chat that the device bridges; it is created if there is none.
+fn bridged_conversation(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    message: Pk,
+    now: Millis,
+) -> Result<Option<DeviceConversation>, StoreError> {
+    let is_person = matches!(chat.kind(), JidKind::Person | JidKind::Lid);
+    if !is_person || tx.bridge_mode(device)? == BridgeMode::Off {
+        return Ok(None);
+    }
+    if let Some(known) = tx.device_conversation(device, chat)? {
+        return Ok(Some(known));
+    }
+    let phone = tx.put_system_author("phone", "Phone", now)?;
+    let created = tx.create_device_conversation(device, chat, phone, message, now)?;
+    tx.append_chat_event(&ChatLogEntry::Created { conversation: created.id.0 }, now)?;
+    Ok(Some(created))
+}
+
+/// With `chat.assign = "reply"`, the user who replies first gets the conversation.
+fn assign_to_replier(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    user: UserPk,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if tx.auto_assignment() != AutoAssignment::Reply || tx.inbox_status(conversation)?.assignee.is_some() {
+        return Ok(());
+    }
+    assign_automatically(tx, conversation, user, now)
+}
+
+/// Gives a conversation without an assignee, whose contact wrote, to a user of the inbox.
+fn assign_to_available(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    conversation: ConversationId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let mode = tx.auto_assignment();
+    if !matches!(mode, AutoAssignment::RoundRobin | AutoAssignment::LeastOpen)
+        || tx.inbox_status(conversation)?.assignee.is_some()
+    {
+        return Ok(());
+    }
+    let mut users = tx.inbox_repliers(device)?;
+    let chosen = if mode == AutoAssignment::RoundRobin {
+        next_in_turn(&users, tx.last_turn(device)?)
+    } else {
+        let online = tx.online_users(now);
+        users.retain(|user| online.contains(user));
+        let open = users.into_iter().map(|user| Ok((user, tx.open_conversations_of(user)?)));
+        least_busy(&open.collect::<Result<Vec<_>, StoreError>>()?)
+    };
+    let Some(user) = chosen else { return Ok(()) };
+    tx.set_last_turn(device, user)?;
+    assign_automatically(tx, conversation, user, now)
+}
+
+fn assign_automatically(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    user: UserPk,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.set_assignee(conversation, Some(user))?;
+    let entry = ChatLogEntry::Assigned { conversation: conversation.0, assignee: Some(user.0), by: None };
+    tx.append_chat_event(&entry, now)?;
+    let Some(user) = tx.chat_user_by_pk(user)? else { return Ok(()) };
+    report(tx, conversation, &format!("Assigned to {} automatically", user.display_name()), now)
+}
+
+/// Says once that the device is offline, until it sends again.
+fn report_offline(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    conversation: ConversationId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let is_ready = tx.device(device)?.is_some_and(|device| device.state.is_ready());
+    if is_ready || !tx.set_offline_reported(conversation, true)? {
+        return Ok(());
+    }
+    report(tx, conversation, "The device is offline. Messages are sent when it is connected again.", now)
+}
+
+/// Adds a system message, unless `chat.system_lines` is off.
+fn report(tx: &Tx<'_>, conversation: ConversationId, text: &str, now: Millis) -> Result<(), StoreError> {
+    if !tx.has_system_lines() {
+        return Ok(());
+    }
+    let author = InboxAuthor { user: tx.put_system_author(DAEMON, "System", now)?, temp_id: None };
+    let message = tx.add_system_message(conversation, author, text, now)?;
+    let entry = ChatLogEntry::Message { conversation: conversation.0, message: message.id.0, origin: None };
+    tx.append_chat_event(&entry, now)
+}
+
+/// Reports a change of a device's message to its conversation. A removed one is also reported as deleted.
+pub(in crate::service) fn record_change(
+    tx: &Tx<'_>,
+    message: Pk,
+    is_removed: bool,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if !tx.has_operator_chat() {
+        return Ok(());
+    }
+    let Some(message) = tx.chat_message_of(message)? else { return Ok(()) };
+    let (conversation, message) = (message.conversation.0, message.id.0);
+    tx.append_chat_event(&ChatLogEntry::Updated { conversation, message }, now)?;
+    match is_removed {
+        true => tx.append_chat_event(&ChatLogEntry::Deleted { conversation, message }, now),
+        false => Ok(()),
+    }
 }
 
 /// Opens a closed conversation, because its contact wrote.
@@ -93,13 +218,7 @@ fn open(tx: &Tx<'_>, id: ConversationId, contact: UserPk, now: Millis) -> Result
         return Ok(());
     }
     tx.append_chat_event(&ChatLogEntry::Opened { conversation: id.0, by: Some(contact.0) }, now)?;
-    if !tx.has_system_lines() {
-        return Ok(());
-    }
-    let author = InboxAuthor { user: tx.put_system_author(DAEMON, "System", now)?, temp_id: None };
-    let message = tx.add_system_message(id, author, "Opened by a message of the contact", now)?;
-    let entry = ChatLogEntry::Message { conversation: id.0, message: message.id.0, origin: None };
-    tx.append_chat_event(&entry, now)
+    report(tx, id, "Opened by a message of the contact", now)
 }
 
 /// Records the network's acknowledgement of a message as receipts of the contact.
@@ -116,6 +235,9 @@ pub(in crate::service) fn record_ack(
     let found = tx.conversation(message.conversation)?;
     let Some(chat) = found.as_ref().and_then(|found| found.device_chat()) else { return Ok(()) };
     let (conversation, id) = (message.conversation, message.id.0);
+    if ack >= Ack::Server {
+        tx.set_offline_reported(conversation, false)?;
+    }
     if ack == Ack::Error {
         let entry = ChatLogEntry::Updated { conversation: conversation.0, message: id };
         return tx.append_chat_event(&entry, now);

@@ -11,12 +11,13 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::domain::operator_chat::conversation::Conversation;
-use crate::domain::operator_chat::ids::ChatMessageId;
+use crate::domain::operator_chat::ids::{ChatMessageId, UserPk};
 use crate::domain::operator_chat::inbox::InboxRights;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft, SendSource, SentMessage};
 use crate::domain::operator_chat::slash_commands::outgoing_text;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::outbox::Priority;
+use crate::domain::state::State;
 use crate::service::SendMedia;
 use crate::service::log::bridge_inbound::OperatorSend;
 use crate::service::media::{MediaSource, SendAs};
@@ -48,6 +49,7 @@ impl OperatorChat {
             false => draft.content.clone(),
         };
         let device = chat.device.clone();
+        self.require_usable(&device).await?;
         let idempotency = draft.temp_id.as_ref().map(|temp_id| IdempotencyKey {
             key: format!("operator {} {} {temp_id}", me.pk, conversation.id),
             fingerprint: Vec::new(),
@@ -79,6 +81,16 @@ impl OperatorChat {
             .await
     }
 
+    /// Refuses a device that does not connect again by itself.
+    async fn require_usable(&self, device: &DeviceId) -> Result<(), ChatError> {
+        let id = device.clone();
+        let found = self.store.read::<_, StoreError, _>(move |store| store.device(&id)).await?;
+        match found.map(|device| device.state) {
+            Some(State::Failed { .. }) => Err(ChatError::DeviceFailed),
+            _ => Ok(()),
+        }
+    }
+
     /// The content of a draft for the device. An uploaded file is in the media store already.
     async fn content(&self, device: &DeviceId, draft: &MessageDraft) -> Result<SendContent, ChatError> {
         let Some(url) = draft.attachment_url.clone() else { return Ok(SendContent::Ready(Content::Text)) };
@@ -107,13 +119,18 @@ impl OperatorChat {
     }
 }
 
-/// The device's messages behind messages of a device conversation; all of its chat if `ids` is `None`.
+/// The device's messages behind messages of a device conversation that a user read; all of its chat if `ids` is
+/// `None`. None if the reading of this user does not count at the network.
 pub(super) fn device_messages(
     tx: &Tx<'_>,
     conversation: &Conversation,
+    reader: UserPk,
     ids: Option<&[ChatMessageId]>,
 ) -> Result<Option<ReadOnDevice>, StoreError> {
     let Some(chat) = conversation.device_chat() else { return Ok(None) };
+    if !tx.network_read_marks().counts(reader, tx.inbox_status(conversation.id)?.assignee) {
+        return Ok(None);
+    }
     let messages = match ids {
         None => None,
         Some(ids) => {

@@ -40,6 +40,9 @@ pub enum ChatError {
     /// The grant of the inbox allows no sending.
     #[error("your access to this inbox is read only; this needs the rights `reply`")]
     ReadOnly,
+    /// The device of a conversation failed.
+    #[error("the device failed and sends no messages; start it again")]
+    DeviceFailed,
     /// The request is for conversations of devices.
     #[error("only a conversation of a device has a state, an assignee and notes")]
     NotInbox,
@@ -115,6 +118,7 @@ impl ChatError {
             | Self::NotificationNotFound => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceConversation => "device_conversation",
+            Self::DeviceFailed => "device_failed",
             Self::NotInbox => "not_inbox",
             Self::ReadOnly => "read_only",
             Self::NotManager => "not_manager",
@@ -149,6 +153,7 @@ impl ChatError {
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::FileType(_) => ErrorKind::UnsupportedType,
             Self::DeviceConversation
+            | Self::DeviceFailed
             | Self::NotInbox
             | Self::Assigned { .. }
             | Self::TooManyConversations(_)

@@ -83,7 +83,11 @@ fn event_of(
             Some(ChatEvent::InboxAccess(found.collect::<Result<_, _>>()?))
         }
         // Sockets get the system message of the change.
-        ChatLogEntry::Assigned { .. } | ChatLogEntry::Closed { .. } | ChatLogEntry::Opened { .. } => None,
+        ChatLogEntry::Created { .. }
+        | ChatLogEntry::FirstResponse { .. }
+        | ChatLogEntry::Assigned { .. }
+        | ChatLogEntry::Closed { .. }
+        | ChatLogEntry::Opened { .. } => None,
         ChatLogEntry::Delivered(logged) => receipts(store, &logged, ReceiptLevel::Delivered, at)?,
         ChatLogEntry::Read(logged) => receipts(store, &logged, ReceiptLevel::Read, at)?,
         ChatLogEntry::Deleted { conversation, message } => Some(ChatEvent::Deleted {

@@ -16,6 +16,7 @@ use crate::domain::operator_chat::inbox::rights_of;
 use crate::domain::operator_chat::message::MessageView;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
+use crate::store::inbox_metrics::ResponseTimes;
 use crate::store::{Reader, StoreError};
 
 /// A device conversation with its workflow.
@@ -33,6 +34,10 @@ pub struct InboxConversation {
     pub state: ConversationState,
     /// The user who answers it.
     pub assignee: Option<ChatUser>,
+    /// Its answers since it was opened.
+    pub times: ResponseTimes,
+    /// The author of the first answer.
+    pub answered_by: Option<ChatUser>,
     /// Unread messages of the chat.
     pub unread: i64,
     /// The newest message.
@@ -125,7 +130,7 @@ impl OperatorChat {
 }
 
 /// The devices whose inbox the caller may use. An API key also sees those without a grant.
-fn visible_devices(
+pub(super) fn visible_devices(
     store: &Reader<'_>,
     caller: &InboxCaller,
     only: Option<&DeviceId>,
@@ -156,6 +161,7 @@ pub(super) fn inbox_conversation(
     let chat = conversation.device_chat().ok_or(ChatError::NotInbox)?;
     let status = store.inbox_status(conversation.id)?;
     let contact = store.chat_user_by_pk(chat.contact)?;
+    let times = store.response_times(conversation.id)?;
     let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
     Ok(InboxConversation {
         id: conversation.id,
@@ -164,6 +170,8 @@ pub(super) fn inbox_conversation(
         contact: contact.ok_or(StoreError::Unreadable("contact of a conversation"))?,
         state: status.state,
         assignee: status.assignee.map_or(Ok(None), |user| store.chat_user_by_pk(user))?,
+        times,
+        answered_by: times.answered_by.map_or(Ok(None), |user| store.chat_user_by_pk(user))?,
         unread: store.unread_of_device_conversation(conversation.id)?,
         last_message: inbox_views(store, conversation.id, chat, newest, links)?.pop(),
         created_at: conversation.created_at,

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use crate::domain::ack::Status;
 use crate::domain::content::ContactCard;
 use crate::domain::media::StoredMedia;
-use crate::domain::message::{Message, MessageType, TrackedMessage};
+use crate::domain::message::{Message, MessageType, Reaction, TrackedMessage};
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::{DeviceChat, rights_of};
-use crate::domain::operator_chat::message::{ChatMessage, ChatMessageKind, InboxMessage, MessageView};
+use crate::domain::operator_chat::message::{
+    ChatMessage, ChatMessageKind, InboxMessage, InboxMessageChanges, InboxReaction, MessageView,
+};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
@@ -59,6 +61,7 @@ pub(super) fn inbox_views(
                 chat: chat.clone(),
                 author,
                 status: (!is_contact).then(|| linked.as_ref().map_or("sent", status_word)),
+                changes: changes(message.kind, linked.as_ref().map(|linked| &linked.message)),
                 file: linked.as_mut().and_then(|linked| stored_file(&mut linked.message)),
                 failure: linked.and_then(|linked| linked.failure),
             })),
@@ -121,6 +124,23 @@ fn show(message: &mut ChatMessage, of_device: &Message) {
     let links = of_device.media.as_ref().and_then(|media| media.links.as_ref());
     message.attachment_url = links.map(|links| links.download.clone());
     message.attachment_name = of_device.media.as_ref().and_then(|media| media.filename.clone());
+}
+
+/// The changes of a message. One without a device's message was removed there, unless it is a note or a system message.
+fn changes(kind: ChatMessageKind, of_device: Option<&Message>) -> InboxMessageChanges {
+    let Some(message) = of_device else {
+        let is_deleted = kind != ChatMessageKind::System;
+        return InboxMessageChanges { is_deleted, ..InboxMessageChanges::default() };
+    };
+    let reaction = |reaction: &Reaction| InboxReaction {
+        emoji: reaction.emoji.clone(),
+        is_of_contact: !reaction.from_me,
+    };
+    InboxMessageChanges {
+        is_edited: message.is_edited,
+        is_deleted: message.kind == MessageType::Revoked,
+        reactions: message.reactions.iter().map(reaction).collect(),
+    }
 }
 
 fn text(message: &Message) -> String {

@@ -23,7 +23,7 @@ use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
 use crate::service::{Logs, MediaService, Messaging};
-use crate::store::Store;
+use crate::store::{InboxContext, Store};
 
 mod app_events;
 mod assignment;
@@ -39,7 +39,9 @@ mod events;
 mod inbox_access;
 mod inbox_caller;
 mod inbox_list;
+mod inbox_stats;
 mod inbox_views;
+mod native_messages;
 mod notes;
 mod notifications;
 mod numbered_pages;
@@ -62,6 +64,8 @@ pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest}
 pub use error::ChatError;
 pub use inbox_caller::InboxCaller;
 pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
+pub use inbox_stats::InboxStats;
+pub use native_messages::NativeMessagePage;
 pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
 pub use operators::{OperatorPage, OperatorPresence};
@@ -140,7 +144,7 @@ pub struct OperatorChat {
     limits: ChatLimits,
     inboxes: InboxSettings,
     rates: Mutex<HashMap<UserPk, SendRate>>,
-    presence: Mutex<PresenceBook>,
+    presence: Arc<Mutex<PresenceBook>>,
     typing: Mutex<TypingBook>,
     typing_throttle: Mutex<TypingThrottle>,
     typing_relay: Mutex<TypingRelay>,
@@ -166,9 +170,11 @@ pub struct OperatorChat {
 
 impl OperatorChat {
     pub(super) fn new(services: ChatServices, parts: ChatParts) -> Self {
-        services.store.enable_operator_chat(parts.inboxes);
-        let (deliveries, waiting) = mpsc::channel(MAX_DELIVERIES);
         let started = services.clock.now();
+        let presence = Arc::new(Mutex::new(PresenceBook::new(started)));
+        let context = InboxContext { settings: parts.inboxes, presence: presence.clone() };
+        services.store.enable_operator_chat(context);
+        let (deliveries, waiting) = mpsc::channel(MAX_DELIVERIES);
         Self {
             store: services.store,
             clock: services.clock,
@@ -185,7 +191,7 @@ impl OperatorChat {
             limits: parts.limits,
             inboxes: parts.inboxes,
             rates: Mutex::default(),
-            presence: Mutex::new(PresenceBook::new(started)),
+            presence,
             typing: Mutex::default(),
             typing_throttle: Mutex::default(),
             typing_relay: Mutex::default(),
@@ -208,6 +214,12 @@ impl OperatorChat {
     #[must_use]
     pub fn limits(&self) -> &ChatLimits {
         &self.limits
+    }
+
+    /// The time of the daemon.
+    #[must_use]
+    pub fn current_time(&self) -> Millis {
+        self.clock.now()
     }
 
     fn now(&self) -> Millis {

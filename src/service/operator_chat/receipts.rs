@@ -10,6 +10,7 @@ use crate::domain::operator_chat::conversation::{Conversation, ConversationTarge
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::store::chat_messages::AuthoredMessages;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
@@ -47,7 +48,7 @@ impl OperatorChat {
                 if message.sender == me.pk {
                     return Err(ChatError::MessageNotFound);
                 }
-                let on_device = device_messages(tx, &conversation, Some(&[id]))?;
+                let on_device = device_messages(tx, &conversation, me.pk, Some(&[id]))?;
                 let count = mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
                 Ok::<_, ChatError>((count, on_device))
             })
@@ -62,21 +63,21 @@ impl OperatorChat {
     /// When the caller has no such conversation, a message is not in it, or the store fails.
     pub async fn mark_read(
         &self,
-        me: &SignedIn,
+        me: &ChatUser,
         target: ConversationTarget,
         messages: Option<Vec<String>>,
     ) -> Result<i64, ChatError> {
         if messages.as_ref().is_some_and(|ids| ids.len() > MAX_NAMED) {
             return Err(ChatError::invalid("messageIds", format!("must have at most {MAX_NAMED} ids")));
         }
-        let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
+        let (me, now, staff) = (me.clone(), self.now(), self.staff_roles.clone());
         let (count, on_device) = self
             .store
             .write(move |tx| {
                 let conversation = conversation_of(tx, &staff, &me, &target)?;
                 let Some(messages) = &messages else {
                     let count = mark_all(tx, &conversation, me.pk, now)?;
-                    return Ok((count, device_messages(tx, &conversation, None)?));
+                    return Ok((count, device_messages(tx, &conversation, me.pk, None)?));
                 };
                 let (mut count, mut ids) = (0, Vec::with_capacity(messages.len()));
                 for id in messages {
@@ -88,7 +89,7 @@ impl OperatorChat {
                         count += mark_one(tx, &conversation, me.pk, ReceiptLevel::Read, id, now)?;
                     }
                 }
-                Ok::<_, ChatError>((count, device_messages(tx, &conversation, Some(&ids))?))
+                Ok::<_, ChatError>((count, device_messages(tx, &conversation, me.pk, Some(&ids))?))
             })
             .await?;
         self.read_on_device(on_device).await?;
@@ -125,7 +126,7 @@ impl OperatorChat {
                 };
                 let mark = ReadMark { conversation: found.id, message: last, count };
                 let up_to = message.as_ref().and(last);
-                Ok::<_, ChatError>((mark, device_messages_up_to(tx, &found, up_to)?))
+                Ok::<_, ChatError>((mark, device_messages_up_to(tx, &found, me.pk, up_to)?))
             })
             .await?;
         self.read_on_device(on_device).await?;
@@ -137,15 +138,16 @@ impl OperatorChat {
 fn device_messages_up_to(
     tx: &Tx<'_>,
     conversation: &Conversation,
+    reader: UserPk,
     up_to: Option<ChatMessageId>,
 ) -> Result<Option<ReadOnDevice>, StoreError> {
     let (Some(chat), Some(last)) = (conversation.device_chat(), up_to) else {
-        return device_messages(tx, conversation, None);
+        return device_messages(tx, conversation, reader, None);
     };
     let (sender, last) = (chat.contact, last.0);
     let of_contact = AuthoredMessages { conversation: conversation.id, sender, first: 1, last };
     let ids = tx.chat_message_ids_from(&of_contact, MAX_NAMED)?;
-    device_messages(tx, conversation, Some(&ids))
+    device_messages(tx, conversation, reader, Some(&ids))
 }
 
 /// Marks all messages of others in a conversation read. Returns how many were unread.

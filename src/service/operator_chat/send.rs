@@ -2,7 +2,6 @@
 
 use super::OperatorChat;
 use super::attachment_url::{self, uploaded_file};
-use super::authentication::SignedIn;
 use super::conversations::join_or_create;
 use super::error::ChatError;
 use super::receipts::mark_all;
@@ -18,6 +17,7 @@ use crate::domain::operator_chat::message::{
     ChatMessage, CommandAnswer, MessageDraft, SendSource, SentMessage,
 };
 use crate::domain::operator_chat::send_rate::DAY_MS;
+use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
 use crate::store::{StoreError, Tx};
 
@@ -42,13 +42,13 @@ impl OperatorChat {
     /// When a field is invalid, the caller has no such conversation, or sends too much.
     pub async fn send(
         &self,
-        me: &SignedIn,
+        me: &ChatUser,
         target: ConversationTarget,
         draft: MessageDraft,
         origin: Option<u64>,
     ) -> Result<SentMessage, ChatError> {
         self.check_draft(&draft)?;
-        self.count_send(me.user.pk, self.now())?;
+        self.count_send(me.pk, self.now())?;
         self.store_send(me, target, draft, origin.map_or(SendSource::Rest, SendSource::Socket)).await
     }
 
@@ -66,13 +66,13 @@ impl OperatorChat {
     /// Stores a checked draft, or gives it to the device.
     pub(super) async fn store_send(
         &self,
-        me: &SignedIn,
+        me: &ChatUser,
         target: ConversationTarget,
         draft: MessageDraft,
         source: SendSource,
     ) -> Result<SentMessage, ChatError> {
         let (now, origin) = (self.now(), source.socket());
-        let (me, staff, limit) = (me.user.clone(), self.staff_roles.clone(), self.limits.max_conversations);
+        let (me, staff, limit) = (me.clone(), self.staff_roles.clone(), self.limits.max_conversations);
         let max_chars = self.limits.content_max_chars;
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
         let stored = self

@@ -52,7 +52,7 @@ impl OperatorChat {
             self.count_send(me.user.pk, now)?;
         }
         let draft = MessageDraft { temp_id: Some(shared_id), ..draft };
-        self.store_send(me, target, draft, origin.map_or(SendSource::Rest, SendSource::Socket)).await
+        self.store_send(&me.user, target, draft, origin.map_or(SendSource::Rest, SendSource::Socket)).await
     }
 }
 

@@ -93,7 +93,7 @@ impl OperatorChat {
             attachment_name: Some(name),
             temp_id: None,
         };
-        let sent = self.store_send(me, target, draft, SendSource::Upload).await?;
+        let sent = self.store_send(&me.user, target, draft, SendSource::Upload).await?;
         self.uploads.lock().answered(sent.view.message.id, self.now());
         Ok(sent)
     }

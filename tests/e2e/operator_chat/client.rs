@@ -21,6 +21,11 @@ pub async fn app() -> TestApp {
     app_with(&[]).await
 }
 
+/// As [`app`], where a reply assigns nothing, so that no system message is added.
+pub async fn unassigned_app() -> TestApp {
+    app_with(&[("WHARF__CHAT__ASSIGN", "none")]).await
+}
+
 pub async fn app_with(more: &[(&str, &str)]) -> TestApp {
     let own = [
         ("WHARF__CHAT__ENABLED", "true"),

@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token};
+use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token, unassigned_app};
 use super::support::{ANNA, TestApp};
 
 /// A bridged device whose inbox these users may use, with one message of a contact. The contact's id.
@@ -52,7 +52,7 @@ async fn inbox_access_is_replaced_and_shown() {
 
 #[tokio::test]
 async fn operator_reply_reaches_contact_with_receipts() {
-    let app = app().await;
+    let app = unassigned_app().await;
     let contact = inbox(&app, bela_and_cleo()).await;
     let mut bela = ChatClient::connect(&app, "bela").await;
     let mut cleo = ChatClient::connect(&app, "cleo").await;
@@ -89,7 +89,7 @@ async fn operator_reply_reaches_contact_with_receipts() {
 
 #[tokio::test]
 async fn namespace_shows_real_authors_of_an_inbox() {
-    let app = app().await;
+    let app = unassigned_app().await;
     inbox(&app, json!([{ "who": "desk:21" }, { "who": "desk:22" }, { "who": "desk:bela" }])).await;
     let (mut zoe, _) = ChatClient::connect_namespace(&app, &typed_token(21)).await;
     let (mut yan, _) = ChatClient::connect_namespace(&app, &typed_token(22)).await;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, app, app_with, rest, seconds, signed, token, wrong_tokens};
+use super::client::{ChatClient, app, app_with, rest, seconds, signed, token, unassigned_app, wrong_tokens};
 use super::support::{ANNA, TestApp};
 
 const PATH: &str = "/api/socket/";
@@ -314,7 +314,7 @@ async fn other_dialects_share_the_conversation() {
 // covers: underscore message_updated
 #[tokio::test]
 async fn inbox_is_shown_with_two_parties() {
-    let app = app().await;
+    let app = unassigned_app().await;
     app.device("shop").await;
     app.patch("/devices/shop", json!({ "settings": { "chat": { "bridge": "people" } } })).await.ok();
     app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:role:support" }] })).await.ok();

@@ -7,7 +7,9 @@ use image::ImageFormat;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, LostClient, SECRET, app, app_with, rest, seconds, signed, token};
+use super::client::{
+    ChatClient, LostClient, SECRET, app, app_with, rest, seconds, signed, token, unassigned_app,
+};
 use super::inbox::inbox;
 use super::support::{ANNA, Reply, TestApp};
 use super::underscore::{PAGE_SECRET, connect, contents, drain, named, open, page_app, pair, staff};
@@ -415,7 +417,7 @@ async fn uploaded_attachment_is_sent_as_message() {
 
 #[tokio::test]
 async fn upload_of_operator_reaches_the_contact() {
-    let app = app().await;
+    let app = unassigned_app().await;
     inbox(&app, json!([{ "who": "desk:bela" }, { "who": "desk:dora" }, { "who": "desk:role:support", "rights": "read" }])).await;
     let mut bela = connect(&app, &token("bela"), "bela").await;
     let mut dora = connect(&app, &token("dora"), "dora").await;

@@ -57,6 +57,14 @@ struct ConversationObject {
     state: &'static str,
     /// The user who answers it.
     assignee: Option<UserObject>,
+    /// The oldest message of the contact without an answer.
+    #[schema(example = "2026-11-22T10:00:00.000Z")]
+    waiting_since: Option<String>,
+    /// The first answer since the conversation was opened.
+    #[schema(example = "2026-11-22T10:05:00.000Z")]
+    first_response_at: Option<String>,
+    /// The author of that answer.
+    answered_by: Option<UserObject>,
     /// Unread messages of the chat.
     #[schema(minimum = 0, example = 2)]
     unread_count: i64,
@@ -81,6 +89,9 @@ impl ConversationObject {
             contact: UserObject::new(&found.contact),
             state: found.state.as_str(),
             assignee: found.assignee.as_ref().map(UserObject::new),
+            waiting_since: found.times.waiting_since.map(iso),
+            first_response_at: found.times.first_response_at.map(iso),
+            answered_by: found.answered_by.as_ref().map(UserObject::new),
             unread_count: found.unread,
             last_message: found.last_message.as_ref().map(MessageObject::new),
             created_at: iso(found.created_at),

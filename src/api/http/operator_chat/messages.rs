@@ -178,7 +178,7 @@ struct SentMessage {
 async fn send(caller: ChatCaller, Body(body): Body<SendMessage>) -> Result<Response, ApiError> {
     let draft = body.draft()?;
     let target = target(body.recipient_id, body.conversation_id, "recipientId")?;
-    let view = caller.chat.send(&caller.me, target, draft, None).await?.view;
+    let view = caller.chat.send(&caller.me.user, target, draft, None).await?.view;
     let data = MessageObject::seen_by(&view, &caller.me.user);
     let sent = SentMessage { success: true, message: "Message sent successfully", data };
     Ok((StatusCode::CREATED, Json(sent)).into_response())
@@ -203,7 +203,7 @@ impl Done {
 #[utoipa::path(delete, path = "/api/messages/{chatMessageId}", operation_id = "deleteChatMessage", tag = "operator chat",
     responses((status = 200, description = "The message is deleted", body = Done)))]
 async fn delete(caller: ChatCaller, ChatMessageParam(id): ChatMessageParam) -> Result<Json<Done>, ApiError> {
-    caller.chat.delete_message(&caller.me, None, &id).await?;
+    caller.chat.delete_message(&caller.me.user, None, &id).await?;
     Ok(Done::new())
 }
 
@@ -241,7 +241,7 @@ async fn mark_read(caller: ChatCaller, Body(body): Body<ReadMessages>) -> Result
     let id = body.conversation_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::field("conversationId", "is required"))?;
     let target = ConversationTarget::Named(id);
-    let count = caller.chat.mark_read(&caller.me, target, body.message_ids).await?;
+    let count = caller.chat.mark_read(&caller.me.user, target, body.message_ids).await?;
     Ok(Json(ReadCount { success: true, count }))
 }
 

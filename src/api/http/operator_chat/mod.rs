@@ -35,10 +35,12 @@ use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 mod app_events;
 mod inbox;
 mod inbox_conversations;
+mod inbox_stats;
 mod messages;
 mod namespace_conversations;
 mod namespace_messages;
 pub(in crate::api) mod namespace_objects;
+mod native_messages;
 mod notifications;
 pub(in crate::api) mod objects;
 mod operators;
@@ -64,6 +66,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 pub fn native_routes() -> OpenApiRouter<ApiState> {
     inbox::routes()
         .merge(inbox_conversations::routes())
+        .merge(inbox_stats::routes())
+        .merge(native_messages::routes())
         .merge(operators::routes())
         .merge(app_events::routes())
 }

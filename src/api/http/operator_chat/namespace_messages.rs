@@ -159,7 +159,7 @@ async fn send(caller: ChatCaller, Body(mut body): Body<SendMessage>) -> Result<R
     let conversation = body.conversation_id.take().filter(|id| !id.is_empty());
     let conversation = conversation.ok_or_else(|| ApiError::field("conversationId", "is required"))?;
     let (target, draft) = (ConversationTarget::Named(conversation), body.draft()?);
-    let view = caller.chat.send(&caller.me, target, draft, None).await?.view;
+    let view = caller.chat.send(&caller.me.user, target, draft, None).await?.view;
     Ok((StatusCode::CREATED, Json(SentMessage { message: NamespaceMessage::new(&view) })).into_response())
 }
 

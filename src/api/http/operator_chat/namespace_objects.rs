@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
 use super::LooseId;
-use super::objects::iso;
+use super::objects::{MessageChangesObject, iso};
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
@@ -96,6 +96,9 @@ pub(in crate::api) struct NamespaceMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Option<LooseId>)]
     temp_id: Option<Json>,
+    /// Changes of a message of a device conversation after it was sent.
+    #[serde(flatten)]
+    changes: MessageChangesObject,
 }
 
 impl NamespaceMessage {
@@ -119,6 +122,7 @@ impl NamespaceMessage {
             attachment_url: message.attachment_url.clone(),
             attachment_name: message.attachment_name.clone(),
             temp_id: temp_id(view),
+            changes: MessageChangesObject::new(view),
         }
     }
 }

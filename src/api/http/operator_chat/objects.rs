@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
-use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::message::{InboxReaction, MessageView};
 use crate::domain::operator_chat::notification::ChatNotification;
 use crate::domain::operator_chat::user::ChatUser;
 
@@ -101,6 +101,58 @@ pub(in crate::api) struct MessageObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     author: Option<AuthorObject>,
+    /// Changes of a message of a device conversation after it was sent.
+    #[serde(flatten)]
+    changes: MessageChangesObject,
+}
+
+/// Changes of a message of a device conversation
+///
+/// A field is absent while there is no such change.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = ChatMessageChanges)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct MessageChangesObject {
+    /// Whether the text was edited.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    is_edited: bool,
+    /// Whether it was revoked for everyone, or removed from the device.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    is_deleted: bool,
+    /// The reactions to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reactions: Vec<ReactionObject>,
+}
+
+/// A reaction to a message of a device conversation
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChatReaction)]
+#[serde(rename_all = "camelCase")]
+struct ReactionObject {
+    /// The reaction.
+    #[schema(example = "👍")]
+    emoji: String,
+    /// `contact`, or `operators` for the account of the device.
+    #[schema(example = "contact")]
+    by: &'static str,
+}
+
+impl MessageChangesObject {
+    pub(super) fn new(view: &MessageView) -> Self {
+        let Some(inbox) = &view.inbox else { return Self::default() };
+        let reaction = |reaction: &InboxReaction| ReactionObject {
+            emoji: reaction.emoji.clone(),
+            by: if reaction.is_of_contact { "contact" } else { "operators" },
+        };
+        Self {
+            is_edited: inbox.changes.is_edited,
+            is_deleted: inbox.changes.is_deleted,
+            reactions: inbox.changes.reactions.iter().map(reaction).collect(),
+        }
+    }
 }
 
 /// Who wrote a message of a device conversation
@@ -141,6 +193,7 @@ impl MessageObject {
             status: None,
             sender: UserObject::new(sender),
             author: inbox.as_ref().map(|inbox| AuthorObject::new(&inbox.author)),
+            changes: MessageChangesObject::new(view),
         }
     }
 

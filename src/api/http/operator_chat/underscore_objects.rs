@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::objects::{AuthorObject, iso};
+use super::objects::{AuthorObject, MessageChangesObject, iso};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::file::{OLD_WORD, WORD};
@@ -180,6 +180,9 @@ pub(in crate::api) struct UnderscoreMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     author: Option<AuthorObject>,
+    /// Changes of a message of a device conversation after it was sent.
+    #[serde(flatten)]
+    changes: MessageChangesObject,
 }
 
 /// The file of a message
@@ -266,6 +269,7 @@ impl UnderscoreMessage {
             read_count: read_receipts.len(),
             read_receipts,
             author: inbox.as_ref().map(|inbox| AuthorObject::new(&inbox.author)),
+            changes: MessageChangesObject::new(view),
         }
     }
 

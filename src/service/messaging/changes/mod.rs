@@ -15,9 +15,10 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::service::Messaging;
+use crate::service::log::bridge_inbound;
 use crate::service::media::links::LinkBase;
 use crate::store::message_changes::AuthoredChange;
-use crate::store::messages::FoundMessage;
+use crate::store::messages::{FoundMessage, Pk};
 use crate::store::pending_sync::PendingSync;
 use crate::store::{StoreError, Tx};
 
@@ -87,6 +88,7 @@ impl Messaging {
                 let (applied, event) = write(tx, &target, &change, &links)?;
                 if let (Some(event), IngestMode::Live) = (&event, mode) {
                     tx.append(&of, event, now)?;
+                    report_to_conversation(tx, found.pk, &change, now)?;
                 }
                 Ok::<_, StoreError>((found.chat, applied))
             })
@@ -129,8 +131,25 @@ pub(in crate::service) fn apply(
     let (applied, event) = write(tx, target, change, links)?;
     if let Some(event) = &event {
         tx.append(target.device, event, now)?;
+        report_to_conversation(tx, target.found.pk, change, now)?;
     }
     Ok(applied)
+}
+
+/// Reports a change that operators see. A vote and a star are none.
+fn report_to_conversation(
+    tx: &Tx<'_>,
+    message: Pk,
+    change: &MessageUpdate,
+    now: Millis,
+) -> Result<(), StoreError> {
+    match change {
+        MessageUpdate::React { .. } | MessageUpdate::Edit { .. } => {
+            bridge_inbound::record_change(tx, message, false, now)
+        }
+        MessageUpdate::Revoke | MessageUpdate::Hide => bridge_inbound::record_change(tx, message, true, now),
+        MessageUpdate::Vote { .. } | MessageUpdate::Star(_) => Ok(()),
+    }
 }
 
 /// Writes a change and returns its event, if the change had an effect.

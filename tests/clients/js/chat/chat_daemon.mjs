@@ -33,6 +33,8 @@ export class ChatDaemon {
     const secrets = Object.fromEntries(Object.entries(chat.#secrets).map(([name, value]) => [`${name}_SECRET`, value]));
     chat.daemon = await Daemon.start({
       WHARF__CHAT__ENABLED: 'true',
+      // Automatic assignment adds a system message to the first reply.
+      WHARF__CHAT__ASSIGN: 'none',
       WHARF__CHAT__IDENTITIES: JSON.stringify(IDENTITIES),
       ...secrets,
       ...env,

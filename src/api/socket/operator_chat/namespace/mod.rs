@@ -82,7 +82,7 @@ impl NamespaceRequest<'_> {
     async fn send(&self, conversation: String, draft: MessageDraft) -> Answer {
         let temp_id = draft.temp_id.as_deref().and_then(|json| serde_json::from_str(json).ok());
         let (target, origin) = (ConversationTarget::Named(conversation), self.connected.session.number);
-        match self.state.chat.send(self.me(), target, draft, Some(origin)).await {
+        match self.state.chat.send(&self.me().user, target, draft, Some(origin)).await {
             Ok(sent) => {
                 let payload = encode::sent(&sent.view);
                 Ok(if sent.is_new { payload } else { self.confirm("message:sent", payload) })

@@ -135,7 +135,8 @@ impl RootRequest<'_> {
 
     async fn send(&self, target: ConversationTarget, draft: MessageDraft) -> Answer {
         let temp_id = draft.temp_id.as_deref().and_then(|json| serde_json::from_str(json).ok());
-        match self.state.chat.send(self.me(), target, draft, Some(self.connected.session.number)).await {
+        match self.state.chat.send(&self.me().user, target, draft, Some(self.connected.session.number)).await
+        {
             Ok(sent) => {
                 let message = MessageObject::seen_by(&sent.view, self.connected.user());
                 Ok(json!({ "success": true, "message": message }))
@@ -151,12 +152,12 @@ impl RootRequest<'_> {
 
     async fn mark(&self, conversation: String, messages: Option<Vec<String>>) -> Answer {
         let target = ConversationTarget::Named(conversation);
-        let count = self.state.chat.mark_read(self.me(), target, messages).await?;
+        let count = self.state.chat.mark_read(&self.me().user, target, messages).await?;
         Ok(json!({ "success": true, "count": count }))
     }
 
     async fn delete(&self, conversation: &str, message: &str) -> Answer {
-        self.state.chat.delete_message(self.me(), Some(conversation), message).await?;
+        self.state.chat.delete_message(&self.me().user, Some(conversation), message).await?;
         Ok(done())
     }
 

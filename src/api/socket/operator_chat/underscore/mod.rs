@@ -68,7 +68,7 @@ impl UnderscoreRequest<'_> {
         let joined = self.conversation(id).await?;
         membership::enter(self.state, self.connected, &joined, false).await?;
         let target = ConversationTarget::Named(joined.id.to_string());
-        let count = self.state.chat.mark_read(self.me(), target, None).await?;
+        let count = self.state.chat.mark_read(&self.me().user, target, None).await?;
         if count == 0 && joined.device_chat().is_none() {
             self.emit_read(&joined);
         }
