@@ -15,6 +15,7 @@ use crate::service::Services;
 
 pub mod auth;
 mod chat_cookies;
+mod chat_webhooks;
 mod connections;
 mod host_rule;
 pub mod http;
@@ -120,6 +121,9 @@ impl Surfaces {
     /// Needs the runtime: the socket server spawns tasks.
     #[must_use]
     pub fn open(services: Services, config: ApiConfig) -> Self {
+        if let Some(chat) = &services.chat {
+            chat_webhooks::start(&services, chat);
+        }
         let config = Arc::new(config);
         let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
         let streams = KeyStreams::new(config.max_streams_per_key);

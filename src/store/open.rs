@@ -50,6 +50,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0057_chat_sessions.sql")),
     M::up(include_str!("migrations/0058_user_revocations.sql")),
     M::up(include_str!("migrations/0059_inbox_metrics.sql")),
+    M::up(include_str!("migrations/0060_chat_webhooks.sql")),
 ];
 
 /// Path of the database file within the data directory.

@@ -53,6 +53,7 @@ pub(super) struct EndpointMatch {
     pub(super) format: Format,
     pub(super) ordering: Ordering,
     pub(super) subscription: Subscription,
+    pub(super) created_at: Millis,
 }
 
 impl Reader<'_> {
@@ -139,9 +140,30 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_deliveries WHERE dead_at IS NULL", [])
     }
 
+    /// Whether an endpoint subscribes to events of operator chat.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn has_conversation_webhooks(&self) -> Result<bool, StoreError> {
+        let found = self.number(
+            r#"SELECT EXISTS (SELECT 1 FROM webhook_endpoints WHERE disabled_at IS NULL AND ending = 0
+                 AND (events LIKE '%"conversation:%' OR events LIKE '%"chat:message"%'))"#,
+            [],
+        )?;
+        Ok(found == 1)
+    }
+
+    /// The entry of the chat log up to which webhooks got their deliveries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conversation_webhook_position(&self) -> Result<i64, StoreError> {
+        self.number("SELECT position FROM chat_webhook_position", [])
+    }
+
     fn subscribed_endpoints(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
         self.all(
-            "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints
+            "SELECT pk, id, format, ordering, events, exclude, created_at FROM webhook_endpoints
              WHERE device_id IN (?1, ?2) AND disabled_at IS NULL AND ending = 0",
             params![ALL_DEVICES, device.as_str()],
             endpoint_match,
@@ -150,7 +172,7 @@ impl Reader<'_> {
 
     pub(super) fn matching_endpoints(&self, key: EndpointKey) -> Result<Option<EndpointMatch>, StoreError> {
         self.one(
-            "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
+            "SELECT pk, id, format, ordering, events, exclude, created_at FROM webhook_endpoints WHERE pk = ?1",
             [key.0],
             endpoint_match,
         )
@@ -182,6 +204,48 @@ impl Tx<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Queues an event of operator chat, which happened at `at`, for every endpoint that existed then and subscribes
+    /// to it by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enqueue_conversation_deliveries(
+        &self,
+        (device, seq): (&DeviceId, i64),
+        name: &str,
+        payload: &str,
+        at: Millis,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let facts = FilterInput::of(name, payload);
+        for endpoint in self.subscribed_endpoints(device)? {
+            let is_selected = endpoint.format == Format::Wharf
+                && endpoint.created_at <= at
+                && endpoint.subscription.selects_by_name(name, &facts);
+            if !is_selected {
+                continue;
+            }
+            let lane = endpoint.ordering.lane(device, &facts);
+            if self.insert_delivery(endpoint.key, (device, seq), (name, name), lane.as_deref(), now)? {
+                self.run(
+                    "UPDATE webhook_deliveries SET payload = ?5
+                     WHERE device_id = ?1 AND seq = ?2 AND endpoint = ?3 AND name = ?4",
+                    params![device.as_str(), seq, endpoint.key.0, name, payload],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the entry of the chat log up to which webhooks got their deliveries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_conversation_webhook_position(&self, position: i64) -> Result<(), StoreError> {
+        self.run("UPDATE chat_webhook_position SET position = ?1", [position])?;
         Ok(())
     }
 
@@ -277,6 +341,7 @@ fn endpoint_match(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
             events: from_json(&row.get::<_, String>("events")?, "webhook's events")?,
             exclude: from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?,
         },
+        created_at: Millis(row.get("created_at")?),
     })
 }
 

@@ -25,7 +25,8 @@ async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: u
     read(open(app, path, last_event_id).await, count).await
 }
 
-async fn read(response: reqwest::Response, count: usize) -> Vec<String> {
+/// The first `count` frames with data.
+pub async fn read(response: reqwest::Response, count: usize) -> Vec<String> {
     let mut stream = response.bytes_stream();
     let mut text = String::new();
     let read = async {

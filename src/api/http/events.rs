@@ -28,7 +28,9 @@ use crate::service::LogEntry;
 mod fleet_stream;
 mod stream;
 
-const fn max_limit() -> usize {
+pub(super) use stream::{KEEPALIVE, RETRY, UNBUFFERED};
+
+pub(super) const fn max_limit() -> usize {
     MAX_LIMIT
 }
 
@@ -72,7 +74,7 @@ impl Request for EventQuery {
 }
 
 /// The header `Last-Event-ID`, which browsers send on reconnection.
-struct LastEventId(Option<i64>);
+pub(super) struct LastEventId(pub(super) Option<i64>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
     type Rejection = ApiError;
@@ -217,7 +219,7 @@ async fn fleet_events(
     Ok(fleet_stream::open(state.services.clone(), who, permit, selection).await)
 }
 
-fn accepts_stream(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types = accepted.flat_map(|value| value.split(','));
     types.any(|media| {

@@ -6,6 +6,7 @@ pub mod app_event;
 pub mod assignment;
 pub mod chat_session;
 pub mod conversation;
+pub mod conversation_event;
 pub mod dialect;
 pub mod event;
 pub mod file;

@@ -39,6 +39,17 @@ pub const WHARF: [&str; 30] = [
     "webhook:test",
 ];
 
+/// Names of events of operator chat. An endpoint gets them only if it subscribes to them by their full names.
+pub const CONVERSATION: [&str; 7] = [
+    "chat:message",
+    "conversation:assigned",
+    "conversation:closed",
+    "conversation:created",
+    "conversation:first_response",
+    "conversation:note",
+    "conversation:opened",
+];
+
 /// WAHA's names that correspond to an event of the log.
 pub const WAHA: [&str; 15] = [
     "call.accepted",
@@ -88,7 +99,7 @@ impl Format {
     #[must_use]
     pub fn has_event(self, name: &str) -> bool {
         match self {
-            Self::Wharf => WHARF.contains(&name),
+            Self::Wharf => WHARF.contains(&name) || CONVERSATION.contains(&name),
             Self::Waha => WAHA.contains(&name),
             Self::Wwebjs => WWEBJS.contains(&name) || WWEBJS_LINK.contains(&name),
         }

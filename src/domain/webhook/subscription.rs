@@ -67,6 +67,12 @@ impl Subscription {
         self.events.iter().any(named)
             && !self.exclude.iter().any(|entry| named(entry) || is_of_kind(entry, facts))
     }
+
+    /// Whether an event of operator chat is delivered: patterns do not select it.
+    #[must_use]
+    pub fn selects_by_name(&self, name: &str, facts: &FilterInput<'_>) -> bool {
+        self.events.iter().any(|entry| entry == name) && self.selects(name, facts)
+    }
 }
 
 fn is_event(entry: &str, format: Format) -> bool {
@@ -126,6 +132,17 @@ mod tests {
         assert!(selects(&some, "state", "{}"));
         assert!(!selects(&some, "message:ack", PRIVATE));
         assert!(!selects(&some, "message", PRIVATE));
+    }
+
+    #[test]
+    fn conversation_events_need_their_full_name() {
+        let selects = |events: &[&str], exclude: &[&str]| {
+            let facts = FilterInput::of("conversation:note", "{}");
+            subscription(events, exclude).selects_by_name("conversation:note", &facts)
+        };
+        assert!(selects(&["*", "conversation:note"], &[]));
+        assert!(!selects(&["*"], &[]) && !selects(&["conversation:*"], &[]));
+        assert!(!selects(&["conversation:note"], &["conversation:*"]));
     }
 
     #[test]

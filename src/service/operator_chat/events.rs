@@ -58,7 +58,7 @@ impl OperatorChat {
     }
 }
 
-fn event_of(
+pub(super) fn event_of(
     store: &Reader<'_>,
     entry: ChatLogEntry,
     at: Millis,

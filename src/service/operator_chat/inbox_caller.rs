@@ -8,7 +8,7 @@ use crate::domain::operator_chat::conversation::{Conversation, ConversationTarge
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::{DeviceChat, Grantee, InboxRights};
 use crate::domain::operator_chat::user::{ChatUser, DAEMON};
-use crate::domain::operator_chat::visibility::StaffRoles;
+use crate::domain::operator_chat::visibility::{StaffRoles, sees_conversation};
 use crate::store::{Reader, StoreError, Tx};
 
 /// The caller of the native REST API.
@@ -72,11 +72,16 @@ impl InboxCaller {
         }
         let id: ConversationId = id.parse().map_err(|_| ChatError::ConversationNotFound)?;
         let found = store.conversation(id)?.ok_or(ChatError::ConversationNotFound)?;
-        let is_visible = match found.device_chat() {
-            Some(chat) => self.rights(chat).is_some(),
-            None => self.require_all_devices().is_ok(),
-        };
-        if is_visible { Ok(found) } else { Err(ChatError::ConversationNotFound) }
+        if self.sees(&found) { Ok(found) } else { Err(ChatError::ConversationNotFound) }
+    }
+
+    /// Whether the caller may see a conversation.
+    pub(super) fn sees(&self, conversation: &Conversation) -> bool {
+        match (self, conversation.device_chat()) {
+            (Self::User(user), _) => sees_conversation(user, conversation),
+            (Self::Key(_), Some(chat)) => self.rights(chat).is_some(),
+            (Self::Key(_), None) => self.require_all_devices().is_ok(),
+        }
     }
 
     /// A device conversation that the caller may see.

@@ -30,6 +30,7 @@ mod assignment;
 mod attachment_url;
 pub mod authentication;
 mod bridge_outbound;
+mod conversation_events;
 mod conversations;
 mod deletion;
 pub mod deliveries;
@@ -60,6 +61,7 @@ mod welcome;
 
 pub use assignment::NamedAssignment;
 pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, SignedIn};
+pub use conversation_events::{ConversationEventPage, ConversationWebhookEvent};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
 pub use inbox_caller::InboxCaller;

@@ -7,6 +7,7 @@
 
 mod access;
 mod client;
+mod conversation_events;
 mod conversations;
 mod inbox;
 mod inbox_metrics;

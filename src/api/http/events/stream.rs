@@ -24,11 +24,11 @@ use crate::domain::notify::OperatorId;
 use crate::service::{Cursor, Item, LogEntry, Principal, Resync, Services};
 
 /// The interval of keepalives: shorter than the usual timeouts of proxies.
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(in crate::api::http) const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The delay before a client reconnects.
-pub(super) const RETRY: Duration = Duration::from_secs(2);
+pub(in crate::api::http) const RETRY: Duration = Duration::from_secs(2);
 /// Keeps nginx from buffering the stream.
-pub(super) static UNBUFFERED: (HeaderName, HeaderValue) =
+pub(in crate::api::http) static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// The selected entries of a stream.

@@ -33,6 +33,7 @@ use crate::service::OperatorChat;
 use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 
 mod app_events;
+pub(in crate::api) mod conversation_events;
 mod inbox;
 mod inbox_conversations;
 mod inbox_stats;
@@ -66,6 +67,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 pub fn native_routes() -> OpenApiRouter<ApiState> {
     inbox::routes()
         .merge(inbox_conversations::routes())
+        .merge(conversation_events::routes())
         .merge(inbox_stats::routes())
         .merge(native_messages::routes())
         .merge(operators::routes())

@@ -1,0 +1,7 @@
+-- The entry of the chat log up to which webhooks got their deliveries.
+
+CREATE TABLE chat_webhook_position (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    position INTEGER NOT NULL
+) STRICT;
+INSERT INTO chat_webhook_position (id, position) SELECT 1, coalesce(max(seq), 0) FROM chat_events;
