@@ -18,6 +18,7 @@ use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::access::keys::{EnvironmentKeyError, Keys};
 use crate::service::access::sessions::DashboardSessions;
+use crate::service::operator_chat::ChatError;
 use crate::service::{
     AccessTokens, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
     ServiceParts, Services,
@@ -64,6 +65,9 @@ pub enum StartError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The inbox grants of device files could not be applied.
+    #[error("the inbox grants of device files could not be applied")]
+    Chat(#[source] Box<ChatError>),
     /// The simulator's network could not be opened.
     #[error("the simulator's directory {path} cannot be used: {source}")]
     Simulator {

@@ -13,7 +13,9 @@ use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::service::operator_chat::{
     AuthjsKey, ChatLimits, ChatParts, ClaimNames, IdentityKey, IdentityProvider,
 };
-use crate::settings::{AssignMode, ChatDialect, ChatSettings, IdentitySettings, ReadMode, Settings};
+use crate::settings::{
+    AssignMode, ChatDialect, ChatSettings, EchoMode, IdentitySettings, ReadMode, Settings,
+};
 
 /// `None` while chat is disabled, or without an identity provider.
 pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError> {
@@ -28,6 +30,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
         staff_roles: chat.staff_roles.clone(),
         welcome: chat.welcome.clone(),
         inboxes: inbox_settings(chat),
+        has_namespace_echo: chat.namespace.echo == EchoMode::Always,
         limits: ChatLimits {
             content_max_chars: chat.content_max_chars,
             send: SendLimits { per_burst: chat.max_messages_per_10_s, per_day: chat.max_messages_per_day },

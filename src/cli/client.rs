@@ -135,6 +135,14 @@ impl Client {
         self.call(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PUT /api/v1/<path>`; the envelope's data.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn put(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {
+        self.call(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `PATCH /api/v1/<path>`.
     ///
     /// # Errors

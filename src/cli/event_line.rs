@@ -33,6 +33,16 @@ pub(super) fn summary(event: &str, payload: &Value) -> String {
         "typing:start" | "typing:stop" => text("from"),
         "contact:update" => named(payload.get("contact")),
         "chat:update" => named(payload.get("chat")),
+        "chat:message" | "chat:message_updated" | "conversation:note" => chat_message(payload),
+        "conversation:assigned" => {
+            words(&[format!("conversation {}", text("conversationId")), format!("to {}", assignee(payload))])
+        }
+        "conversation:created"
+        | "conversation:closed"
+        | "conversation:opened"
+        | "conversation:first_response" => {
+            format!("conversation {}", text("conversationId"))
+        }
         "notification" => words(&[text("title"), text("body")]),
         "resync" => format!("events before {} are no longer stored", text("oldestSeq")),
         "device-deleted" => "the device was deleted".to_owned(),
@@ -47,6 +57,22 @@ fn at(payload: &Value, field: &str) -> String {
 fn words(parts: &[String]) -> String {
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     short(&parts.join("  "), 160)
+}
+
+fn assignee(payload: &Value) -> String {
+    payload
+        .get("assignee")
+        .map(|user| text_of(user, "id"))
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| "no one".to_owned())
+}
+
+fn chat_message(payload: &Value) -> String {
+    let message = payload.get("message").unwrap_or(&Value::Null);
+    let author = message.get("author").map(|author| text_of(author, "name")).unwrap_or_default();
+    let sender = if author.is_empty() { text_of(message, "senderId") } else { author };
+    let content = short(&text_of(message, "content"), MAX_BODY);
+    words(&[format!("conversation {}", text_of(payload, "conversationId")), format!("{sender}: {content}")])
 }
 
 fn message(payload: &Value) -> String {

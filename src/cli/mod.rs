@@ -14,14 +14,17 @@ pub mod chat;
 pub mod client;
 pub mod completions;
 pub mod config;
+pub mod conversations;
 pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod health;
+pub mod inbox;
 pub mod keys;
 pub mod man;
 pub mod notify;
 pub mod openapi;
+pub mod operators;
 pub mod output;
 pub mod passkey;
 pub mod qr;
@@ -252,6 +255,15 @@ pub enum ClientCommand {
     /// Operator chat: sign tokens of users
     #[command(subcommand)]
     Chat(chat::ChatCommand),
+    /// Operator chat: list users, show their presence, revoke their tokens
+    #[command(subcommand)]
+    Operators(operators::OperatorsCommand),
+    /// Operator chat: grant access to the inbox of a device
+    #[command(subcommand)]
+    Inbox(inbox::InboxCommand),
+    /// Operator chat: list, assign and close conversations of devices, add notes
+    #[command(subcommand)]
+    Conversations(conversations::ConversationsCommand),
     /// Control simulated devices: scan codes, send messages to them, inject faults
     #[command(subcommand)]
     Sim(sim::SimCommand),
@@ -309,6 +321,9 @@ async fn dispatch(
         ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
         ClientCommand::Notify(command) => notify::run(&command, &globals.client()?, clock, out).await,
         ClientCommand::Chat(command) => chat::run(&command, globals, clock, out),
+        ClientCommand::Operators(command) => operators::run(command, &globals.client()?, out).await,
+        ClientCommand::Inbox(command) => inbox::run(command, &globals.client()?, out).await,
+        ClientCommand::Conversations(command) => conversations::run(command, &globals.client()?, out).await,
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
         ClientCommand::Health(args) => health::run(&args, &globals.url, out).await,

@@ -4,6 +4,7 @@
 //! of the daemon causes neither gaps nor duplicates.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
@@ -30,6 +31,10 @@ pub struct TailArgs {
     #[arg(value_name = "DEVICE")]
     pub devices: Vec<DeviceId>,
 
+    /// Follow the conversations of operator chat instead of devices
+    #[arg(long, conflicts_with = "devices")]
+    pub chat: bool,
+
     /// Begin after this sequence number; 0 begins with the oldest stored event
     #[arg(long, value_name = "SEQ")]
     pub since: Option<u64>,
@@ -44,6 +49,7 @@ Examples:
   wharf tail                                   all devices, from now on
   wharf tail shop --since 0                    one device, from the beginning
   wharf tail shop --types message,message:ack
+  wharf tail --chat                            events of conversations
   wharf tail --json | jq -r 'select(.event == \"message\") | .message.body'
 
 Ctrl-C ends it. With --json each event is one line: its payload, with its name in `event`.";
@@ -60,16 +66,21 @@ const BACKOFF: Backoff = Backoff { initial_ms: 500, max_ms: 10_000 };
 /// # Errors
 /// The daemon's error, or [`CliError::Terminal`] when standard output is closed.
 pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
+    if args.chat {
+        return Err(follow(LogName::Chat, args.since, &args, client, out).await.error);
+    }
     if args.devices.is_empty() {
         return follow_all(&args, client, out).await;
     }
     let devices: BTreeSet<&DeviceId> = args.devices.iter().collect();
     if let [device] = args.devices.as_slice() {
-        return Err(follow(device.clone(), args.since, &args, client, out).await.error);
+        return Err(follow(device.clone().into(), args.since, &args, client, out).await.error);
     }
     within_limit(devices.len())?;
-    let mut streams: FuturesUnordered<_> =
-        devices.into_iter().map(|device| follow(device.clone(), args.since, &args, client, out)).collect();
+    let mut streams: FuturesUnordered<_> = devices
+        .into_iter()
+        .map(|device| follow(device.clone().into(), args.since, &args, client, out))
+        .collect();
     let mut first = None;
     while let Some(ended) = streams.next().await {
         let exit = ended.report(out)?;
@@ -84,7 +95,7 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
     let mut streams = FuturesUnordered::new();
     for device in devices_of(client).await? {
         known.insert(device.clone());
-        streams.push(follow(device, args.since, args, client, out));
+        streams.push(follow(device.into(), args.since, args, client, out));
     }
     within_limit(known.len())?;
     if known.is_empty() {
@@ -95,18 +106,20 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
     loop {
         tokio::select! {
             Some(ended) = streams.next() => {
-                known.remove(&ended.device);
+                if let LogName::Device(device) = &ended.log {
+                    known.remove(device);
+                }
                 if ended.error.exit() != Exit::NotFound {
                     return Err(ended.error);
                 }
-                out.note(&format!("{} was deleted", ended.device));
+                out.note(&format!("{} was deleted", ended.log));
             }
             _ = ticks.tick() => {
                 for device in new_devices(&known, client).await? {
                     known.insert(device.clone());
                     within_limit(known.len())?;
                     // All events of a new device are new, so begin with its first.
-                    streams.push(follow(device, Some(0), args, client, out));
+                    streams.push(follow(device.into(), Some(0), args, client, out));
                 }
             }
         }
@@ -135,9 +148,31 @@ async fn new_devices(known: &BTreeSet<DeviceId>, client: &Client) -> Result<Vec<
     }
 }
 
+/// The log of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum LogName {
+    Device(DeviceId),
+    Chat,
+}
+
+impl From<DeviceId> for LogName {
+    fn from(device: DeviceId) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(device) => device.fmt(f),
+            Self::Chat => f.write_str("chat"),
+        }
+    }
+}
+
 /// A stream that will not be resumed.
 struct TailEnd {
-    device: DeviceId,
+    log: LogName,
     error: CliError,
 }
 
@@ -147,43 +182,37 @@ impl TailEnd {
         if matches!(self.error, CliError::Terminal(_)) {
             return Err(self.error);
         }
-        out.note(&format!("{}:", self.device));
+        out.note(&format!("{}:", self.log));
         out.error(&self.error);
         Ok(self.error.exit())
     }
 }
 
-async fn follow(
-    device: DeviceId,
-    since: Option<u64>,
-    args: &TailArgs,
-    client: &Client,
-    out: &Output,
-) -> TailEnd {
+async fn follow(log: LogName, since: Option<u64>, args: &TailArgs, client: &Client, out: &Output) -> TailEnd {
     let mut position = since.map(|seq| seq.to_string());
     let mut attempt = 0;
     let mut was_connected = false;
     loop {
-        match connect(&device, position.as_deref(), args, client).await {
+        match connect(&log, position.as_deref(), args, client).await {
             Ok(stream) => {
                 if attempt > 0 {
-                    out.note(&format!("{device}: connected again"));
+                    out.note(&format!("{log}: connected again"));
                 }
                 was_connected = true;
-                match read(stream, &device, &mut position, out).await {
+                match read(stream, &log, &mut position, out).await {
                     // Count as a failure, so that a stream that only opens and closes is retried with
                     // backoff.
                     Ok(Received::Nothing) => {}
                     Ok(Received::Something) => attempt = 0,
-                    Err(error) => return TailEnd { device, error },
+                    Err(error) => return TailEnd { log, error },
                 }
             }
             Err(error) if was_connected && error.is_passing() => {}
-            Err(error) => return TailEnd { device, error: error.into() },
+            Err(error) => return TailEnd { log, error: error.into() },
         }
         attempt += 1;
         if attempt == 1 {
-            out.note(&format!("{device}: the stream ended; connecting again"));
+            out.note(&format!("{log}: the stream ended; connecting again"));
         }
         sleep(Duration::from_millis(BACKOFF.delay_ms(attempt, jitter()))).await;
     }
@@ -201,7 +230,7 @@ fn jitter() -> f64 {
 }
 
 async fn connect(
-    device: &DeviceId,
+    log: &LogName,
     position: Option<&str>,
     args: &TailArgs,
     client: &Client,
@@ -210,13 +239,17 @@ async fn connect(
     if !args.types.is_empty() {
         query.push(("types", args.types.join(",")));
     }
-    client.stream(&["devices", device.as_str(), "events"], &query, position).await
+    let path = match log {
+        LogName::Device(device) => ["devices", device.as_str(), "events"].to_vec(),
+        LogName::Chat => ["conversations", "events"].to_vec(),
+    };
+    client.stream(&path, &query, position).await
 }
 
 /// Prints events until the stream ends, and updates the position. An error ends the command.
 async fn read(
     mut stream: Response,
-    device: &DeviceId,
+    log: &LogName,
     position: &mut Option<String>,
     out: &Output,
 ) -> Result<Received, CliError> {
@@ -227,7 +260,7 @@ async fn read(
         received = Received::Something;
         let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;
         for event in events {
-            print(&event, device, out)?;
+            print(&event, log, out)?;
         }
         if let Some(id) = parser.last_id() {
             *position = Some(id.to_owned());
@@ -236,9 +269,9 @@ async fn read(
     Ok(received)
 }
 
-fn print(event: &SseEvent, device: &DeviceId, out: &Output) -> Result<(), CliError> {
+fn print(event: &SseEvent, log: &LogName, out: &Output) -> Result<(), CliError> {
     let payload = serde_json::from_str(&event.data).unwrap_or_else(|_| Value::from(event.data.as_str()));
-    out.line(&line_for_programs(&event.name, &payload), || line_for_people(&event.name, device, &payload))
+    out.line(&line_for_programs(&event.name, &payload), || line_for_people(&event.name, log, &payload))
 }
 
 fn line_for_programs(name: &str, payload: &Value) -> Value {
@@ -250,7 +283,7 @@ fn line_for_programs(name: &str, payload: &Value) -> Value {
     Value::Object(fields)
 }
 
-fn line_for_people(name: &str, device: &DeviceId, payload: &Value) -> String {
+fn line_for_people(name: &str, log: &LogName, payload: &Value) -> String {
     let time = payload
         .get("timestamp")
         .and_then(Value::as_i64)
@@ -259,7 +292,7 @@ fn line_for_people(name: &str, device: &DeviceId, payload: &Value) -> String {
         seq if seq.is_empty() => "-".to_owned(),
         seq => format!("#{seq}"),
     };
-    format!("{time}  {:<8}  {seq:>5}  {:<15}  {}", device.as_str(), clean(name), summary(name, payload))
+    format!("{time}  {:<8}  {seq:>5}  {:<15}  {}", log.to_string(), clean(name), summary(name, payload))
         .trim_end()
         .to_owned()
 }
@@ -270,11 +303,11 @@ mod tests {
 
     #[test]
     fn text_line_has_time_device_event_and_summary() {
-        let device: DeviceId = "demo".parse().unwrap();
+        let log = LogName::Device("demo".parse().unwrap());
         let payload =
             json!({ "deviceId": "demo", "timestamp": 1_709_210_096_789_i64, "seq": 12, "state": "ready" });
         assert_eq!(
-            line_for_people("state", &device, &payload),
+            line_for_people("state", &log, &payload),
             "12:34:56.789  demo        #12  state            ready"
         );
     }

@@ -44,6 +44,8 @@ pub struct ChatSettings {
     pub assign: AssignMode,
     /// Conversations of devices and their network.
     pub bridge: BridgeSettings,
+    /// The `namespace` dialect.
+    pub namespace: NamespaceSettings,
     /// Maximum bytes of an uploaded file.
     pub upload_max_bytes: u64,
     /// Maximum characters of a message.
@@ -68,8 +70,26 @@ pub struct ChatSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeSettings {
-    /// Whose reading marks messages read at the network.
+    /// Users who mark messages read at the network by reading them.
     pub read: ReadMode,
+}
+
+/// `[chat.namespace]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamespaceSettings {
+    /// When the sending socket gets its own message as `message:new`.
+    pub echo: EchoMode,
+}
+
+/// The values of `chat.namespace.echo`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EchoMode {
+    /// Unless it gave a `tempId`.
+    Auto,
+    /// Also with a `tempId`.
+    Always,
 }
 
 /// The values of `chat.assign`.
@@ -92,9 +112,9 @@ pub enum AssignMode {
 pub enum ReadMode {
     /// The assignee; everyone while there is none.
     Assignee,
-    /// Everyone.
+    /// Every user of the inbox.
     Any,
-    /// No one.
+    /// No user.
     Never,
 }
 

@@ -16,8 +16,10 @@ use super::notify;
 use crate::domain::notify::RuleSpec;
 use crate::domain::secret_settings::is_secret_name;
 
+mod inbox_grants;
 mod webhooks;
 
+pub use inbox_grants::DeclaredInboxGrant;
 pub use webhooks::DeclaredWebhook;
 
 /// A device declared by a file.
@@ -37,6 +39,8 @@ pub struct DeclaredDevice {
     pub webhooks: Vec<DeclaredWebhook>,
     /// Notification rules of the device.
     pub notify: Vec<RuleSpec>,
+    /// Who may use the inbox of the device.
+    pub inbox_grants: Vec<DeclaredInboxGrant>,
     /// The file that declares it.
     pub file: PathBuf,
 }
@@ -135,7 +139,7 @@ pub enum DeclaredError {
     },
 }
 
-const KEYS: [&str; 7] = ["id", "name", "engine", "settings", "autostart", "webhooks", "notify"];
+const KEYS: [&str; 8] = ["id", "name", "engine", "settings", "autostart", "webhooks", "notify", "chat"];
 
 /// Loads all devices declared in `dir`, ordered by file name. A missing directory declares none.
 ///
@@ -205,6 +209,7 @@ fn load_file(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Declar
         autostart: take_flag(file, &mut table, "autostart")?.unwrap_or(true),
         webhooks: webhooks::take(file, &mut table, env)?,
         notify: take_rules(file, &mut table)?,
+        inbox_grants: inbox_grants::take(file, &mut table)?,
         file: file.to_owned(),
     })
 }

@@ -148,6 +148,9 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "log.requests" => text("all"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),
+        "chat.assign" => text("round_robin"),
+        "chat.bridge.read" => text("any"),
+        "chat.namespace.echo" => text("always"),
         "outbox.quiet_from" | "outbox.quiet_to" | "notify.quiet_from" | "notify.quiet_to" => text("23:30"),
         "outbox.time_zone" | "notify.time_zone" => text("Europe/Berlin"),
         "notify.rules" | "notify.commands" => tables(match key {

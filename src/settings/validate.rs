@@ -131,13 +131,14 @@ pub(super) const RANGES: [(&str, i64, i64); 105] = [
 ];
 
 /// Keys with a fixed set of values.
-const WORDS: [(&str, &[&str]); 7] = [
+const WORDS: [(&str, &[&str]); 8] = [
     ("media.backend", &["files", "s3"]),
     ("auth.access_token", &["label", "jwt"]),
     ("store.synchronous", &["full", "normal"]),
     ("log.format", &["text", "json"]),
     ("log.requests", &["problems", "all"]),
     ("chat.assign", &["none", "reply", "round_robin", "least_open"]),
+    ("chat.namespace.echo", &["auto", "always"]),
     ("chat.bridge.read", &["assignee", "any", "never"]),
 ];
 

@@ -144,7 +144,7 @@ impl<'c> Tx<'c> {
         self.inboxes.as_ref().map_or(AutoAssignment::None, |inboxes| inboxes.settings.assignment)
     }
 
-    /// Whose reading marks messages read at the network.
+    /// The users who mark messages read at the network by reading them.
     #[must_use]
     pub fn network_read_marks(&self) -> NetworkReadMarks {
         self.inboxes.as_ref().map_or(NetworkReadMarks::Never, |inboxes| inboxes.settings.read_marks)

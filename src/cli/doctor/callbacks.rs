@@ -59,6 +59,7 @@ mod tests {
             autostart: true,
             webhooks: Vec::new(),
             notify: Vec::new(),
+            inbox_grants: Vec::new(),
             file: "shop.toml".into(),
         }
     }

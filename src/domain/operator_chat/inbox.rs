@@ -135,6 +135,8 @@ pub struct InboxGrant {
     pub who: Grantee,
     /// The access.
     pub rights: InboxRights,
+    /// Whether the device's file has it.
+    pub is_declared: bool,
 }
 
 /// The widest rights that grants give a user; `None` without access.
@@ -184,11 +186,11 @@ pub struct InboxSettings {
     pub has_system_lines: bool,
     /// Who gets a conversation without an assignee.
     pub assignment: AutoAssignment,
-    /// Whose reading marks messages read at the network.
+    /// The users who mark messages read at the network by reading them.
     pub read_marks: NetworkReadMarks,
 }
 
-/// The value of `chat.bridge.read`: whose reading marks messages read at the network.
+/// The value of `chat.bridge.read`: the users who mark messages read at the network by reading them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkReadMarks {
     /// That of the assignee; of everyone while there is none.
@@ -227,7 +229,7 @@ mod tests {
     }
 
     fn grant(who: &str, rights: InboxRights) -> InboxGrant {
-        InboxGrant { who: Grantee::parse(who, &["desk", "shop"]).unwrap(), rights }
+        InboxGrant { who: Grantee::parse(who, &["desk", "shop"]).unwrap(), rights, is_declared: false }
     }
 
     #[test]

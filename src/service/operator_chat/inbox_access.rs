@@ -1,13 +1,26 @@
 //! Reads and replaces the grants of a device's inbox. A removed user gets no event after the commit, and is the assignee
 //! of no conversation.
 
+use std::collections::BTreeMap;
+
 use super::OperatorChat;
 use super::assignment::release_without_access;
 use super::error::ChatError;
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::inbox::{Grantee, InboxGrant, InvalidGrant, MAX_GRANTS};
 use crate::service::error::require_device;
+use crate::store::{StoreError, Tx};
+
+/// The grants of a device's file: each is whom it names, and the word of the rights.
+#[derive(Debug, Clone)]
+pub struct DeclaredInbox {
+    /// The device.
+    pub device: DeviceId,
+    /// The grants.
+    pub grants: Vec<(String, String)>,
+}
 
 impl OperatorChat {
     /// The grants of a device's inbox.
@@ -24,7 +37,8 @@ impl OperatorChat {
             .await
     }
 
-    /// Replaces the grants of a device's inbox; each is whom it names, and the word of the rights.
+    /// Replaces the grants of a device's inbox that are not those of its file; each is whom it names, and the word of
+    /// the rights. Returns all grants.
     ///
     /// # Errors
     /// When a grant is invalid, there is no such device, or the store fails.
@@ -36,6 +50,64 @@ impl OperatorChat {
         if grants.len() > MAX_GRANTS {
             return Err(ChatError::invalid("operators", format!("must have at most {MAX_GRANTS} grants")));
         }
+        let grants = self.parse_grants(grants, false)?;
+        let (device, now) = (device.clone(), self.now());
+        self.store
+            .write(move |tx| {
+                require_device(tx, &device)?;
+                tx.set_inbox_grants(&device, &grants)?;
+                Ok(access_changed(tx, &device, now)?)
+            })
+            .await
+    }
+
+    /// Applies the grants of all device files. Devices that are not named lose those of an earlier file. A failure is
+    /// logged and affects one device only. Returns the number of failed devices.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn reconcile_inbox_grants(&self, declared: Vec<DeclaredInbox>) -> Result<usize, ChatError> {
+        let earlier = self.store.read::<_, StoreError, _>(|store| store.devices_with_declared_grants());
+        let mut all: BTreeMap<DeviceId, Vec<(String, String)>> =
+            earlier.await?.into_iter().map(|device| (device, Vec::new())).collect();
+        let named = declared.into_iter().filter(|inbox| !inbox.grants.is_empty());
+        all.extend(named.map(|inbox| (inbox.device, inbox.grants)));
+        let mut failed = 0;
+        for (device, grants) in all {
+            if let Err(error) = self.declare_inbox_grants(&device, &grants).await {
+                failed += 1;
+                tracing::error!(%device, %error, "the inbox grants of a device file are not applied");
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn declare_inbox_grants(
+        &self,
+        device: &DeviceId,
+        grants: &[(String, String)],
+    ) -> Result<(), ChatError> {
+        let grants = self.parse_grants(grants, true)?;
+        let (device, now) = (device.clone(), self.now());
+        self.store
+            .write_patiently(move |tx| {
+                require_device(tx, &device)?;
+                let known = tx.inbox_grants(&device)?.into_iter().filter(|grant| grant.is_declared);
+                if known.collect::<Vec<_>>() == grants {
+                    return Ok(());
+                }
+                tx.set_declared_inbox_grants(&device, &grants)?;
+                access_changed(tx, &device, now)?;
+                Ok(())
+            })
+            .await
+    }
+
+    fn parse_grants(
+        &self,
+        grants: &[(String, String)],
+        is_declared: bool,
+    ) -> Result<Vec<InboxGrant>, ChatError> {
         let tenants: Vec<&str> = self.providers.iter().map(|provider| provider.name.as_str()).collect();
         let grant = |(who, rights): &(String, String)| -> Result<InboxGrant, ChatError> {
             let wrong = |error: InvalidGrant| error.to_string();
@@ -45,18 +117,18 @@ impl OperatorChat {
                 rights: rights
                     .parse()
                     .map_err(|error| ChatError::invalid("operators.rights", wrong(error)))?,
+                is_declared,
             })
         };
-        let grants: Vec<InboxGrant> = grants.iter().map(grant).collect::<Result<_, _>>()?;
-        let (device, now) = (device.clone(), self.now());
-        self.store
-            .write(move |tx| {
-                require_device(tx, &device)?;
-                tx.set_inbox_grants(&device, &grants)?;
-                tx.append_chat_event(&ChatLogEntry::InboxAccess { device: device.to_string() }, now)?;
-                release_without_access(tx, &device, &grants, &tx.assignees_of(&device)?, now)?;
-                Ok(grants.clone())
-            })
-            .await
+        grants.iter().map(grant).collect()
     }
+}
+
+/// Records that the grants of a device changed, and releases the conversations of users without access. Returns the
+/// grants.
+fn access_changed(tx: &Tx<'_>, device: &DeviceId, now: Millis) -> Result<Vec<InboxGrant>, StoreError> {
+    let grants = tx.inbox_grants(device)?;
+    tx.append_chat_event(&ChatLogEntry::InboxAccess { device: device.to_string() }, now)?;
+    release_without_access(tx, device, &grants, &tx.assignees_of(device)?, now)?;
+    Ok(grants)
 }

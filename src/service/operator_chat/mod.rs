@@ -64,6 +64,7 @@ pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvide
 pub use conversation_events::{ConversationEventPage, ConversationWebhookEvent};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
+pub use inbox_access::DeclaredInbox;
 pub use inbox_caller::InboxCaller;
 pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
 pub use inbox_stats::InboxStats;
@@ -113,8 +114,10 @@ pub struct ChatParts {
     pub welcome: String,
     /// The limits.
     pub limits: ChatLimits,
-    /// Slash commands and system messages.
+    /// Slash commands, system messages, assignment and read marks.
     pub inboxes: InboxSettings,
+    /// Whether a socket of the `namespace` dialect gets an echo of a message with a `tempId`.
+    pub has_namespace_echo: bool,
 }
 
 /// The dependencies of the service.
@@ -145,6 +148,7 @@ pub struct OperatorChat {
     welcome: String,
     limits: ChatLimits,
     inboxes: InboxSettings,
+    has_namespace_echo: bool,
     rates: Mutex<HashMap<UserPk, SendRate>>,
     presence: Arc<Mutex<PresenceBook>>,
     typing: Mutex<TypingBook>,
@@ -192,6 +196,7 @@ impl OperatorChat {
             welcome: parts.welcome,
             limits: parts.limits,
             inboxes: parts.inboxes,
+            has_namespace_echo: parts.has_namespace_echo,
             rates: Mutex::default(),
             presence,
             typing: Mutex::default(),
@@ -216,6 +221,12 @@ impl OperatorChat {
     #[must_use]
     pub fn limits(&self) -> &ChatLimits {
         &self.limits
+    }
+
+    /// Whether a socket of the `namespace` dialect gets an echo of a message with a `tempId`.
+    #[must_use]
+    pub fn has_namespace_echo(&self) -> bool {
+        self.has_namespace_echo
     }
 
     /// The time of the daemon.

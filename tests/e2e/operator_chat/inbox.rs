@@ -283,3 +283,31 @@ async fn online_users_of_an_inbox_are_the_colleagues() {
     let _outsider = ChatClient::connect(&app, "dora").await;
     assert_eq!(bela.ask("conversation:get-online-users", id).await, json!(["cleo"]));
 }
+
+/// Writes the file of the device, and restarts.
+async fn restarted_with_file(app: TestApp, text: &str) -> TestApp {
+    std::fs::create_dir_all(app.devices_dir()).unwrap();
+    std::fs::write(app.devices_dir().join("shop.toml"), text).unwrap();
+    app.restarted().await
+}
+
+#[tokio::test]
+async fn device_file_grants_access_beside_the_api() {
+    let app = app().await;
+    let device = "id = \"shop\"\nengine = \"simulator\"\n[settings.chat]\nbridge = \"people\"\n";
+    let anna = "[[chat.operators]]\nwho = \"desk:anna\"\n";
+    let app = restarted_with_file(app, &format!("{device}{anna}")).await;
+    app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
+    let grants = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
+    let declared = json!({ "who": "desk:anna", "rights": "reply", "declared": true });
+    assert_eq!(grants, json!([declared, { "who": "desk:bela", "rights": "reply" }]));
+    app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
+    assert_eq!(app.get("/devices/shop/operators").await.ok()["data"]["operators"], grants);
+    let broken = format!("{device}[[chat.operators]]\nwho = \"nobody:anna\"\n");
+    let app = restarted_with_file(app, &broken).await;
+    let kept = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
+    assert_eq!(kept, grants, "an invalid file changes nothing");
+    let app = restarted_with_file(app, device).await;
+    let left = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
+    assert_eq!(left, json!([{ "who": "desk:bela", "rights": "reply" }]));
+}

@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, MARKET_SECRET, SECRET, app, rest, seconds, signed, wrong_tokens};
+use super::client::{ChatClient, MARKET_SECRET, SECRET, app, app_with, rest, seconds, signed, wrong_tokens};
 use super::support::TestApp;
 
 const AUTH_ERROR: &str = "Authentication error";
@@ -314,4 +314,15 @@ async fn namespace_socket_ends_with_its_token() {
     let (mut brand, _) = ChatClient::connect_namespace(&app, &token).await;
     assert_eq!(brand.payload("error").await["code"], "token_expired");
     brand.closed().await;
+}
+
+#[tokio::test]
+async fn echo_can_be_requested_for_messages_with_temp_id() {
+    let app = app_with(&[("WHARF__CHAT__NAMESPACE__ECHO", "always")]).await;
+    let (mut ann, _, id) = pair(&app).await;
+    let draft = json!({ "conversationId": id, "content": "Hello", "tempId": "t-1" });
+    let sent = ann.ask("message:send", draft).await;
+    let own: Vec<Value> = ann.arrived().await.into_iter().filter(|event| is_new(event)).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!(own[0][1]["id"], sent["message"]["id"]);
 }

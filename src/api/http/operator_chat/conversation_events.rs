@@ -183,7 +183,7 @@ fn entry(event: &ConversationEvent) -> Result<EventEntry, ApiError> {
     Ok(EventEntry { seq: event.seq, r#type: event.change.name(), timestamp: event.at, payload })
 }
 
-/// Whose stream it is, and until when.
+/// The owner of a stream, which ends with its token or key.
 enum StreamOwner {
     User(Arc<SignedIn>),
     Key(Arc<Principal>),

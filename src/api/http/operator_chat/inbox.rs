@@ -35,6 +35,10 @@ struct GrantObject {
     #[serde(default = "reply")]
     #[schema(required = false, example = "reply")]
     rights: String,
+    /// Whether the device's file has it. A `PUT` leaves such grants as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    declared: bool,
 }
 
 fn reply() -> String {
@@ -56,6 +60,7 @@ fn object(grants: &[InboxGrant]) -> Success<Operators> {
     let grant = |grant: &InboxGrant| GrantObject {
         who: grant.who.to_string(),
         rights: grant.rights.as_str().to_owned(),
+        declared: grant.is_declared,
     };
     Success::new(Operators { operators: grants.iter().map(grant).collect() })
 }
@@ -73,7 +78,7 @@ async fn show(
 
 /// Replace who may use the inbox of a device
 ///
-/// A user who is no longer named gets no event of the inbox from then on.
+/// Grants of the device's file stay. A user who is no longer named gets no event of the inbox from then on.
 #[utoipa::path(put, path = "/devices/{id}/operators", operation_id = "putInboxOperators", tag = "operator chat",
     request_body = Operators,
     responses((status = 200, description = "The grants", body = Success<Operators>)))]
@@ -83,6 +88,7 @@ async fn replace(
     Body(body): Body<Operators>,
 ) -> Result<Success<Operators>, ApiError> {
     let chat = services.chat.as_ref().ok_or(ApiError::NotFound)?;
-    let grants: Vec<_> = body.operators.into_iter().map(|grant| (grant.who, grant.rights)).collect();
+    let own = body.operators.into_iter().filter(|grant| !grant.declared);
+    let grants: Vec<_> = own.map(|grant| (grant.who, grant.rights)).collect();
     Ok(object(&chat.set_inbox_grants(&device, &grants).await?))
 }

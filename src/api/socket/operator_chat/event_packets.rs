@@ -22,6 +22,8 @@ use crate::domain::operator_chat::visibility::sees_conversation;
 pub(super) struct EventPackets<'a> {
     seq: i64,
     event: &'a ChatEvent,
+    /// Whether a `namespace` socket gets an echo of a message with a `tempId`.
+    has_echo: bool,
     shared: Option<Packets>,
     root: HashMap<UserPk, Arc<Packet>>,
     underscore: HashMap<UserPk, Arc<Packet>>,
@@ -43,10 +45,11 @@ pub(super) enum Audience {
 }
 
 impl<'a> EventPackets<'a> {
-    pub(super) fn new(seq: i64, event: &'a ChatEvent) -> Self {
+    pub(super) fn new(seq: i64, event: &'a ChatEvent, has_echo: bool) -> Self {
         Self {
             seq,
             event,
+            has_echo,
             shared: None,
             root: HashMap::new(),
             underscore: HashMap::new(),
@@ -160,7 +163,7 @@ impl<'a> EventPackets<'a> {
         if is_namespace && is_origin {
             // A client that gave a `tempId` has rendered the message already.
             packets.push(self.sent(view));
-            if view.message.temp_id.is_none() {
+            if self.has_echo || view.message.temp_id.is_none() {
                 packets.extend(self.new_message(view, user, dialect));
             }
         } else if is_joined {

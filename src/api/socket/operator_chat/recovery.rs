@@ -105,7 +105,7 @@ async fn emit_event(
     if underscore::is_held(&connected.session, upload_holder(state, event)) {
         return true;
     }
-    let mut packets = EventPackets::new(seq, event);
+    let mut packets = EventPackets::new(seq, event, state.chat.has_namespace_echo());
     let is_joined = match packets.conversation() {
         // A replay is for all conversations of the user, as if the socket had joined them.
         Some(id) if connected.session.replay.is_some() => {

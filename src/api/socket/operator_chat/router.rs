@@ -94,7 +94,7 @@ fn route(state: &ChatState, seq: i64, event: &ChatEvent) {
         ChatEvent::Deleted { message, .. } => state.chat.drop_upload(*message),
         _ => {}
     }
-    let mut packets = EventPackets::new(seq, event);
+    let mut packets = EventPackets::new(seq, event, state.chat.has_namespace_echo());
     let mut sockets = state.rooms.route(seq, packets.conversation(), packets.audience());
     let origin = packets.origin();
     if origin.is_some() {
