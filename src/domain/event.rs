@@ -57,6 +57,8 @@ pub enum Event {
     MessageRevoked(MessageChangedEvent),
     /// A message was removed from this account only.
     MessageDeleted(MessageDeletedEvent),
+    /// The file of a message arrived after it, or will not arrive.
+    MessageMedia(MessageMediaEvent),
     /// A message was starred or unstarred.
     MessageStarred(MessageStarredEvent),
     /// A chat's messages were removed.
@@ -262,6 +264,21 @@ pub struct MessageChangedEvent {
     pub chat_id: Jid,
     /// The message after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+}
+
+/// Payload of `message:media`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageMediaEvent {
+    /// The message.
+    pub message_id: MessageId,
+    /// The chat of the message.
+    pub chat_id: Jid,
+    /// Whether the file is here now.
+    pub available: bool,
+    /// The message with its file, if that is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
 }
 
@@ -487,6 +504,7 @@ impl Event {
             Self::MessageEdited(_) => "message:edited",
             Self::MessageRevoked(_) => "message:revoked",
             Self::MessageDeleted(_) => "message:deleted",
+            Self::MessageMedia(_) => "message:media",
             Self::MessageStarred(_) => "message:starred",
             Self::ChatCleared(_) => "chat:cleared",
             Self::ChatDeleted(_) => "chat:deleted",

@@ -41,6 +41,15 @@ pub enum MessageType {
     Unknown,
 }
 
+impl MessageType {
+    /// Whether messages of this type have a file.
+    #[must_use]
+    pub fn is_file(self) -> bool {
+        use MessageType::{Audio, Document, Image, Ptt, Sticker, Video};
+        matches!(self, Image | Video | Audio | Ptt | Document | Sticker)
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -49,6 +49,32 @@ pub enum SessionError {
     PresenceUnavailable,
 }
 
+/// The file of a message was not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MediaFetchError {
+    /// The session is not connected.
+    #[error("the device is not connected to its network")]
+    Offline,
+    /// The engine does not support the request.
+    #[error("this device's engine does not support that")]
+    NotSupported,
+    /// The engine has no description of such a file.
+    #[error("the message has no file that can be fetched")]
+    NotDescribed,
+    /// Neither the network nor the account's phone has the file.
+    #[error("the network no longer has the file, and neither has the account's phone")]
+    Gone,
+    /// The network no longer has the file, and the account's phone did not answer.
+    #[error("the network no longer has the file, and the account's phone does not answer")]
+    PhoneOffline,
+    /// The phone was asked for too many files.
+    #[error("the account's phone was asked for too many files; try again later")]
+    TooMany,
+    /// The network does not serve the file now.
+    #[error("the file could not be fetched now; it is tried again in the background")]
+    Failed,
+}
+
 /// A control request failed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ControlError {

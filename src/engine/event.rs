@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use super::{ChatChange, Incoming, IncomingChange, IncomingReceipt};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
+use crate::domain::content::Attachment;
 use crate::domain::device::Account;
 use crate::domain::event::{CallStatus, HistoryPhase, TypingKind};
 use crate::domain::group::{Group, GroupChange, Participant};
-use crate::domain::ids::NetworkId;
+use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 
 /// An event of a session.
@@ -45,6 +46,13 @@ pub enum EngineEvent {
     History(Vec<Incoming>),
     /// Changes to messages from the history sync or a full read of the app state; stored without events.
     PastChanges(Vec<IncomingChange>),
+    /// The file of a message that was delivered without it.
+    MediaFetched {
+        /// The message.
+        id: MessageId,
+        /// The file; `None` when the engine gave up.
+        attachment: Option<Box<Attachment>>,
+    },
     /// A receipt for our message.
     Receipt(IncomingReceipt),
     /// Messages were read on another device of this account.

@@ -197,6 +197,14 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// The permanent id of the message.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        let participant = (self.chat.is_group() && !self.from_me).then(|| self.from.clone());
+        let (chat, network) = (self.chat.clone(), self.network_id.clone());
+        MessageId { from_me: self.from_me, chat, network, participant }
+    }
+
     /// A text to us.
     #[must_use]
     pub fn text(network_id: NetworkId, chat: Jid, from: Jid, body: String, timestamp: Millis) -> Self {

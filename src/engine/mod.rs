@@ -38,7 +38,7 @@ pub mod waha;
 pub mod whatsapp;
 
 pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
-pub use self::error::{ControlError, OpenError, SessionError, SettingError};
+pub use self::error::{ControlError, MediaFetchError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
@@ -107,6 +107,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Whether a device can be unlinked while its session does not run, because the upstream holds the link.
     /// A session is then opened and asked to log out without running.
     fn unlinks_at_rest(&self) -> bool {
+        false
+    }
+
+    /// Whether sessions can fetch a file that did not arrive with its message ([`Session::fetch_media`]).
+    fn fetches_media(&self) -> bool {
         false
     }
 
@@ -232,6 +237,15 @@ pub trait Session: Send + Sync + 'static {
     /// An operator uses the device now. Engines that declare the account's own presence show it as available
     /// for a while.
     fn operator_active(&self) {}
+
+    /// Fetches the file of a message that was delivered without it, and delivers it
+    /// ([`EngineEvent::MediaFetched`]). Engines that cannot finish at once go on in the background.
+    ///
+    /// # Errors
+    /// If the file was not fetched.
+    async fn fetch_media(&self, _message: &MessageId) -> Result<(), MediaFetchError> {
+        Err(MediaFetchError::NotSupported)
+    }
 
     /// Subscribes to a contact's presence.
     ///

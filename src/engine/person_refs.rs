@@ -74,6 +74,7 @@ impl ReferencesPeople for EngineEvent {
                 author.each_person(visit);
             }
             Self::Call { from, .. } => visit(from),
+            Self::MediaFetched { id, .. } => id.each_person(visit),
             Self::Code { .. }
             | Self::PasskeyRequested { .. }
             | Self::PasskeySigned { .. }

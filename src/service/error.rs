@@ -227,6 +227,11 @@ pub enum ServiceError {
     /// The request is not implemented.
     #[error("{0} is not implemented")]
     NotBuilt(&'static str),
+    /// Only the account's phone has what is requested, and it does not answer.
+    #[error(
+        "the network no longer has the file, and the account's phone does not answer; try again when it is online"
+    )]
+    PhoneOffline,
     /// The request body exceeds its limit.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(u64),
@@ -347,6 +352,7 @@ impl ServiceError {
             Self::NotLinked => "device_not_linked",
             Self::Offline => "device_offline",
             Self::PresenceUnavailable => "presence_unavailable",
+            Self::PhoneOffline => "phone_offline",
             Self::PasskeyPending => "passkey_pending",
             Self::NoPasskeyPending => "no_passkey_pending",
             Self::PasskeyCodeChanged => "passkey_code_changed",
@@ -425,6 +431,7 @@ impl ServiceError {
             | Self::NotLinked
             | Self::Offline
             | Self::PresenceUnavailable
+            | Self::PhoneOffline
             | Self::PasskeyPending
             | Self::NoPasskeyPending
             | Self::PasskeyCodeChanged

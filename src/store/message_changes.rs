@@ -2,15 +2,18 @@
 
 use rusqlite::params;
 
-use super::column_codec::{parsed, parsed_if_any, time_if_any, to_json};
+use super::column_codec::{parsed, parsed_if_any, time_if_any, to_json, to_word};
+use super::content_column::{StoredContent, extra_text};
 use super::error::StoreError;
 use super::messages::{FoundMessage, Pk};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
+use crate::domain::content::{Attachment, Content};
 use crate::domain::identity::hidden_ids;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
+use crate::domain::message::MessageType;
 
 /// Author and time of a vote or reaction, by the network's clock: a person's latest one is kept.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +147,39 @@ impl Tx<'_> {
             params![pk, body, at.0],
         )?;
         Ok(changed > 0)
+    }
+
+    /// Adds a file to a message that was stored without it. `false` when the message has a file already, or was
+    /// revoked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn attach_file(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        file: Attachment,
+    ) -> Result<bool, StoreError> {
+        let Some(found) = self.found_here(device, id)? else { return Ok(false) };
+        let Some(tracked) = self.message(device, &found.id)? else { return Ok(false) };
+        let has_file = tracked.message.media.as_ref().is_some_and(|media| media.available);
+        if has_file || tracked.message.kind == MessageType::Revoked {
+            return Ok(false);
+        }
+        let message = tracked.message.with_content(Content::Media(file));
+        self.run(
+            "UPDATE messages SET content = ?2, type = ?3, extra_text = ?4,
+                 media_hash = (SELECT hash FROM media WHERE hash = ?5)
+             WHERE pk = ?1",
+            params![
+                found.pk,
+                StoredContent::of(&message)?,
+                to_word(&message.kind, "message type")?,
+                extra_text(&message),
+                message.media.as_ref().map(|media| media.file.hash.as_str()),
+            ],
+        )?;
+        Ok(true)
     }
 
     /// Removes a revoked message's content; only the fact that it existed remains. Returns whether anything

@@ -32,6 +32,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guarded(Scope::MessagesSend, &[], routes!(upload_media)))
         .routes(guarded(Scope::DevicesWrite, &[], routes!(revoke_urls)))
+        .routes(guarded(Scope::MessagesRead, &[503], routes!(fetch)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[], routes!(info)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[416], routes!(download)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[416], routes!(thumbnail)))
@@ -263,9 +264,35 @@ async fn info(
     }
 }
 
+/// The result of a fetch.
+#[derive(Serialize, ToSchema)]
+struct FetchedMedia {
+    /// `true`.
+    #[schema(example = true)]
+    available: bool,
+}
+
+/// Fetch a message's file
+///
+/// For a file that did not arrive with its message. If the network no longer has it, the account's phone is asked to
+/// upload it again: `media_gone` if it has it no longer either, `phone_offline` if it does not answer. A fetch that
+/// takes too long or fails for now answers `media_not_fetched` and goes on in the background; the event `message:media`
+/// reports its end.
+#[utoipa::path(post, path = "/devices/{id}/messages/{mid}/media/fetch", operation_id = "fetchMedia", tag = "media",
+    responses((status = 200, description = "The file is here", body = Success<FetchedMedia>)))]
+async fn fetch(
+    State(services): State<Services>,
+    Device(device): Device,
+    MessageParam(id): MessageParam,
+) -> Result<Success<FetchedMedia>, ApiError> {
+    let Media { available, .. } = services.messaging.message_file(&device, &id).await?;
+    Ok(Success::new(FetchedMedia { available }))
+}
+
 /// Download a message's file
 ///
-/// The whole file, or one range of it. Files that a browser could execute are never shown inline.
+/// The whole file, or one range of it. Files that a browser could execute are never shown inline. A file that did not
+/// arrive with its message is fetched first, if the engine can do that.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/download", operation_id = "downloadMedia", tag = "media",
     params(("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`")),
     responses((status = 200, description = "The file", body = schema::Binary, content_type = "*/*"),
@@ -277,10 +304,7 @@ async fn download(
     MessageParam(id): MessageParam,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Media { file, filename, available, .. } = services.media.message_media(&device, &id).await?;
-    if !available {
-        return Err(ServiceError::MediaGone.into());
-    }
+    let Media { file, filename, .. } = services.messaging.message_file(&device, &id).await?;
     let described = response::Described {
         etag: format!("\"{}\"", file.hash),
         disposition: disposition::of(&file.mimetype, filename.as_deref()),

@@ -6,7 +6,7 @@
 use super::{FilterInput, Format};
 
 /// Wharf's own names, which are the events of the log.
-pub const WHARF: [&str; 30] = [
+pub const WHARF: [&str; 31] = [
     "authenticated",
     "call",
     "chat:cleared",
@@ -21,6 +21,7 @@ pub const WHARF: [&str; 30] = [
     "message:created",
     "message:deleted",
     "message:edited",
+    "message:media",
     "message:reaction",
     "message:read",
     "message:revoked",

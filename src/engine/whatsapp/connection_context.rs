@@ -16,6 +16,7 @@ use super::history_queue::HistoryQueue;
 use super::on_network_cache::OnNetworkCache;
 use super::own_presence::OwnPresence;
 use super::pending_syncs::PendingSyncs;
+use super::remote_file_limits::RemoteFileLimits;
 use super::runtime::CodeRotation;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
@@ -58,6 +59,8 @@ pub(super) struct ConnectionContext {
     pub(super) delivered_groups: Mutex<HashSet<Jid>>,
     /// Collections of the app state that must be read again.
     pub(super) pending_syncs: PendingSyncs,
+    /// Files that did not arrive with their message.
+    pub(super) remote_files: RemoteFileLimits,
     /// The presence that contacts see.
     pub(super) own_presence: OwnPresence,
 }

@@ -1,6 +1,6 @@
 //! Ingests the history sync: the messages from before the link, in bounded pieces. A phone sends it
 //! compressed, in several parts; each part is read twice, first for identities, then chat by chat.
-//! Attachments stay at the network.
+//! Attachments stay at the network until a client requests them.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
 use super::connection_context::ConnectionContext;
 use super::convert::history_in::{self, HistoryChat, HistoryPoll};
-use super::{app_state, inbound, polls};
+use super::{app_state, inbound, polls, remote_file_records};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
@@ -106,7 +106,8 @@ async fn ingest_chat(
     for person in history_in::people_in(conversation) {
         inbound::resolve(context, &person).await?;
     }
-    let Some(HistoryChat { name, messages, changes, polls }) = history_in::chat_of(conversation, ids) else {
+    let Some(HistoryChat { name, messages, changes, polls, files }) = history_in::chat_of(conversation, ids)
+    else {
         return Ok(());
     };
     // The network's group name is newer than the name in the history.
@@ -116,6 +117,9 @@ async fn ingest_chat(
     for HistoryPoll { mut parsed, header, asked_by } in polls {
         let Some(asked_by) = asked_by.or_else(|| context.client.pn()) else { continue };
         polls::store_secret(context, &header, &asked_by, &mut parsed).await?;
+    }
+    for files in files.chunks(MESSAGES) {
+        remote_file_records::store_of_history(context, files.to_vec(), &conversation.id).await?;
     }
     for messages in messages.chunks(MESSAGES) {
         context.deliver(EngineEvent::History(messages.to_vec())).await?;

@@ -77,9 +77,10 @@ pub(super) async fn ingest(
         MessageBody::Vote(vote) => polls::ingest_vote(context, header.from, &message.info.source, vote).await,
         MessageBody::Message(mut parsed) => {
             polls::store_secret(context, &header, &message.info.source.sender, &mut parsed).await?;
+            let source = &message.info.source;
             let (message, file) = content_in::message_of(header, *parsed);
             let message = match file {
-                Some(file) => media::with_file(context, message, file).await?,
+                Some(file) => media::with_file(context, message, source, file).await?,
                 None => message,
             };
             context.deliver(EngineEvent::Message(Box::new(message))).await

@@ -1,8 +1,8 @@
 //! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
 //! A file is uploaded, encrypted, before its message is sent. An incoming file is downloaded, decrypted and
-//! verified before its message is delivered, within a time limit. If that fails permanently, the message is
-//! delivered without its file, so that later messages are not blocked. A download only asks the connection
+//! verified before its message is delivered, within a short time limit. Otherwise the message is delivered without
+//! its file, which is fetched later, so that later messages are not blocked. A download only asks the connection
 //! for an access token, so it may run while the library holds a sender's lock.
 
 use super::boxed::boxed;
@@ -14,11 +14,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use whatsapp_rust::download::DownloadWriter;
+use whatsapp_rust::types::message::MessageSource;
 use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, MediaEncryptor};
 
 use super::connection_context::ConnectionContext;
 use super::convert::content_out::UploadedMedia;
 use super::convert::remote_file::{RemoteFile, media_type};
+use super::remote_file_records::store_pending;
 use super::send_outcome::{offline, permanent, transient};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::{MediaHash, MediaKind};
@@ -26,6 +28,8 @@ use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOut
 
 /// The largest file in bytes, as for the network.
 const MAX_FILE: u64 = 2 << 30;
+/// How long a message waits for its file.
+const BEFORE_DELIVERY: Duration = Duration::from_secs(3);
 /// The minimum time for a download,
 const LEAST: Duration = Duration::from_secs(20);
 /// plus one second for this many bytes,
@@ -39,34 +43,52 @@ const THUMBNAIL: usize = 32 << 10;
 /// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
 
-/// The message with its file, or without it if the download failed permanently.
+/// The message with its file. Without it if that takes too long or fails; the file is then fetched in the background.
 ///
 /// # Errors
 /// If a later attempt may succeed; the message must not be acknowledged then.
 pub(super) async fn with_file(
     context: &ConnectionContext,
     message: Incoming,
+    source: &MessageSource,
     file: RemoteFile,
 ) -> Result<Incoming, InboundError> {
-    match download(context, &file).await {
-        Ok(attachment) => Ok(Incoming { content: Content::Media(attachment), ..message }),
-        Err(FetchError::Transient(error)) => Err(error),
-        Err(FetchError::Permanent(why)) => {
+    match tokio::time::timeout(BEFORE_DELIVERY, download(context, &file)).await {
+        Ok(Ok(attachment)) => Ok(Incoming { content: Content::Media(attachment), ..message }),
+        Ok(Err(FetchError::Transient(error))) => Err(error),
+        Ok(Err(FetchError::Permanent(why))) => {
             tracing::warn!(device = %context.device, kind = ?file.kind, why, "message delivered without its file");
+            Ok(message)
+        }
+        Ok(Err(FetchError::Expired | FetchError::Later(_))) | Err(_) => {
+            tracing::info!(device = %context.device, kind = ?file.kind, "message delivered before its file");
+            // Before the message: a kill in between leaves both to the next delivery.
+            store_pending(context, message.id(), source, file).await?;
             Ok(message)
         }
     }
 }
 
 /// Why a file was not downloaded.
-enum FetchError {
-    /// A later attempt may succeed.
+pub(super) enum FetchError {
+    /// The daemon's own store failed, or the connection ended.
     Transient(InboundError),
+    /// A later attempt may succeed.
+    Later(&'static str),
+    /// The network no longer has the file under this address.
+    Expired,
     /// No attempt will succeed.
     Permanent(&'static str),
 }
 
-async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Attachment, FetchError> {
+/// Downloads a file into the media store.
+///
+/// # Errors
+/// See [`FetchError`].
+pub(super) async fn download(
+    context: &ConnectionContext,
+    file: &RemoteFile,
+) -> Result<Attachment, FetchError> {
     if file.size.is_some_and(|size| size > MAX_FILE) {
         return Err(FetchError::Permanent("it is too large"));
     }
@@ -74,19 +96,20 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
     let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
     path.ok_or(FetchError::Permanent("the message has no address of the file"))?;
     let temp =
-        blocking(tempfile::tempfile).await.map_err(|_| FetchError::Permanent("there is no room for it"))?;
+        blocking(tempfile::tempfile).await.map_err(|_| FetchError::Later("there is no room for it"))?;
     let download = context.client.download_to_writer(file, SizeLimitedFile::new(temp));
     let arrived = match tokio::time::timeout(download_timeout(file.size), boxed(download)).await {
         Ok(Ok(arrived)) => arrived,
         Ok(Err(_)) if !context.client.is_connected() => {
             return Err(FetchError::Transient(InboundError::Gone));
         }
-        Ok(Err(_)) => {
-            return Err(FetchError::Permanent(
-                "the network does not serve the file, or its content is wrong",
-            ));
+        Ok(Err(error)) => {
+            return Err(match whatsapp_rust::ErrorChainExt::http_status(&*error) {
+                Some(403 | 404 | 410) => FetchError::Expired,
+                _ => FetchError::Later("the network does not serve the file now, or its content is wrong"),
+            });
         }
-        Err(_) => return Err(FetchError::Permanent("the download took too long")),
+        Err(_) => return Err(FetchError::Later("the download took too long")),
     };
     let stored = match context.media.save(stream_from(rewind(arrived.file).await?)).await {
         Ok(stored) => stored,
@@ -104,7 +127,7 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
 
 async fn rewind(mut file: File) -> Result<File, FetchError> {
     let rewind = blocking(move || file.seek(SeekFrom::Start(0)).map(|_| file)).await;
-    rewind.map_err(|_| FetchError::Permanent("it could not be read back"))
+    rewind.map_err(|_| FetchError::Later("it could not be read back"))
 }
 
 fn download_timeout(size: Option<u64>) -> Duration {

@@ -59,6 +59,9 @@ mod pending_syncs;
 mod people;
 mod polls;
 mod presence_declaration;
+mod remote_file_limits;
+mod remote_file_records;
+mod remote_files;
 mod retry_request;
 mod runtime;
 mod send_outcome;
@@ -137,6 +140,10 @@ impl Driver for WhatsAppDriver {
             revoke: true,
             control: self.has_testbed(),
         }
+    }
+
+    fn fetches_media(&self) -> bool {
+        true
     }
 
     fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError> {

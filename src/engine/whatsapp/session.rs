@@ -18,7 +18,7 @@ use super::driver_state::DriverState;
 use super::passkey::PasskeyLink;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
-use super::{changes, groups, linking, outbound, people, send_outcome};
+use super::{changes, groups, linking, outbound, people, remote_files, send_outcome};
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
@@ -27,9 +27,9 @@ use crate::domain::jid::Jid;
 use crate::domain::passkey::PasskeyAssertion;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
-    SessionError, Vault,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaFetchError,
+    MediaStore, MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext,
+    SessionEnd, SessionError, Vault,
 };
 
 mod connection;
@@ -218,6 +218,11 @@ impl Session for WhatsAppSession {
         if let Ok(context) = self.context() {
             context.own_presence.operator_active();
         }
+    }
+
+    async fn fetch_media(&self, message: &MessageId) -> Result<(), MediaFetchError> {
+        let context = self.context().map_err(|_| MediaFetchError::Offline)?;
+        remote_files::fetch_on_request(&context, message).await
     }
 
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {

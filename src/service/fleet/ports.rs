@@ -218,6 +218,10 @@ impl Inbound for InboundPort {
                 .map_err(storage),
             EngineEvent::MessageChange(change) => self.changed(change, IngestMode::Live).await,
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
+            EngineEvent::MediaFetched { id, attachment } => {
+                let attachment = attachment.map(|attachment| *attachment);
+                fleet.messaging.ingest_media(device, id, attachment).await.map_err(storage)
+            }
             EngineEvent::Receipt(receipt) => {
                 fleet.messaging.ingest_receipts(device, vec![receipt]).await.map_err(storage)
             }

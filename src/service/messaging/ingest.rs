@@ -163,16 +163,10 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         (false, true) => (incoming.chat.clone(), me),
         (false, false) => (incoming.from.clone(), me),
     };
-    let participant = (group && !incoming.from_me).then(|| incoming.from.clone());
     let given = incoming.notify_name.clone().filter(|name| !name.is_empty());
     let notify_name = given.unwrap_or_else(|| incoming.from.as_name());
     Message {
-        id: MessageId {
-            from_me: incoming.from_me,
-            chat: incoming.chat.clone(),
-            network: incoming.network_id.clone(),
-            participant,
-        },
+        id: incoming.id(),
         chat_id: incoming.chat.clone(),
         from,
         to,

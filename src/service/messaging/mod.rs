@@ -19,6 +19,7 @@ pub(super) mod chat_updates;
 pub(super) mod chats;
 pub(super) mod clear_chat;
 pub(super) mod contacts;
+pub(super) mod fetch_media;
 pub(super) mod group_changes;
 pub(super) mod groups;
 pub(super) mod identity;

@@ -6,6 +6,7 @@ mod disconnects;
 mod linking;
 mod media;
 mod messages;
+mod missing_files;
 mod network;
 mod passkey;
 mod presence;

@@ -8,6 +8,7 @@ use whatsapp_rust::waproto::whatsapp::web_message_info::StubType;
 use super::content_in::{MessageBody, ParsedMessage, message_of, parse};
 use super::identities::Identities;
 use super::message_key::KeyContext;
+use super::remote_file::RemoteFile;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::content::{Content, Poll};
@@ -36,6 +37,8 @@ pub(in super::super) struct HistoryChat {
     pub(in super::super) changes: Vec<IncomingChange>,
     /// The polls among them.
     pub(in super::super) polls: Vec<HistoryPoll>,
+    /// Their files, with the author as the network wrote it.
+    pub(in super::super) files: Vec<(MessageId, Option<NetworkJid>, RemoteFile)>,
 }
 
 /// The ids in a chat's history that may be unresolved.
@@ -108,7 +111,11 @@ fn add(history: &mut HistoryChat, source: &wa::WebMessageInfo, chat: &Jid, ids: 
     if source.starred == Some(true) {
         history.changes.push(IncomingChange::Starred { id, on: true });
     }
-    history.messages.push(message_of(header, parsed).0);
+    let (message, file) = message_of(header, parsed);
+    if let Some(file) = file.filter(|file| file.path.is_some()) {
+        history.files.push((message.id(), writer(source), file));
+    }
+    history.messages.push(message);
 }
 
 fn header(source: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) -> Option<Incoming> {

@@ -1,11 +1,12 @@
 //! A file on the network's media hosts, and the key that decrypts it.
 
+use serde::{Deserialize, Serialize};
 use whatsapp_rust::download::{Downloadable, MediaType};
 
 use crate::domain::media::MediaKind;
 
-/// A file to download. Never logged: it contains the file's key.
-#[derive(Clone, PartialEq, Eq)]
+/// A file to download; stored in the vault until it is here. Never logged: it contains the file's key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct RemoteFile {
     pub(in super::super) kind: MediaKind,
     /// The sender's file name.

@@ -31,6 +31,8 @@ use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
 use crate::engine::whatsapp::own_presence::OwnPresence;
 use crate::engine::whatsapp::pending_syncs::PendingSyncs;
 use crate::engine::whatsapp::presence_declaration;
+use crate::engine::whatsapp::remote_file_limits::RemoteFileLimits;
+use crate::engine::whatsapp::remote_files;
 use crate::engine::whatsapp::runtime::{CodeRotation, Tasks};
 use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{
@@ -85,6 +87,7 @@ impl WhatsAppSession {
         tasks.runtime().spawn_detached(Box::pin(history));
         tasks.runtime().spawn_detached(Box::pin(groups::run(Arc::clone(&context))));
         tasks.runtime().spawn_detached(Box::pin(presence_declaration::run(Arc::clone(&context))));
+        tasks.runtime().spawn_detached(Box::pin(remote_files::run(Arc::clone(&context))));
         let runner = Arc::clone(&client);
         let running = boxed(async move { runner.run().await });
         let mut progress = ConnectionProgress::default();
@@ -149,6 +152,7 @@ impl WhatsAppSession {
             group_reading: GroupReading::default(),
             delivered_groups: Mutex::default(),
             pending_syncs: PendingSyncs::default(),
+            remote_files: RemoteFileLimits::default(),
             own_presence: OwnPresence::new(self.settings.presence),
         })
     }

@@ -63,7 +63,7 @@ pub fn path_of(kind: &str, token: &str) -> String {
     format!("/media/{kind}/{token}")
 }
 
-fn token_in(path: &str) -> Option<&str> {
+pub(crate) fn token_in(path: &str) -> Option<&str> {
     path.split('?').next()?.strip_prefix("/media/")?.split('/').nth(1)
 }
 

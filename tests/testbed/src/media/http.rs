@@ -104,6 +104,10 @@ async fn download(
     headers: HeaderMap,
 ) -> Response {
     store.wait_until_resumed().await;
+    if let Some(status) = store.failure() {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return refused(status, "the store fails");
+    }
     let (found, mimetype) = match kind.as_str() {
         "pictures" => (store.picture(&token), "image/jpeg"),
         _ => (store.get(&token), "application/octet-stream"),

@@ -5,6 +5,7 @@
 //! bytes is bounded; the oldest are evicted.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -17,6 +18,7 @@ use wacore_binary::builder::NodeBuilder;
 
 pub mod cipher;
 mod http;
+pub mod reupload;
 
 pub use http::router;
 
@@ -64,11 +66,15 @@ pub struct MediaStore {
     entries: Arc<Mutex<StoredFiles>>,
     /// Whether downloads wait.
     held: Arc<watch::Sender<bool>>,
+    /// The status that downloads answer instead of the file, if any.
+    failure: Arc<AtomicU16>,
 }
 
 #[derive(Debug, Default)]
 struct StoredFiles {
     files: HashMap<String, Bytes>,
+    /// Files that expired, which phones can upload again.
+    expired: HashMap<String, Bytes>,
     /// Tokens, oldest first.
     order: VecDeque<String>,
     bytes: usize,
@@ -80,7 +86,8 @@ impl MediaStore {
     /// An empty store; `auth` is the token that uploads must carry.
     #[must_use]
     pub fn new(auth: &str) -> Self {
-        Self { auth: Arc::from(auth), entries: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
+        let held = Arc::new(watch::Sender::new(false));
+        Self { auth: Arc::from(auth), entries: Arc::default(), held, failure: Arc::default() }
     }
 
     /// The token that uploads must carry.
@@ -92,6 +99,37 @@ impl MediaStore {
     /// Makes downloads wait, or lets them continue.
     pub fn hold(&self, on: bool) {
         self.held.send_replace(on);
+    }
+
+    /// Makes downloads answer this HTTP status; `None` ends that.
+    pub fn fail(&self, status: Option<u16>) {
+        self.failure.store(status.unwrap_or(0), Ordering::SeqCst);
+    }
+
+    /// The status that downloads answer instead of the file.
+    fn failure(&self) -> Option<u16> {
+        Some(self.failure.load(Ordering::SeqCst)).filter(|status| *status != 0)
+    }
+
+    /// Removes all files from the network, as after some weeks; the phones keep theirs.
+    pub fn expire_all(&self) {
+        let mut entries = self.entries();
+        let files = std::mem::take(&mut entries.files);
+        entries.expired.extend(files);
+        (entries.order, entries.bytes) = (VecDeque::new(), 0);
+    }
+
+    /// A phone uploads an expired file again; `false` if it does not have it.
+    pub fn upload_again(&self, token: &str) -> bool {
+        let mut entries = self.entries();
+        let Some(bytes) = entries.expired.remove(token) else { return entries.files.contains_key(token) };
+        entries.add(token, bytes);
+        true
+    }
+
+    /// The phones lose the files that expired.
+    pub fn forget_expired(&self) {
+        self.entries().expired.clear();
     }
 
     /// Waits until downloads may continue.

@@ -16,8 +16,12 @@ use super::message_faults::MessageFaultKind;
 use super::messages;
 use super::offline::{self, QueuedStanza};
 use super::state::{Account, Companion};
+use crate::media::reupload;
 use crate::phone::outbound;
 use crate::phone::signal::{Bundle, Ciphertext, Device, Signal};
+
+/// The most files that a phone can upload again.
+const MAX_PHONE_FILES: usize = 1_000;
 
 /// The chat of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +100,14 @@ pub async fn write(
 ) -> Result<Vec<oneshot::Receiver<()>>> {
     let phone_message = Arc::new(phone_message);
     let (twice, garbled) = {
-        let message_faults = &mut account.lock().message_faults;
+        let mut state = account.lock();
+        if let Some(file) = reupload::file_of(&phone_message.id, &phone_message.message) {
+            if state.phone_files.len() >= MAX_PHONE_FILES {
+                state.phone_files.pop_front();
+            }
+            state.phone_files.push_back(file);
+        }
+        let message_faults = &mut state.message_faults;
         (
             message_faults.trigger(MessageFaultKind::DuplicateIncoming).is_some(),
             message_faults.trigger(MessageFaultKind::GarbleIncoming).is_some(),

@@ -15,6 +15,7 @@ use super::offline::{self, Confirmation};
 use super::state::{Account, Prekey, SignedPrekey};
 use super::{World, phone_messages};
 use crate::id::Id;
+use crate::media::reupload;
 use crate::phone::signal::Bundle;
 use crate::wire::nodes;
 
@@ -101,6 +102,13 @@ pub async fn handle(session: &Session, receipt: &Node) {
         if let Err(error) = retry(session, receipt, &to).await {
             tracing::warn!(%error, "a requested message is not available");
         }
+        return;
+    }
+    if kind == "server-error" {
+        if let Err(error) = reupload::answer(session, receipt).await {
+            tracing::warn!(%error, "a requested file is not available");
+        }
+        answer(session, receipt).await;
         return;
     }
     for id in &ids {

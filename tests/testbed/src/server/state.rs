@@ -15,6 +15,7 @@ use super::messages::MessageInTransit;
 use super::network_view::NetworkView;
 use super::offline::Queue;
 use super::presence::Presences;
+use crate::media::reupload::PhoneFile;
 use crate::phone::Phone;
 use crate::phone::passkey::Passkey;
 use crate::scene::Scene;
@@ -63,6 +64,8 @@ pub struct AccountState {
     pub recent_messages: RecentMessages,
     /// The polls that its phone received.
     pub polls: Polls,
+    /// The files of messages that its phone has, newest last.
+    pub phone_files: VecDeque<PhoneFile>,
     /// Messages that wait for phones, in order; the first may be in delivery.
     pub(super) for_phones: VecDeque<MessageInTransit>,
     /// The last device number in use.
