@@ -78,7 +78,7 @@ async fn message_does_not_wait_longer_for_a_slow_file() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     native.testbed.world().media.hold(true);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let file = json!({ "sizeBytes": SIZE });
     let reply =
         native.app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();

@@ -144,6 +144,9 @@ async fn receipt_while_unavailable(settings: Value) -> Value {
 
 #[tokio::test]
 async fn receipts_are_inactive_unless_set_otherwise() {
-    assert_eq!(receipt_while_unavailable(json!({})).await, "inactive");
-    assert_eq!(receipt_while_unavailable(json!({ "deliveredWhileOffline": true })).await, "delivered");
+    assert_eq!(Box::pin(receipt_while_unavailable(json!({}))).await, "inactive");
+    assert_eq!(
+        Box::pin(receipt_while_unavailable(json!({ "deliveredWhileOffline": true }))).await,
+        "delivered"
+    );
 }
