@@ -100,5 +100,6 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
         dialects: dialects.collect(),
         typed: identity.is_typed(),
         claims,
+        devices_claim: given(&identity.devices_claim),
     })
 }

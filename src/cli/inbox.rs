@@ -94,13 +94,13 @@ pub async fn run(command: InboxCommand, client: &Client, out: &Output) -> Result
         }
         InboxCommand::Grant(args) => {
             let mut grants = grants(client, &args.device).await?;
-            grants.retain(|grant| grant["who"] != args.who.as_str() || grant["declared"] == true);
+            grants.retain(|grant| grant["who"] != args.who.as_str() || grant["source"].is_string());
             grants.push(json!({ "who": args.who, "rights": args.rights.word() }));
             replace(client, &args.device, grants, out).await
         }
         InboxCommand::Revoke(args) => {
             let mut grants = grants(client, &args.device).await?;
-            if grants.iter().any(|grant| grant["who"] == args.who.as_str() && grant["declared"] == true) {
+            if grants.iter().any(|grant| is_elsewhere(grant, &args.who)) {
                 let sentence =
                     format!("{} is declared in the file of {}; remove it there", args.who, args.device);
                 return Err(CliError::Usage(sentence));
@@ -136,7 +136,16 @@ async fn replace(
     out.show(&stored, || grant_table(&grants))
 }
 
+/// Whether a grant of this user or role comes from a device file or a token.
+fn is_elsewhere(grant: &Value, who: &str) -> bool {
+    grant["who"] == who && grant["source"].is_string()
+}
+
 fn grant_table(grants: &[Value]) -> String {
-    let row = |grant: &Value| vec![text_of(grant, "who"), text_of(grant, "rights")];
-    table(&["WHO", "RIGHTS"], &grants.iter().map(row).collect::<Vec<_>>())
+    let row = |grant: &Value| {
+        let source = text_of(grant, "source");
+        let source = if source.is_empty() { "api".to_owned() } else { source };
+        vec![text_of(grant, "who"), text_of(grant, "rights"), source]
+    };
+    table(&["WHO", "RIGHTS", "SOURCE"], &grants.iter().map(row).collect::<Vec<_>>())
 }

@@ -163,6 +163,9 @@ pub struct IdentitySettings {
     /// Claims of the type.
     #[serde(default = "type_claim")]
     pub type_claim: Vec<String>,
+    /// Claim of the devices whose inbox a token grants, or empty.
+    #[serde(default)]
+    pub devices_claim: String,
 }
 
 impl IdentitySettings {

@@ -163,7 +163,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
             r#"[{ "name": "desk", "dialects": ["root"], "jwt_secret": "", "jwks_url": "https://k.example/jwks",
                 "authjs_secret": "", "cookie": "session", "issuer": "i", "audience": "a", "user_claim": ["sub"], "name_claim": ["name"],
                 "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"],
-                "type_claim": ["userType"] }]"#,
+                "type_claim": ["userType"], "devices_claim": "devices" }]"#,
         ),
         "chat.staff_roles" => ("BOSS".to_owned(), vec!["BOSS"].into()),
         "log.level" => text("warn,wharf=debug"),

@@ -232,6 +232,7 @@ impl Tx<'_> {
             "DELETE FROM notification_mutes WHERE device_id = ?1",
             "DELETE FROM notification_rules WHERE device_id = ?1",
             "DELETE FROM inbox_grants WHERE device_id = ?1",
+            "DELETE FROM inbox_token_grants WHERE device_id = ?1",
             "UPDATE conversations SET assignee = NULL WHERE device_id = ?1 AND assignee IS NOT NULL",
         ] {
             self.run(sql, [id.as_str()])?;

@@ -51,6 +51,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0058_user_revocations.sql")),
     M::up(include_str!("migrations/0059_inbox_metrics.sql")),
     M::up(include_str!("migrations/0060_chat_webhooks.sql")),
+    M::up(include_str!("migrations/0061_inbox_token_grants.sql")),
 ];
 
 /// Path of the database file within the data directory.

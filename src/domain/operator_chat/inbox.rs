@@ -128,6 +128,17 @@ impl fmt::Display for Grantee {
     }
 }
 
+/// Where a grant comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantSource {
+    /// The API.
+    Api,
+    /// The device's file.
+    File,
+    /// The newest token of the user.
+    Token,
+}
+
 /// Access of a user or a role to an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxGrant {
@@ -135,8 +146,8 @@ pub struct InboxGrant {
     pub who: Grantee,
     /// The access.
     pub rights: InboxRights,
-    /// Whether the device's file has it.
-    pub is_declared: bool,
+    /// Where it comes from.
+    pub source: GrantSource,
 }
 
 /// The widest rights that grants give a user; `None` without access.
@@ -229,7 +240,7 @@ mod tests {
     }
 
     fn grant(who: &str, rights: InboxRights) -> InboxGrant {
-        InboxGrant { who: Grantee::parse(who, &["desk", "shop"]).unwrap(), rights, is_declared: false }
+        InboxGrant { who: Grantee::parse(who, &["desk", "shop"]).unwrap(), rights, source: GrantSource::Api }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! Authenticates users by the tokens and session cookies of identity providers. A valid one creates its user.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::OperatorChat;
 use super::assignment::release_without_access;
+use super::inbox_access::set_token_devices;
 use super::session_cookies::{AuthjsKey, SessionCookies};
 use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::{UserId, UserPk};
 use crate::domain::operator_chat::session_cookie::{SessionCookie, find_session_cookies};
@@ -14,6 +18,9 @@ use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfil
 use crate::service::ServiceError;
 use crate::service::access::tokens::{AccessTokenError, AccessTokens, VerifiedClaims};
 use crate::store::{StoreError, Tx};
+
+/// The most devices that a token may grant.
+const MAX_CLAIMED_DEVICES: usize = 1_000;
 
 /// An issuer of user tokens, which defines one tenant.
 pub struct IdentityProvider {
@@ -29,6 +36,8 @@ pub struct IdentityProvider {
     pub typed: bool,
     /// The claim with the user's id.
     pub claims: ClaimNames,
+    /// The claim with the devices whose inbox a token grants; `None` if tokens grant none.
+    pub devices_claim: Option<String>,
 }
 
 /// The kind of key that verifies the tokens of an identity provider.
@@ -153,6 +162,9 @@ impl OperatorChat {
                     let (id, profile) = provider.user_of(&verified.claims).ok_or(ChatAuthError::Invalid)?;
                     let issued_at = issued_at(&verified.claims);
                     let user = self.sign_in(provider, id, profile, issued_at).await?;
+                    if let Some(claim) = &provider.devices_claim {
+                        self.grant_by_token(user.pk, claimed_devices(&verified.claims, claim)).await?;
+                    }
                     let expires_at = verified.expires_at;
                     return Ok((SignedIn { user, expires_at, issued_at }, dialect));
                 }
@@ -163,6 +175,18 @@ impl OperatorChat {
             }
         }
         Err(failure)
+    }
+
+    /// Replaces the devices whose inbox a user may use by its token; writes only if they changed.
+    async fn grant_by_token(&self, user: UserPk, devices: Vec<DeviceId>) -> Result<(), ChatAuthError> {
+        let read = self.store.read::<_, StoreError, _>(move |store| store.token_devices_of(user));
+        if read.await? == devices {
+            return Ok(());
+        }
+        let now = self.now();
+        let write =
+            self.store.write::<_, StoreError, _>(move |tx| set_token_devices(tx, user, &devices, now));
+        Ok(write.await?)
     }
 
     /// Reads the user, and writes only if it is new or its profile changed.
@@ -315,6 +339,17 @@ impl ClaimNames {
             user_type: text(&self.user_type, claims),
         }
     }
+}
+
+/// The devices in a claim, in order and once each: a list of ids, or one id. What is no id is ignored.
+fn claimed_devices(claims: &Map<String, Json>, claim: &str) -> Vec<DeviceId> {
+    let listed: Vec<&Json> = match claims.get(claim) {
+        Some(Json::Array(items)) => items.iter().take(MAX_CLAIMED_DEVICES).collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    let ids = listed.into_iter().filter_map(|item| item.as_str()?.parse().ok());
+    ids.collect::<BTreeSet<DeviceId>>().into_iter().collect()
 }
 
 /// The first claim that is present: a text or a whole number.

@@ -9,7 +9,8 @@ use super::error::ChatError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::operator_chat::event::ChatLogEntry;
-use crate::domain::operator_chat::inbox::{Grantee, InboxGrant, InvalidGrant, MAX_GRANTS};
+use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::inbox::{GrantSource, Grantee, InboxGrant, InvalidGrant, MAX_GRANTS};
 use crate::service::error::require_device;
 use crate::store::{StoreError, Tx};
 
@@ -50,7 +51,7 @@ impl OperatorChat {
         if grants.len() > MAX_GRANTS {
             return Err(ChatError::invalid("operators", format!("must have at most {MAX_GRANTS} grants")));
         }
-        let grants = self.parse_grants(grants, false)?;
+        let grants = self.parse_grants(grants, GrantSource::Api)?;
         let (device, now) = (device.clone(), self.now());
         self.store
             .write(move |tx| {
@@ -72,6 +73,7 @@ impl OperatorChat {
             earlier.await?.into_iter().map(|device| (device, Vec::new())).collect();
         let named = declared.into_iter().filter(|inbox| !inbox.grants.is_empty());
         all.extend(named.map(|inbox| (inbox.device, inbox.grants)));
+        self.drop_tokens_without_claim().await?;
         let mut failed = 0;
         for (device, grants) in all {
             if let Err(error) = self.declare_inbox_grants(&device, &grants).await {
@@ -82,17 +84,34 @@ impl OperatorChat {
         Ok(failed)
     }
 
+    /// Removes the access by tokens of identities that have no `devices_claim` any more.
+    async fn drop_tokens_without_claim(&self) -> Result<(), ChatError> {
+        let with_claim = self.providers.iter().filter(|provider| provider.devices_claim.is_some());
+        let tenants: Vec<String> = with_claim.map(|provider| provider.name.clone()).collect();
+        let now = self.now();
+        let write = self.store.write_patiently::<_, StoreError, _>(move |tx| {
+            for (user, tenant) in tx.users_with_token_devices()? {
+                if !tenants.contains(&tenant) {
+                    set_token_devices(tx, user, &[], now)?;
+                }
+            }
+            Ok(())
+        });
+        Ok(write.await?)
+    }
+
     async fn declare_inbox_grants(
         &self,
         device: &DeviceId,
         grants: &[(String, String)],
     ) -> Result<(), ChatError> {
-        let grants = self.parse_grants(grants, true)?;
+        let grants = self.parse_grants(grants, GrantSource::File)?;
         let (device, now) = (device.clone(), self.now());
         self.store
             .write_patiently(move |tx| {
                 require_device(tx, &device)?;
-                let known = tx.inbox_grants(&device)?.into_iter().filter(|grant| grant.is_declared);
+                let known =
+                    tx.inbox_grants(&device)?.into_iter().filter(|grant| grant.source == GrantSource::File);
                 if known.collect::<Vec<_>>() == grants {
                     return Ok(());
                 }
@@ -106,7 +125,7 @@ impl OperatorChat {
     fn parse_grants(
         &self,
         grants: &[(String, String)],
-        is_declared: bool,
+        source: GrantSource,
     ) -> Result<Vec<InboxGrant>, ChatError> {
         let tenants: Vec<&str> = self.providers.iter().map(|provider| provider.name.as_str()).collect();
         let grant = |(who, rights): &(String, String)| -> Result<InboxGrant, ChatError> {
@@ -117,11 +136,29 @@ impl OperatorChat {
                 rights: rights
                     .parse()
                     .map_err(|error| ChatError::invalid("operators.rights", wrong(error)))?,
-                is_declared,
+                source,
             })
         };
         grants.iter().map(grant).collect()
     }
+}
+
+/// Replaces the devices that the newest token of a user grants. The access to each changed device is part of the same
+/// transaction.
+pub(super) fn set_token_devices(
+    tx: &Tx<'_>,
+    user: UserPk,
+    devices: &[DeviceId],
+    now: Millis,
+) -> Result<(), StoreError> {
+    let known = tx.token_devices_of(user)?;
+    tx.set_token_devices(user, devices)?;
+    let added = devices.iter().filter(|device| !known.contains(device));
+    let removed = known.iter().filter(|device| !devices.contains(device));
+    for device in added.chain(removed) {
+        access_changed(tx, device, now)?;
+    }
+    Ok(())
 }
 
 /// Records that the grants of a device changed, and releases the conversations of users without access. Returns the

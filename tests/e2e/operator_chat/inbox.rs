@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::client::{ChatClient, SECRET, app, rest, seconds, signed, token, unassigned_app};
+use super::client::{ChatClient, SECRET, app, app_with, rest, seconds, signed, token, unassigned_app};
 use super::support::{ANNA, TestApp};
 
 /// A bridged device whose inbox these users may use, with one message of a contact. The contact's id.
@@ -299,7 +299,7 @@ async fn device_file_grants_access_beside_the_api() {
     let app = restarted_with_file(app, &format!("{device}{anna}")).await;
     app.put("/devices/shop/operators", json!({ "operators": [{ "who": "desk:bela" }] })).await.ok();
     let grants = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
-    let declared = json!({ "who": "desk:anna", "rights": "reply", "declared": true });
+    let declared = json!({ "who": "desk:anna", "rights": "reply", "source": "file" });
     assert_eq!(grants, json!([declared, { "who": "desk:bela", "rights": "reply" }]));
     app.put("/devices/shop/operators", json!({ "operators": grants })).await.ok();
     assert_eq!(app.get("/devices/shop/operators").await.ok()["data"]["operators"], grants);
@@ -310,4 +310,51 @@ async fn device_file_grants_access_beside_the_api() {
     let app = restarted_with_file(app, device).await;
     let left = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
     assert_eq!(left, json!([{ "who": "desk:bela", "rights": "reply" }]));
+}
+
+fn claiming(user: &str, devices: &Value) -> String {
+    let claims = json!({ "sub": user, "devices": devices, "exp": seconds() + 3_600 });
+    signed(Algorithm::HS256, SECRET, &claims)
+}
+
+async fn list_of(app: &TestApp, token: &str) -> usize {
+    let list = rest(app, token, "GET", "/api/v1/conversations", None).await.ok();
+    list["data"]["conversations"].as_array().unwrap().len()
+}
+
+// covers: inbox access by the claim of a token
+#[tokio::test]
+async fn newest_token_grants_the_inboxes_of_its_claim() {
+    let identity = r#"[{ "name": "desk", "jwt_secret": "${DESK_SECRET}", "devices_claim": "devices" }]"#;
+    let app = app_with(&[("WHARF__CHAT__IDENTITIES", identity)]).await;
+    inbox(&app, json!([{ "who": "desk:bela" }])).await;
+    let with_shop = claiming("anna", &json!(["other", "shop", "not an id", 5]));
+    assert_eq!(list_of(&app, &with_shop).await, 1);
+    let mut anna = ChatClient::connect_with(&app, &with_shop, "anna").await;
+    let contact = contact(&app, "bela").await;
+    anna.ask("conversation:join", json!({ "conversationWith": contact })).await;
+    anna.payload("message:new").await;
+    let message = json!({ "recipientId": contact, "content": "Until six." });
+    assert_eq!(anna.ask("message:send", message.clone()).await["success"], true);
+    let grants = app.get("/devices/shop/operators").await.ok()["data"]["operators"].clone();
+    let by_token = json!({ "who": "desk:anna", "rights": "reply", "source": "token" });
+    assert_eq!(grants, json!([{ "who": "desk:bela", "rights": "reply" }, by_token]));
+    // A newer token without the device takes the access, also from the connected socket.
+    assert_eq!(list_of(&app, &claiming("anna", &json!([]))).await, 0);
+    let refused = anna.ask("message:send", message).await;
+    assert_eq!(refused["success"], false, "{refused}");
+    app.incoming("shop", ANNA, "Thanks").await;
+    let arrived = anna.arrived().await;
+    assert!(!arrived.iter().any(|event| event.to_string().contains("Thanks")), "{arrived:?}");
+    let shown = app.get("/conversations").await.ok();
+    assert_eq!(shown["data"]["conversations"][0]["assignee"], Value::Null, "the assignee lost the access");
+    // Without the setting the claim grants nothing.
+    assert_eq!(list_of(&app, &claiming("anna", &json!("shop"))).await, 1);
+    let app = app
+        .restarted_with(&[(
+            "WHARF__CHAT__IDENTITIES",
+            r#"[{ "name": "desk", "jwt_secret": "${DESK_SECRET}" }]"#,
+        )])
+        .await;
+    assert_eq!(list_of(&app, &claiming("anna", &json!("shop"))).await, 0);
 }

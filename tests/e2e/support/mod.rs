@@ -117,6 +117,15 @@ impl TestApp {
         Self::start_in(data, overrides, self.clock.clone(), network).await
     }
 
+    /// Restarts with changed settings.
+    pub async fn restarted_with(mut self, changes: &[(&str, &str)]) -> Self {
+        for (name, value) in changes {
+            self.overrides.retain(|(known, _)| known != name);
+            self.overrides.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        self.restarted().await
+    }
+
     /// Restarts, and runs SQL on the stopped daemon's database in between.
     pub async fn restarted_after(self, sql: &str) -> Self {
         let change = |data: &Path| {

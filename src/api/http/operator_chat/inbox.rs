@@ -12,7 +12,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::api::http::input::{Body, Device, Request};
 use crate::domain::access::Scope;
-use crate::domain::operator_chat::inbox::InboxGrant;
+use crate::domain::operator_chat::inbox::{GrantSource, InboxGrant};
 use crate::service::Services;
 
 /// The operations of this file.
@@ -35,10 +35,11 @@ struct GrantObject {
     #[serde(default = "reply")]
     #[schema(required = false, example = "reply")]
     rights: String,
-    /// Whether the device's file has it. A `PUT` leaves such grants as they are.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    declared: bool,
+    /// `file` for a grant of the device's file, `token` for one of the user's newest token; absent for one of the API. A
+    /// `PUT` leaves such grants as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "file")]
+    source: Option<String>,
 }
 
 fn reply() -> String {
@@ -60,7 +61,11 @@ fn object(grants: &[InboxGrant]) -> Success<Operators> {
     let grant = |grant: &InboxGrant| GrantObject {
         who: grant.who.to_string(),
         rights: grant.rights.as_str().to_owned(),
-        declared: grant.is_declared,
+        source: match grant.source {
+            GrantSource::Api => None,
+            GrantSource::File => Some("file".to_owned()),
+            GrantSource::Token => Some("token".to_owned()),
+        },
     };
     Success::new(Operators { operators: grants.iter().map(grant).collect() })
 }
@@ -78,7 +83,7 @@ async fn show(
 
 /// Replace who may use the inbox of a device
 ///
-/// Grants of the device's file stay. A user who is no longer named gets no event of the inbox from then on.
+/// Grants of the device's file and of tokens stay. A user who is no longer named gets no event of the inbox from then on.
 #[utoipa::path(put, path = "/devices/{id}/operators", operation_id = "putInboxOperators", tag = "operator chat",
     request_body = Operators,
     responses((status = 200, description = "The grants", body = Success<Operators>)))]
@@ -88,7 +93,7 @@ async fn replace(
     Body(body): Body<Operators>,
 ) -> Result<Success<Operators>, ApiError> {
     let chat = services.chat.as_ref().ok_or(ApiError::NotFound)?;
-    let own = body.operators.into_iter().filter(|grant| !grant.declared);
+    let own = body.operators.into_iter().filter(|grant| grant.source.is_none());
     let grants: Vec<_> = own.map(|grant| (grant.who, grant.rights)).collect();
     Ok(object(&chat.set_inbox_grants(&device, &grants).await?))
 }
