@@ -367,7 +367,7 @@ upstream_kills() {
 # Fault scenarios that no other stage has, in their short form.
 torture_short() {
   . .ci/torture.sh
-  torture kills-sockets power damage clock sockets fuzz
+  torture kills-sockets kills-operators power damage clock sockets fuzz
 }
 
 # The tests that every engine must pass, on the native engine with a testbed.

@@ -4,9 +4,9 @@
 # docs/reliability.md is generated from all runs.
 
 readonly TORTURE_DIR=${CARGO_TARGET_DIR:-target}/torture
-readonly SCENARIOS=(kills kills-sockets kills-native kills-upstream power damage clock disk descriptors sockets services requests fuzz)
+readonly SCENARIOS=(kills kills-sockets kills-operators kills-native kills-upstream power damage clock disk descriptors sockets services requests fuzz)
 # Without --rounds: each takes some seconds, all of them less than five minutes.
-readonly SHORT_ROUNDS="kills=20 kills-sockets=20 kills-native=10 kills-upstream=5 power=30 damage=3 clock=8 sockets=300"
+readonly SHORT_ROUNDS="kills=20 kills-sockets=20 kills-operators=20 kills-native=10 kills-upstream=5 power=30 damage=3 clock=8 sockets=300"
 
 torture() {
   local rounds= seed= minutes= write= names=() name failed=()
@@ -142,6 +142,7 @@ run_scenario() {
   case $name in
     kills) counted kills 'test(=rounds::slow_random_kills_lose_and_duplicate_nothing)' ;;
     kills-sockets) counted kills-sockets 'test(/^socket_rounds::/)' ;;
+    kills-operators) counted kills-operators 'test(/^operator_rounds::/)' ;;
     kills-native)
       counted kills-native 'test(=rounds::slow_random_kills_lose_and_duplicate_nothing)' WHARF_TEST_ENGINE=whatsapp ;;
     kills-upstream)

@@ -201,6 +201,11 @@ impl Seen {
         assert_eq!(self.bodies.get(body), Some(&1), "{id}: {body:?} was shown as more than one message");
     }
 
+    /// The number of messages with this body.
+    pub fn count_of(&self, body: &str) -> u32 {
+        self.bodies.get(body).copied().unwrap_or(0)
+    }
+
     /// Whether the network counts this message as delivered to the device.
     pub fn acknowledged(&self, network_id: &str) -> bool {
         self.acknowledged.contains(network_id)

@@ -15,6 +15,7 @@
 //! - [`damage`]: damaged and truncated database files.
 //! - [`data_directory`]: copies, a deleted lock, permissions.
 //! - [`socket_rounds`]: SIGKILL while Socket.IO clients send and follow.
+//! - [`operator_rounds`]: SIGKILL while operators answer contacts.
 //! - [`sockets`]: many sockets that stall, flood, send half frames or vanish.
 //! - [`fuzz`]: seeded random inputs for every parser.
 //! - [`memory`]: a large file must not grow the daemon's memory.
@@ -51,6 +52,7 @@ mod log;
 mod many_devices;
 mod memory;
 mod mixed_load;
+mod operator_rounds;
 mod power_cut;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "shared with the benches, which use another part of it")]

@@ -37,9 +37,10 @@ struct Run {
 }
 
 /// The scenarios, and what one round of each is.
-const SCENARIOS: [(&str, &str); 20] = [
+const SCENARIOS: [(&str, &str); 21] = [
     ("kills", "SIGKILL under traffic, engine `simulator`"),
     ("kills-sockets", "SIGKILL while Socket.IO clients send and follow"),
+    ("kills-operators", "SIGKILL while operators answer contacts and write internal notes"),
     ("kills-native", "SIGKILL under traffic, engine `whatsapp` on a testbed"),
     ("kills-cloud-api", "SIGKILL under traffic, engine `cloud-api`"),
     ("kills-remote", "SIGKILL under traffic, engine `remote`"),

@@ -112,6 +112,11 @@ impl Http {
         answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PUT /api/v1/<path>`.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        answer(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `PATCH /api/v1/<path>`.
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
         answer(self.request(Method::PATCH, path).json(body)).await
