@@ -33,7 +33,7 @@ use archive::Zipped;
 use pipe::{Pipe, PipeClosed};
 
 /// Messages per page.
-const PAGE: usize = 200;
+const PAGE: usize = 50;
 /// Author of our own messages when the account has no name.
 const OURSELVES: &str = "You";
 
@@ -83,7 +83,7 @@ impl History {
         let (id, of) = (device.clone(), self.messaging.canonical_chat(device, chat).await?);
         let (chat, account) = self
             .store
-            .read::<_, ServiceError, _>(move |store| {
+            .read_of::<_, ServiceError, _>(device, move |store| {
                 let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok((store.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?, device.account))
             })
@@ -169,7 +169,7 @@ impl Pages {
         let (page, also) = self
             .history
             .store
-            .read::<_, ServiceError, _>(move |store| {
+            .read_of::<_, ServiceError, _>(&self.device, move |store| {
                 let page = store.export_page(&device, &chat, after, PAGE)?;
                 let also = also(store, &page)?;
                 Ok((page, also))
