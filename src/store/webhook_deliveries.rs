@@ -146,8 +146,9 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn has_conversation_webhooks(&self) -> Result<bool, StoreError> {
         let found = self.number(
-            r#"SELECT EXISTS (SELECT 1 FROM webhook_endpoints WHERE disabled_at IS NULL AND ending = 0
-                 AND (events LIKE '%"conversation:%' OR events LIKE '%"chat:message"%'))"#,
+            r#"SELECT EXISTS (SELECT 1 FROM webhook_endpoints INDEXED BY webhook_endpoints_of_conversations
+                 WHERE disabled_at IS NULL AND ending = 0
+                     AND (instr(events, '"conversation:') > 0 OR instr(events, '"chat:message"') > 0))"#,
             [],
         )?;
         Ok(found == 1)
