@@ -126,7 +126,7 @@ struct EventObject {
     message_id: Option<String>,
     /// The messages of receipts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
+    #[schema(required = false, example = json!(["1042"]))]
     message_ids: Option<Vec<String>>,
     /// The new assignee; null after a release.
     #[serde(skip_serializing_if = "Option::is_none")]
