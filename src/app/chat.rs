@@ -37,6 +37,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
             upload_max_bytes: chat.upload_max_bytes,
             max_users: chat.max_users,
             max_conversations: chat.max_conversations,
+            max_room_members: chat.max_room_members,
             max_notifications: chat.max_notifications,
             max_sockets: chat.max_sockets,
             max_rooms: chat.max_rooms,

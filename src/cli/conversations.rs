@@ -1,4 +1,4 @@
-//! `wharf conversations …`: the conversations of devices.
+//! `wharf conversations …`: conversations of devices, direct ones and rooms.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -44,6 +44,14 @@ pub struct ListArgs {
     #[arg(long, value_name = "USER")]
     pub assignee: Option<String>,
 
+    /// Only conversations of this kind
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+
+    /// Only conversations with this text in their title or in the name of a participant
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+
     /// The most conversations
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub limit: u8,
@@ -56,6 +64,17 @@ pub enum State {
     Open,
     /// Done until the next message of the contact
     Closed,
+}
+
+/// The kind of conversations.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Kind {
+    /// Of two users
+    Direct,
+    /// Of many users, with a title
+    Room,
+    /// Of a chat of a device
+    Device,
 }
 
 /// The conversation of a command.
@@ -148,22 +167,39 @@ fn query(args: &ListArgs) -> Vec<(&'static str, String)> {
         };
         ("state", word.to_owned())
     }));
+    query.extend(args.kind.map(|kind| {
+        let word = match kind {
+            Kind::Direct => "direct",
+            Kind::Room => "room",
+            Kind::Device => "device",
+        };
+        ("kind", word.to_owned())
+    }));
+    query.extend(args.search.clone().map(|text| ("search", text)));
     query.extend(args.assignee.clone().map(|user| ("assignee", user)));
     query
 }
 
-const HEAD: [&str; 7] = ["ID", "DEVICE", "CONTACT", "STATE", "ASSIGNEE", "WAITING SINCE", "LAST MESSAGE"];
+const HEAD: [&str; 7] = ["ID", "DEVICE", "WITH", "STATE", "ASSIGNEE", "WAITING SINCE", "LAST MESSAGE"];
 
 fn row(conversation: &Value) -> Vec<String> {
     vec![
         text_of(conversation, "id"),
         text_of(conversation, "deviceId"),
-        short(&text_of(&conversation["contact"], "displayName"), 24),
+        short(&with(conversation), 24),
         text_of(conversation, "state"),
         text_of(&conversation["assignee"], "id"),
         text_of(conversation, "waitingSince"),
         short(&text_of(&conversation["lastMessage"], "content"), MAX_TEXT),
     ]
+}
+
+/// The contact of a device conversation, the title of a room, or the names of the participants.
+fn with(conversation: &Value) -> String {
+    let named = [text_of(&conversation["contact"], "displayName"), text_of(conversation, "title")];
+    let participants = conversation["participants"].as_array().into_iter().flatten();
+    let names: Vec<_> = participants.map(|user| text_of(user, "displayName")).collect();
+    named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| names.join(", "))
 }
 
 async fn show(args: &ShowArgs, client: &Client, out: &Output) -> Result<(), CliError> {
@@ -179,7 +215,7 @@ fn details(conversation: &Value) -> String {
     let mut text = key_values(&[
         ("id", text_of(conversation, "id")),
         ("device", text_of(conversation, "deviceId")),
-        ("contact", text_of(&conversation["contact"], "displayName")),
+        ("with", with(conversation)),
         ("state", text_of(conversation, "state")),
         ("assignee", text_of(&conversation["assignee"], "id")),
         ("waiting since", text_of(conversation, "waitingSince")),
@@ -189,7 +225,10 @@ fn details(conversation: &Value) -> String {
     text.push('\n');
     // The API has the newest first; a conversation is read from top to bottom.
     for message in conversation["messages"].as_array().into_iter().flatten().rev() {
-        let author = text_of(&message["author"], "name");
+        let author = match message["author"].is_null() {
+            true => text_of(&message["sender"], "displayName"),
+            false => text_of(&message["author"], "name"),
+        };
         let content = clean(&text_of(message, "content"));
         let line = format!("{}  {author}: {content}", text_of(message, "createdAt"));
         text.push_str(line.trim_end());

@@ -58,6 +58,8 @@ pub struct ChatSettings {
     pub max_users: usize,
     /// Maximum conversations of a user.
     pub max_conversations: usize,
+    /// Maximum members of a room.
+    pub max_room_members: usize,
     /// Maximum notifications of a user.
     pub max_notifications: usize,
     /// Maximum sockets of a user.

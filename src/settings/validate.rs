@@ -21,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Minimum and maximum of every numeric key.
-pub(super) const RANGES: [(&str, i64, i64); 105] = [
+pub(super) const RANGES: [(&str, i64, i64); 106] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -125,6 +125,7 @@ pub(super) const RANGES: [(&str, i64, i64); 105] = [
     ("chat.max_messages_per_day", 1, 100 * MANY),
     ("chat.max_users", 1, MANY),
     ("chat.max_conversations", 1, MANY),
+    ("chat.max_room_members", 2, 10_000),
     ("chat.max_notifications", 1, MANY),
     ("chat.max_sockets", 1, 10_000),
     ("chat.max_rooms", 1, 10_000),

@@ -8,7 +8,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::file::ChatFile;
 use crate::domain::operator_chat::ids::{ChatFileId, ChatMessageId, ConversationId, UserPk};
-use crate::domain::operator_chat::message::{ChatMessage, MessageDraft};
+use crate::domain::operator_chat::message::{ChatMessage, MessageAuthor, MessageDraft};
 
 /// The columns that [`chat_message`] reads, of the table `m`.
 pub(super) const MESSAGE_COLUMNS: &str = "m.id AS message_id, m.conversation_id AS conversation_id, m.sender AS sender, m.type AS message_type, \
@@ -16,17 +16,32 @@ pub(super) const MESSAGE_COLUMNS: &str = "m.id AS message_id, m.conversation_id 
      m.attachment_name AS attachment_name, m.temp_id AS temp_id, m.created_at AS created_at, \
      m.file_id AS file_id, m.file_type AS file_type, m.file_size AS file_size";
 
-/// Messages of one author whose ids are within a range, both ends included.
+/// Messages by author whose ids are within a range, both ends included.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthoredMessages {
     /// The conversation.
     pub conversation: ConversationId,
     /// The author.
-    pub sender: UserPk,
+    pub author: MessageAuthor,
     /// The first id.
     pub first: i64,
     /// The last id.
     pub last: i64,
+}
+
+impl AuthoredMessages {
+    /// The condition for [`AuthoredMessages::params`].
+    fn condition(&self) -> &'static str {
+        match self.author {
+            MessageAuthor::Is(_) => "m.conversation_id = ?1 AND m.sender = ?2 AND m.id BETWEEN ?3 AND ?4",
+            MessageAuthor::Not(_) => "m.conversation_id = ?1 AND m.sender <> ?2 AND m.id BETWEEN ?3 AND ?4",
+        }
+    }
+
+    fn params(&self) -> [i64; 4] {
+        let (MessageAuthor::Is(user) | MessageAuthor::Not(user)) = self.author;
+        [self.conversation.0, user.0, self.first, self.last]
+    }
 }
 
 impl Reader<'_> {
@@ -78,7 +93,7 @@ impl Reader<'_> {
         Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX))
     }
 
-    /// Messages of one author, newest first.
+    /// Messages by author, newest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -87,24 +102,18 @@ impl Reader<'_> {
         authored: &AuthoredMessages,
         limit: usize,
     ) -> Result<Vec<ChatMessage>, StoreError> {
+        let [conversation, user, first, last] = authored.params();
         self.all(
             &format!(
-                "SELECT {MESSAGE_COLUMNS} FROM chat_messages m
-                 WHERE m.conversation_id = ?1 AND m.sender = ?2 AND m.id BETWEEN ?3 AND ?4
-                 ORDER BY m.id DESC LIMIT ?5"
+                "SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE {} ORDER BY m.id DESC LIMIT ?5",
+                authored.condition()
             ),
-            params![
-                authored.conversation.0,
-                authored.sender.0,
-                authored.first,
-                authored.last,
-                sql_number(limit)
-            ],
+            [conversation, user, first, last, sql_number(limit)],
             chat_message,
         )
     }
 
-    /// The ids of messages of one author, newest first.
+    /// The ids of messages by author, newest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -113,29 +122,44 @@ impl Reader<'_> {
         authored: &AuthoredMessages,
         limit: usize,
     ) -> Result<Vec<ChatMessageId>, StoreError> {
+        let [conversation, user, first, last] = authored.params();
         self.all(
-            "SELECT id FROM chat_messages WHERE conversation_id = ?1 AND sender = ?2 AND id BETWEEN ?3 AND ?4
-             ORDER BY id DESC LIMIT ?5",
-            params![
-                authored.conversation.0,
-                authored.sender.0,
-                authored.first,
-                authored.last,
-                sql_number(limit)
-            ],
+            &format!(
+                "SELECT m.id FROM chat_messages m WHERE {} ORDER BY m.id DESC LIMIT ?5",
+                authored.condition()
+            ),
+            [conversation, user, first, last, sql_number(limit)],
             |row| Ok(ChatMessageId(row.get(0)?)),
         )
     }
 
-    /// The number of messages of one author.
+    /// The authors of messages by author, with the ids of each, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_message_authors(
+        &self,
+        authored: &AuthoredMessages,
+        limit: usize,
+    ) -> Result<Vec<(UserPk, ChatMessageId)>, StoreError> {
+        let [conversation, user, first, last] = authored.params();
+        self.all(
+            &format!(
+                "SELECT m.sender, m.id FROM chat_messages m WHERE {} ORDER BY m.id DESC LIMIT ?5",
+                authored.condition()
+            ),
+            [conversation, user, first, last, sql_number(limit)],
+            |row| Ok((UserPk(row.get(0)?), ChatMessageId(row.get(1)?))),
+        )
+    }
+
+    /// The number of messages by author.
     ///
     /// # Errors
     /// When the store fails.
     pub fn count_chat_messages_from(&self, authored: &AuthoredMessages) -> Result<i64, StoreError> {
-        self.number(
-            "SELECT count(*) FROM chat_messages WHERE conversation_id = ?1 AND sender = ?2 AND id BETWEEN ?3 AND ?4",
-            [authored.conversation.0, authored.sender.0, authored.first, authored.last],
-        )
+        let sql = format!("SELECT count(*) FROM chat_messages m WHERE {}", authored.condition());
+        self.number(&sql, authored.params())
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::room::{RoomRole, SMALL_ROOM_MEMBERS};
 
 impl Reader<'_> {
     /// The unread messages of a member in a conversation.
@@ -50,39 +51,74 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM conversation_members WHERE user_pk = ?1", [user.0])
     }
 
-    /// The users who share a conversation with a user.
+    /// The users who share a direct conversation or a small room with a user.
     ///
     /// # Errors
     /// When the store fails.
     pub fn conversation_partners(&self, user: UserPk) -> Result<Vec<UserPk>, StoreError> {
         self.all(
-            "SELECT o.user_pk FROM conversation_members a
+            "SELECT DISTINCT o.user_pk FROM conversation_members a
+             JOIN conversations c ON c.id = a.conversation_id AND c.member_count <= ?2
              JOIN conversation_members o ON o.conversation_id = a.conversation_id
              WHERE a.user_pk = ?1 AND o.user_pk <> ?1",
-            [user.0],
+            params![user.0, i64::try_from(SMALL_ROOM_MEMBERS).unwrap_or(i64::MAX)],
             |row| Ok(UserPk(row.get(0)?)),
         )
     }
 }
 
 impl Tx<'_> {
-    pub(super) fn add_conversation_member(&self, id: ConversationId, user: UserPk) -> Result<(), StoreError> {
+    pub(super) fn add_conversation_member(
+        &self,
+        id: ConversationId,
+        user: UserPk,
+        role: RoomRole,
+    ) -> Result<(), StoreError> {
         self.run(
-            "INSERT INTO conversation_members (user_pk, conversation_id) VALUES (?1, ?2)
-             ON CONFLICT (user_pk, conversation_id) DO NOTHING",
-            [user.0, id.0],
+            "INSERT INTO conversation_members (user_pk, conversation_id, role) VALUES (?1, ?2, ?3)
+             ON CONFLICT (user_pk, conversation_id) DO UPDATE SET role = excluded.role",
+            params![user.0, id.0, role.as_str()],
         )?;
         Ok(())
     }
 
-    pub(super) fn set_conversation_activity(
+    pub(super) fn count_new_message(
         &self,
         id: ConversationId,
         newest: ChatMessageId,
+        sender: UserPk,
     ) -> Result<(), StoreError> {
         self.run(
-            "UPDATE conversation_members SET activity = ?2 WHERE conversation_id = ?1",
-            [id.0, newest.0],
+            "UPDATE conversation_members
+             SET activity = ?2, unread = unread + CASE WHEN user_pk = ?3 THEN 0 ELSE 1 END
+             WHERE conversation_id = ?1",
+            [id.0, newest.0, sender.0],
+        )?;
+        Ok(())
+    }
+
+    /// Counts a deleted message no longer as unread by the members who did not read it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn count_deleted_message(
+        &self,
+        id: ConversationId,
+        deleted: ChatMessageId,
+        sender: UserPk,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE conversation_members SET unread = unread - 1
+             WHERE conversation_id = ?1 AND user_pk <> ?3 AND unread > 0
+                 AND NOT EXISTS (
+                     SELECT 1 FROM chat_receipt_ranges r
+                     WHERE r.conversation_id = ?1 AND r.user_pk = conversation_members.user_pk AND r.level = 'read'
+                         AND +r.first_id <= ?2 AND r.last_id >= ?2)
+                 AND NOT EXISTS (
+                     SELECT 1 FROM chat_receipts_through t
+                     WHERE t.conversation_id = ?1 AND t.user_pk = conversation_members.user_pk AND t.level = 'read'
+                         AND t.message_id >= ?2)",
+            [id.0, deleted.0, sender.0],
         )?;
         Ok(())
     }

@@ -12,10 +12,16 @@ use crate::domain::operator_chat::conversation::{Conversation, ConversationKind,
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::DeviceChat;
 use crate::domain::operator_chat::message::ChatMessage;
+use crate::domain::operator_chat::room::{Room, RoomRole};
 use crate::domain::operator_chat::user::ChatUser;
 
 const DIRECT: &str = "direct";
 const DEVICE: &str = "device";
+const ROOM: &str = "room";
+
+/// The columns that [`conversation`] reads.
+const COLUMNS: &str =
+    "id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, title, created_at";
 
 /// A conversation in the list of one of its members.
 #[derive(Debug, Clone)]
@@ -42,15 +48,12 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        let found = self.one(
-            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, created_at
-             FROM conversations WHERE id = ?1",
-            [id.0],
-            conversation,
-        )?;
-        let Some(mut found) = found else { return Ok(None) };
-        if let ConversationKind::Device(chat) = &mut found.kind {
-            chat.grants = self.inbox_grants(&chat.device)?;
+        let sql = format!("SELECT {COLUMNS} FROM conversations WHERE id = ?1 AND deleted_at IS NULL");
+        let Some(mut found) = self.one(&sql, [id.0], conversation)? else { return Ok(None) };
+        match &mut found.kind {
+            ConversationKind::Direct(_) => {}
+            ConversationKind::Room(room) => **room = Room::new(room.title.take(), self.room_members(id)?),
+            ConversationKind::Device(chat) => chat.grants = self.inbox_grants(&chat.device)?,
         }
         Ok(Some(found))
     }
@@ -61,12 +64,8 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn direct_conversation(&self, pair: UserPair) -> Result<Option<Conversation>, StoreError> {
         let [low, high] = pair.users();
-        self.one(
-            "SELECT id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, created_at
-             FROM conversations WHERE low_user = ?1 AND high_user = ?2",
-            [low.0, high.0],
-            conversation,
-        )
+        let sql = format!("SELECT {COLUMNS} FROM conversations WHERE low_user = ?1 AND high_user = ?2");
+        self.one(&sql, [low.0, high.0], conversation)
     }
 
     /// The newest message of a conversation.
@@ -84,7 +83,8 @@ impl Reader<'_> {
         )
     }
 
-    /// Direct conversations of a user with messages, those with the newest messages first.
+    /// Direct conversations of a user with messages, those with the newest messages first. The newest message is looked
+    /// up among the ranges that end at or after it (`+` keeps the other index away), of which there are few.
     ///
     /// # Errors
     /// When the store fails.
@@ -103,10 +103,10 @@ impl Reader<'_> {
                  JOIN chat_messages m ON m.id = c.last_message_id
                  LEFT JOIN chat_receipt_ranges d ON d.conversation_id = c.id AND d.level = 'delivered'
                      AND d.user_pk = CASE WHEN m.sender = ?1 THEN u.pk ELSE ?1 END
-                     AND d.first_id <= m.id AND d.last_id >= m.id
+                     AND +d.first_id <= m.id AND d.last_id >= m.id
                  LEFT JOIN chat_receipt_ranges r ON r.conversation_id = c.id AND r.level = 'read'
                      AND r.user_pk = CASE WHEN m.sender = ?1 THEN u.pk ELSE ?1 END
-                     AND r.first_id <= m.id AND r.last_id >= m.id
+                     AND +r.first_id <= m.id AND r.last_id >= m.id
                  WHERE a.user_pk = ?1 AND a.activity > 0
                  ORDER BY a.activity DESC LIMIT ?2"
             ),
@@ -178,13 +178,29 @@ impl Tx<'_> {
             params![tenant, DIRECT, low.0, high.0, now.0],
         )?);
         for member in pair.users() {
-            self.add_conversation_member(id, member)?;
+            self.add_conversation_member(id, member, RoomRole::Member)?;
         }
         let kind = ConversationKind::Direct(pair);
         Ok(Conversation { id, tenant: tenant.to_owned(), kind, created_at: now })
     }
 
-    /// Records a new message, which is then the newest of its conversation.
+    /// Creates a room without members.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn create_room(
+        &self,
+        tenant: &str,
+        title: Option<&str>,
+        now: Millis,
+    ) -> Result<ConversationId, StoreError> {
+        Ok(ConversationId(self.number(
+            "INSERT INTO conversations (tenant, kind, title, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id",
+            params![tenant, ROOM, title, now.0],
+        )?))
+    }
+
+    /// Records a new message, which is then the newest of its conversation and unread by all other members.
     ///
     /// # Errors
     /// When the store fails.
@@ -192,9 +208,10 @@ impl Tx<'_> {
         &self,
         id: ConversationId,
         message: ChatMessageId,
+        sender: UserPk,
     ) -> Result<(), StoreError> {
         self.set_last_of_conversation(id, Some(message))?;
-        self.set_conversation_activity(id, message)
+        self.count_new_message(id, message, sender)
     }
 
     /// Records the newest message that is left after a deletion.
@@ -223,7 +240,7 @@ impl Tx<'_> {
     }
 }
 
-/// Reads a conversation; the grants of an inbox are read apart.
+/// Reads a conversation; the grants of an inbox and the members of a room are read apart.
 fn conversation(row: &Row<'_>) -> Result<Conversation, StoreError> {
     let unreadable = || StoreError::Unreadable("conversation");
     let kind = match row.get::<_, String>("kind")?.as_str() {
@@ -231,6 +248,7 @@ fn conversation(row: &Row<'_>) -> Result<Conversation, StoreError> {
             let pair = UserPair::new(UserPk(row.get("low_user")?), UserPk(row.get("high_user")?));
             ConversationKind::Direct(pair.ok_or_else(unreadable)?)
         }
+        ROOM => ConversationKind::Room(Box::new(Room::new(row.get("title")?, Vec::new()))),
         DEVICE => ConversationKind::Device(Box::new(DeviceChat {
             device: parsed(row, "device_id", "device id")?,
             chat: parsed(row, "chat_id", "chat id")?,

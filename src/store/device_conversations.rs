@@ -265,6 +265,8 @@ impl Tx<'_> {
              WHERE conversation_id = ?1",
             [gone.id.0, into.id.0, gone.contact.0, into.contact.0],
         )?;
+        self.forget_receipts_through(gone.id)?;
+        self.forget_receipts_through(into.id)?;
         for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
             let owner =
                 |of: &DeviceConversation| ReceiptOwner { conversation: of.id, user: of.contact, level };

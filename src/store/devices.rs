@@ -261,6 +261,7 @@ impl Tx<'_> {
         for sql in [
             "DELETE FROM chat_messages WHERE id IN (SELECT m.id FROM chat_messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM chat_receipt_ranges WHERE (conversation_id, user_pk, level, first_id) IN (SELECT r.conversation_id, r.user_pk, r.level, r.first_id FROM chat_receipt_ranges r JOIN conversations c ON c.id = r.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
+            "DELETE FROM chat_receipts_through WHERE (conversation_id, user_pk, level) IN (SELECT r.conversation_id, r.user_pk, r.level FROM chat_receipts_through r JOIN conversations c ON c.id = r.conversation_id WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM inbox_responses WHERE pk IN (SELECT pk FROM inbox_responses WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM users WHERE pk IN (SELECT u.pk FROM users u JOIN conversations c ON c.contact_user = u.pk WHERE c.device_id = ?1 LIMIT ?2)",
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",

@@ -96,24 +96,31 @@ impl Reader<'_> {
         &self,
         device: &DeviceId,
         filter: InboxFilter,
-        before: i64,
+        before: (i64, i64),
         limit: usize,
     ) -> Result<Vec<(i64, ConversationId)>, StoreError> {
-        self.all(
+        let (newest, id) = before;
+        let state = filter.state.map(ConversationState::as_str);
+        let (is_assigned, assignee) =
+            (filter.assignee.is_some(), filter.assignee.flatten().map(|user| user.0));
+        let mut found = self.all(
             "SELECT id, last_message_id FROM conversations
              WHERE device_id = ?1 AND last_message_id < ?2 AND (?3 IS NULL OR state = ?3)
                  AND (?4 = 0 OR assignee IS NOT DISTINCT FROM ?5)
              ORDER BY last_message_id DESC LIMIT ?6",
-            params![
-                device.as_str(),
-                before,
-                filter.state.map(ConversationState::as_str),
-                filter.assignee.is_some(),
-                filter.assignee.flatten().map(|user| user.0),
-                i64::try_from(limit).unwrap_or(i64::MAX),
-            ],
+            params![device.as_str(), newest, state, is_assigned, assignee, sql_number(limit)],
             |row| Ok((row.get("last_message_id")?, ConversationId(row.get("id")?))),
-        )
+        )?;
+        let below = if newest > 0 { i64::MAX } else { id };
+        found.extend(self.all(
+            "SELECT id FROM conversations
+             WHERE device_id = ?1 AND last_message_id IS NULL AND id < ?2 AND (?3 IS NULL OR state = ?3)
+                 AND (?4 = 0 OR assignee IS NOT DISTINCT FROM ?5)
+             ORDER BY id DESC LIMIT ?6",
+            params![device.as_str(), below, state, is_assigned, assignee, sql_number(limit - found.len())],
+            |row| Ok((0, ConversationId(row.get("id")?))),
+        )?);
+        Ok(found)
     }
 }
 
@@ -209,7 +216,7 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
             params![id.0, author.user.0, kind.as_str(), text, author.temp_id, at.0],
         )?);
-        self.set_last_chat_message(id, message)?;
+        self.set_last_chat_message(id, message, author.user)?;
         Ok(ChatMessage {
             id: message,
             conversation: id,
@@ -242,4 +249,8 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+fn sql_number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -76,6 +76,9 @@ mod read_tests;
 mod readers;
 pub mod retention;
 pub mod rewrite_jids;
+#[cfg(test)]
+mod room_tests;
+pub mod rooms;
 mod seal;
 pub mod search;
 pub mod send_log;

@@ -52,6 +52,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0059_inbox_metrics.sql")),
     M::up(include_str!("migrations/0060_chat_webhooks.sql")),
     M::up(include_str!("migrations/0061_inbox_token_grants.sql")),
+    M::up(include_str!("migrations/0062_rooms.sql")),
 ];
 
 /// Path of the database file within the data directory.

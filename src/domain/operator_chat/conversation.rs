@@ -2,7 +2,8 @@
 
 use super::ids::{ConversationId, UserId, UserPk};
 use super::inbox::DeviceChat;
-use super::message::MessageView;
+use super::message::{MessageAuthor, MessageView};
+use super::room::Room;
 use super::user::ChatUser;
 use crate::domain::clock::Millis;
 
@@ -24,6 +25,8 @@ pub struct Conversation {
 pub enum ConversationKind {
     /// Two users; there is one for each unordered pair.
     Direct(UserPair),
+    /// Many users, with a title.
+    Room(Box<Room>),
     /// One chat of a device.
     Device(Box<DeviceChat>),
 }
@@ -50,12 +53,22 @@ impl UserPair {
 }
 
 impl Conversation {
-    /// The users who take part: both of a direct conversation, the contact of a device conversation.
+    /// The users who take part: both of a direct conversation, all of a room, the contact of a device conversation.
     #[must_use]
     pub fn members(&self) -> Vec<UserPk> {
         match &self.kind {
             ConversationKind::Direct(pair) => pair.users().to_vec(),
+            ConversationKind::Room(room) => room.members().iter().map(|member| member.user).collect(),
             ConversationKind::Device(chat) => vec![chat.contact],
+        }
+    }
+
+    /// The room, if it is one.
+    #[must_use]
+    pub fn room(&self) -> Option<&Room> {
+        match &self.kind {
+            ConversationKind::Room(room) => Some(room),
+            ConversationKind::Direct(_) | ConversationKind::Device(_) => None,
         }
     }
 
@@ -63,7 +76,7 @@ impl Conversation {
     #[must_use]
     pub fn device_chat(&self) -> Option<&DeviceChat> {
         match &self.kind {
-            ConversationKind::Direct(_) => None,
+            ConversationKind::Direct(_) | ConversationKind::Room(_) => None,
             ConversationKind::Device(chat) => Some(chat),
         }
     }
@@ -71,13 +84,32 @@ impl Conversation {
     /// Whether a user takes part.
     #[must_use]
     pub fn has_member(&self, user: UserPk) -> bool {
-        self.members().contains(&user)
+        match &self.kind {
+            ConversationKind::Direct(pair) => pair.users().contains(&user),
+            ConversationKind::Room(room) => room.role_of(user).is_some(),
+            ConversationKind::Device(chat) => chat.contact == user,
+        }
     }
 
     /// The other user of a direct conversation, or the contact of a device conversation.
     #[must_use]
     pub fn peer_of(&self, user: UserPk) -> Option<UserPk> {
-        self.members().into_iter().find(|member| *member != user)
+        match &self.kind {
+            ConversationKind::Direct(pair) => pair.users().into_iter().find(|member| *member != user),
+            ConversationKind::Room(_) => None,
+            ConversationKind::Device(chat) => Some(chat.contact).filter(|contact| *contact != user),
+        }
+    }
+
+    /// The messages for which a user has receipts.
+    #[must_use]
+    pub fn received_by(&self, user: UserPk) -> Option<MessageAuthor> {
+        match &self.kind {
+            ConversationKind::Room(room) => room.role_of(user).map(|_| MessageAuthor::Not(user)),
+            ConversationKind::Direct(_) | ConversationKind::Device(_) => {
+                self.peer_of(user).map(MessageAuthor::Is)
+            }
+        }
     }
 }
 
@@ -86,7 +118,9 @@ impl Conversation {
 pub struct ConversationView {
     /// The id in the dialects: the number, or `<a>_<b>` for a pair without a conversation.
     pub name: String,
-    /// The other members.
+    /// The title of a room.
+    pub title: Option<String>,
+    /// The other members; of a room at most 50.
     pub participants: Vec<ChatUser>,
     /// The newest message.
     pub last_message: Option<MessageView>,

@@ -25,6 +25,19 @@ pub struct ConversationEvent {
 pub enum ConversationChange {
     /// It began.
     Created,
+    /// The title of a room changed, by a user or an API key.
+    Updated(Option<ChatUser>),
+    /// Members of a room were added or removed.
+    Members {
+        /// The new members.
+        added: Vec<ChatUser>,
+        /// The users who are no members any more.
+        removed: Vec<ChatUser>,
+        /// The user who changed it; none for an API key.
+        by: Option<ChatUser>,
+    },
+    /// A room was deleted, by a user or an API key.
+    Deleted(Option<ChatUser>),
     /// The assignee changed.
     Assigned {
         /// The new assignee.
@@ -63,6 +76,9 @@ impl ConversationChange {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Created => "conversation:created",
+            Self::Updated(_) => "conversation:updated",
+            Self::Members { .. } => "conversation:members",
+            Self::Deleted(_) => "conversation:deleted",
             Self::Assigned { .. } => "conversation:assigned",
             Self::Closed(_) => "conversation:closed",
             Self::Opened(_) => "conversation:opened",

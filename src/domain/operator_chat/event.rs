@@ -1,5 +1,7 @@
 //! Entries of the log of operator chat, and the events that they become.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
@@ -54,7 +56,38 @@ pub enum ChatLogEntry {
         /// The device.
         device: String,
     },
-    /// A device conversation began.
+    /// Members of a room were added or removed.
+    Members {
+        /// The conversation.
+        conversation: i64,
+        /// The new members.
+        added: Vec<i64>,
+        /// The users who are no members any more.
+        removed: Vec<i64>,
+        /// The user who changed it; none for an API key.
+        by: Option<i64>,
+    },
+    /// The title of a room changed.
+    RoomUpdated {
+        /// The conversation.
+        conversation: i64,
+        /// The user who changed it; none for an API key.
+        by: Option<i64>,
+    },
+    /// A room was deleted. The entry has everything that its readers need.
+    RoomDeleted {
+        /// The conversation.
+        conversation: i64,
+        /// The name of the identity provider.
+        tenant: String,
+        /// The title.
+        title: Option<String>,
+        /// The members.
+        members: Vec<i64>,
+        /// The user who deleted it; none for an API key.
+        by: Option<i64>,
+    },
+    /// A device conversation or a room began.
     Created {
         /// The conversation.
         conversation: i64,
@@ -149,6 +182,9 @@ impl ChatLogEntry {
             Self::Deleted { .. } => "deleted",
             Self::Updated { .. } => "updated",
             Self::InboxAccess { .. } => "inbox_access",
+            Self::Members { .. } => "members",
+            Self::RoomUpdated { .. } => "room_updated",
+            Self::RoomDeleted { .. } => "room_deleted",
             Self::Created { .. } => "created",
             Self::FirstResponse { .. } => "first_response",
             Self::Assigned { .. } => "assigned",
@@ -168,6 +204,9 @@ impl ChatLogEntry {
             | Self::Uploaded { conversation, .. }
             | Self::Deleted { conversation, .. }
             | Self::Updated { conversation, .. }
+            | Self::Members { conversation, .. }
+            | Self::RoomUpdated { conversation, .. }
+            | Self::RoomDeleted { conversation, .. }
             | Self::Created { conversation }
             | Self::FirstResponse { conversation, .. }
             | Self::Assigned { conversation, .. }
@@ -218,6 +257,26 @@ pub enum ChatEvent {
         by: Box<ChatUser>,
         /// The time.
         at: Millis,
+    },
+    /// Receipts of one user in a large room, where each author gets those of its own messages.
+    RoomReceipts {
+        /// The kind of receipt.
+        level: ReceiptLevel,
+        /// The conversation.
+        conversation: Conversation,
+        /// The messages by author, oldest first.
+        by_author: HashMap<UserPk, Vec<ChatMessageId>>,
+        /// The user.
+        by: Box<ChatUser>,
+        /// The time.
+        at: Millis,
+    },
+    /// Users are no members of a room any more.
+    MembersRemoved {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The users.
+        users: HashSet<UserPk>,
     },
     /// A message was deleted.
     Deleted {

@@ -1,6 +1,7 @@
 //! Messages of a conversation, and the rules of a message that a user sends.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::file::ChatFile;
 use super::ids::{ChatMessageId, ConversationId, UserPk};
@@ -68,6 +69,15 @@ impl FromStr for ChatMessageKind {
     }
 }
 
+/// Messages by their author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageAuthor {
+    /// Those of this user.
+    Is(UserPk),
+    /// Those of all others.
+    Not(UserPk),
+}
+
 /// A stored message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
@@ -102,12 +112,23 @@ pub struct MessageView {
     pub sender: ChatUser,
     /// The other user of a direct conversation.
     pub recipient: Option<ChatUser>,
-    /// When it was delivered to the recipient.
+    /// When it was delivered to the recipient; in a small room, to its last member.
     pub delivered_at: Option<Millis>,
-    /// When the recipient read it.
+    /// When the recipient read it; in a small room, when its last member did.
     pub read_at: Option<Millis>,
     /// In a device conversation: who wrote it, and the chat.
     pub inbox: Option<Box<InboxMessage>>,
+    /// In a room: who gets it, and who read it.
+    pub room: Option<Box<RoomMessage>>,
+}
+
+/// The additional fields of a message of a room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomMessage {
+    /// The members of the room, in the order of their rows.
+    pub members: Arc<[UserPk]>,
+    /// The readers in a small room, each with the time.
+    pub readers: Vec<(ChatUser, Millis)>,
 }
 
 /// The additional fields of a message of a device conversation.
@@ -145,6 +166,14 @@ pub struct InboxReaction {
     pub emoji: String,
     /// Whether the contact reacted; the account of the device otherwise.
     pub is_of_contact: bool,
+}
+
+impl RoomMessage {
+    /// Whether a user is a member of the room.
+    #[must_use]
+    pub fn has_member(&self, user: UserPk) -> bool {
+        self.members.binary_search(&user).is_ok()
+    }
 }
 
 impl MessageView {

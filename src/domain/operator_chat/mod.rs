@@ -19,6 +19,7 @@ pub mod notification;
 pub mod presence;
 pub mod receipts;
 pub mod response_times;
+pub mod room;
 pub mod send_dedup;
 pub mod send_rate;
 pub mod session_cookie;

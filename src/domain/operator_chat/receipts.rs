@@ -63,6 +63,20 @@ impl ReceiptRanges {
         self.0.get(index).filter(|range| range.first <= message.0).map(|range| range.at)
     }
 
+    /// The last message of the adjacent ranges that begin at or before a message; `None` if it has no receipt.
+    #[must_use]
+    pub fn end_of(&self, message: i64) -> Option<i64> {
+        let mut ranges = self.0.iter().skip_while(|range| range.last < message);
+        let mut end = ranges.next().filter(|range| range.first <= message)?.last;
+        for range in ranges {
+            if range.first != end + 1 {
+                break;
+            }
+            end = range.last;
+        }
+        Some(end)
+    }
+
     /// The parts of `first..=last` without receipts, in order.
     #[must_use]
     pub fn missing(&self, first: i64, last: i64) -> Vec<(i64, i64)> {
@@ -121,6 +135,16 @@ mod tests {
             [at(1), at(5), at(6), at(9), at(10)],
             [Some(5_000), Some(10), Some(10), Some(5_000), None]
         );
+    }
+
+    #[test]
+    fn end_is_that_of_adjacent_ranges() {
+        let mut ranges = ReceiptRanges::default();
+        for (first, last, at) in [(1, 3, 0), (4, 6, 5_000), (8, 9, 9_000)] {
+            ranges.add(first, last, Millis(at));
+        }
+        assert_eq!([1, 3, 5].map(|id| ranges.end_of(id)), [Some(6); 3]);
+        assert_eq!([7, 8, 10].map(|id| ranges.end_of(id)), [None, Some(9), None]);
     }
 
     #[test]

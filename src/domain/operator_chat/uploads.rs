@@ -134,7 +134,15 @@ mod tests {
             profile: UserProfile::default(),
             last_seen_at: None,
         };
-        MessageView { message, sender, recipient: None, delivered_at: None, read_at: None, inbox: None }
+        MessageView {
+            message,
+            sender,
+            recipient: None,
+            delivered_at: None,
+            read_at: None,
+            inbox: None,
+            room: None,
+        }
     }
 
     #[test]

@@ -9,16 +9,21 @@ use super::events::event_of;
 use super::inbox_caller::InboxCaller;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
+use crate::domain::operator_chat::conversation::{Conversation, ConversationKind};
 use crate::domain::operator_chat::conversation_event::{ConversationChange, ConversationEvent};
 use crate::domain::operator_chat::event::{ChatEvent, ChatLogEntry};
-use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageView};
+use crate::domain::operator_chat::room::{Room, RoomMember, RoomRole};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser, DAEMON};
 use crate::service::media::links::LinkBase;
 use crate::store::{Reader, StoreError};
 
 /// Entries that one request examines, so that its cost does not depend on the entries of others.
 const MAX_EXAMINED: usize = 1_000;
+
+/// The most users that one event of members names.
+const MAX_NAMED_MEMBERS: usize = 100;
 
 /// A page of the chat log.
 #[derive(Debug, Clone)]
@@ -76,7 +81,11 @@ impl OperatorChat {
                 }
                 next_after = seq;
                 let Some(id) = entry.conversation() else { continue };
-                let Some(conversation) = store.conversation(id)? else { continue };
+                let conversation = match deleted_room(&entry, at) {
+                    Some(deleted) => Some(deleted),
+                    None => store.conversation(id)?,
+                };
+                let Some(conversation) = conversation else { continue };
                 if caller.as_ref().is_some_and(|caller| !caller.sees(&conversation)) {
                     continue;
                 }
@@ -141,6 +150,20 @@ fn change_of(
     };
     match &entry {
         ChatLogEntry::Created { .. } => return Ok(Some(ConversationChange::Created)),
+        ChatLogEntry::RoomUpdated { by, .. } => {
+            return Ok(Some(ConversationChange::Updated(user(*by)?)));
+        }
+        ChatLogEntry::RoomDeleted { by, .. } => {
+            return Ok(Some(ConversationChange::Deleted(user(*by)?)));
+        }
+        ChatLogEntry::Members { added, removed, by, .. } => {
+            let users = |pks: &[i64]| -> Result<Vec<ChatUser>, StoreError> {
+                let found = pks.iter().take(MAX_NAMED_MEMBERS).filter_map(|pk| user(Some(*pk)).transpose());
+                found.collect()
+            };
+            let (added, removed) = (users(added)?, users(removed)?);
+            return Ok(Some(ConversationChange::Members { added, removed, by: user(*by)? }));
+        }
         ChatLogEntry::Assigned { assignee, by, .. } => {
             let (assignee, by) = (user(*assignee)?, user(*by)?);
             return Ok(Some(ConversationChange::Assigned { assignee, by }));
@@ -162,11 +185,26 @@ fn change_of(
         ChatEvent::Receipts { level, messages, by, .. } => {
             Some(ConversationChange::Receipts { level, user: *by, messages })
         }
+        ChatEvent::RoomReceipts { level, by_author, by, .. } => {
+            let mut messages: Vec<_> = by_author.into_values().flatten().collect();
+            messages.sort();
+            Some(ConversationChange::Receipts { level, user: *by, messages })
+        }
         ChatEvent::InboxAccess(_)
+        | ChatEvent::MembersRemoved { .. }
         | ChatEvent::Notification { .. }
         | ChatEvent::NotificationRead { .. }
         | ChatEvent::NotificationsRead { .. } => None,
     }))
+}
+
+/// The room of an entry that reports its deletion, as it was.
+fn deleted_room(entry: &ChatLogEntry, at: Millis) -> Option<Conversation> {
+    let ChatLogEntry::RoomDeleted { conversation, tenant, title, members, .. } = entry else { return None };
+    let member = |user: &i64| RoomMember { user: UserPk(*user), role: RoomRole::Member };
+    let room = Room::new(title.clone(), members.iter().map(member).collect());
+    let kind = ConversationKind::Room(Box::new(room));
+    Some(Conversation { id: ConversationId(*conversation), tenant: tenant.clone(), kind, created_at: at })
 }
 
 /// Whether a message is a note. System messages have the daemon as their author.

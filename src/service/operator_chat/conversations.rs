@@ -6,6 +6,7 @@ use super::OperatorChat;
 use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::inbox_views::inbox_conversations;
+use super::room_views::{room_view, room_views};
 use super::views::{accessible_user, add_file_url, conversation_of, message_views};
 use super::welcome::store_welcome;
 use crate::domain::clock::Millis;
@@ -13,7 +14,7 @@ use crate::domain::operator_chat::conversation::{
     Conversation, ConversationTarget, ConversationView, UserPair,
 };
 use crate::domain::operator_chat::ids::ConversationId;
-use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::message::{MessageAuthor, MessageView};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
@@ -21,6 +22,7 @@ use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::conversations::ListedConversation;
+use crate::store::rooms::ListedRoom;
 use crate::store::{Reader, StoreError, Tx};
 
 /// The most messages that a join repeats.
@@ -127,7 +129,7 @@ impl OperatorChat {
                     Err(ChatError::ConversationNotFound) => {
                         let (created, other) = join_or_create(tx, &staff, &me, &peer, limit, now)?;
                         if !welcome.trim().is_empty() {
-                            store_welcome(tx, &created, (other.pk, me.pk), &welcome, now)?;
+                            store_welcome(tx, &created, other.pk, &welcome, now)?;
                         }
                         (created, true)
                     }
@@ -215,20 +217,22 @@ impl OperatorChat {
                 };
                 let id = conversation.id;
                 let authored =
-                    |sender, first, last| AuthoredMessages { conversation: id, sender, first, last };
-                let own = store.chat_messages_from(&authored(me, 1, newest.id.0), MAX_REPLAYED)?;
+                    |author, first, last| AuthoredMessages { conversation: id, author, first, last };
+                let own = authored(MessageAuthor::Is(me), 1, newest.id.0);
+                let own = store.chat_messages_from(&own, MAX_REPLAYED)?;
                 let mut messages: Vec<_> =
                     own.into_iter().take_while(|message| message.created_at >= own_since).collect();
-                if let Some(peer) = conversation.peer_of(me) {
+                if let Some(others) = conversation.received_by(me) {
                     let owner = ReceiptOwner { conversation: id, user: me, level: ReceiptLevel::Read };
-                    let read = store.receipt_ranges(&owner, 1, newest.id.0)?;
+                    let after = store.receipts_through(&owner)? + 1;
+                    let read = store.receipt_ranges(&owner, after, newest.id.0)?;
                     let mut unread = Vec::new();
-                    for (first, last) in read.missing(1, newest.id.0).into_iter().rev() {
+                    for (first, last) in read.missing(after, newest.id.0).into_iter().rev() {
                         let left = MAX_REPLAYED.saturating_sub(unread.len());
                         if left == 0 {
                             break;
                         }
-                        unread.extend(store.chat_messages_from(&authored(peer, first, last), left)?);
+                        unread.extend(store.chat_messages_from(&authored(others, first, last), left)?);
                     }
                     messages.extend(unread);
                 }
@@ -255,6 +259,7 @@ impl OperatorChat {
                     }
                     views.push(listed_view(&me, listed));
                 }
+                views.extend(room_views(store, &me, MAX_LISTED, &links)?);
                 views.extend(inbox_conversations(store, &me, MAX_LISTED, &links)?);
                 views.sort_by_key(|view| Reverse(view.last_message.as_ref().map(|last| last.message.id)));
                 views.truncate(MAX_LISTED);
@@ -336,10 +341,19 @@ fn listed_view(me: &ChatUser, listed: ListedConversation) -> ConversationView {
         let is_mine = message.sender == me.pk;
         let (sender, recipient) =
             if is_mine { (me.clone(), peer.clone()) } else { (peer.clone(), me.clone()) };
-        MessageView { message, sender, recipient: Some(recipient), delivered_at, read_at, inbox: None }
+        MessageView {
+            message,
+            sender,
+            recipient: Some(recipient),
+            delivered_at,
+            read_at,
+            inbox: None,
+            room: None,
+        }
     });
     ConversationView {
         name: id.to_string(),
+        title: None,
         participants: vec![peer],
         last_message,
         unread,
@@ -381,11 +395,23 @@ pub(super) fn conversation_view(
     me: &ChatUser,
     links: &LinkBase,
 ) -> Result<ConversationView, StoreError> {
+    if let Some(room) = conversation.room() {
+        let unread = store.unread_in_conversation(conversation.id, me.pk)?;
+        let listed = ListedRoom {
+            id: conversation.id,
+            title: room.title.clone(),
+            members: i64::try_from(room.members().len()).unwrap_or(i64::MAX),
+            unread,
+            created_at: conversation.created_at,
+        };
+        return room_view(store, listed, me.pk, links);
+    }
     let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
     let peer = conversation.peer_of(me.pk);
     let peer = peer.map_or(Ok(None), |peer| store.chat_user_by_pk(peer))?;
     Ok(ConversationView {
         name: conversation.id.to_string(),
+        title: None,
         participants: peer.into_iter().collect(),
         last_message: message_views(store, conversation, newest, links)?.pop(),
         unread: match conversation.device_chat() {
@@ -398,7 +424,13 @@ pub(super) fn conversation_view(
 
 fn empty_page(me: &ChatUser, peer: ChatUser) -> MessageListPage {
     let name = format!("{}_{}", me.id, peer.id);
-    let conversation =
-        ConversationView { name, participants: vec![peer], last_message: None, unread: 0, created_at: None };
+    let conversation = ConversationView {
+        name,
+        title: None,
+        participants: vec![peer],
+        last_message: None,
+        unread: 0,
+        created_at: None,
+    };
     MessageListPage { messages: Vec::new(), conversation, has_more: false }
 }

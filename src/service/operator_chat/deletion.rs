@@ -11,10 +11,8 @@ use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::ChatMessageId;
 use crate::domain::operator_chat::inbox::InboxRights;
 use crate::domain::operator_chat::message::ChatMessage;
-use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
-use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::{StoreError, Tx};
 
 /// The result of the transaction of a deletion.
@@ -112,12 +110,7 @@ fn delete(
     now: Millis,
 ) -> Result<Option<MediaHash>, StoreError> {
     if conversation.device_chat().is_none() {
-        for user in conversation.members().into_iter().filter(|member| *member != message.sender) {
-            let owner = ReceiptOwner { conversation: conversation.id, user, level: ReceiptLevel::Read };
-            if tx.receipt_ranges(&owner, message.id.0, message.id.0)?.at(message.id).is_none() {
-                tx.change_unread(conversation.id, user, -1)?;
-            }
-        }
+        tx.count_deleted_message(conversation.id, message.id, message.sender)?;
     }
     tx.delete_chat_message(message.id)?;
     let released = message.file.as_ref().map_or(Ok(None), |file| tx.release_chat_file(file.id))?;

@@ -1,5 +1,7 @@
 //! Records deliveries in batches: a message left the buffer of a recipient's socket, or was fetched.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -15,6 +17,9 @@ use crate::store::StoreError;
 pub(super) const MAX_DELIVERIES: usize = 10_000;
 /// Deliveries that are recorded at once.
 const BATCH: usize = 256;
+
+/// Messages to large rooms that are remembered as delivered.
+const MAX_DELIVERED: usize = 10_000;
 
 /// A message that reached a recipient.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +38,7 @@ impl OperatorChat {
         self.end_earlier_sessions().await;
         self.tasks.spawn_essential("chat-typing", self.clone().follow_contact_typing());
         self.tasks.spawn_essential("chat-sessions", self.clone().keep_sessions());
+        self.tasks.spawn_essential("chat-rooms", self.clone().purge_deleted_rooms());
         let Some(waiting) = self.waiting_deliveries.lock().take() else { return };
         self.tasks.spawn_essential("chat-deliveries", self.clone().record_deliveries(waiting));
     }
@@ -57,27 +63,44 @@ impl OperatorChat {
     async fn record_deliveries(self: Arc<Self>, mut waiting: mpsc::Receiver<Delivery>) {
         let soft = self.tasks.soft().clone();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut delivered = HashSet::new();
         loop {
+            if delivered.len() > MAX_DELIVERED {
+                delivered.clear();
+            }
             tokio::select! {
                 () = soft.cancelled() => break,
                 _ = waiting.recv_many(&mut batch, BATCH) => {}
             }
             let (deliveries, now) = (std::mem::take(&mut batch), self.now());
+            // Of a message to a large room only the first delivery is recorded.
+            let deliveries: Vec<_> =
+                deliveries.into_iter().filter(|one| !delivered.contains(&one.message)).collect();
             let recorded = self.store.write_patiently::<_, StoreError, _>(move |tx| {
+                let (mut conversations, mut of_large_rooms) = (HashMap::new(), HashSet::new());
                 for delivery in &deliveries {
-                    let message = tx.chat_message(delivery.message)?;
-                    let conversation = tx.conversation(delivery.conversation)?;
+                    let conversation = match conversations.entry(delivery.conversation) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(unknown) => unknown.insert(tx.conversation(delivery.conversation)?),
+                    };
                     // In a device conversation the network's receipts count.
-                    let conversation = conversation.filter(|found| found.device_chat().is_none());
-                    if let (Some(message), Some(conversation)) = (message, conversation) {
-                        let level = ReceiptLevel::Delivered;
-                        mark_one(tx, &conversation, delivery.recipient, level, message.id, now)?;
+                    let Some(found) = conversation.as_ref().filter(|found| found.device_chat().is_none())
+                    else {
+                        continue;
+                    };
+                    let is_large = found.room().is_some_and(|room| !room.is_small());
+                    if is_large && !of_large_rooms.insert(delivery.message) {
+                        continue;
+                    }
+                    if let Some(message) = tx.chat_message(delivery.message)? {
+                        mark_one(tx, found, delivery.recipient, ReceiptLevel::Delivered, message.id, now)?;
                     }
                 }
-                Ok(())
+                Ok(of_large_rooms)
             });
-            if let Err(error) = recorded.await {
-                tracing::warn!(%error, "delivery receipts not stored");
+            match recorded.await {
+                Ok(of_large_rooms) => delivered.extend(of_large_rooms),
+                Err(error) => tracing::warn!(%error, "delivery receipts not stored"),
             }
         }
     }

@@ -46,6 +46,18 @@ pub enum ChatError {
     /// The request is for conversations of devices.
     #[error("only a conversation of a device has a state, an assignee and notes")]
     NotInbox,
+    /// The request is for rooms.
+    #[error("only a room has a title and members that can be changed")]
+    NotRoom,
+    /// The caller is no owner of the room.
+    #[error("only an owner of the room can change it and its members")]
+    NotOwner,
+    /// The room would have no owner.
+    #[error("a room needs an owner; make another member the owner first")]
+    LastOwner,
+    /// Too many members of a room.
+    #[error("a room can have at most {0} members")]
+    TooManyMembers(usize),
     /// The grant of the inbox does not allow to change the assignment of others.
     #[error("changing the assignment of others needs the rights `manage` in this inbox")]
     NotManager,
@@ -122,6 +134,10 @@ impl ChatError {
             Self::NotInbox => "not_inbox",
             Self::ReadOnly => "read_only",
             Self::NotManager => "not_manager",
+            Self::NotRoom => "not_room",
+            Self::NotOwner => "not_owner",
+            Self::LastOwner => "last_owner",
+            Self::TooManyMembers(_) => "too_many_members",
             Self::Assigned { .. } => "assigned",
             Self::FileTooLarge { .. } => "file_too_large",
             Self::FileType(_) => "unsupported_file_type",
@@ -148,13 +164,16 @@ impl ChatError {
             | Self::MessageNotFound
             | Self::NotificationNotFound => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::UnknownCommand(_) | Self::Event(_) => ErrorKind::Invalid,
-            Self::ReadOnly | Self::NotManager | Self::DeviceKey => ErrorKind::Forbidden,
+            Self::ReadOnly | Self::NotManager | Self::NotOwner | Self::DeviceKey => ErrorKind::Forbidden,
             Self::SendRate(_) | Self::TooManyEvents(_) => ErrorKind::TooMany,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::FileType(_) => ErrorKind::UnsupportedType,
             Self::DeviceConversation
             | Self::DeviceFailed
             | Self::NotInbox
+            | Self::NotRoom
+            | Self::LastOwner
+            | Self::TooManyMembers(_)
             | Self::Assigned { .. }
             | Self::TooManyConversations(_)
             | Self::TooManyUsers(_)

@@ -1,5 +1,7 @@
 //! Reads the chat log: entries with their subjects, ready to be encoded by a dialect.
 
+use std::collections::HashMap;
+
 use tokio::sync::watch;
 
 use super::OperatorChat;
@@ -82,8 +84,17 @@ pub(super) fn event_of(
             let found = ids.into_iter().filter_map(|id| store.conversation(id).transpose());
             Some(ChatEvent::InboxAccess(found.collect::<Result<_, _>>()?))
         }
-        // Sockets get the system message of the change.
+        ChatLogEntry::Members { conversation, removed, .. } => Some(ChatEvent::MembersRemoved {
+            conversation: ConversationId(conversation),
+            users: removed.into_iter().map(UserPk).collect(),
+        }),
+        ChatLogEntry::RoomDeleted { conversation, members, .. } => Some(ChatEvent::MembersRemoved {
+            conversation: ConversationId(conversation),
+            users: members.into_iter().map(UserPk).collect(),
+        }),
+        // Sockets get the system message of a change of an inbox; no dialect has an event for the title of a room.
         ChatLogEntry::Created { .. }
+        | ChatLogEntry::RoomUpdated { .. }
         | ChatLogEntry::FirstResponse { .. }
         | ChatLogEntry::Assigned { .. }
         | ChatLogEntry::Closed { .. }
@@ -125,11 +136,24 @@ fn receipts(
         let messages = logged.ranges.iter().map(|(first, _)| ChatMessageId(*first)).collect();
         return Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }));
     }
-    let Some(sender) = conversation.peer_of(user) else { return Ok(None) };
+    let Some(author) = conversation.received_by(user) else { return Ok(None) };
+    let authored = |(first, last)| AuthoredMessages { conversation: conversation.id, author, first, last };
+    if conversation.room().is_some_and(|room| !room.is_small()) {
+        let mut messages = Vec::new();
+        for range in logged.ranges.iter().rev() {
+            let left = MAX_NAMED.saturating_sub(messages.len());
+            messages.extend(store.chat_message_authors(&authored(*range), left)?);
+        }
+        let mut by_author: HashMap<UserPk, Vec<ChatMessageId>> = HashMap::new();
+        for (author, message) in messages.into_iter().rev() {
+            by_author.entry(author).or_default().push(message);
+        }
+        return Ok(Some(ChatEvent::RoomReceipts { level, conversation, by_author, by: Box::new(by), at }));
+    }
     let mut messages = Vec::new();
-    for (first, last) in logged.ranges.iter().rev() {
-        let authored = AuthoredMessages { conversation: conversation.id, sender, first: *first, last: *last };
-        messages.extend(store.chat_message_ids_from(&authored, MAX_NAMED.saturating_sub(messages.len()))?);
+    for range in logged.ranges.iter().rev() {
+        let left = MAX_NAMED.saturating_sub(messages.len());
+        messages.extend(store.chat_message_ids_from(&authored(*range), left)?);
     }
     messages.sort();
     Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }))

@@ -1,15 +1,12 @@
-//! Lists and shows device conversations with their state and assignee.
+//! Device conversations with their state and assignee.
 
-use std::cmp::Reverse;
-
-use super::OperatorChat;
 use super::error::ChatError;
 use super::inbox_caller::InboxCaller;
 use super::inbox_views::inbox_views;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::operator_chat::assignment::{ConversationState, InboxFilter};
+use crate::domain::operator_chat::assignment::ConversationState;
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::ids::ConversationId;
 use crate::domain::operator_chat::inbox::rights_of;
@@ -44,89 +41,6 @@ pub struct InboxConversation {
     pub last_message: Option<MessageView>,
     /// When it was created.
     pub created_at: Millis,
-}
-
-/// A page of device conversations, as requested.
-#[derive(Debug, Clone)]
-pub struct InboxListRequest {
-    /// Only those of this device.
-    pub device: Option<DeviceId>,
-    /// Only those in this state.
-    pub state: Option<ConversationState>,
-    /// Only those of this user, or without an assignee.
-    pub assignee: Option<Option<String>>,
-    /// The most conversations.
-    pub limit: usize,
-    /// Only conversations whose newest message is before this one.
-    pub before: Option<i64>,
-}
-
-/// A page of device conversations, those with the newest messages first.
-#[derive(Debug, Clone)]
-pub struct InboxPage {
-    /// The conversations.
-    pub conversations: Vec<InboxConversation>,
-    /// Where the next page begins; none at the end.
-    pub next: Option<i64>,
-}
-
-impl OperatorChat {
-    /// A device conversation.
-    ///
-    /// # Errors
-    /// When the caller has no such conversation, or the store fails.
-    pub async fn inbox_conversation(
-        &self,
-        caller: InboxCaller,
-        id: String,
-    ) -> Result<InboxConversation, ChatError> {
-        let (staff, links) = (self.staff_roles.clone(), self.links.clone());
-        self.store
-            .read(move |store| {
-                let conversation = caller.device_conversation(store, &staff, &id)?;
-                inbox_conversation(store, &conversation, &links)
-            })
-            .await
-    }
-
-    /// The device conversations that the caller may see.
-    ///
-    /// # Errors
-    /// When there is no such assignee, or the store fails.
-    pub async fn inbox_page(
-        &self,
-        caller: InboxCaller,
-        request: InboxListRequest,
-    ) -> Result<InboxPage, ChatError> {
-        let links = self.links.clone();
-        let tenants: Vec<String> = self.providers.iter().map(|provider| provider.name.clone()).collect();
-        self.store
-            .read(move |store| {
-                let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();
-                let assignee = match &request.assignee {
-                    None => None,
-                    Some(None) => Some(None),
-                    Some(Some(user)) => Some(Some(caller.named_user(store, &tenants, user)?.pk)),
-                };
-                let filter = InboxFilter { state: request.state, assignee };
-                let before = request.before.unwrap_or(i64::MAX);
-                let mut found = Vec::new();
-                for device in visible_devices(store, &caller, request.device.as_ref())? {
-                    found.extend(store.inbox_page(&device, filter, before, request.limit + 1)?);
-                }
-                found.sort_by_key(|(newest, _)| Reverse(*newest));
-                let has_more = found.len() > request.limit;
-                found.truncate(request.limit);
-                let next = found.last().map(|(newest, _)| *newest).filter(|_| has_more);
-                let mut conversations = Vec::with_capacity(found.len());
-                for (_, id) in found {
-                    let Some(conversation) = store.conversation(id)? else { continue };
-                    conversations.push(inbox_conversation(store, &conversation, &links)?);
-                }
-                Ok(InboxPage { conversations, next })
-            })
-            .await
-    }
 }
 
 /// The devices whose inbox the caller may use. An API key also sees those without a grant.

@@ -57,6 +57,7 @@ pub(super) fn inbox_views(
             recipient: (!is_contact).then(|| contact.clone()),
             delivered_at: delivered.at(message.id),
             read_at: read.at(message.id),
+            room: None,
             inbox: Some(Box::new(InboxMessage {
                 chat: chat.clone(),
                 author,
@@ -89,6 +90,7 @@ pub(super) fn inbox_conversations(
             let newest: Vec<_> = store.newest_chat_message(id)?.into_iter().collect();
             views.push(ConversationView {
                 name: id.to_string(),
+                title: None,
                 participants: store.chat_user_by_pk(chat.contact)?.into_iter().collect(),
                 last_message: inbox_views(store, id, chat, newest, links)?.pop(),
                 unread: store.unread_of_device_conversation(id)?,

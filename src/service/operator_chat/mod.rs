@@ -1,4 +1,4 @@
-//! Operator chat: users, direct conversations, receipts, typing, presence and notifications.
+//! Operator chat: users, conversations, receipts, typing, presence and notifications.
 //!
 //! The service exists only while `chat.enabled` is set. Every change is committed with its entry of the chat
 //! log, and events are derived from that log.
@@ -42,6 +42,7 @@ mod inbox_caller;
 mod inbox_list;
 mod inbox_stats;
 mod inbox_views;
+mod native_conversations;
 mod native_messages;
 mod notes;
 mod notifications;
@@ -50,6 +51,8 @@ mod operators;
 pub mod presence;
 mod receipts;
 pub mod recovery;
+mod room_views;
+mod rooms;
 mod send;
 mod send_dedup;
 mod session_cookies;
@@ -66,13 +69,18 @@ pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest}
 pub use error::ChatError;
 pub use inbox_access::DeclaredInbox;
 pub use inbox_caller::InboxCaller;
-pub use inbox_list::{InboxConversation, InboxListRequest, InboxPage};
+pub use inbox_list::InboxConversation;
 pub use inbox_stats::InboxStats;
+pub use native_conversations::{
+    ConversationListRequest, ConversationPage, ListPosition, ListedKind, NativeConversation, RoomSummary,
+    UserConversation,
+};
 pub use native_messages::NativeMessagePage;
 pub use notifications::NewChatNotification;
 pub use numbered_pages::{NumberedPage, NumberedPageRequest};
 pub use operators::{OperatorPage, OperatorPresence};
 pub use receipts::ReadMark;
+pub use rooms::{NewRoom, RoomMemberPage};
 pub use session_cookies::{AuthjsKey, SessionCookies};
 pub use uploads::UploadedAttachment;
 
@@ -90,6 +98,8 @@ pub struct ChatLimits {
     pub max_users: usize,
     /// Conversations of a user.
     pub max_conversations: usize,
+    /// Members of a room.
+    pub max_room_members: usize,
     /// Notifications of a user; the oldest are deleted.
     pub max_notifications: usize,
     /// Sockets of a user.
@@ -171,6 +181,8 @@ pub struct OperatorChat {
     revoked: Mutex<Vec<UserPk>>,
     revocations: Mutex<HashMap<UserPk, Millis>>,
     sessions: Arc<SessionBook>,
+    /// Wakes the task that deletes the messages of deleted rooms.
+    room_deleted: Notify,
     started_at: Millis,
 }
 
@@ -213,6 +225,7 @@ impl OperatorChat {
             revoked: Mutex::default(),
             revocations: Mutex::default(),
             sessions: Arc::default(),
+            room_deleted: Notify::new(),
             started_at: started,
         }
     }

@@ -9,6 +9,7 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget};
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
+use crate::domain::operator_chat::message::MessageAuthor;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
@@ -144,8 +145,8 @@ fn device_messages_up_to(
     let (Some(chat), Some(last)) = (conversation.device_chat(), up_to) else {
         return device_messages(tx, conversation, reader, None);
     };
-    let (sender, last) = (chat.contact, last.0);
-    let of_contact = AuthoredMessages { conversation: conversation.id, sender, first: 1, last };
+    let author = MessageAuthor::Is(chat.contact);
+    let of_contact = AuthoredMessages { conversation: conversation.id, author, first: 1, last: last.0 };
     let ids = tx.chat_message_ids_from(&of_contact, MAX_NAMED)?;
     device_messages(tx, conversation, reader, Some(&ids))
 }
@@ -161,8 +162,8 @@ pub(super) fn mark_all(
     mark(tx, conversation, reader, ReceiptLevel::Read, (1, newest.id.0), now)
 }
 
-/// Adds a receipt for one message of the other user. The range begins after that user's previous message, so
-/// that the ranges of consecutive messages are adjacent.
+/// Adds a receipt for one message of another user. The range begins after the previous message of others, so that the
+/// ranges of consecutive messages are adjacent.
 pub(super) fn mark_one(
     tx: &Tx<'_>,
     conversation: &Conversation,
@@ -171,8 +172,8 @@ pub(super) fn mark_one(
     message: ChatMessageId,
     now: Millis,
 ) -> Result<i64, StoreError> {
-    let Some(sender) = conversation.peer_of(recipient) else { return Ok(0) };
-    let before = AuthoredMessages { conversation: conversation.id, sender, first: 1, last: message.0 - 1 };
+    let Some(author) = conversation.received_by(recipient) else { return Ok(0) };
+    let before = AuthoredMessages { conversation: conversation.id, author, first: 1, last: message.0 - 1 };
     let previous = tx.chat_message_ids_from(&before, 1)?.first().map_or(0, |id| id.0);
     mark(tx, conversation, recipient, level, (previous + 1, message.0), now)
 }
@@ -188,11 +189,11 @@ fn mark(
     if level == ReceiptLevel::Read {
         mark(tx, conversation, user, ReceiptLevel::Delivered, (first, last), now)?;
     }
-    let Some(sender) = conversation.peer_of(user) else { return Ok(0) };
+    let Some(author) = conversation.received_by(user) else { return Ok(0) };
     let owner = ReceiptOwner { conversation: conversation.id, user, level };
     let (mut ranges, mut count) = (Vec::new(), 0);
     for (first, last) in tx.add_receipts(&owner, first, last, now)? {
-        let authored = AuthoredMessages { conversation: conversation.id, sender, first, last };
+        let authored = AuthoredMessages { conversation: conversation.id, author, first, last };
         let messages = tx.count_chat_messages_from(&authored)?;
         if messages > 0 {
             count += messages;

@@ -2,6 +2,7 @@
 
 use super::error::ChatError;
 use super::inbox_views::inbox_views;
+use super::room_views::room_message_views;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget, UserPair, peer_in_name};
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::message::{ChatMessage, MessageView};
@@ -78,6 +79,9 @@ pub(super) fn message_views(
     if let Some(chat) = conversation.device_chat() {
         return inbox_views(store, conversation.id, chat, messages, links);
     }
+    if let Some(room) = conversation.room() {
+        return room_message_views(store, conversation.id, room, messages, links);
+    }
     let ids = || messages.iter().map(|message| message.id.0);
     let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
     let mut members = Vec::new();
@@ -130,5 +134,6 @@ fn view(members: &[Member], message: ChatMessage) -> Option<MessageView> {
         recipient: recipient.map(|member| member.user.clone()),
         message,
         inbox: None,
+        room: None,
     })
 }

@@ -11,7 +11,7 @@ use crate::store::{StoreError, Tx};
 pub(super) fn store_welcome(
     tx: &Tx<'_>,
     conversation: &Conversation,
-    (sender, reader): (UserPk, UserPk),
+    sender: UserPk,
     text: &str,
     now: Millis,
 ) -> Result<(), StoreError> {
@@ -23,8 +23,7 @@ pub(super) fn store_welcome(
         temp_id: None,
     };
     let message = tx.add_chat_message(conversation.id, sender, &welcome, None, now)?.id;
-    tx.set_last_chat_message(conversation.id, message)?;
-    tx.change_unread(conversation.id, reader, 1)?;
+    tx.set_last_chat_message(conversation.id, message, sender)?;
     let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.0, origin: None };
     tx.append_chat_event(&entry, now)?;
     Ok(())

@@ -2,7 +2,7 @@
 //! `conversations` conversation-addressed ones, `access` tokens and outsiders, and `rest` the calls;
 //! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `uploads`
 //! files of users, `session_cookies` users without a token in each of them, `recovery` sockets that lost their connection,
-//! `operators` the calls of applications, `inbox`
+//! `rooms` rooms, `operators` the calls of applications, `inbox`
 //! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
@@ -19,6 +19,7 @@ mod operators;
 mod peers;
 mod recovery;
 mod rest;
+mod rooms;
 mod session_cookies;
 mod underscore;
 mod uploads;

@@ -128,6 +128,18 @@ struct EventObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = json!(["1042"]))]
     message_ids: Option<Vec<String>>,
+    /// The title of a room; null if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "Night shift")]
+    title: Option<Option<String>>,
+    /// The new members of a room, at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, max_items = 100)]
+    added: Option<Vec<UserObject>>,
+    /// The users who are no members of a room any more, at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, max_items = 100)]
+    removed: Option<Vec<UserObject>>,
     /// The new assignee; null after a release.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
@@ -151,17 +163,32 @@ pub(in crate::api) fn payload(event: &ConversationEvent) -> serde_json::Result<B
         message: None,
         message_id: None,
         message_ids: None,
+        title: None,
+        added: None,
+        removed: None,
         assignee: None,
         by: None,
     };
     match &event.change {
-        ConversationChange::Created => {}
+        ConversationChange::Created => {
+            object.title = event.conversation.room().map(|room| room.title.clone());
+        }
+        ConversationChange::Updated(by) => {
+            object.title = event.conversation.room().map(|room| room.title.clone());
+            object.by = by.as_ref().map(UserObject::new);
+        }
+        ConversationChange::Members { added, removed, by } => {
+            object.added = Some(added.iter().map(UserObject::new).collect());
+            object.removed = Some(removed.iter().map(UserObject::new).collect());
+            object.by = by.as_ref().map(UserObject::new);
+        }
         ConversationChange::Assigned { assignee, by } => {
             object.assignee = Some(assignee.as_ref().map(UserObject::new));
             object.by = by.as_ref().map(UserObject::new);
         }
         ConversationChange::Closed(by)
         | ConversationChange::Opened(by)
+        | ConversationChange::Deleted(by)
         | ConversationChange::FirstResponse(by) => object.by = by.as_ref().map(UserObject::new),
         ConversationChange::Message(view)
         | ConversationChange::Note(view)

@@ -1,10 +1,10 @@
-//! The native calls for conversations of devices: list, state, assignee and internal notes.
+//! The native calls for conversations of devices: state, assignee and internal notes.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -13,19 +13,14 @@ use super::{NativeCaller, user_or_key};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
-use crate::api::http::input::{Body, ConversationParam, Query, Request};
-use crate::api::http::paging::default_limit;
+use crate::api::http::input::{Body, ConversationParam, Request};
 use crate::domain::access::Scope;
-use crate::domain::ids::DeviceId;
-use crate::domain::operator_chat::assignment::{ConversationState, InvalidConversationState};
-use crate::domain::operator_chat::ids::ChatMessageId;
-use crate::service::operator_chat::{InboxCaller, InboxConversation, InboxListRequest, NamedAssignment};
+use crate::domain::operator_chat::assignment::ConversationState;
+use crate::service::operator_chat::{InboxCaller, InboxConversation, NamedAssignment};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(user_or_key(Scope::ChatRead, &[404], routes!(list)))
-        .routes(user_or_key(Scope::ChatRead, &[404, 409], routes!(show)))
         .routes(user_or_key(Scope::ChatWrite, &[404, 409], routes!(add_note)))
         .routes(user_or_key(Scope::ChatWrite, &[404, 409], routes!(assign)))
         .routes(user_or_key(Scope::ChatWrite, &[404, 409], routes!(close)))
@@ -36,7 +31,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = InboxConversation)]
 #[serde(rename_all = "camelCase")]
-struct ConversationObject {
+pub(super) struct InboxConversationObject {
     /// The conversation's id.
     #[schema(example = "21")]
     id: String,
@@ -75,8 +70,8 @@ struct ConversationObject {
     created_at: String,
 }
 
-impl ConversationObject {
-    fn new(found: &InboxConversation, caller: &InboxCaller) -> Self {
+impl InboxConversationObject {
+    pub(super) fn new(found: &InboxConversation, caller: &InboxCaller) -> Self {
         let chat_id = match caller {
             InboxCaller::User(_) => None,
             InboxCaller::Key(_) => Some(found.chat.to_string()),
@@ -97,84 +92,6 @@ impl ConversationObject {
             created_at: iso(found.created_at),
         }
     }
-}
-
-/// The conversations to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListConversations {
-    /// Only those of this device.
-    device: Option<String>,
-    /// Only those that are `open` or `closed`.
-    state: Option<String>,
-    /// `me`, `none`, or the id of a user; `<identity>:<id>` for an API key.
-    assignee: Option<String>,
-    /// The most conversations.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: usize,
-    /// The `nextCursor` of the previous page.
-    cursor: Option<String>,
-}
-
-impl Request for ListConversations {}
-
-/// A page of conversations
-#[derive(Serialize, ToSchema)]
-#[schema(as = InboxConversationPage)]
-#[serde(rename_all = "camelCase")]
-struct ConversationPage {
-    /// The conversations, those with the newest messages first.
-    conversations: Vec<ConversationObject>,
-    /// The `cursor` of the next page.
-    #[schema(example = "1042")]
-    next_cursor: Option<String>,
-}
-
-/// List conversations of devices
-///
-/// Those that the caller may see, with the newest messages first.
-#[utoipa::path(get, path = "/conversations", operation_id = "listInboxConversations", tag = "operator chat",
-    params(ListConversations),
-    responses((status = 200, description = "The conversations", body = Success<ConversationPage>)))]
-async fn list(
-    NativeCaller { chat, caller }: NativeCaller,
-    Query(query): Query<ListConversations>,
-) -> Result<Success<ConversationPage>, ApiError> {
-    let device = query.device.as_deref().map(str::parse::<DeviceId>).transpose();
-    let state = query.state.as_deref().map(str::parse::<ConversationState>).transpose();
-    let before = query.cursor.as_deref().map(str::parse::<ChatMessageId>).transpose();
-    let assignee = match (query.assignee.as_deref(), &caller) {
-        (None, _) => None,
-        (Some("none"), _) => Some(None),
-        (Some("me"), InboxCaller::User(me)) => Some(Some(me.id.to_string())),
-        (Some(user), _) => Some(Some(user.to_owned())),
-    };
-    let request = InboxListRequest {
-        device: device.map_err(|error| ApiError::field("device", error.to_string()))?,
-        state: state
-            .map_err(|error: InvalidConversationState| ApiError::field("state", error.to_string()))?,
-        assignee,
-        limit: query.limit,
-        before: before.map_err(|error| ApiError::field("cursor", error.to_string()))?.map(|id| id.0),
-    };
-    let page = chat.inbox_page(caller.clone(), request).await?;
-    Ok(Success::new(ConversationPage {
-        conversations: page.conversations.iter().map(|one| ConversationObject::new(one, &caller)).collect(),
-        next_cursor: page.next.map(|next| next.to_string()),
-    }))
-}
-
-/// Show a conversation of a device
-#[utoipa::path(get, path = "/conversations/{conversationId}", operation_id = "getInboxConversation",
-    tag = "operator chat",
-    responses((status = 200, description = "The conversation", body = Success<ConversationObject>)))]
-async fn show(
-    NativeCaller { chat, caller }: NativeCaller,
-    ConversationParam(id): ConversationParam,
-) -> Result<Success<ConversationObject>, ApiError> {
-    let found = chat.inbox_conversation(caller.clone(), id).await?;
-    Ok(Success::new(ConversationObject::new(&found, &caller)))
 }
 
 /// An internal note.
@@ -227,15 +144,15 @@ impl Request for Assign {
 /// the rights `manage`. Of concurrent claims one succeeds; the others get `assigned`, with the assignee in `details`.
 #[utoipa::path(post, path = "/conversations/{conversationId}/assign", operation_id = "assignInboxConversation",
     tag = "operator chat", request_body = Assign,
-    responses((status = 200, description = "The conversation", body = Success<ConversationObject>)))]
+    responses((status = 200, description = "The conversation", body = Success<InboxConversationObject>)))]
 async fn assign(
     NativeCaller { chat, caller }: NativeCaller,
     ConversationParam(id): ConversationParam,
     Body(body): Body<Assign>,
-) -> Result<Success<ConversationObject>, ApiError> {
+) -> Result<Success<InboxConversationObject>, ApiError> {
     let request = NamedAssignment { user: body.user, expected: body.if_assignee.map(Some) };
     let found = chat.assign(caller.clone(), id, request).await?;
-    Ok(Success::new(ConversationObject::new(&found, &caller)))
+    Ok(Success::new(InboxConversationObject::new(&found, &caller)))
 }
 
 /// Close a conversation
@@ -243,23 +160,23 @@ async fn assign(
 /// The next message of the contact opens it.
 #[utoipa::path(post, path = "/conversations/{conversationId}/close", operation_id = "closeInboxConversation",
     tag = "operator chat",
-    responses((status = 200, description = "The conversation", body = Success<ConversationObject>)))]
+    responses((status = 200, description = "The conversation", body = Success<InboxConversationObject>)))]
 async fn close(
     NativeCaller { chat, caller }: NativeCaller,
     ConversationParam(id): ConversationParam,
-) -> Result<Success<ConversationObject>, ApiError> {
+) -> Result<Success<InboxConversationObject>, ApiError> {
     let found = chat.set_conversation_state(caller.clone(), id, ConversationState::Closed).await?;
-    Ok(Success::new(ConversationObject::new(&found, &caller)))
+    Ok(Success::new(InboxConversationObject::new(&found, &caller)))
 }
 
 /// Open a conversation
 #[utoipa::path(post, path = "/conversations/{conversationId}/open", operation_id = "openInboxConversation",
     tag = "operator chat",
-    responses((status = 200, description = "The conversation", body = Success<ConversationObject>)))]
+    responses((status = 200, description = "The conversation", body = Success<InboxConversationObject>)))]
 async fn open(
     NativeCaller { chat, caller }: NativeCaller,
     ConversationParam(id): ConversationParam,
-) -> Result<Success<ConversationObject>, ApiError> {
+) -> Result<Success<InboxConversationObject>, ApiError> {
     let found = chat.set_conversation_state(caller.clone(), id, ConversationState::Open).await?;
-    Ok(Success::new(ConversationObject::new(&found, &caller)))
+    Ok(Success::new(InboxConversationObject::new(&found, &caller)))
 }

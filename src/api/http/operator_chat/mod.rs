@@ -34,6 +34,7 @@ use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 
 mod app_events;
 pub(in crate::api) mod conversation_events;
+mod conversations;
 mod inbox;
 mod inbox_conversations;
 mod inbox_stats;
@@ -45,6 +46,7 @@ mod native_messages;
 mod notifications;
 pub(in crate::api) mod objects;
 mod operators;
+mod rooms;
 mod underscore;
 pub(in crate::api) mod underscore_objects;
 mod upload_form;
@@ -66,6 +68,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// The native operations, under `/api/v1`.
 pub fn native_routes() -> OpenApiRouter<ApiState> {
     inbox::routes()
+        .merge(conversations::routes())
+        .merge(rooms::routes())
         .merge(inbox_conversations::routes())
         .merge(conversation_events::routes())
         .merge(inbox_stats::routes())

@@ -17,6 +17,8 @@ use crate::api::http::error::ApiError;
 use crate::api::http::input::{Body, ConversationParam, Query, Request};
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::dialect::Dialect;
+use crate::domain::operator_chat::room::RoomTitle;
+use crate::service::operator_chat::NewRoom;
 
 const DEFAULT_LIMIT: usize = 20;
 
@@ -36,17 +38,35 @@ fn object(caller: &ChatCaller, view: &ConversationView) -> Option<NamespaceConve
     NamespaceConversation::new(view, |user| caller.chat.is_online(user.pk))
 }
 
-/// The other user of a direct conversation.
+/// The other user of a direct conversation, or the other members of a room.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = OpenNamespaceConversation, example = json!({ "participantId": 7, "participantType": "brand" }))]
 #[serde(rename_all = "camelCase")]
 struct OpenConversation {
+    /// The other members of a new room, in place of one participant. Not in the `underscore` dialect.
+    #[schema(max_items = 10_000)]
+    participants: Option<Vec<Participant>>,
+    /// The title of a new room.
+    #[schema(max_length = 200)]
+    title: Option<String>,
     /// The user's id.
     #[serde(default, deserialize_with = "loose_id")]
     #[schema(value_type = LooseId)]
     participant_id: Option<String>,
     /// The user's type.
     participant_type: Option<String>,
+}
+
+/// A user.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NamespaceParticipantId)]
+struct Participant {
+    /// The user's id.
+    #[serde(deserialize_with = "loose_id")]
+    #[schema(value_type = LooseId)]
+    id: Option<String>,
+    /// The user's type.
+    r#type: Option<String>,
 }
 
 impl Request for OpenConversation {}
@@ -67,15 +87,18 @@ struct OpenedConversation {
     conversation: NamespaceConversation,
 }
 
-/// Open a direct conversation
+/// Open a direct conversation or create a room
 ///
-/// Creates it if there is none. It is in the list from its first message on. In the `underscore` dialect a new one
+/// With `participants` it creates a room, whose owner is the caller. Otherwise it opens the direct conversation with one user, and creates it if there is none. It is in the list from its first message on. In the `underscore` dialect a new one
 /// gets the message of `chat.welcome`.
 #[utoipa::path(post, path = "/api/chat/conversations", operation_id = "openNamespaceConversation",
     tag = "operator chat", request_body = OpenConversation,
     responses((status = 200, description = "The conversation existed", body = OpenedInDialect),
         (status = 201, description = "The conversation was created", body = OpenedInDialect)))]
 async fn open(caller: ChatCaller, Body(body): Body<OpenConversation>) -> Result<Response, ApiError> {
+    if let Some(participants) = body.participants {
+        return create_room(&caller, &participants, body.title.as_deref()).await;
+    }
     let id = body.participant_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::field("participantId", "is required"))?;
     if caller.dialect == Dialect::Underscore {
@@ -89,6 +112,29 @@ async fn open(caller: ChatCaller, Body(body): Body<OpenConversation>) -> Result<
     let conversation = object(&caller, &view).ok_or(ApiError::Internal)?;
     let opened = OpenedInDialect::Namespace(Box::new(OpenedConversation { conversation }));
     Ok((status, Json(opened)).into_response())
+}
+
+async fn create_room(
+    caller: &ChatCaller,
+    participants: &[Participant],
+    title: Option<&str>,
+) -> Result<Response, ApiError> {
+    if caller.dialect == Dialect::Underscore {
+        return Err(ApiError::field("participants", "creates a room, which is not a call of this dialect"));
+    }
+    let title = title.map(str::parse::<RoomTitle>).transpose();
+    let title = title.map_err(|error| ApiError::field("title", error.to_string()))?;
+    let me = &caller.me.user;
+    let named = |one: &Participant| {
+        let id = one.id.as_deref().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| ApiError::field("participants", "must be objects with an id"))?;
+        Ok(me.tenant_id(one.r#type.as_deref().unwrap_or_default(), id))
+    };
+    let participants = participants.iter().map(named).collect::<Result<Vec<_>, ApiError>>()?;
+    let view = caller.chat.open_room(&caller.me, NewRoom { participants, title }).await?;
+    let conversation = object(caller, &view).ok_or(ApiError::Internal)?;
+    let opened = OpenedInDialect::Namespace(Box::new(OpenedConversation { conversation }));
+    Ok((StatusCode::CREATED, Json(opened)).into_response())
 }
 
 /// The page to list.

@@ -207,9 +207,10 @@ pub(in crate::api) struct NamespaceConversation {
     /// The conversation's id.
     #[schema(minimum = 1, example = 123)]
     id: i64,
-    /// A title; always absent.
+    /// The title of a room.
+    #[schema(example = "Night shift")]
     title: Option<String>,
-    /// The other members.
+    /// The other members; of a room at most 50.
     participants: Vec<NamespaceParticipant>,
     /// The newest message.
     last_message: Option<NamespaceMessage>,
@@ -239,7 +240,7 @@ impl NamespaceConversation {
         let created_at = view.created_at?;
         Some(Self {
             id: view.name.parse().ok()?,
-            title: None,
+            title: view.title.clone(),
             participants: view.participants.iter().map(participant).collect(),
             last_message: newest.map(NamespaceMessage::new),
             unread_count: view.unread,

@@ -176,7 +176,7 @@ impl AuthorObject {
 impl MessageObject {
     /// For all members.
     pub(in crate::api) fn new(view: &MessageView) -> Self {
-        let MessageView { message, sender, recipient, delivered_at, read_at, inbox } = view;
+        let MessageView { message, sender, recipient, delivered_at, read_at, inbox, room: _ } = view;
         Self {
             id: message.id.to_string(),
             conversation_id: message.conversation.to_string(),
@@ -220,7 +220,11 @@ pub(in crate::api) struct ConversationObject {
     /// The conversation's id; both user ids as `<a>_<b>` before the first message.
     #[schema(example = "17")]
     id: String,
-    /// The other members.
+    /// The title of a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "Night shift")]
+    title: Option<String>,
+    /// The other members; of a room at most 50.
     participants: Vec<UserObject>,
     /// The newest message.
     last_message: Option<MessageObject>,
@@ -233,6 +237,7 @@ impl ConversationObject {
     pub(in crate::api) fn new(view: &ConversationView, viewer: &ChatUser) -> Self {
         Self {
             id: view.name.clone(),
+            title: view.title.clone(),
             participants: view.participants.iter().map(UserObject::new).collect(),
             last_message: view.last_message.as_ref().map(|last| MessageObject::seen_by(last, viewer)),
             unread_count: view.unread,

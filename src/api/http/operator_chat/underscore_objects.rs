@@ -73,8 +73,12 @@ pub(super) struct UnderscoreConversation {
     /// When its newest message was stored; without messages, when it was created.
     #[schema(example = "2026-11-22T10:00:00.000Z")]
     updated_at: Option<String>,
-    /// The caller and the other user.
-    #[schema(max_items = 2)]
+    /// The title of a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "Night shift")]
+    title: Option<String>,
+    /// The caller and the other user; of a room at most 50.
+    #[schema(max_items = 50)]
     participants: Vec<UnderscoreParticipant>,
     /// The newest message, or nothing.
     #[schema(max_items = 1)]
@@ -111,6 +115,7 @@ impl UnderscoreConversation {
         let updated_at = changed_at(view);
         Self {
             id: view.name.clone(),
+            title: view.title.clone(),
             created_at: view.created_at.map(iso),
             updated_at: updated_at.map(iso),
             participants: std::iter::once(viewer).chain(&view.participants).map(participant).collect(),
@@ -237,7 +242,7 @@ struct UnderscoreReader {
 impl UnderscoreMessage {
     /// For both users of a direct conversation.
     pub(in crate::api) fn new(view: &MessageView) -> Self {
-        let MessageView { message, sender, recipient, read_at, inbox, .. } = view;
+        let MessageView { message, sender, recipient, read_at, inbox, room, .. } = view;
         let attachments: Vec<_> = UnderscoreAttachment::of(view).into_iter().collect();
         let content = match attachments.first().filter(|_| message.content.trim().is_empty()) {
             Some(file) => format!("Shared {}: {}", file.what(), file.file_name),
@@ -249,7 +254,9 @@ impl UnderscoreMessage {
             read_at: iso(at),
             user: UnderscoreReader { id: reader.id.to_string(), name: reader.display_name().to_owned() },
         };
-        let read_receipts: Vec<_> = recipient.as_ref().zip(*read_at).map(receipt).into_iter().collect();
+        let of_room = room.iter().flat_map(|room| &room.readers).map(|(reader, at)| (reader, *at));
+        let readers = recipient.as_ref().zip(*read_at).into_iter().chain(of_room);
+        let read_receipts: Vec<_> = readers.map(receipt).collect();
         Self {
             id: message.id.to_string(),
             conversation_id: message.conversation.to_string(),
@@ -369,6 +376,7 @@ mod tests {
             delivered_at: None,
             read_at: Some(Millis(1_795_341_605_000)),
             inbox: None,
+            room: None,
         };
         serde_json::to_value(UnderscoreMessage::new(&view)).unwrap()
     }

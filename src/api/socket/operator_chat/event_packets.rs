@@ -34,12 +34,16 @@ pub(super) struct EventPackets<'a> {
 }
 
 /// The sockets that an entry may concern, beside those that joined its conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Audience {
     /// No other socket.
     Joined,
     /// Those of up to two users.
     Users([Option<UserPk>; 2]),
+    /// Those of the members of a room.
+    Members(Arc<[UserPk]>),
+    /// Of those that joined, the ones of these users only.
+    JoinedOf(Vec<UserPk>),
     /// All: access to an inbox is checked for each socket.
     All,
 }
@@ -66,7 +70,9 @@ impl<'a> EventPackets<'a> {
             ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) | ChatEvent::Updated(view) => {
                 Some(view.message.conversation)
             }
-            ChatEvent::Receipts { conversation, .. } => Some(conversation.id),
+            ChatEvent::Receipts { conversation, .. } | ChatEvent::RoomReceipts { conversation, .. } => {
+                Some(conversation.id)
+            }
             ChatEvent::Deleted { conversation, .. } => Some(*conversation),
             _ => None,
         }
@@ -80,7 +86,13 @@ impl<'a> EventPackets<'a> {
             {
                 Audience::All
             }
+            ChatEvent::RoomReceipts { by_author, .. } => {
+                Audience::JoinedOf(by_author.keys().copied().collect())
+            }
             ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => {
+                if let Some(room) = &view.room {
+                    return Audience::Members(room.members.clone());
+                }
                 Audience::Users([Some(view.sender.pk), view.recipient.as_ref().map(|user| user.pk)])
             }
             ChatEvent::Notification { user, .. }
@@ -127,6 +139,7 @@ impl<'a> EventPackets<'a> {
         match self.event {
             ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => match &view.inbox {
                 Some(inbox) if inbox.chat.rights_of(user).is_none() => Vec::new(),
+                _ if view.room.as_ref().is_some_and(|room| !room.has_member(user.pk)) => Vec::new(),
                 _ => self.message(view, user, dialect, is_joined, is_origin),
             },
             ChatEvent::Updated(view) => self.update(view, user, dialect, is_joined),
@@ -137,6 +150,18 @@ impl<'a> EventPackets<'a> {
                     true => self.shared(dialect),
                     false => Vec::new(),
                 }
+            }
+            ChatEvent::RoomReceipts { level, conversation, by_author, by, at } if is_joined => {
+                let Some(messages) = by_author.get(&user.pk) else { return Vec::new() };
+                let (level, at, messages) = (*level, *at, messages.clone());
+                let own = ChatEvent::Receipts {
+                    level,
+                    conversation: conversation.clone(),
+                    messages,
+                    by: by.clone(),
+                    at,
+                };
+                Packets::of_event(&own, self.seq).of(dialect).to_vec()
             }
             ChatEvent::Deleted { .. } if is_joined => self.shared(dialect),
             ChatEvent::Notification { user: owner, .. }
@@ -255,9 +280,10 @@ impl<'a> EventPackets<'a> {
     }
 }
 
-/// Whether a user takes part in the conversation of a message. Access to an inbox was checked before.
+/// Whether a user takes part in the conversation of a message. Access to an inbox or a room was checked before.
 fn is_participant(view: &MessageView, user: &ChatUser) -> bool {
     view.inbox.is_some()
+        || view.room.is_some()
         || view.sender.pk == user.pk
         || view.recipient.as_ref().is_some_and(|recipient| recipient.pk == user.pk)
 }
@@ -266,6 +292,7 @@ fn is_participant(view: &MessageView, user: &ChatUser) -> bool {
 fn is_notified(view: &MessageView, user: &ChatUser) -> bool {
     match &view.inbox {
         Some(inbox) => view.message.sender == inbox.chat.contact,
+        None if view.room.is_some() => view.sender.pk != user.pk,
         None => view.recipient.as_ref().is_some_and(|recipient| recipient.pk == user.pk),
     }
 }

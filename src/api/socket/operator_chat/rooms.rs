@@ -99,6 +99,17 @@ impl Rooms {
                 let others = table.sockets.keys().filter(|number| !is_joined(number));
                 concerned.chain(others.map(|number| (number, false))).filter_map(select).collect()
             }
+            Audience::JoinedOf(users) => {
+                let is_of = |number: &u64| {
+                    table.sockets.get(number).is_some_and(|socket| users.contains(&socket.user().pk))
+                };
+                concerned.filter(|(number, _)| is_of(number)).filter_map(select).collect()
+            }
+            Audience::Members(users) => {
+                let numbers = users.iter().filter_map(|user| table.of_user.get(user)).flatten();
+                let others = numbers.filter(|number| !is_joined(number)).map(|number| (number, false));
+                concerned.chain(others).filter_map(select).collect()
+            }
             Audience::Users([first, second]) => {
                 let users = [first, second.filter(|second| Some(*second) != first)];
                 let numbers =

@@ -1,6 +1,6 @@
 //! The one task that emits: it follows the chat log, the changes of presence and typing, and the answers to commands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{ChatState, membership, underscore};
 use crate::domain::operator_chat::app_event::{AppEvent, AppEventTarget};
 use crate::domain::operator_chat::conversation::Conversation;
 use crate::domain::operator_chat::event::ChatEvent;
-use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 use crate::service::operator_chat::deliveries::Delivery;
@@ -90,6 +90,7 @@ async fn route_log(state: &ChatState, mut position: i64) -> i64 {
 fn route(state: &ChatState, seq: i64, event: &ChatEvent) {
     match event {
         ChatEvent::InboxAccess(conversations) => remove_users(state, conversations),
+        ChatEvent::MembersRemoved { conversation, users } => remove_members(state, *conversation, users),
         ChatEvent::Uploaded(view) => state.chat.hold_upload(view),
         ChatEvent::Deleted { message, .. } => state.chat.drop_upload(*message),
         _ => {}
@@ -148,6 +149,18 @@ fn remove_users(state: &ChatState, conversations: &[Conversation]) {
             if !sees_conversation(joined.user(), conversation) {
                 membership::drop_access(state, &joined, conversation.id);
             }
+        }
+    }
+}
+
+/// Sockets of users who are no members of a room any more leave it.
+fn remove_members(state: &ChatState, conversation: ConversationId, users: &HashSet<UserPk>) {
+    if users.is_empty() {
+        return;
+    }
+    for joined in state.rooms.joined(conversation) {
+        if users.contains(&joined.user().pk) {
+            membership::drop_access(state, &joined, conversation);
         }
     }
 }

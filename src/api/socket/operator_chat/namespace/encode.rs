@@ -106,6 +106,8 @@ pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
         }
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, .. }
         | ChatEvent::InboxAccess(_)
+        | ChatEvent::RoomReceipts { .. }
+        | ChatEvent::MembersRemoved { .. }
         | ChatEvent::Notification { .. }
         | ChatEvent::NotificationRead { .. }
         | ChatEvent::NotificationsRead { .. } => Vec::new(),

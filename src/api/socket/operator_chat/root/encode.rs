@@ -78,7 +78,9 @@ pub(in super::super) fn event(event: &ChatEvent) -> Vec<Packet> {
     match event {
         ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => vec![message_new(view)],
         ChatEvent::Updated(view) => vec![Packet::new("message:updated", &MessageObject::new(view))],
-        ChatEvent::InboxAccess(_) => Vec::new(),
+        ChatEvent::InboxAccess(_) | ChatEvent::RoomReceipts { .. } | ChatEvent::MembersRemoved { .. } => {
+            Vec::new()
+        }
         ChatEvent::Receipts { level: ReceiptLevel::Delivered, conversation, messages, by, at } => {
             let delivered = |message: &ChatMessageId| {
                 let payload = json!({
@@ -192,6 +194,7 @@ mod tests {
             delivered_at: None,
             read_at: None,
             inbox: None,
+            room: None,
         };
         let expected = json!(["message:new", {
             "id": "1042", "conversationId": "17", "senderId": "u3", "recipientId": "u7",

@@ -179,7 +179,9 @@ impl RootRequest<'_> {
             Ok(found) => {
                 let peer = found.peer.filter(|peer| self.state.chat.is_online(peer.pk));
                 let peer = peer.map(|peer| peer.id.to_string());
-                Ok(peer.into_iter().chain(self.online_colleagues(&found.conversation)).collect())
+                let colleagues = self.online_colleagues(&found.conversation);
+                let members = self.online_members(&found.conversation);
+                Ok(peer.into_iter().chain(colleagues).chain(members).collect())
             }
             Err(ChatError::ConversationNotFound) => Ok(Json::Array(Vec::new())),
             Err(error) => Err(error.into()),
@@ -196,6 +198,16 @@ impl RootRequest<'_> {
                 && self.state.chat.is_online(user.pk)
         });
         colleagues.map(|user| user.id.to_string()).collect()
+    }
+
+    /// The other members of a room who are online.
+    fn online_members(&self, conversation: &Conversation) -> BTreeSet<String> {
+        let Some(room) = conversation.room() else { return BTreeSet::new() };
+        let others =
+            room.members().iter().map(|member| member.user).filter(|user| *user != self.me().user.pk);
+        let online = others.filter(|user| self.state.chat.is_online(*user));
+        let sockets = online.filter_map(|user| self.state.rooms.of_user(user).into_iter().next());
+        sockets.map(|socket| socket.user().id.to_string()).collect()
     }
 
     async fn status(&self, user: String) -> Answer {
