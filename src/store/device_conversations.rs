@@ -54,6 +54,19 @@ impl Reader<'_> {
         Ok(bridge.map_or(BridgeMode::Off, |settings| settings.chat.bridge))
     }
 
+    /// The name of a chat, if the network gave it one: the subject of a group.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_subject(&self, device: &DeviceId, chat: &Jid) -> Result<Option<String>, StoreError> {
+        let name = self.one(
+            "SELECT name FROM chats WHERE device_id = ?1 AND id = ?2",
+            params![device.as_str(), chat.to_string()],
+            |row| Ok(row.get::<_, Option<String>>(0)?),
+        )?;
+        Ok(name.flatten())
+    }
+
     /// The conversation of a chat.
     ///
     /// # Errors
@@ -181,16 +194,17 @@ impl Tx<'_> {
         message: Pk,
         now: Millis,
     ) -> Result<DeviceConversation, StoreError> {
-        let contact = UserPk(self.number(
-            "INSERT INTO users (tenant, id, created_at) VALUES (?1, ?2, ?3) RETURNING pk",
-            params![CONTACTS, format!("new {device} {chat}"), now.0],
-        )?);
-        self.run("UPDATE users SET id = ?2 WHERE pk = ?1", params![contact.0, format!("c{}", contact.0)])?;
+        let contact = self.put_device_contact(device, chat, now)?;
         let id = ConversationId(self.number(
             "INSERT INTO conversations (tenant, kind, device_id, chat_id, contact_user, created_at)
              VALUES (?1, 'device', ?2, ?3, ?4, ?5) RETURNING id",
             params![CONTACTS, device.as_str(), chat.to_string(), contact.0, now.0],
         )?);
+        if chat.is_group() {
+            self.import_group_messages(id, (device, chat), phone, message, now)?;
+            self.set_newest_of_conversation(id)?;
+            return Ok(DeviceConversation { id, contact });
+        }
         self.run(
             "INSERT INTO chat_messages (conversation_id, sender, type, content, created_at, message_pk)
              SELECT ?1, CASE WHEN o.from_me THEN ?2 ELSE ?3 END, 'TEXT', '', o.at, o.pk
@@ -201,7 +215,65 @@ impl Tx<'_> {
              ORDER BY o.at, o.pk",
             params![id.0, phone.0, contact.0, device.as_str(), chat.to_string(), message, IMPORTED],
         )?;
+        self.set_newest_of_conversation(id)?;
         Ok(DeviceConversation { id, contact })
+    }
+
+    /// As the import of a chat with a person; each member of the group is an author.
+    fn import_group_messages(
+        &self,
+        id: ConversationId,
+        (device, chat): (&DeviceId, &Jid),
+        phone: UserPk,
+        message: Pk,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let older = self.all(
+            "SELECT o.pk, o.from_me, o.author, o.notify_name, o.at
+             FROM (SELECT pk, from_me, author, notify_name, at FROM messages
+                   WHERE device_id = ?1 AND chat_id = ?2 AND hidden = 0 AND pk < ?3
+                     AND NOT EXISTS (SELECT 1 FROM chat_messages k WHERE k.message_pk = messages.pk)
+                   ORDER BY at DESC, pk DESC LIMIT ?4) o
+             ORDER BY o.at, o.pk",
+            params![device.as_str(), chat.to_string(), message, IMPORTED],
+            |row| {
+                let author = row.get::<_, Option<String>>("author")?;
+                let author = author.and_then(|author| author.parse::<Jid>().ok());
+                let name = row.get::<_, Option<String>>("notify_name")?;
+                Ok((
+                    row.get::<_, Pk>("pk")?,
+                    row.get::<_, bool>("from_me")?,
+                    author,
+                    name,
+                    row.get::<_, i64>("at")?,
+                ))
+            },
+        )?;
+        for (pk, from_me, author, name, at) in older {
+            let sender = match author.filter(|_| !from_me) {
+                Some(author) => {
+                    let member = self.put_device_contact(device, &author, now)?;
+                    self.name_chat_contact(member, &name.unwrap_or_else(|| author.as_name()))?;
+                    member
+                }
+                None => phone,
+            };
+            self.run(
+                "INSERT INTO chat_messages (conversation_id, sender, type, content, created_at, message_pk)
+                 VALUES (?1, ?2, 'TEXT', '', ?3, ?4)",
+                [id.0, sender.0, at, pk],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn set_newest_of_conversation(&self, id: ConversationId) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE conversations SET last_message_id =
+                 (SELECT max(id) FROM chat_messages WHERE conversation_id = ?1) WHERE id = ?1",
+            [id.0],
+        )?;
+        Ok(())
     }
 
     /// Renames a contact, unless it has this name.
@@ -250,15 +322,23 @@ impl Tx<'_> {
         second: &Jid,
         kept: &Jid,
     ) -> Result<(), StoreError> {
-        let Some(gone) = self.device_conversation(device, second)?.filter(|_| second != kept) else {
+        if second == kept {
             return Ok(());
+        }
+        let Some((user, other)) = self.merge_device_contacts(device, second, kept)? else { return Ok(()) };
+        let remove_other = || -> Result<(), StoreError> {
+            if let Some(other) = other.filter(|other| *other != user) {
+                self.run("DELETE FROM users WHERE pk = ?1", [other.0])?;
+            }
+            Ok(())
         };
+        let Some(gone) = self.device_conversation(device, second)? else { return remove_other() };
         let Some(into) = self.device_conversation(device, kept)? else {
             self.run(
                 "UPDATE conversations SET chat_id = ?2 WHERE id = ?1",
                 params![gone.id.0, kept.to_string()],
             )?;
-            return Ok(());
+            return remove_other();
         };
         self.run(
             "UPDATE chat_messages SET conversation_id = ?2, sender = CASE WHEN sender = ?3 THEN ?4 ELSE sender END
@@ -274,16 +354,11 @@ impl Tx<'_> {
                 self.add_receipts(&owner(&into), range.first, range.last, range.at)?;
             }
         }
-        self.run(
-            "UPDATE conversations SET last_message_id =
-                 (SELECT max(id) FROM chat_messages WHERE conversation_id = ?1) WHERE id = ?1",
-            [into.id.0],
-        )?;
+        self.set_newest_of_conversation(into.id)?;
         self.merge_inbox_status(gone.id, into.id)?;
         self.merge_response_times(gone.id, into.id)?;
         self.run("DELETE FROM chat_receipt_ranges WHERE conversation_id = ?1", [gone.id.0])?;
         self.run("DELETE FROM conversations WHERE id = ?1", [gone.id.0])?;
-        self.run("DELETE FROM users WHERE pk = ?1", [gone.contact.0])?;
-        Ok(())
+        remove_other()
     }
 }

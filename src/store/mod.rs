@@ -34,6 +34,7 @@ pub mod conversations;
 mod daemon_secrets;
 pub mod dashboard_sessions;
 mod data_files;
+pub mod device_contacts;
 #[cfg(test)]
 mod device_conversation_tests;
 pub mod device_conversations;

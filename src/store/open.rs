@@ -53,6 +53,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0060_chat_webhooks.sql")),
     M::up(include_str!("migrations/0061_inbox_token_grants.sql")),
     M::up(include_str!("migrations/0062_rooms.sql")),
+    M::up(include_str!("migrations/0063_device_contacts.sql")),
 ];
 
 /// Path of the database file within the data directory.

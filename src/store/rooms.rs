@@ -11,8 +11,7 @@ use crate::domain::clock::Millis;
 use crate::domain::media::MediaHash;
 use crate::domain::operator_chat::ids::{ChatFileId, ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
-use crate::domain::operator_chat::room::{RoomMember, RoomRole};
-use crate::domain::operator_chat::user::ChatUser;
+use crate::domain::operator_chat::room::{NamedMember, RoomMember, RoomRole};
 
 /// A room in the list of one of its members.
 #[derive(Debug, Clone)]
@@ -27,15 +26,6 @@ pub struct ListedRoom {
     pub unread: i64,
     /// When it was created.
     pub created_at: Millis,
-}
-
-/// A member of a room, with its role.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedMember {
-    /// The user.
-    pub user: ChatUser,
-    /// The role.
-    pub role: RoomRole,
 }
 
 impl Reader<'_> {

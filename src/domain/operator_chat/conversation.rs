@@ -106,6 +106,8 @@ impl Conversation {
     pub fn received_by(&self, user: UserPk) -> Option<MessageAuthor> {
         match &self.kind {
             ConversationKind::Room(room) => room.role_of(user).map(|_| MessageAuthor::Not(user)),
+            // In a group, each member is an author of its own.
+            ConversationKind::Device(chat) if chat.chat.is_group() => Some(MessageAuthor::Not(user)),
             ConversationKind::Direct(_) | ConversationKind::Device(_) => {
                 self.peer_of(user).map(MessageAuthor::Is)
             }

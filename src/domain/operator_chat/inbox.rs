@@ -12,7 +12,7 @@ use super::assignment::AutoAssignment;
 use super::ids::UserPk;
 use super::user::ChatUser;
 use crate::domain::ids::DeviceId;
-use crate::domain::jid::Jid;
+use crate::domain::jid::{Jid, JidKind};
 
 /// The most grants of a device.
 pub const MAX_GRANTS: usize = 1_000;
@@ -186,6 +186,20 @@ pub enum BridgeMode {
     Off,
     /// Chats with persons have conversations.
     People,
+    /// Chats with persons and groups have conversations.
+    All,
+}
+
+impl BridgeMode {
+    /// Whether a chat has a conversation.
+    #[must_use]
+    pub fn includes(self, chat: &Jid) -> bool {
+        match (self, chat.kind()) {
+            (Self::Off, _) | (_, JidKind::Status | JidKind::Newsletter) => false,
+            (Self::People, kind) => kind != JidKind::Group,
+            (Self::All, _) => true,
+        }
+    }
 }
 
 /// The settings of all device inboxes.

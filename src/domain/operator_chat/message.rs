@@ -195,7 +195,7 @@ impl MessageView {
     pub fn between_contact_and(&self, viewer: &ChatUser) -> Self {
         let mut view = self.clone();
         let Some(inbox) = &self.inbox else { return view };
-        if inbox.author.pk == inbox.chat.contact {
+        if inbox.author.is_contact() {
             view.recipient = Some(viewer.clone());
         } else {
             let name = Some(inbox.author.display_name().to_owned());

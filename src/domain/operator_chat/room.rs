@@ -5,6 +5,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::ids::UserPk;
+use super::user::ChatUser;
 
 /// Longest title, in characters.
 pub const TITLE_MAX_CHARS: usize = 200;
@@ -80,6 +81,15 @@ impl FromStr for RoomTitle {
 pub struct RoomMember {
     /// The user.
     pub user: UserPk,
+    /// The role.
+    pub role: RoomRole,
+}
+
+/// A member of a room, with its role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedMember {
+    /// The user.
+    pub user: ChatUser,
     /// The role.
     pub role: RoomRole,
 }

@@ -285,8 +285,8 @@ fn check_bridge(settings: &Map<String, Value>) -> Result<(), ServiceError> {
         Some(_) => return Err(ServiceError::invalid("settings.chat", "must have the field bridge only")),
     };
     match bridge.map(Value::as_str) {
-        None | Some(Some("off" | "people")) => Ok(()),
-        _ => Err(ServiceError::invalid("settings.chat.bridge", "must be off or people")),
+        None | Some(Some("off" | "people" | "all")) => Ok(()),
+        _ => Err(ServiceError::invalid("settings.chat.bridge", "must be off, people or all")),
     }
 }
 

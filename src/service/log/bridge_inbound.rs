@@ -4,11 +4,10 @@
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::domain::jid::{Jid, JidKind};
+use crate::domain::jid::Jid;
 use crate::domain::operator_chat::assignment::{AutoAssignment, ConversationState, least_busy, next_in_turn};
 use crate::domain::operator_chat::event::{ChatLogEntry, LoggedReceipts};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
-use crate::domain::operator_chat::inbox::BridgeMode;
 use crate::domain::operator_chat::message::SendSource;
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::DAEMON;
@@ -21,8 +20,13 @@ use crate::store::{StoreError, Tx};
 /// The author of a message of a device.
 #[derive(Debug, Clone)]
 pub(in crate::service) enum BridgeAuthor {
-    /// The contact, with the name that the network sent.
-    Contact(String),
+    /// The contact, or a member of a group, with the name that the network sent.
+    Contact {
+        /// The person.
+        person: Jid,
+        /// The name.
+        name: String,
+    },
     /// The phone, or another device of the account.
     Phone,
     /// A client of the device API.
@@ -63,9 +67,13 @@ pub(in crate::service) fn record_message(
                 return Ok(());
             };
             let sender = match author {
-                BridgeAuthor::Contact(name) => {
-                    tx.name_chat_contact(conversation.contact, name)?;
-                    conversation.contact
+                BridgeAuthor::Contact { person, name } => {
+                    let contact = match chat.is_group() {
+                        true => tx.put_device_contact(device, person, now)?,
+                        false => conversation.contact,
+                    };
+                    tx.name_chat_contact(contact, name)?;
+                    contact
                 }
                 BridgeAuthor::Phone => tx.put_system_author("phone", "Phone", now)?,
                 _ => tx.put_system_author("api", "API", now)?,
@@ -73,7 +81,7 @@ pub(in crate::service) fn record_message(
             (conversation.id, sender, None, SendSource::Rest)
         }
     };
-    let is_of_contact = matches!(author, BridgeAuthor::Contact(_));
+    let is_of_contact = matches!(author, BridgeAuthor::Contact { .. });
     if is_of_contact {
         open(tx, conversation, sender, now)?;
     }
@@ -102,17 +110,35 @@ fn bridged_conversation(
     message: Pk,
     now: Millis,
 ) -> Result<Option<DeviceConversation>, StoreError> {
-    let is_person = matches!(chat.kind(), JidKind::Person | JidKind::Lid);
-    if !is_person || tx.bridge_mode(device)? == BridgeMode::Off {
+    if !tx.bridge_mode(device)?.includes(chat) {
         return Ok(None);
     }
-    if let Some(known) = tx.device_conversation(device, chat)? {
-        return Ok(Some(known));
+    let conversation = match tx.device_conversation(device, chat)? {
+        Some(known) => known,
+        None => create_conversation(tx, device, chat, message, now)?,
+    };
+    if chat.is_group()
+        && let Some(subject) = tx.chat_subject(device, chat)?
+    {
+        tx.name_chat_contact(conversation.contact, &subject)?;
     }
+    Ok(Some(conversation))
+}
+
+/// Creates the conversation of a chat with its messages before `message`.
+pub(in crate::service) fn create_conversation(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    message: Pk,
+    now: Millis,
+) -> Result<DeviceConversation, StoreError> {
     let phone = tx.put_system_author("phone", "Phone", now)?;
     let created = tx.create_device_conversation(device, chat, phone, message, now)?;
+    let name = tx.chat_subject(device, chat)?;
+    tx.name_chat_contact(created.contact, &name.unwrap_or_else(|| chat.as_name()))?;
     tx.append_chat_event(&ChatLogEntry::Created { conversation: created.id.0 }, now)?;
-    Ok(Some(created))
+    Ok(created)
 }
 
 /// With `chat.assign = "reply"`, the user who replies first gets the conversation.

@@ -145,7 +145,7 @@ pub(in crate::service) fn store_incoming(
         tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
         let author = match incoming.from_me {
             true => BridgeAuthor::Phone,
-            false => BridgeAuthor::Contact(name),
+            false => BridgeAuthor::Contact { person: incoming.from.clone(), name },
         };
         bridge_inbound::record_message(tx, device, &chat, pk, &author, now)?;
         tx.count(device, Counter::Received, now)?;

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use url::{Host, Url};
 
 use super::error::ChatError;
-use crate::domain::operator_chat::message::MessageDraft;
+use crate::domain::operator_chat::message::{ChatMessage, MessageDraft};
 use crate::service::media::links::{CHAT_FILES, LinkBase};
-use crate::store::Reader;
 use crate::store::chat_files::UploadedChatFile;
+use crate::store::{Reader, StoreError};
 
 /// Longest address, in characters.
 const MAX_CHARS: usize = 2_048;
@@ -72,6 +72,18 @@ fn is_public(address: IpAddr) -> bool {
                 || v6.is_multicast())
         }
     }
+}
+
+/// Adds the signed address of an uploaded file.
+pub(super) fn add_file_url(
+    store: &Reader<'_>,
+    links: &LinkBase,
+    message: &mut ChatMessage,
+) -> Result<(), StoreError> {
+    let Some(file) = &message.file else { return Ok(()) };
+    let uploaded = store.chat_file(file.id)?;
+    message.attachment_url = uploaded.and_then(|uploaded| links.of_chat_file(uploaded.id, &uploaded.secret));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 
 use super::OperatorChat;
+use super::attachment_url::add_file_url;
 use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::inbox_views::inbox_conversations;
 use super::room_views::{room_view, room_views};
-use super::views::{accessible_user, add_file_url, conversation_of, message_views};
+use super::views::{accessible_user, conversation_of, message_views};
 use super::welcome::store_welcome;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{

@@ -46,6 +46,9 @@ pub enum ChatError {
     /// The request is for conversations of devices.
     #[error("only a conversation of a device has a state, an assignee and notes")]
     NotInbox,
+    /// The device has no conversation of such a chat.
+    #[error("the device has no conversations of such chats; set settings.chat.bridge to people or all")]
+    NotBridged,
     /// The request is for rooms.
     #[error("only a room has a title and members that can be changed")]
     NotRoom,
@@ -135,6 +138,7 @@ impl ChatError {
             Self::ReadOnly => "read_only",
             Self::NotManager => "not_manager",
             Self::NotRoom => "not_room",
+            Self::NotBridged => "not_bridged",
             Self::NotOwner => "not_owner",
             Self::LastOwner => "last_owner",
             Self::TooManyMembers(_) => "too_many_members",
@@ -172,6 +176,7 @@ impl ChatError {
             | Self::DeviceFailed
             | Self::NotInbox
             | Self::NotRoom
+            | Self::NotBridged
             | Self::LastOwner
             | Self::TooManyMembers(_)
             | Self::Assigned { .. }

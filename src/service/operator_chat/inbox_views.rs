@@ -46,7 +46,7 @@ pub(super) fn inbox_views(
     let mut views = Vec::with_capacity(messages.len());
     for mut message in messages {
         let author = user(message.sender)?;
-        let is_contact = author.pk == chat.contact;
+        let is_contact = author.is_contact();
         let mut linked = store.linked_message(message.id)?;
         if let Some(linked) = &mut linked {
             links.attach_all(store, &chat.device, [&mut linked.message])?;

@@ -34,6 +34,7 @@ mod conversation_events;
 mod conversations;
 mod deletion;
 pub mod deliveries;
+mod device_chats;
 mod directory;
 mod error;
 mod events;

@@ -145,7 +145,10 @@ fn device_messages_up_to(
     let (Some(chat), Some(last)) = (conversation.device_chat(), up_to) else {
         return device_messages(tx, conversation, reader, None);
     };
-    let author = MessageAuthor::Is(chat.contact);
+    let author = match chat.chat.is_group() {
+        true => MessageAuthor::Not(reader),
+        false => MessageAuthor::Is(chat.contact),
+    };
     let of_contact = AuthoredMessages { conversation: conversation.id, author, first: 1, last: last.0 };
     let ids = tx.chat_message_ids_from(&of_contact, MAX_NAMED)?;
     device_messages(tx, conversation, reader, Some(&ids))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::views::add_file_url;
+use super::attachment_url::add_file_url;
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};

@@ -14,11 +14,10 @@ use crate::domain::clock::Millis;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationKind, ConversationView};
 use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
-use crate::domain::operator_chat::room::{Room, RoomMember, RoomRole, RoomTitle};
+use crate::domain::operator_chat::room::{NamedMember, Room, RoomMember, RoomRole, RoomTitle};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
 use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
 use crate::service::media::links::LinkBase;
-use crate::store::rooms::NamedMember;
 use crate::store::{Reader, StoreError, Tx};
 
 /// Rows of a deleted room that one transaction deletes.

@@ -1,10 +1,12 @@
 //! Reads users, conversations and messages as their members see them. Access is checked here.
 
+use super::attachment_url::add_file_url;
 use super::error::ChatError;
 use super::inbox_views::inbox_views;
 use super::room_views::room_message_views;
 use crate::domain::operator_chat::conversation::{Conversation, ConversationTarget, UserPair, peer_in_name};
 use crate::domain::operator_chat::ids::UserPk;
+use crate::domain::operator_chat::inbox::rights_of;
 use crate::domain::operator_chat::message::{ChatMessage, MessageView};
 use crate::domain::operator_chat::receipts::{ReceiptLevel, ReceiptRanges};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
@@ -26,9 +28,10 @@ pub(super) fn accessible_user(
         return Some(user).filter(|user| staff.allows(me, user, access)).ok_or(ChatError::UserNotFound);
     }
     let contact = store.chat_user(CONTACTS, &id)?.ok_or(ChatError::UserNotFound)?;
-    let conversation = contact_conversation(store, &contact)?;
-    let is_visible = conversation.is_some_and(|found| sees_conversation(me, &found));
-    is_visible.then_some(contact).ok_or(ChatError::UserNotFound)
+    // A member of a group may have no conversation of its own.
+    let device = store.device_of_contact(contact.pk)?;
+    let grants = device.map_or(Ok(Vec::new()), |device| store.inbox_grants(&device))?;
+    rights_of(&grants, me).is_some().then_some(contact).ok_or(ChatError::UserNotFound)
 }
 
 fn contact_conversation(store: &Reader<'_>, contact: &ChatUser) -> Result<Option<Conversation>, StoreError> {
@@ -104,18 +107,6 @@ pub(super) fn message_views(
         views.push(view(&members, message).ok_or_else(|| unreadable.clone())?);
     }
     Ok(views)
-}
-
-/// Adds the signed address of an uploaded file.
-pub(super) fn add_file_url(
-    store: &Reader<'_>,
-    links: &LinkBase,
-    message: &mut ChatMessage,
-) -> Result<(), StoreError> {
-    let Some(file) = &message.file else { return Ok(()) };
-    let uploaded = store.chat_file(file.id)?;
-    message.attachment_url = uploaded.and_then(|uploaded| links.of_chat_file(uploaded.id, &uploaded.secret));
-    Ok(())
 }
 
 struct Member {

@@ -3,12 +3,13 @@
 //! `namespace` has the events of that dialect, `namespace_rest` its calls, `underscore` both of that dialect, `uploads`
 //! files of users, `session_cookies` users without a token in each of them, `recovery` sockets that lost their connection,
 //! `rooms` rooms, `operators` the calls of applications, `inbox`
-//! conversations with contacts of a device, and `inbox_workflow` their assignment, states, notes and slash commands.
+//! conversations with contacts of a device, `device_chats` groups and conversations that an operator opens, and `inbox_workflow` their assignment, states, notes and slash commands.
 
 mod access;
 mod client;
 mod conversation_events;
 mod conversations;
+mod device_chats;
 mod inbox;
 mod inbox_metrics;
 mod inbox_workflow;

@@ -35,6 +35,7 @@ use crate::service::operator_chat::{ChatAuthError, InboxCaller, SignedIn};
 mod app_events;
 pub(in crate::api) mod conversation_events;
 mod conversations;
+mod device_chats;
 mod inbox;
 mod inbox_conversations;
 mod inbox_stats;
@@ -70,6 +71,7 @@ pub fn native_routes() -> OpenApiRouter<ApiState> {
     inbox::routes()
         .merge(conversations::routes())
         .merge(rooms::routes())
+        .merge(device_chats::routes())
         .merge(inbox_conversations::routes())
         .merge(conversation_events::routes())
         .merge(inbox_stats::routes())

@@ -15,8 +15,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::input::{Body, ConversationParam, OperatorParam, Query, Request};
 use crate::api::http::paging::default_limit;
 use crate::domain::access::Scope;
-use crate::domain::operator_chat::room::{InvalidRoom, RoomRole, RoomTitle};
-use crate::store::rooms::NamedMember;
+use crate::domain::operator_chat::room::{InvalidRoom, NamedMember, RoomRole, RoomTitle};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {

@@ -283,7 +283,7 @@ impl UnderscoreMessage {
     /// For one of the users: in a device conversation the caller stands for all operators.
     pub(in crate::api) fn seen_by(view: &MessageView, viewer: &ChatUser) -> Self {
         let Some(inbox) = &view.inbox else { return Self::new(view) };
-        let is_of_contact = inbox.author.pk == inbox.chat.contact;
+        let is_of_contact = inbox.author.is_contact();
         let mut object = Self::new(&view.between_contact_and(viewer));
         if !is_of_contact {
             // The author may be a user whom the viewer cannot list.

@@ -291,7 +291,7 @@ fn is_participant(view: &MessageView, user: &ChatUser) -> bool {
 /// Whether the `underscore` dialect notifies a user of a message, joined or not.
 fn is_notified(view: &MessageView, user: &ChatUser) -> bool {
     match &view.inbox {
-        Some(inbox) => view.message.sender == inbox.chat.contact,
+        Some(inbox) => inbox.author.is_contact(),
         None if view.room.is_some() => view.sender.pk != user.pk,
         None => view.recipient.as_ref().is_some_and(|recipient| recipient.pk == user.pk),
     }
