@@ -23,7 +23,7 @@ use crate::service::{
     AccessTokens, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
     ServiceParts, Services,
 };
-use crate::settings::{DeclaredError, Settings};
+use crate::settings::{DeclaredError, Settings, SettingsError};
 use crate::store::{DiskReserve, OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
 use crate::telemetry::Metrics;
 
@@ -115,7 +115,12 @@ pub struct Environment {
     pub api_key: Option<String>,
     /// Whether standard error is a terminal.
     pub terminal: bool,
+    /// Reads the settings again, for a reload.
+    pub reload_settings: ReloadSettings,
 }
+
+/// Reads the settings from their sources.
+pub type ReloadSettings = Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>;
 
 /// A running daemon.
 pub struct App {
@@ -127,6 +132,7 @@ pub struct App {
     store: Store,
     simulator: Option<Arc<SimulatorDriver>>,
     tasks: Tasks,
+    reload_settings: ReloadSettings,
 }
 
 /// How a daemon ended.
@@ -178,7 +184,9 @@ impl App {
             notify: notify::parts(&settings),
             chat: chat::parts(&settings)?,
         });
-        let app = Self { address: bound.address, services, settings, store, simulator, tasks };
+        let reload_settings = surroundings.reload_settings;
+        let app =
+            Self { address: bound.address, services, settings, store, simulator, tasks, reload_settings };
         app.services.start().await?;
         app.reconcile().await?;
         let surfaces = Surfaces::open(app.services.clone(), api_config::api(&app.settings));
@@ -195,6 +203,38 @@ impl App {
         declared_devices::reconcile(&self.services, &self.settings).await
     }
 
+    /// Replaces the identities and the directory of operator chat by those of other settings. Nothing else changes.
+    ///
+    /// # Errors
+    /// When a setting is invalid; nothing is changed.
+    pub fn replace_identities(&self, settings: &Settings) -> Result<(), StartError> {
+        match &self.services.chat {
+            Some(chat) if settings.chat.is_active() => chat.replace_identities(chat::identities(settings)?),
+            None if !settings.chat.is_active() => {}
+            _ => tracing::warn!("chat.enabled changed; it counts from the next start on"),
+        }
+        Ok(())
+    }
+
+    /// Reads the settings again, and applies what can change while the daemon runs.
+    async fn reload(&self) {
+        match (self.reload_settings)() {
+            Ok(settings) => match self.replace_identities(&settings) {
+                Ok(()) => tracing::info!("the identities and the directory of operator chat were read again"),
+                Err(error) => tracing::error!(%error, "the identities of operator chat were not applied"),
+            },
+            Err(error) => {
+                tracing::error!(%error, "the settings were not read again; nothing of them was applied");
+            }
+        }
+        match self.reconcile().await {
+            Ok(()) => tracing::info!("the devices directory was read again"),
+            Err(error) => {
+                tracing::error!(%error, "the devices directory was not applied; nothing was changed");
+            }
+        }
+    }
+
     /// Serves until a signal or a failure ends it.
     pub async fn run(self, mut reloads: Signals) -> AppExit {
         let signals = reloads.clone();
@@ -208,12 +248,7 @@ impl App {
                 }
                 () = reloads.reload() => tokio::select! {
                     () = signals.shutdown() => return self.stop().await,
-                    reconciled = self.reconcile() => match reconciled {
-                        Ok(()) => tracing::info!("the devices directory was read again"),
-                        Err(error) => {
-                            tracing::error!(%error, "the devices directory was not applied; nothing was changed");
-                        }
-                    },
+                    () = self.reload() => {}
                 }
             }
         }

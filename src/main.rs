@@ -47,6 +47,10 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
         random: Arc::new(OsRandom),
         api_key,
         terminal: std::io::stderr().is_terminal(),
+        reload_settings: {
+            let (globals, args) = (globals.clone(), args.clone());
+            Box::new(move || args.settings(&globals))
+        },
     };
     let runtime = match runtime(true) {
         Ok(runtime) => runtime,

@@ -1,5 +1,8 @@
 //! Operator chat, from the settings.
 
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::StartError;
@@ -8,13 +11,14 @@ use crate::domain::operator_chat::assignment::AutoAssignment;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::inbox::{InboxSettings, NetworkReadMarks};
 use crate::domain::operator_chat::send_rate::SendLimits;
+use crate::domain::operator_chat::visibility::{DirectoryRule, DirectoryRules, RoleSet};
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::service::operator_chat::{
-    AuthjsKey, ChatLimits, ChatParts, ClaimNames, IdentityKey, IdentityProvider,
+    AuthjsKey, ChatLimits, ChatParts, ClaimNames, Identities, IdentityKey, IdentityProvider, PLAIN_TENANT,
 };
 use crate::settings::{
-    AssignMode, ChatDialect, ChatSettings, EchoMode, IdentitySettings, ReadMode, Settings,
+    AssignMode, ChatDialect, ChatSettings, DirectorySettings, EchoMode, IdentitySettings, ReadMode, Settings,
 };
 
 /// `None` while chat is disabled, or without an identity provider.
@@ -23,11 +27,14 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
     if !chat.is_active() {
         return Ok(None);
     }
-    let providers =
-        chat.identities.iter().map(|identity| provider(settings, identity)).collect::<Result<_, _>>()?;
+    if chat.allow_plain_tokens {
+        tracing::warn!(
+            setting = "chat.allow_plain_tokens",
+            "operator chat lets users sign in without proof; this is for development"
+        );
+    }
     Ok(Some(ChatParts {
-        providers,
-        staff_roles: chat.staff_roles.clone(),
+        identities: identities(settings)?,
         welcome: chat.welcome.clone(),
         inboxes: inbox_settings(chat),
         has_namespace_echo: chat.namespace.echo == EchoMode::Always,
@@ -45,6 +52,55 @@ pub(super) fn parts(settings: &Settings) -> Result<Option<ChatParts>, StartError
             send_dedup_window_ms: i64::try_from(chat.send_dedup_window_ms).unwrap_or(i64::MAX),
         },
     }))
+}
+
+/// The identity providers and the directory.
+pub(super) fn identities(settings: &Settings) -> Result<Identities, StartError> {
+    let chat = &settings.chat;
+    let configured = chat.identities.iter().map(|identity| provider(settings, identity));
+    let mut providers = configured.collect::<Result<Vec<_>, _>>()?;
+    if chat.allow_plain_tokens {
+        providers.push(plain_provider());
+    }
+    let rule = |rule: &DirectorySettings| DirectoryRule {
+        tenant: rule.identity.clone(),
+        role: rule.role.clone(),
+        lists: RoleSet::new(&rule.lists),
+        writes: RoleSet::new(&rule.writes),
+    };
+    let directory = DirectoryRules::new(&chat.staff_roles, chat.directory.iter().map(rule).collect());
+    Ok(Identities { providers: providers.into_iter().map(Arc::new).collect(), directory })
+}
+
+/// The provider of users who sign in without proof.
+fn plain_provider() -> IdentityProvider {
+    let claim = |name: &str| vec![name.to_owned()];
+    IdentityProvider {
+        name: PLAIN_TENANT.to_owned(),
+        key: IdentityKey::Plain,
+        cookie: None,
+        dialects: vec![Dialect::Root, Dialect::Namespace, Dialect::Underscore],
+        typed: false,
+        claims: ClaimNames {
+            user: claim("sub"),
+            name: Vec::new(),
+            picture: Vec::new(),
+            email: Vec::new(),
+            role: claim("userType"),
+            user_type: claim("userType"),
+        },
+        devices_claim: None,
+        fingerprint: fingerprint(&["plain"]),
+    }
+}
+
+fn fingerprint(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
 }
 
 fn inbox_settings(chat: &ChatSettings) -> InboxSettings {
@@ -81,6 +137,22 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
             http: guarded_client(settings, &[]),
         }))),
     };
+    let words: Vec<String> = [&identity.user_claim, &identity.role_claim, &identity.type_claim]
+        .into_iter()
+        .map(|names| names.join(" "))
+        .collect();
+    let fingerprint = fingerprint(&[
+        &identity.name,
+        identity.jwt_secret.expose(),
+        &identity.jwks_url,
+        identity.authjs_secret.expose(),
+        &identity.cookie,
+        &identity.issuer,
+        &identity.audience,
+        &format!("{:?}", identity.dialects),
+        &words.join(","),
+        &identity.devices_claim,
+    ]);
     let claims = ClaimNames {
         user: identity.user_claim.clone(),
         name: identity.name_claim.clone(),
@@ -102,5 +174,6 @@ fn provider(settings: &Settings, identity: &IdentitySettings) -> Result<Identity
         typed: identity.is_typed(),
         claims,
         devices_claim: given(&identity.devices_claim),
+        fingerprint,
     })
 }

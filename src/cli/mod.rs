@@ -229,7 +229,7 @@ Examples:
   wharf serve --config /etc/wharf/wharf.toml --data-dir /var/lib/wharf
   WHARF__SERVER__LISTEN=0.0.0.0:8080 wharf serve
 
-Ctrl-C or SIGTERM stops it cleanly, a second one at once. SIGHUP reads the declared devices again.";
+Ctrl-C or SIGTERM stops it cleanly, a second one at once. SIGHUP reads the declared devices and the identities of operator chat again.";
 
 /// Commands that use a running daemon, or none.
 #[derive(Debug, Subcommand)]

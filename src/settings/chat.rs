@@ -14,6 +14,8 @@ const MAX_IDENTITIES: usize = 100;
 const SECRET_MIN_BYTES: usize = 32;
 /// Maximum bytes of the name of a session cookie.
 const COOKIE_NAME_MAX_BYTES: usize = 128;
+/// The tenant of users who sign in without proof.
+const PLAIN: &str = "plain";
 /// The Socket.IO paths of chat.
 pub const CHAT_SOCKET_PATHS: [&str; 2] = ["/socket.io", "/api/socket"];
 /// Secrets from documentation, which are public and therefore rejected.
@@ -28,8 +30,12 @@ pub struct ChatSettings {
     pub enabled: bool,
     /// Issuers of user tokens.
     pub identities: Vec<IdentitySettings>,
+    /// Whether users may sign in without proof; for development.
+    pub allow_plain_tokens: bool,
     /// Roles of staff users.
     pub staff_roles: Vec<String>,
+    /// Who lists and writes to whom, for single roles.
+    pub directory: Vec<DirectorySettings>,
     /// Age limit in milliseconds of a user's own messages that a join repeats.
     pub resume_ms: u64,
     /// Milliseconds within which an event and a REST call with one text are one message.
@@ -178,6 +184,22 @@ impl IdentitySettings {
     }
 }
 
+/// `[[chat.directory]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySettings {
+    /// Identity of the users.
+    pub identity: String,
+    /// Role of the users who list and write; empty for users without one.
+    pub role: String,
+    /// Roles of the users whom they list; `*` for all.
+    #[serde(default)]
+    pub lists: Vec<String>,
+    /// Roles of the users to whom they write; `*` for all.
+    #[serde(default)]
+    pub writes: Vec<String>,
+}
+
 /// A dialect of operator chat.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -226,7 +248,7 @@ impl ChatSettings {
     /// Whether the routes and sockets of chat exist.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.enabled && !self.identities.is_empty()
+        self.enabled && (!self.identities.is_empty() || self.allow_plain_tokens)
     }
 
     /// Replaces the references to secrets by their values. Does nothing while chat is disabled.
@@ -249,6 +271,28 @@ impl ChatSettings {
         let taken = CHAT_SOCKET_PATHS.into_iter().find(|path| server.socket_path == *path);
         let taken = taken.filter(|_| self.is_active())?;
         Some(format!("needs the path {taken}, which is server.socket_path too"))
+    }
+
+    /// Returns why users cannot sign in without proof, if they cannot.
+    pub(super) fn plain_contradiction(&self, server: &ServerSettings) -> Option<&'static str> {
+        if !self.enabled || !self.allow_plain_tokens {
+            return None;
+        }
+        if !server.listen.ip().is_loopback() {
+            return Some("needs a loopback address as server.listen, such as 127.0.0.1:3000");
+        }
+        let is_exposed = !server.trusted_proxies.is_empty() || !server.public_url.is_empty();
+        is_exposed.then_some("is for development: server.trusted_proxies and server.public_url must be empty")
+    }
+
+    /// Returns the first rule of the directory without an identity, if any.
+    pub(super) fn directory_contradiction(&self) -> Option<String> {
+        let is_known = |name: &str| {
+            self.identities.iter().any(|identity| identity.name == name)
+                || (self.allow_plain_tokens && name == PLAIN)
+        };
+        let unknown = self.directory.iter().find(|rule| self.enabled && !is_known(&rule.identity))?;
+        Some(format!("names the identity {:?}, which chat.identities does not have", unknown.identity))
     }
 }
 
@@ -296,6 +340,22 @@ fn check_cookie(name: &str, is_required: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// Validates rules of the directory as tables; returns the error of the first invalid one.
+pub(super) fn check_directory(items: &[Value]) -> Result<(), String> {
+    if items.len() > MAX_IDENTITIES {
+        return Err(format!("must have at most {MAX_IDENTITIES} rules"));
+    }
+    let mut roles = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let parsed: Result<DirectorySettings, _> = item.clone().try_into();
+        let rule = parsed.map_err(|error: toml::de::Error| format!("[{index}]: {}", error.message()))?;
+        if !roles.insert((rule.identity, rule.role.to_uppercase())) {
+            return Err(format!("[{index}]: another rule is for this identity and role"));
+        }
+    }
+    Ok(())
+}
+
 /// Validates identity providers as tables; returns the error of the first invalid one.
 pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
     if items.len() > MAX_IDENTITIES {
@@ -309,6 +369,9 @@ pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if identity.name.is_empty() || identity.name.len() > 64 || !identity.name.bytes().all(plain) {
             return Err(wrong("name must be 1 to 64 letters, digits, _ or -"));
+        }
+        if identity.name == PLAIN {
+            return Err(wrong("name must not be plain, the tenant of chat.allow_plain_tokens"));
         }
         if !names.insert(identity.name.clone()) {
             return Err(wrong("name is another identity's"));
@@ -350,6 +413,52 @@ mod tests {
         assert_eq!(settings.chat.identities[0].user_claim, ["sub", "id"]);
         assert!(settings.chat.is_active());
         assert!(!format!("{settings:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn users_without_proof_need_a_loopback_daemon() {
+        let load = |more: &[(&str, &str)]| {
+            let own = [("WHARF__CHAT__ENABLED", "true"), ("WHARF__CHAT__ALLOW_PLAIN_TOKENS", "true")];
+            let env = own.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Settings::load(None, env.collect::<Vec<_>>()).map_err(|error| error.to_string())
+        };
+        assert!(load(&[]).unwrap().chat.is_active());
+        assert!(load(&[("WHARF__SERVER__LISTEN", "[::1]:3000")]).is_ok());
+        for (setting, value) in [
+            ("WHARF__SERVER__LISTEN", "0.0.0.0:3000"),
+            ("WHARF__SERVER__LISTEN", "192.0.2.1:3000"),
+            ("WHARF__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+            ("WHARF__SERVER__PUBLIC_URL", "https://chat.example.com"),
+        ] {
+            let refused = load(&[(setting, value)]).unwrap_err();
+            assert!(refused.contains("chat.allow_plain_tokens"), "{setting}: {refused}");
+        }
+    }
+
+    #[test]
+    fn directory_names_configured_identities_once_each() {
+        let load = |rules: &str| {
+            let pairs = [
+                ("WHARF__CHAT__ENABLED", "true"),
+                ("WHARF__CHAT__IDENTITIES", r#"[{ "name": "desk", "jwt_secret": "${DESK}" }]"#),
+                ("WHARF__CHAT__DIRECTORY", rules),
+                ("DESK", SECRET),
+            ];
+            let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Settings::load(None, env).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            load(r#"[{ "identity": "desk", "role": "A" }, { "identity": "desk", "role": "" }]"#),
+            Ok(())
+        );
+        for (rules, reason) in [
+            (r#"[{ "identity": "shop", "role": "A" }]"#, "\"shop\", which chat.identities does not have"),
+            (r#"[{ "identity": "desk", "role": "A" }, { "identity": "desk", "role": "a" }]"#, "another rule"),
+            (r#"[{ "identity": "desk", "role": "A", "reads": [] }]"#, "reads"),
+        ] {
+            let refused = load(rules).unwrap_err();
+            assert!(refused.contains(reason), "{rules}: {refused}");
+        }
     }
 
     #[test]

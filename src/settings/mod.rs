@@ -32,7 +32,9 @@ pub use crate::domain::ip_block::{InvalidIpBlock, IpBlock};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::RetryDelay;
-pub use chat::{AssignMode, ChatDialect, ChatSettings, EchoMode, IdentitySettings, ReadMode};
+pub use chat::{
+    AssignMode, ChatDialect, ChatSettings, DirectorySettings, EchoMode, IdentitySettings, ReadMode,
+};
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredInboxGrant, DeclaredWebhook, load_declared};
 pub use describe::DescribedSetting;
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};

@@ -165,6 +165,9 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
                 "picture_claim": ["picture"], "email_claim": ["email"], "role_claim": ["role"],
                 "type_claim": ["userType"], "devices_claim": "devices" }]"#,
         ),
+        "chat.directory" => {
+            tables(r#"[{ "identity": "desk", "role": "STUDENT", "lists": ["ADMIN"], "writes": ["*"] }]"#)
+        }
         "chat.staff_roles" => ("BOSS".to_owned(), vec!["BOSS"].into()),
         "log.level" => text("warn,wharf=debug"),
         "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {

@@ -13,7 +13,8 @@ use crate::domain::engine_name::current_key;
 pub(super) const SECRET_KEYS: [&str; 3] =
     ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
 /// Keys with a list of tables; in the environment as JSON.
-pub(super) const TABLES_KEYS: [&str; 3] = ["notify.rules", "notify.commands", "chat.identities"];
+pub(super) const TABLES_KEYS: [&str; 4] =
+    ["notify.rules", "notify.commands", "chat.identities", "chat.directory"];
 /// Keys with a boolean or a keyword.
 pub(super) const SWITCH_KEYS: [&str; 3] =
     ["engines.simulator.enabled", "effects.desktop.enabled", "effects.sound.enabled"];

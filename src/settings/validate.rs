@@ -228,6 +228,7 @@ fn value(entry: &SettingEntry) -> Result<(), SettingsError> {
         Value::Array(items) if key == "notify.rules" => notify::check_rules(items),
         Value::Array(items) if key == "notify.commands" => notify::check_commands(items),
         Value::Array(items) if key == "chat.identities" => chat::check_identities(items),
+        Value::Array(items) if key == "chat.directory" => chat::check_directory(items),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
         _ => Ok(()),
     }
@@ -245,6 +246,12 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
     }
     if let Some(reason) = settings.chat.contradiction(&settings.server) {
         effective.conflict(&["chat.enabled"], &reason)?;
+    }
+    if let Some(reason) = settings.chat.plain_contradiction(&settings.server) {
+        effective.conflict(&["chat.allow_plain_tokens"], reason)?;
+    }
+    if let Some(reason) = settings.chat.directory_contradiction() {
+        effective.conflict(&["chat.directory"], &reason)?;
     }
     if settings.media.backend == MediaBackend::S3 && settings.media.s3_bucket.is_empty() {
         effective.conflict(&["media.backend"], "needs media.s3_bucket")?;

@@ -41,6 +41,7 @@ async fn wrong_vault_key_refuses_start() {
             random: Arc::new(OsRandom),
             api_key: None,
             terminal: false,
+            reload_settings: Box::new(|| unreachable!("this test does not reload")),
         };
         Box::pin(App::start(settings(data.path(), &overrides), surroundings)).await
     };

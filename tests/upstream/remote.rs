@@ -161,6 +161,7 @@ async fn try_run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> Re
         random: Arc::new(OsRandom),
         api_key: Some(UPSTREAM_KEY.to_owned()),
         terminal: false,
+        reload_settings: Box::new(|| unreachable!("no test of this suite reloads")),
     };
     Box::pin(App::start(settings, surroundings)).await
 }

@@ -12,6 +12,7 @@ use crate::settings::{Settings, load_declared};
 
 mod callbacks;
 mod chat_cookies;
+mod chat_tokens;
 mod effects;
 mod host;
 mod network;
@@ -50,6 +51,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
             checks.push(callbacks::probe(settings, &devices));
         }
         checks.extend(chat_cookies::probe(settings));
+        checks.extend(chat_tokens::probe(settings));
         checks.extend(effects::probe(settings).await);
     }
 

@@ -5,9 +5,47 @@
 use super::conversation::Conversation;
 use super::user::ChatUser;
 
-/// The roles of staff users, in upper case.
+/// Who lists and writes to whom within a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaffRoles(Vec<String>);
+pub struct DirectoryRules {
+    staff_roles: RoleSet,
+    /// Rules of single roles, in place of the default ones.
+    rules: Vec<DirectoryRule>,
+}
+
+/// The directory of the users of one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryRule {
+    /// The tenant.
+    pub tenant: String,
+    /// The role, in any letter case; empty for users without one.
+    pub role: String,
+    /// The roles of the users whom they list.
+    pub lists: RoleSet,
+    /// The roles of the users to whom they write.
+    pub writes: RoleSet,
+}
+
+/// A set of roles, in any letter case. An empty text stands for users without a role, `*` for all users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSet(Vec<String>);
+
+impl RoleSet {
+    /// The set of these roles.
+    #[must_use]
+    pub fn new(roles: &[String]) -> Self {
+        Self(roles.iter().map(|role| role.to_uppercase()).collect())
+    }
+
+    fn contains(&self, user: &ChatUser) -> bool {
+        let role = role_of(user);
+        self.0.iter().any(|known| *known == role || known == "*")
+    }
+}
+
+fn role_of(user: &ChatUser) -> String {
+    user.profile.role.as_deref().unwrap_or_default().to_uppercase()
+}
 
 /// An access of one user to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,29 +58,41 @@ pub enum UserAccess {
     Query,
 }
 
-impl StaffRoles {
-    /// The configured roles, in any letter case.
+impl DirectoryRules {
+    /// The rules for these staff roles and single roles.
     #[must_use]
-    pub fn new(roles: &[String]) -> Self {
-        Self(roles.iter().map(|role| role.to_uppercase()).collect())
+    pub fn new(staff_roles: &[String], rules: Vec<DirectoryRule>) -> Self {
+        Self { staff_roles: RoleSet::new(staff_roles), rules }
     }
 
     /// Whether a user is staff: by role, or because the user has none.
     #[must_use]
     pub fn is_staff(&self, user: &ChatUser) -> bool {
-        user.profile.role.as_ref().is_none_or(|role| self.0.contains(&role.to_uppercase()))
+        user.profile.role.is_none() || self.staff_roles.contains(user)
     }
 
-    /// Whether `viewer` may access `user`. Everyone may write to and query every user of the tenant, and
-    /// lists staff users; staff users list all users.
+    /// Whether `viewer` may access `user`. By default everyone may write to every user of the tenant, and lists staff
+    /// users; staff users list all users. Users to whom one may write may be queried.
     #[must_use]
     pub fn allows(&self, viewer: &ChatUser, user: &ChatUser, access: UserAccess) -> bool {
-        let same_tenant = viewer.tenant == user.tenant;
-        match access {
-            UserAccess::Write => same_tenant && viewer.pk != user.pk,
-            UserAccess::Query => same_tenant,
-            UserAccess::List => same_tenant && (self.is_staff(viewer) || self.is_staff(user)),
+        if viewer.tenant != user.tenant {
+            return false;
         }
+        let (rule, is_self) = (self.rule_of(viewer), viewer.pk == user.pk);
+        let may_write = rule.is_none_or(|rule| rule.writes.contains(user));
+        match access {
+            UserAccess::Write => !is_self && may_write,
+            UserAccess::Query => is_self || may_write,
+            UserAccess::List => match rule {
+                Some(rule) => rule.lists.contains(user),
+                None => self.is_staff(viewer) || self.is_staff(user),
+            },
+        }
+    }
+
+    fn rule_of(&self, viewer: &ChatUser) -> Option<&DirectoryRule> {
+        let role = role_of(viewer);
+        self.rules.iter().find(|rule| rule.tenant == viewer.tenant && rule.role.to_uppercase() == role)
     }
 }
 
@@ -75,7 +125,7 @@ mod tests {
 
     #[test]
     fn directory_shows_staff_to_everyone() {
-        let roles = StaffRoles::new(&["Support".to_owned()]);
+        let roles = DirectoryRules::new(&["Support".to_owned()], Vec::new());
         let (staff, plain) = (user(1, "a", Some("SUPPORT")), user(2, "a", Some("artist")));
         let (other, unnamed) = (user(3, "a", Some("artist")), user(4, "a", None));
         let lists = |viewer, listed| roles.allows(viewer, listed, UserAccess::List);
@@ -87,8 +137,36 @@ mod tests {
     }
 
     #[test]
+    fn rule_of_a_role_replaces_the_defaults() {
+        let set =
+            |roles: &[&str]| RoleSet::new(&roles.iter().map(|role| (*role).to_owned()).collect::<Vec<_>>());
+        let rule = |role: &str, lists, writes| DirectoryRule {
+            tenant: "a".to_owned(),
+            role: role.to_owned(),
+            lists: set(lists),
+            writes: set(writes),
+        };
+        let rules = vec![rule("Student", &["ADMIN"], &["admin", "expert"]), rule("", &[], &["*"])];
+        let rules = DirectoryRules::new(&["ADMIN".to_owned()], rules);
+        let (student, admin) = (user(1, "a", Some("STUDENT")), user(2, "a", Some("Admin")));
+        let (expert, other) = (user(3, "a", Some("EXPERT")), user(4, "a", Some("STUDENT")));
+        let (nameless, elsewhere) = (user(5, "a", None), user(6, "b", Some("STUDENT")));
+        let all = |viewer: &ChatUser, of: &ChatUser| {
+            [UserAccess::List, UserAccess::Write, UserAccess::Query]
+                .map(|access| rules.allows(viewer, of, access))
+        };
+        assert_eq!(all(&student, &admin), [true, true, true]);
+        assert_eq!(all(&student, &expert), [false, true, true]);
+        assert_eq!(all(&student, &other), [false, false, false]);
+        assert_eq!(all(&student, &student), [false, false, true]);
+        assert_eq!(all(&nameless, &other), [false, true, true]);
+        assert_eq!(all(&admin, &student), [true, true, true]);
+        assert_eq!(all(&elsewhere, &admin), [false, false, false]);
+    }
+
+    #[test]
     fn nothing_crosses_tenants() {
-        let roles = StaffRoles::new(&[]);
+        let roles = DirectoryRules::new(&[], Vec::new());
         let (here, there) = (user(1, "a", None), user(2, "b", None));
         for access in [UserAccess::List, UserAccess::Write, UserAccess::Query] {
             assert!(!roles.allows(&here, &there, access));

@@ -40,7 +40,7 @@ impl OperatorChat {
         name: String,
         data: Json,
     ) -> Result<(), ChatError> {
-        let staff = self.staff_roles.clone();
+        let staff = self.directory_rules();
         let found = self.store.read(move |store| caller.conversation(store, &staff, &conversation)).await?;
         self.queue_event(AppEvent::new(AppEventTarget::Conversation(found.id), name, data)?)
     }

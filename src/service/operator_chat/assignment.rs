@@ -39,8 +39,8 @@ impl OperatorChat {
         id: String,
         request: NamedAssignment,
     ) -> Result<InboxConversation, ChatError> {
-        let (staff, links, now) = (self.staff_roles.clone(), self.links.clone(), self.now());
-        let tenants: Vec<String> = self.providers.iter().map(|provider| provider.name.clone()).collect();
+        let (staff, links, now) = (self.directory_rules(), self.links.clone(), self.now());
+        let tenants = self.tenants();
         self.store
             .write(move |tx| {
                 let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();
@@ -73,7 +73,7 @@ impl OperatorChat {
         id: String,
         state: ConversationState,
     ) -> Result<InboxConversation, ChatError> {
-        let (staff, links, now) = (self.staff_roles.clone(), self.links.clone(), self.now());
+        let (staff, links, now) = (self.directory_rules(), self.links.clone(), self.now());
         self.store
             .write(move |tx| {
                 let conversation = caller.device_conversation(tx, &staff, &id)?;

@@ -38,12 +38,19 @@ pub struct IdentityProvider {
     pub claims: ClaimNames,
     /// The claim with the devices whose inbox a token grants; `None` if tokens grant none.
     pub devices_claim: Option<String>,
+    /// A hash of everything that decides whether a token is accepted.
+    pub fingerprint: [u8; 32],
 }
+
+/// The tenant of users who sign in without proof, for development.
+pub const PLAIN_TENANT: &str = "plain";
 
 /// The kind of key that verifies the tokens of an identity provider.
 pub enum IdentityKey {
     /// A shared secret or published keys: signed JSON Web Tokens.
     Signed(Box<AccessTokens>),
+    /// None: a token is `userId:userType`, for development.
+    Plain,
     /// The secret of Auth.js: encrypted session cookies only, since their names are part of the key.
     Authjs(AuthjsKey),
 }
@@ -74,6 +81,8 @@ pub struct SignedIn {
     pub expires_at: Millis,
     /// When the token was issued, if it says so.
     pub issued_at: Option<Millis>,
+    /// The fingerprint of the identity provider that accepted it.
+    pub key: [u8; 32],
 }
 
 /// Why a token was refused.
@@ -126,6 +135,20 @@ impl OperatorChat {
         self.sign_in_by(dialects, &Proof::Token(token)).await
     }
 
+    /// The user who claims an id without proof: only with `chat.allow_plain_tokens`.
+    ///
+    /// # Errors
+    /// When plain ids are not allowed, or the user cannot be stored.
+    pub async fn authenticate_plain(&self, dialect: Dialect, id: &str) -> Result<SignedIn, ChatAuthError> {
+        Ok(self.sign_in_by(&[dialect], &Proof::PlainId(id)).await?.0)
+    }
+
+    /// Whether users may sign in without proof.
+    #[must_use]
+    pub fn allows_plain_tokens(&self) -> bool {
+        self.providers().iter().any(|provider| matches!(provider.key, IdentityKey::Plain))
+    }
+
     /// As [`OperatorChat::authenticate_in`], by the session cookies of a request.
     ///
     /// # Errors
@@ -141,7 +164,8 @@ impl OperatorChat {
     /// The session cookies of identity providers in the `Cookie` headers of a request.
     #[must_use]
     pub fn session_cookies(&self, headers: &[&str]) -> SessionCookies {
-        let mut names: Vec<&str> = self.providers.iter().filter_map(|one| one.cookie.as_deref()).collect();
+        let providers = self.providers();
+        let mut names: Vec<&str> = providers.iter().filter_map(|one| one.cookie.as_deref()).collect();
         names.sort_unstable();
         names.dedup();
         let found = names.into_iter().flat_map(|name| find_session_cookies(name, headers));
@@ -154,7 +178,7 @@ impl OperatorChat {
         proof: &Proof<'_>,
     ) -> Result<(SignedIn, Dialect), ChatAuthError> {
         let mut failure = ChatAuthError::Invalid;
-        for provider in &self.providers {
+        for provider in &self.providers() {
             let first = provider.dialects.iter().find(|dialect| dialects.contains(dialect));
             let Some(dialect) = first.copied() else { continue };
             match provider.verify(proof, self.now()).await {
@@ -166,7 +190,10 @@ impl OperatorChat {
                         self.grant_by_token(user.pk, claimed_devices(&verified.claims, claim)).await?;
                     }
                     let expires_at = verified.expires_at;
-                    return Ok((SignedIn { user, expires_at, issued_at }, dialect));
+                    return Ok((
+                        SignedIn { user, expires_at, issued_at, key: provider.fingerprint },
+                        dialect,
+                    ));
                 }
                 Err(AccessTokenError::Invalid) => {}
                 Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {
@@ -274,6 +301,8 @@ fn issued_at(claims: &Map<String, Json>) -> Option<Millis> {
 /// The proof of a user in a request.
 enum Proof<'r> {
     Token(&'r str),
+    /// An id without proof.
+    PlainId(&'r str),
     Cookies(&'r [SessionCookie]),
 }
 
@@ -290,7 +319,14 @@ impl IdentityProvider {
             Proof::Token(token) => {
                 return match &self.key {
                     IdentityKey::Signed(tokens) => tokens.verify_claims(token, now).await,
+                    IdentityKey::Plain => plain_claims(token).ok_or(AccessTokenError::Invalid),
                     IdentityKey::Authjs(_) => Err(AccessTokenError::Invalid),
+                };
+            }
+            Proof::PlainId(id) => {
+                return match &self.key {
+                    IdentityKey::Plain => Ok(plain_user(id, None)),
+                    IdentityKey::Signed(_) | IdentityKey::Authjs(_) => Err(AccessTokenError::Invalid),
                 };
             }
             Proof::Cookies(cookies) => *cookies,
@@ -300,6 +336,7 @@ impl IdentityProvider {
         for cookie in cookies.iter().filter(|cookie| name.is_some_and(|name| cookie.is_named(name))) {
             let verified = match &self.key {
                 IdentityKey::Signed(tokens) => tokens.verify_claims(&cookie.value, now).await,
+                IdentityKey::Plain => Err(AccessTokenError::Invalid),
                 IdentityKey::Authjs(key) => key.verify(cookie, now),
             };
             match verified {
@@ -327,6 +364,19 @@ impl IdentityProvider {
         let id = if self.typed { format!("{prefix}{id}").parse().ok()? } else { id };
         Some((id, profile))
     }
+}
+
+/// The claims of the token `userId:userType`.
+fn plain_claims(token: &str) -> Option<VerifiedClaims> {
+    let (id, user_type) = token.rsplit_once(':')?;
+    (!id.is_empty() && !user_type.is_empty()).then(|| plain_user(id, Some(user_type)))
+}
+
+/// A plain user never expires; the type is also the role.
+fn plain_user(id: &str, user_type: Option<&str>) -> VerifiedClaims {
+    let mut claims = Map::from_iter([("sub".to_owned(), Json::from(id))]);
+    claims.extend(user_type.map(|user_type| ("userType".to_owned(), Json::from(user_type))));
+    VerifiedClaims { claims, expires_at: Millis(i64::MAX / 2) }
 }
 
 impl ClaimNames {

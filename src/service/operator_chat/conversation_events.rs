@@ -3,7 +3,6 @@
 use serde_json::value::RawValue;
 
 use super::OperatorChat;
-use super::authentication::SignedIn;
 use super::error::ChatError;
 use super::events::event_of;
 use super::inbox_caller::InboxCaller;
@@ -95,12 +94,6 @@ impl OperatorChat {
             Ok(ConversationEventPage { events, next_after, oldest, newest })
         });
         Ok(read.await?)
-    }
-
-    /// Whether a token is still accepted.
-    #[must_use]
-    pub fn is_still_signed_in(&self, me: &SignedIn) -> bool {
-        me.expires_at > self.now() && !self.was_revoked(me)
     }
 
     /// Whether an endpoint subscribes to events of operator chat.

@@ -18,7 +18,7 @@ use crate::domain::operator_chat::ids::ConversationId;
 use crate::domain::operator_chat::message::{MessageAuthor, MessageView};
 use crate::domain::operator_chat::receipts::ReceiptLevel;
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
-use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
+use crate::domain::operator_chat::visibility::{DirectoryRules, UserAccess};
 use crate::service::media::links::LinkBase;
 use crate::store::chat_messages::AuthoredMessages;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
@@ -70,7 +70,7 @@ impl OperatorChat {
     /// # Errors
     /// When the caller may not write to this user, or the store fails.
     pub async fn join_peer(&self, me: &SignedIn, peer: &str) -> Result<JoinedConversation, ChatError> {
-        let (me, staff, peer) = (me.user.clone(), self.staff_roles.clone(), peer.to_owned());
+        let (me, staff, peer) = (me.user.clone(), self.directory_rules(), peer.to_owned());
         let known = {
             let (me, staff, target) = (me.clone(), staff.clone(), ConversationTarget::Peer(peer.clone()));
             self.store.read(move |store| conversation_of(store, &staff, &me, &target)).await
@@ -120,7 +120,7 @@ impl OperatorChat {
         peer: &str,
         welcome: String,
     ) -> Result<(ConversationView, bool), ChatError> {
-        let (me, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let (me, staff, links) = (me.user.clone(), self.directory_rules(), self.links.clone());
         let (peer, now, limit) = (peer.to_owned(), self.now(), self.limits.max_conversations);
         self.store
             .write(move |tx| {
@@ -146,7 +146,7 @@ impl OperatorChat {
     /// # Errors
     /// When the caller has no such conversation, it is one of a device, or the store fails.
     pub async fn remove_from_list(&self, me: &SignedIn, id: &str) -> Result<(), ChatError> {
-        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        let (me, staff) = (me.user.clone(), self.directory_rules());
         let target = ConversationTarget::Named(id.to_owned());
         self.store
             .write(move |tx| {
@@ -177,7 +177,7 @@ impl OperatorChat {
         me: &SignedIn,
         target: ConversationTarget,
     ) -> Result<JoinedConversation, ChatError> {
-        let (user, staff) = (me.user.clone(), self.staff_roles.clone());
+        let (user, staff) = (me.user.clone(), self.directory_rules());
         let found = self.store.read(move |store| conversation_of(store, &staff, &user, &target)).await?;
         self.with_peer(&me.user, found).await
     }
@@ -305,7 +305,7 @@ impl OperatorChat {
         me: &SignedIn,
         request: MessageListRequest,
     ) -> Result<MessageListPage, ChatError> {
-        let (user, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let (user, staff, links) = (me.user.clone(), self.directory_rules(), self.links.clone());
         let page = self.store.read(move |store| message_page(store, &staff, &user, &request, &links)).await?;
         self.fetched(me.user.pk, &page.messages);
         Ok(page)
@@ -315,7 +315,7 @@ impl OperatorChat {
 /// The direct conversation with a user, and the user. It is created if there is none.
 pub(super) fn join_or_create(
     tx: &Tx<'_>,
-    staff: &StaffRoles,
+    staff: &DirectoryRules,
     me: &ChatUser,
     peer: &str,
     limit: usize,
@@ -364,7 +364,7 @@ fn listed_view(me: &ChatUser, listed: ListedConversation) -> ConversationView {
 
 fn message_page(
     store: &Reader<'_>,
-    staff: &StaffRoles,
+    staff: &DirectoryRules,
     me: &ChatUser,
     request: &MessageListRequest,
     links: &LinkBase,

@@ -67,7 +67,7 @@ impl OperatorChat {
         message: &str,
     ) -> Result<(), ChatError> {
         let id: ChatMessageId = message.parse().map_err(|_| ChatError::MessageNotFound)?;
-        let (staff, now) = (self.staff_roles.clone(), self.now());
+        let (staff, now) = (self.directory_rules(), self.now());
         let deletion = self
             .store
             .write(move |tx| {

@@ -16,7 +16,7 @@ impl OperatorChat {
     /// # Errors
     /// When there is no such user for the caller, or the store fails.
     pub async fn user(&self, me: &SignedIn, id: &str) -> Result<ChatUser, ChatError> {
-        let (me, staff, id) = (me.user.clone(), self.staff_roles.clone(), id.to_owned());
+        let (me, staff, id) = (me.user.clone(), self.directory_rules(), id.to_owned());
         self.store.read(move |store| accessible_user(store, &staff, &me, &id, UserAccess::Query)).await
     }
 
@@ -25,7 +25,7 @@ impl OperatorChat {
     /// # Errors
     /// When the store fails.
     pub async fn directory(&self, me: &SignedIn) -> Result<Vec<ChatUser>, ChatError> {
-        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        let (me, staff) = (me.user.clone(), self.directory_rules());
         self.store
             .read::<_, ChatError, _>(move |store| {
                 let mut users = store.chat_users(&me.tenant, MAX_DIRECTORY)?;
@@ -40,7 +40,7 @@ impl OperatorChat {
     /// # Errors
     /// When the store fails.
     pub async fn users(&self, me: &SignedIn, ids: Vec<String>) -> Result<Vec<Option<ChatUser>>, ChatError> {
-        let (me, staff) = (me.user.clone(), self.staff_roles.clone());
+        let (me, staff) = (me.user.clone(), self.directory_rules());
         self.store
             .read(move |store| {
                 let user = |id: &String| match accessible_user(store, &staff, &me, id, UserAccess::Query) {

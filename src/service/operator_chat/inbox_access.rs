@@ -86,7 +86,8 @@ impl OperatorChat {
 
     /// Removes the access by tokens of identities that have no `devices_claim` any more.
     async fn drop_tokens_without_claim(&self) -> Result<(), ChatError> {
-        let with_claim = self.providers.iter().filter(|provider| provider.devices_claim.is_some());
+        let providers = self.providers();
+        let with_claim = providers.iter().filter(|provider| provider.devices_claim.is_some());
         let tenants: Vec<String> = with_claim.map(|provider| provider.name.clone()).collect();
         let now = self.now();
         let write = self.store.write_patiently::<_, StoreError, _>(move |tx| {
@@ -127,7 +128,8 @@ impl OperatorChat {
         grants: &[(String, String)],
         source: GrantSource,
     ) -> Result<Vec<InboxGrant>, ChatError> {
-        let tenants: Vec<&str> = self.providers.iter().map(|provider| provider.name.as_str()).collect();
+        let tenants = self.tenants();
+        let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();
         let grant = |(who, rights): &(String, String)| -> Result<InboxGrant, ChatError> {
             let wrong = |error: InvalidGrant| error.to_string();
             Ok(InboxGrant {

@@ -8,7 +8,7 @@ use crate::domain::operator_chat::conversation::{Conversation, ConversationTarge
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::{DeviceChat, Grantee, InboxRights};
 use crate::domain::operator_chat::user::{ChatUser, DAEMON};
-use crate::domain::operator_chat::visibility::{StaffRoles, sees_conversation};
+use crate::domain::operator_chat::visibility::{DirectoryRules, sees_conversation};
 use crate::store::{Reader, StoreError, Tx};
 
 /// The caller of the native REST API.
@@ -64,7 +64,7 @@ impl InboxCaller {
     pub(super) fn conversation(
         &self,
         store: &Reader<'_>,
-        staff: &StaffRoles,
+        staff: &DirectoryRules,
         id: &str,
     ) -> Result<Conversation, ChatError> {
         if let Self::User(user) = self {
@@ -88,7 +88,7 @@ impl InboxCaller {
     pub(super) fn device_conversation(
         &self,
         store: &Reader<'_>,
-        staff: &StaffRoles,
+        staff: &DirectoryRules,
         id: &str,
     ) -> Result<Conversation, ChatError> {
         let found = self.conversation(store, staff, id)?;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc};
 
 use crate::domain::clock::{Clock, Millis, Random};
@@ -19,7 +19,6 @@ use crate::domain::operator_chat::send_rate::{SendLimits, SendRate};
 use crate::domain::operator_chat::typing::{TypingBook, TypingRelay, TypingThrottle, Typist};
 use crate::domain::operator_chat::uploads::PendingUploads;
 use crate::domain::operator_chat::user::ChatUser;
-use crate::domain::operator_chat::visibility::StaffRoles;
 use crate::lifecycle::Tasks;
 use crate::service::media::links::LinkBase;
 use crate::service::{Logs, MediaService, Messaging};
@@ -38,6 +37,7 @@ mod device_chats;
 mod directory;
 mod error;
 mod events;
+mod identities;
 mod inbox_access;
 mod inbox_caller;
 mod inbox_list;
@@ -64,10 +64,11 @@ mod views;
 mod welcome;
 
 pub use assignment::NamedAssignment;
-pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, SignedIn};
+pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, PLAIN_TENANT, SignedIn};
 pub use conversation_events::{ConversationEventPage, ConversationWebhookEvent};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;
+pub use identities::Identities;
 pub use inbox_access::DeclaredInbox;
 pub use inbox_caller::InboxCaller;
 pub use inbox_list::InboxConversation;
@@ -117,10 +118,8 @@ pub struct ChatLimits {
 
 /// The configuration, which the composition root fills from the settings.
 pub struct ChatParts {
-    /// The issuers of user tokens.
-    pub providers: Vec<IdentityProvider>,
-    /// The roles of staff users.
-    pub staff_roles: Vec<String>,
+    /// The identity providers and the directory.
+    pub identities: Identities,
     /// The first message of a conversation that an `underscore` client opens; none if empty.
     pub welcome: String,
     /// The limits.
@@ -154,8 +153,9 @@ pub struct OperatorChat {
     messaging: Arc<Messaging>,
     media: Arc<MediaService>,
     links: LinkBase,
-    providers: Vec<IdentityProvider>,
-    staff_roles: StaffRoles,
+    identities: RwLock<Arc<Identities>>,
+    /// Tenants whose sockets are to be closed: their identity provider is gone or has another key.
+    ended_tenants: Mutex<Vec<String>>,
     welcome: String,
     limits: ChatLimits,
     inboxes: InboxSettings,
@@ -204,8 +204,8 @@ impl OperatorChat {
             messaging: services.messaging,
             links: services.media.link_base(),
             media: services.media,
-            providers: parts.providers,
-            staff_roles: StaffRoles::new(&parts.staff_roles),
+            identities: RwLock::new(Arc::new(parts.identities)),
+            ended_tenants: Mutex::default(),
             welcome: parts.welcome,
             limits: parts.limits,
             inboxes: parts.inboxes,

@@ -115,7 +115,7 @@ impl OperatorChat {
         caller: InboxCaller,
         id: String,
     ) -> Result<NativeConversation, ChatError> {
-        let (staff, links) = (self.staff_roles.clone(), self.links.clone());
+        let (staff, links) = (self.directory_rules(), self.links.clone());
         self.store
             .read(move |store| {
                 let conversation = caller.conversation(store, &staff, &id)?;
@@ -169,7 +169,7 @@ impl OperatorChat {
         participants: Vec<String>,
     ) -> Result<(NativeConversation, bool), ChatError> {
         caller.require_all_devices()?;
-        let (staff, links, tenants) = (self.staff_roles.clone(), self.links.clone(), self.tenants());
+        let (staff, links, tenants) = (self.directory_rules(), self.links.clone(), self.tenants());
         let (now, limit) = (self.now(), self.limits.max_conversations);
         self.store
             .write(move |tx| {

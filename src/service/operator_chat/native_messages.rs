@@ -30,7 +30,7 @@ impl OperatorChat {
         limit: usize,
         before: i64,
     ) -> Result<NativeMessagePage, ChatError> {
-        let (reader, staff, links) = (caller.clone(), self.staff_roles.clone(), self.links.clone());
+        let (reader, staff, links) = (caller.clone(), self.directory_rules(), self.links.clone());
         let page = self
             .store
             .read(move |store| {
@@ -99,7 +99,7 @@ impl OperatorChat {
             (None, Some(named)) => named,
         };
         let (staff, tenants, conversation) =
-            (self.staff_roles.clone(), self.tenants(), conversation.to_owned());
+            (self.directory_rules(), self.tenants(), conversation.to_owned());
         self.store
             .read(move |store| {
                 let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();

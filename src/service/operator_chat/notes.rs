@@ -26,7 +26,7 @@ impl OperatorChat {
         content: String,
     ) -> Result<MessageView, ChatError> {
         let note = checked(content, self.limits.content_max_chars)?;
-        let (staff, links, now) = (self.staff_roles.clone(), self.links.clone(), self.now());
+        let (staff, links, now) = (self.directory_rules(), self.links.clone(), self.now());
         if let Some(user) = caller.user() {
             self.count_send(user.pk, now)?;
         }

@@ -56,7 +56,7 @@ impl OperatorChat {
             let reason = format!("and limit reach at most {MAX_COUNTED} messages; use before");
             return Err(ChatError::invalid("page", reason));
         }
-        let (user, staff, links) = (me.user.clone(), self.staff_roles.clone(), self.links.clone());
+        let (user, staff, links) = (me.user.clone(), self.directory_rules(), self.links.clone());
         let page = self
             .store
             .read(move |store| {

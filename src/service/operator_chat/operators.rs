@@ -9,7 +9,7 @@ use super::views::accessible_user;
 use crate::domain::operator_chat::ids::UserPk;
 use crate::domain::operator_chat::inbox::{Grantee, InboxGrant, rights_of};
 use crate::domain::operator_chat::user::{ChatUser, PROFILE_MAX_CHARS, UserProfile};
-use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
+use crate::domain::operator_chat::visibility::{DirectoryRules, UserAccess};
 use crate::store::{Reader, StoreError};
 
 /// Users that one read examines.
@@ -45,7 +45,7 @@ impl OperatorChat {
         limit: usize,
         after: i64,
     ) -> Result<OperatorPage, ChatError> {
-        let staff = self.staff_roles.clone();
+        let staff = self.directory_rules();
         self.store
             .read(move |store| {
                 let grants = grants_of(store, &caller)?;
@@ -75,7 +75,7 @@ impl OperatorChat {
     /// # Errors
     /// When there is no such user for the caller, or the store fails.
     pub async fn operator(&self, caller: InboxCaller, id: String) -> Result<ChatUser, ChatError> {
-        let (staff, tenants) = (self.staff_roles.clone(), self.tenants());
+        let (staff, tenants) = (self.directory_rules(), self.tenants());
         self.store
             .read(move |store| {
                 if let InboxCaller::User(me) = &caller {
@@ -177,7 +177,7 @@ impl OperatorChat {
     }
 
     pub(super) fn tenants(&self) -> Vec<String> {
-        self.providers.iter().map(|provider| provider.name.clone()).collect()
+        self.providers().iter().map(|provider| provider.name.clone()).collect()
     }
 }
 
@@ -191,7 +191,12 @@ fn grants_of(store: &Reader<'_>, caller: &InboxCaller) -> Result<Option<Vec<Inbo
     Ok(Some(grants))
 }
 
-fn lists(caller: &InboxCaller, staff: &StaffRoles, grants: Option<&[InboxGrant]>, user: &ChatUser) -> bool {
+fn lists(
+    caller: &InboxCaller,
+    staff: &DirectoryRules,
+    grants: Option<&[InboxGrant]>,
+    user: &ChatUser,
+) -> bool {
     match caller {
         InboxCaller::User(me) => {
             me.tenant == user.tenant && (me.pk == user.pk || staff.allows(me, user, UserAccess::List))

@@ -132,6 +132,6 @@ impl OperatorChat {
     pub fn is_in_audience(&self, viewer: &ChatUser, change: &PresenceChange) -> bool {
         viewer.pk != change.user.pk
             && (change.partners.contains(&viewer.pk)
-                || self.staff_roles.allows(viewer, &change.user, UserAccess::List))
+                || self.directory_rules().allows(viewer, &change.user, UserAccess::List))
     }
 }

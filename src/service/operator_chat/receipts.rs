@@ -71,7 +71,7 @@ impl OperatorChat {
         if messages.as_ref().is_some_and(|ids| ids.len() > MAX_NAMED) {
             return Err(ChatError::invalid("messageIds", format!("must have at most {MAX_NAMED} ids")));
         }
-        let (me, now, staff) = (me.clone(), self.now(), self.staff_roles.clone());
+        let (me, now, staff) = (me.clone(), self.now(), self.directory_rules());
         let (count, on_device) = self
             .store
             .write(move |tx| {
@@ -107,7 +107,7 @@ impl OperatorChat {
         conversation: String,
         message: Option<String>,
     ) -> Result<ReadMark, ChatError> {
-        let (me, now, staff) = (me.user.clone(), self.now(), self.staff_roles.clone());
+        let (me, now, staff) = (me.user.clone(), self.now(), self.directory_rules());
         let target = ConversationTarget::Named(conversation);
         let (mark, on_device) = self
             .store

@@ -16,7 +16,7 @@ use crate::domain::operator_chat::event::ChatLogEntry;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::room::{NamedMember, Room, RoomMember, RoomRole, RoomTitle};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
-use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess};
+use crate::domain::operator_chat::visibility::{DirectoryRules, UserAccess};
 use crate::service::media::links::LinkBase;
 use crate::store::{Reader, StoreError, Tx};
 
@@ -43,7 +43,7 @@ pub struct RoomMemberPage {
 
 /// What the transactions of rooms need besides the caller.
 struct RoomRules {
-    staff: StaffRoles,
+    staff: DirectoryRules,
     tenants: Vec<String>,
     max_members: usize,
     max_conversations: usize,
@@ -95,7 +95,7 @@ impl OperatorChat {
         id: String,
         title: Option<RoomTitle>,
     ) -> Result<NativeConversation, ChatError> {
-        let (staff, links, now) = (self.staff_roles.clone(), self.links.clone(), self.now());
+        let (staff, links, now) = (self.directory_rules(), self.links.clone(), self.now());
         self.store
             .write(move |tx| {
                 let conversation = caller.conversation(tx, &staff, &id)?;
@@ -117,7 +117,7 @@ impl OperatorChat {
     /// # Errors
     /// When the caller may not change such a room, or the store fails.
     pub async fn delete_room(&self, caller: InboxCaller, id: String) -> Result<(), ChatError> {
-        let (staff, now) = (self.staff_roles.clone(), self.now());
+        let (staff, now) = (self.directory_rules(), self.now());
         self.store
             .write(move |tx| {
                 let conversation = caller.conversation(tx, &staff, &id)?;
@@ -216,7 +216,7 @@ impl OperatorChat {
         limit: usize,
         after: i64,
     ) -> Result<RoomMemberPage, ChatError> {
-        let staff = self.staff_roles.clone();
+        let staff = self.directory_rules();
         self.store
             .read(move |store| {
                 let conversation = caller.conversation(store, &staff, &id)?;
@@ -256,7 +256,7 @@ impl OperatorChat {
 
     fn room_rules(&self) -> RoomRules {
         RoomRules {
-            staff: self.staff_roles.clone(),
+            staff: self.directory_rules(),
             tenants: self.tenants(),
             max_members: self.limits.max_room_members,
             max_conversations: self.limits.max_conversations,

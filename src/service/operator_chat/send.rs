@@ -72,7 +72,7 @@ impl OperatorChat {
         source: SendSource,
     ) -> Result<SentMessage, ChatError> {
         let (now, origin) = (self.now(), source.socket());
-        let (me, staff, limit) = (me.clone(), self.staff_roles.clone(), self.limits.max_conversations);
+        let (me, staff, limit) = (me.clone(), self.directory_rules(), self.limits.max_conversations);
         let max_chars = self.limits.content_max_chars;
         let (user, links, to_device) = (me.clone(), self.links.clone(), draft.clone());
         let stored = self

@@ -34,7 +34,7 @@ impl OperatorChat {
         self.check_draft(&draft)?;
         let target = ConversationTarget::Named(conversation);
         let digest = Sha256::digest(draft.content.as_bytes());
-        let (user, staff, named) = (me.user.clone(), self.staff_roles.clone(), target.clone());
+        let (user, staff, named) = (me.user.clone(), self.directory_rules(), target.clone());
         let (now, window) = (self.now(), self.limits.send_dedup_window_ms);
         let (shared_id, is_stored) = self
             .store

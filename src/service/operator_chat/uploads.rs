@@ -135,7 +135,7 @@ impl OperatorChat {
         me: &SignedIn,
         target: ConversationTarget,
     ) -> Result<Conversation, ChatError> {
-        let (user, staff) = (me.user.clone(), self.staff_roles.clone());
+        let (user, staff) = (me.user.clone(), self.directory_rules());
         self.store.read(move |store| conversation_of(store, &staff, &user, &target)).await
     }
 

@@ -10,7 +10,7 @@ use crate::domain::operator_chat::inbox::rights_of;
 use crate::domain::operator_chat::message::{ChatMessage, MessageView};
 use crate::domain::operator_chat::receipts::{ReceiptLevel, ReceiptRanges};
 use crate::domain::operator_chat::user::{CONTACTS, ChatUser};
-use crate::domain::operator_chat::visibility::{StaffRoles, UserAccess, sees_conversation};
+use crate::domain::operator_chat::visibility::{DirectoryRules, UserAccess, sees_conversation};
 use crate::service::media::links::LinkBase;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
 use crate::store::{Reader, StoreError};
@@ -18,14 +18,17 @@ use crate::store::{Reader, StoreError};
 /// The user of the caller's tenant with this id, if the caller may access it.
 pub(super) fn accessible_user(
     store: &Reader<'_>,
-    staff: &StaffRoles,
+    staff: &DirectoryRules,
     me: &ChatUser,
     id: &str,
     access: UserAccess,
 ) -> Result<ChatUser, ChatError> {
     let id = id.parse().map_err(|_| ChatError::UserNotFound)?;
     if let Some(user) = store.chat_user(&me.tenant, &id)? {
-        return Some(user).filter(|user| staff.allows(me, user, access)).ok_or(ChatError::UserNotFound);
+        // A user who wrote to the caller is answered, whatever the directory says.
+        let is_allowed = staff.allows(me, &user, access)
+            || (access != UserAccess::List && direct(store, me.pk, user.pk)?.is_some());
+        return is_allowed.then_some(user).ok_or(ChatError::UserNotFound);
     }
     let contact = store.chat_user(CONTACTS, &id)?.ok_or(ChatError::UserNotFound)?;
     // A member of a group may have no conversation of its own.
@@ -41,7 +44,7 @@ fn contact_conversation(store: &Reader<'_>, contact: &ChatUser) -> Result<Option
 /// A conversation of the caller. The other user of a target by peer is looked up first.
 pub(super) fn conversation_of(
     store: &Reader<'_>,
-    staff: &StaffRoles,
+    staff: &DirectoryRules,
     me: &ChatUser,
     target: &ConversationTarget,
 ) -> Result<Conversation, ChatError> {

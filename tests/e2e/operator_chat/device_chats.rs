@@ -58,7 +58,9 @@ async fn group_is_one_conversation_of_its_members() {
     let authors: Vec<&Value> =
         page["data"]["messages"].as_array().unwrap().iter().map(|one| &one["author"]["id"]).collect();
     assert!(authors[0] == &json!(ben) && authors[1] != &json!(ben), "{authors:?}");
-    let marked = rest(&app, &token("bela"), "POST", &format!("/api/v1/conversations/{id}/read"), Some(json!({}))).await;
+    let marked =
+        rest(&app, &token("bela"), "POST", &format!("/api/v1/conversations/{id}/read"), Some(json!({})))
+            .await;
     assert_eq!(marked.ok()["data"]["count"], 2);
     let sent = bela.ask("message:send", json!({ "conversationId": id, "content": "Thanks" })).await;
     assert_eq!(sent["success"], true, "{sent}");
@@ -119,5 +121,7 @@ async fn operator_writes_first() {
     })
     .await;
     assert_eq!(conversations(&app, "bela").await.len(), 1);
-    app.post("/devices/none/chats/15550100001/conversation", json!({})).await.refused(404, "device_not_found");
+    app.post("/devices/none/chats/15550100001/conversation", json!({}))
+        .await
+        .refused(404, "device_not_found");
 }

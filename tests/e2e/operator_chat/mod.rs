@@ -10,6 +10,7 @@ mod client;
 mod conversation_events;
 mod conversations;
 mod device_chats;
+mod directory;
 mod inbox;
 mod inbox_metrics;
 mod inbox_workflow;

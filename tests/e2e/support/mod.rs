@@ -72,6 +72,15 @@ impl TestApp {
         Self::start_in(data, overrides, TestClock::default(), Network::Upstream(upstream)).await
     }
 
+    /// Applies the identities and the directory of settings with these changes, as SIGHUP does.
+    pub fn reload_identities(&self, changes: &[(&str, &str)]) {
+        let is_kept = |(name, _): &&(String, String)| changes.iter().all(|(other, _)| other != name);
+        let kept = self.overrides.iter().filter(is_kept).cloned();
+        let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let all: Vec<_> = kept.chain(changes).collect();
+        self.app().replace_identities(&settings(self.data.path(), &all)).unwrap();
+    }
+
     async fn start_in(
         data: Arc<TempDir>,
         overrides: Vec<(String, String)>,
@@ -88,6 +97,7 @@ impl TestApp {
             random: Arc::new(OsRandom),
             api_key: Some(ADMIN_KEY.to_owned()),
             terminal: false,
+            reload_settings: Box::new(|| unreachable!("tests call what a reload calls")),
         };
         let app = Box::pin(App::start(settings, surroundings)).await.unwrap();
         let base = format!("http://{}", app.address);
@@ -114,7 +124,7 @@ impl TestApp {
         }
         let data = self.data.clone();
         let (overrides, network) = (std::mem::take(&mut self.overrides), self.network.clone());
-        Self::start_in(data, overrides, self.clock.clone(), network).await
+        Box::pin(Self::start_in(data, overrides, self.clock.clone(), network)).await
     }
 
     /// Restarts with changed settings.
@@ -138,10 +148,10 @@ impl TestApp {
     /// Restarts, and changes the stopped daemon's data directory in between.
     pub async fn restarted_after_change(mut self, change: impl FnOnce(&Path)) -> Self {
         if let Some(app) = self.app.take() {
-            app.stop().await;
+            Box::pin(app.stop()).await;
         }
         change(self.data.path());
-        self.restarted().await
+        Box::pin(self.restarted()).await
     }
 
     /// Whether the devices use the built-in simulator.

@@ -162,7 +162,8 @@ fn user_or_key(
                       params: Result<RawPathParams, RawPathParamsRejection>,
                       request: Request,
                       next: Next| async move {
-        if has_user_token(&request) {
+        let has_plain = state.0.services.chat.as_ref().is_some_and(|chat| chat.allows_plain_tokens());
+        if has_user_token(&request, has_plain) {
             return check_native(state.0, request, next).await;
         }
         guard::check(Some(scope), state, params, request, next).await
@@ -170,13 +171,14 @@ fn user_or_key(
     (schemas, paths, router.route_layer(from_fn(check)))
 }
 
-/// Whether the credentials are a user token: it is an `Authorization: Bearer` in the form of a JWT.
-fn has_user_token(request: &Request) -> bool {
+/// Whether the credentials are a user token: an `Authorization: Bearer` in the form of a JWT, or a plain one.
+fn has_user_token(request: &Request, has_plain: bool) -> bool {
     let headers = request.headers();
     if headers.contains_key("x-api-key") || headers.contains_key("apikey") {
         return false;
     }
-    presented_key(headers, None).is_some_and(|token| token.matches('.').count() == 2)
+    presented_key(headers, None)
+        .is_some_and(|token| token.matches('.').count() == 2 || (has_plain && token.contains(':')))
 }
 
 /// Signs in with the token of any dialect.

@@ -162,6 +162,10 @@ async fn authenticate(
     let cookies = request.extensions.get::<HandshakeCookies>().and_then(HandshakeCookies::trusted);
     match cookies.filter(|_| token.is_none()) {
         Some(cookies) => Ok(state.chat.authenticate_by_cookie(&[dialect], cookies).await?.0),
+        None if token.is_none() && dialect == Dialect::Underscore && state.chat.allows_plain_tokens() => {
+            let id = required(fields, "userId").map_err(|_| ChatAuthError::Invalid)?;
+            state.chat.authenticate_plain(dialect, &id).await
+        }
         None => state.chat.authenticate(dialect, token.as_deref()).await,
     }
 }

@@ -189,6 +189,11 @@ async fn route_due(state: &ChatState) {
     for user in state.chat.due_revocations() {
         state.rooms.of_user(user).iter().for_each(|socket| socket.session.revoked.cancel());
     }
+    let ended = state.chat.due_ended_tenants();
+    if !ended.is_empty() {
+        let sockets = state.rooms.all().into_iter().filter(|socket| ended.contains(&socket.user().tenant));
+        sockets.for_each(|socket| socket.session.revoked.cancel());
+    }
     state.chat.due_app_events().iter().for_each(|event| emit_app_event(state, event));
     state.chat.due_answers().iter().for_each(|answer| emit_answer(state, answer));
     for (conversation, user) in state.chat.expired_typing() {
