@@ -108,6 +108,8 @@ struct ServerObject {
     push: PushObject,
     /// Whether the simulator's control API exists.
     simulator: bool,
+    /// Whether operator chat is enabled.
+    operator_chat: bool,
     /// The URL path of the Socket.IO server.
     #[schema(example = "/ws")]
     socket_path: String,
@@ -314,6 +316,7 @@ fn session(state: &ApiState, principal: &Principal) -> SessionObject {
             },
             push: PushObject { public_key: services.notify.push_key().ok() },
             simulator: config.simulator_enabled,
+            operator_chat: services.chat.is_some(),
             socket_path: config.socket_path.clone(),
             time: services.now(),
         },

@@ -8,6 +8,7 @@ use super::inbox_list::{InboxConversation, inbox_conversation, visible_devices};
 use super::views::message_views;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 use crate::domain::operator_chat::assignment::{ConversationState, InboxFilter};
 use crate::domain::operator_chat::conversation::{Conversation, ConversationKind, UserPair};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
@@ -82,6 +83,8 @@ pub struct ListPosition {
 pub struct ConversationListRequest {
     /// Only those of this device.
     pub device: Option<DeviceId>,
+    /// Only that of this chat of the device.
+    pub chat: Option<Jid>,
     /// Only those in this state.
     pub state: Option<ConversationState>,
     /// Only those of this user, or without an assignee.
@@ -218,7 +221,7 @@ impl OperatorChat {
 impl ConversationListRequest {
     /// Whether a filter is for conversations of devices only.
     fn is_of_devices(&self) -> bool {
-        self.device.is_some() || self.state.is_some() || self.assignee.is_some()
+        self.device.is_some() || self.chat.is_some() || self.state.is_some() || self.assignee.is_some()
     }
 
     fn lists(&self, kind: ListedKind) -> bool {
@@ -281,7 +284,15 @@ fn positions(
         };
         let filter = InboxFilter { state: request.state, assignee };
         for device in visible_devices(store, caller, request.device.as_ref())? {
-            found.extend(store.inbox_page(&device, filter, before, count)?);
+            let Some(chat) = &request.chat else {
+                found.extend(store.inbox_page(&device, filter, before, count)?);
+                continue;
+            };
+            let chat = store.canonical_id(&device, chat)?;
+            let bound = store.device_conversation(&device, &chat)?.map(|bound| bound.id);
+            if let Some(id) = bound.filter(|id| before.1 > id.0) {
+                found.push((0, id));
+            }
         }
     }
     if request.lists(ListedKind::Direct) || request.lists(ListedKind::Room) {

@@ -3,7 +3,7 @@ import { ApiFailure, api, data, onSessionExpired, type Schemas } from "./client"
 
 export type Session = Schemas["CurrentSession"];
 export type Capability = keyof Session["server"]["engines"][number]["capabilities"];
-export type Scope = "admin" | "devices:read" | "devices:write" | "messages:read" | "messages:send" | "events:read";
+export type Scope = "admin" | "devices:read" | "devices:write" | "messages:read" | "messages:send" | "events:read" | "chat:read" | "chat:write";
 
 /** `undefined` until the first answer, `null` when signed out. */
 export const session = signal<Session | null | undefined>(undefined);

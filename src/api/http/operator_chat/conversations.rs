@@ -17,6 +17,7 @@ use crate::api::http::input::{Body, ConversationParam, Query, Request};
 use crate::api::http::paging::default_limit;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 use crate::domain::operator_chat::assignment::{ConversationState, InvalidConversationState};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId};
 use crate::domain::operator_chat::room::RoomTitle;
@@ -117,6 +118,8 @@ impl UserConversationObject {
 struct ListConversations {
     /// Only those of this device.
     device: Option<String>,
+    /// Only that of this chat of `device`; for API keys.
+    chat: Option<String>,
     /// Only those of devices that are `open` or `closed`.
     state: Option<String>,
     /// Only those of devices with this assignee: `me`, `none`, or the id of a user; `<identity>:<id>` for an API key.
@@ -195,7 +198,13 @@ async fn list(
     if search.as_ref().is_some_and(|text| text.chars().count() > SEARCH_MAX_CHARS) {
         return Err(ApiError::field("search", format!("must have at most {SEARCH_MAX_CHARS} characters")));
     }
+    let chat_id = query.chat.as_deref().map(str::parse::<Jid>).transpose();
+    let chat_id = chat_id.map_err(|error| ApiError::field("chat", error.to_string()))?;
+    if chat_id.is_some() && (query.device.is_none() || matches!(caller, InboxCaller::User(_))) {
+        return Err(ApiError::field("chat", "is for API keys, together with device"));
+    }
     let request = ConversationListRequest {
+        chat: chat_id,
         device: device.map_err(|error| ApiError::field("device", error.to_string()))?,
         state: state
             .map_err(|error: InvalidConversationState| ApiError::field("state", error.to_string()))?,

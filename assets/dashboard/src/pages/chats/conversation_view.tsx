@@ -4,6 +4,7 @@ import { api, data } from "../../api/client";
 import { type Device } from "../../api/fleet";
 import { allows, capability } from "../../api/session";
 import { Conversation } from "../../chat/conversation";
+import { Inbox } from "../../chat/inbox";
 import { draft, keepDraft } from "../../chat/drafts";
 import type { DeviceFeed } from "../../chat/feed";
 import type { Message } from "../../chat/message_store";
@@ -18,6 +19,7 @@ import { Icon } from "../../ui/icons";
 import { chatName } from "./chat_row";
 import { acceptFiles, Composer, type ComposerMode } from "./composer";
 import { GroupDialog } from "./group_dialog";
+import { InboxBar } from "./inbox_bar";
 import { Lightbox } from "./lightbox";
 import { MessageList } from "./message_list";
 import type { MessageActions } from "./message_view";
@@ -48,6 +50,18 @@ function useConversation(device: Device, chatId: string, feed: DeviceFeed): Conv
     if (!feed.isConnected.value) void conversation.load();
   }, POLL_MS);
   return conversation;
+}
+
+/** The workflow of the inbox that the chat belongs to; its notes are loaded as far back as the messages. */
+function useInbox(device: Device, chatId: string, conversation: Conversation): Inbox {
+  const inbox = useMemo(() => new Inbox(device.id, chatId), [device.id, chatId]);
+  useEffect(() => inbox.follow(), [inbox]);
+  const oldest = conversation.messages.value[0]?.timestamp;
+  const lines = inbox.lines.value;
+  useEffect(() => {
+    if (oldest !== undefined) void inbox.loadSince(oldest);
+  }, [inbox, oldest, lines.length]);
+  return inbox;
 }
 
 function chatItems(deviceId: string, chat: Chat, list: ChatList): MenuItem[] {
@@ -190,6 +204,7 @@ interface Props {
 
 export function ConversationView({ device, chatId, target, feed, list }: Props) {
   const conversation = useConversation(device, chatId, feed);
+  const inbox = useInbox(device, chatId, conversation);
   const [mode, setMode] = useState<ComposerMode>({ kind: "new" });
   const [files, showFiles] = useState(() => draft(device.id, chatId).files);
   const setFiles = (next: File[]) => {
@@ -266,7 +281,7 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
   };
   const isInterrupted = feed.isInterrupted.value && allows("events:read");
   const isGroup = chat?.isGroup ?? chatId.endsWith("@g.us");
-  const isEmpty = isLoaded && conversation.messages.value.length === 0 && conversation.outgoing.value.length === 0;
+  const isEmpty = isLoaded && conversation.messages.value.length === 0 && inbox.lines.value.length === 0 && conversation.outgoing.value.length === 0;
   return (
     <section class={cx(css.conversation, isDropping && css.dropping)} aria-label={t("conversation.with", { name })} onDragOver={(event) => { event.preventDefault(); setDropping(true); }} onDragLeave={() => setDropping(false)} onDrop={drop}>
       <header class={css.head}>
@@ -278,13 +293,14 @@ export function ConversationView({ device, chatId, target, feed, list }: Props) 
         </div>
         {chat && <Menu label={t("chat.actions")} items={[...(isGroup && capability(device.engine, "groups") ? [{ label: t("group.title"), icon: "group" as const, run: () => setGroup(true) }] : []), ...chatItems(device.id, chat, list)]} />}
       </header>
+      <InboxBar inbox={inbox} />
       {isInterrupted && <div class={css.bar} role="status"><Icon name="warning" size={18} />{t("conversation.interrupted")}</div>}
       {device.state !== "ready" && <div class={css.bar} role="status"><Icon name="info" size={18} />{t("conversation.deviceOff")} <a href={href("devices", device.id, "link")}>{t("conversation.toDevice")}</a></div>}
       {conversation.failure.value ? <div class={ui.cardBody}><Failure error={conversation.failure.value} retry={() => void conversation.load()} /></div> : null}
       {!isLoaded ? <div class={css.center}>{!conversation.failure.value && <Loading />}</div> : isEmpty ? (
         <div class={css.center}><Empty icon="chats" title={t("conversation.emptyTitle")}>{maySend() ? t("conversation.emptyText") : undefined}</Empty></div>
       ) : (
-        <MessageList conversation={conversation} actions={actions} isGroup={isGroup} unread={openedUnread.current ?? 0} target={jumpTo} flashed={flashed} sentCount={sentCount} onEnd={(atEnd) => { isAtEnd.current = atEnd; if (atEnd) markRead(); }} />
+        <MessageList conversation={conversation} lines={inbox.lines.value} actions={actions} isGroup={isGroup} unread={openedUnread.current ?? 0} target={jumpTo} flashed={flashed} sentCount={sentCount} onEnd={(atEnd) => { isAtEnd.current = atEnd; if (atEnd) markRead(); }} />
       )}
       {maySend() && <Composer key={`${device.id} ${chatId}`} conversation={conversation} feed={feed} engine={device.engine} mode={mode} setMode={setMode} files={files} setFiles={setFiles} isWaiting={isInterrupted} onSent={() => setSentCount((old) => old + 1)} />}
       <Announcer conversation={conversation} />

@@ -1,13 +1,16 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Conversation, Outgoing } from "../../chat/conversation";
+import type { InboxLine } from "../../chat/inbox_lines";
 import type { Message } from "../../chat/message_store";
-import { dayName, number, t, tn } from "../../i18n";
+import { clockTime, dayName, number, t, tn } from "../../i18n";
 import { visible } from "../../lib/text";
-import { Button, cx, failureText, ui } from "../../ui/basics";
+import { Button, cx, failureText, Name, ui } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
+import { RichText } from "../../ui/rich_text";
 import { VirtualList, type VListHandle } from "../../ui/virtual_list";
 import { type MessageActions, MessageView } from "./message_view";
 import css from "./chats.module.css";
+import inbox from "./inbox.module.css";
 
 const END_DISTANCE = 60;
 const LOAD_OLDER_DISTANCE = 600;
@@ -17,24 +20,47 @@ type Row =
   | { kind: "day"; key: string; at: number }
   | { kind: "new"; key: string }
   | { kind: "message"; key: string; message: Message; isFirst: boolean }
+  | { kind: "line"; key: string; line: InboxLine }
   | { kind: "outgoing"; key: string; item: Outgoing };
 
-/** The rows of the list: day separators, the mark of the first unread message, messages, and what is being sent. */
-export function rows(messages: readonly Message[], outgoing: readonly Outgoing[], firstUnread: string | undefined): Row[] {
+/** The rows of the list: day separators, the mark of the first unread message, messages, lines of an inbox, and what is
+ *  being sent. Lines that are older than the oldest message come with the page of that time. */
+export function rows(messages: readonly Message[], lines: readonly InboxLine[], outgoing: readonly Outgoing[], firstUnread: string | undefined): Row[] {
   const result: Row[] = [];
   let lastDay = "";
   let lastAuthor = "";
+  const waiting = lines.filter((line) => messages.length === 0 || line.at >= messages[0]!.timestamp);
+  const addLinesBefore = (at: number) => {
+    while (waiting.length > 0 && waiting[0]!.at < at) {
+      const line = waiting.shift()!;
+      result.push({ kind: "line", key: `line ${line.id}`, line });
+      lastAuthor = "";
+    }
+  };
   for (const message of messages) {
+    addLinesBefore(message.timestamp);
     const day = new Date(message.timestamp).toDateString();
     if (day !== lastDay) result.push({ kind: "day", key: `day ${day} ${message.id}`, at: message.timestamp });
     if (message.id === firstUnread) result.push({ kind: "new", key: "new" });
-    const author = message.fromMe ? "me" : (message.author ?? message.from);
+    const author = message.fromMe ? `me ${message.sentBy?.id ?? ""}` : (message.author ?? message.from);
     result.push({ kind: "message", key: message.id, message, isFirst: author !== lastAuthor || day !== lastDay });
     lastDay = day;
     lastAuthor = author;
   }
+  addLinesBefore(Number.POSITIVE_INFINITY);
   for (const item of outgoing) result.push({ kind: "outgoing", key: item.key, item });
   return result;
+}
+
+/** An internal note, which only the inbox sees, or a system message. */
+function LineView({ line }: { line: InboxLine }) {
+  if (line.author === undefined) return <p class={inbox.system}><bdi>{visible(line.text)}</bdi></p>;
+  return (
+    <div class={inbox.note} data-note={line.id}>
+      <p class={inbox.noteHead}>{t("inbox.noteBy")} <Name>{line.author}</Name><time>{clockTime(line.at)}</time></p>
+      <p class={inbox.noteText}><RichText text={line.text} /></p>
+    </div>
+  );
 }
 
 function OutgoingView({ item, conversation }: { item: Outgoing; conversation: Conversation }) {
@@ -60,6 +86,8 @@ function OutgoingView({ item, conversation }: { item: Outgoing; conversation: Co
 
 interface Props {
   conversation: Conversation;
+  /** Notes and system messages of an inbox. */
+  lines: readonly InboxLine[];
   actions: MessageActions;
   isGroup: boolean;
   /** Unread messages when the chat was opened. */
@@ -72,7 +100,7 @@ interface Props {
 }
 
 /** The messages, virtualised. It opens at the first unread one and stays at the end while the end is in view. */
-export function MessageList({ conversation, actions, isGroup, unread, target, flashed, onEnd, sentCount }: Props) {
+export function MessageList({ conversation, lines, actions, isGroup, unread, target, flashed, onEnd, sentCount }: Props) {
   const handle = useRef<VListHandle>(null);
   const isAtEnd = useRef(true);
   const hasOpened = useRef(false);
@@ -87,7 +115,7 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
     const incoming = messages.filter((message) => !message.fromMe);
     firstUnread.current = incoming.at(-Math.min(unread, incoming.length))?.id;
   }
-  const list = useMemo(() => rows(messages, outgoing, firstUnread.current), [messages, outgoing, hasOpened.current]);
+  const list = useMemo(() => rows(messages, lines, outgoing, firstUnread.current), [messages, lines, outgoing, hasOpened.current]);
 
   const scrollToEnd = () => handle.current?.scrollToIndex(list.length - 1, { align: "end" });
   useLayoutEffect(() => {
@@ -136,6 +164,7 @@ export function MessageList({ conversation, actions, isGroup, unread, target, fl
         {list.map((row) => {
           if (row.kind === "day") return <div key={row.key} class={css.day}><span>{dayName(row.at)}</span></div>;
           if (row.kind === "new") return <div key={row.key} class={css.newMark}>{t("conversation.new")}</div>;
+          if (row.kind === "line") return <LineView key={row.key} line={row.line} />;
           if (row.kind === "outgoing") return <OutgoingView key={row.key} item={row.item} conversation={conversation} />;
           return <MessageView key={row.key} message={row.message} actions={actions} isGroup={isGroup} isFirst={row.isFirst} isFlashed={row.key === flashed} />;
         })}

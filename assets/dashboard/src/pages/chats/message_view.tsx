@@ -125,6 +125,7 @@ function Shown({ message, actions, isGroup, isFirst, isFlashed }: MessageViewPro
     <div class={cx(css.item, message.fromMe && css.mine, isFirst && css.first)} data-message={message.id}>
       <div class={css.bubble} data-flash={isFlashed}>
         {isGroup && !message.fromMe && isFirst && <span class={css.author}><Name>{message.notifyName || readableId(message.author ?? "")}</Name></span>}
+        {message.fromMe && message.sentBy && isFirst && <span class={css.author}><Name>{message.sentBy.name}</Name></span>}
         {message.isForwarded && <span class={css.note}><Icon name="forward" size={14} />{t("message.forwarded")}</span>}
         {message.quotedMessage && <Quote quoted={message.quotedMessage} jump={actions.jump} />}
         <Content message={message} actions={actions} />
