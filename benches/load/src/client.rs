@@ -65,6 +65,14 @@ impl HttpClient {
         self.request("POST", path, body.to_string().as_bytes()).await
     }
 
+    pub async fn patch(&mut self, path: &str, body: &Value) -> io::Result<Response> {
+        self.request("PATCH", path, body.to_string().as_bytes()).await
+    }
+
+    pub async fn put(&mut self, path: &str, body: &Value) -> io::Result<Response> {
+        self.request("PUT", path, body.to_string().as_bytes()).await
+    }
+
     async fn request(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Response> {
         let Endpoint { address, key } = &self.endpoint;
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nx-api-key: {key}\r\n");
@@ -132,6 +140,7 @@ fn unchunk(mut bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// A Socket.IO connection to one namespace, over WebSocket.
 pub struct Socket {
     stream: TcpStream,
+    /// The namespace in packets, with its comma; empty on `/`.
     namespace: String,
     buffer: Vec<u8>,
     /// Where the next frame begins.
@@ -140,20 +149,29 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects, and waits until the namespace has accepted the socket.
+    /// Connects to a device, and waits until the namespace has accepted the socket.
     pub async fn connect(endpoint: &Endpoint, device: &str) -> io::Result<Self> {
+        Self::connect_at(endpoint, "/ws/", format!("/device/{device},"), "{}").await
+    }
+
+    /// Connects to operator chat with the token of a user.
+    pub async fn connect_chat(endpoint: &Endpoint, token: &str) -> io::Result<Self> {
+        let auth = serde_json::json!({ "token": token }).to_string();
+        Self::connect_at(endpoint, "/socket.io/", String::new(), &auth).await
+    }
+
+    async fn connect_at(endpoint: &Endpoint, path: &str, namespace: String, auth: &str) -> io::Result<Self> {
         let Endpoint { address, key } = endpoint;
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let upgrade = format!(
-            "GET /ws/?EIO=4&transport=websocket HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+            "GET {path}?EIO=4&transport=websocket HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nx-api-key: {key}\r\n\r\n"
         );
         stream.write_all(upgrade.as_bytes()).await?;
-        let namespace = format!("/device/{device}");
         let mut socket = Self { stream, namespace, buffer: Vec::with_capacity(2_048), next: 0, requests: 0 };
         socket.read_upgrade().await?;
-        let connect = format!("40{},{{}}", socket.namespace);
+        let connect = format!("40{}{auth}", socket.namespace);
         let mut is_open = false;
         loop {
             let frame = socket.frame().await?;
@@ -223,6 +241,11 @@ impl Socket {
         }
     }
 
+    /// The start of an event's frame.
+    pub fn event_prefix(&self) -> String {
+        format!("42{}[\"", self.namespace)
+    }
+
     /// Sends a text, masked with zeros.
     async fn send(&mut self, text: &str) -> io::Result<()> {
         let mut frame = vec![0x80 | TEXT];
@@ -242,8 +265,8 @@ impl Socket {
     /// Sends an event and waits for its acknowledgement; events that arrive before are dropped.
     pub async fn request(&mut self, event: &str, body: &str) -> io::Result<()> {
         self.requests += 1;
-        let text = format!("42{},{}[\"{event}\",{body}]", self.namespace, self.requests);
-        let answer = format!("43{},{}[", self.namespace, self.requests);
+        let text = format!("42{}{}[\"{event}\",{body}]", self.namespace, self.requests);
+        let answer = format!("43{}{}[", self.namespace, self.requests);
         self.send(&text).await?;
         while !self.frame().await?.starts_with(answer.as_bytes()) {}
         Ok(())

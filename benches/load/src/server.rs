@@ -30,6 +30,8 @@ pub enum Target {
     Wharf,
     /// The same service in Node
     Node,
+    /// One chat room in Node
+    NodeRoom,
     /// Bare socketioxide
     Socketio,
     /// A loop over bare WebSockets
@@ -42,6 +44,7 @@ impl Target {
         match self {
             Self::Wharf => "Wharf",
             Self::Node => "Node",
+            Self::NodeRoom => "Node room",
             Self::Socketio => "bare socketioxide",
             Self::Websocket => "bare WebSocket",
         }
@@ -134,12 +137,9 @@ impl Programs {
                     (format!("WHARF__{}", key.to_uppercase().replace('.', "__")), *value)
                 }));
             }
-            Target::Node => {
-                command
-                    .arg(self.peer.join("server.js"))
-                    .args(["--listen", &listen])
-                    .arg("--data-dir")
-                    .arg(&data);
+            Target::Node | Target::NodeRoom => {
+                let script = if target == Target::Node { "server.js" } else { "room.js" };
+                command.arg(self.peer.join(script)).args(["--listen", &listen]).arg("--data-dir").arg(&data);
             }
             Target::Socketio => drop(command.args(["socketio", "--listen", &listen])),
             Target::Websocket => drop(command.args(["websocket", "--listen", &listen])),
@@ -161,7 +161,7 @@ impl Programs {
     fn program(&self, target: Target) -> PathBuf {
         match target {
             Target::Wharf => self.wharf.clone(),
-            Target::Node => self.node(),
+            Target::Node | Target::NodeRoom => self.node(),
             Target::Socketio | Target::Websocket => self.floor.clone(),
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::add_shares;
 use crate::Context;
-use crate::client::Socket;
+use crate::client::{HttpClient, Socket};
 use crate::devices;
 use crate::figures::{Figures, Unit};
 use crate::meter::Meter;
@@ -50,19 +50,30 @@ async fn measure(context: &Context, target: Target, figures: &mut Figures) {
             devices::receive(&mut client, &devices::name(0), number, CHATS).await;
         }
     }
-    let audience = Audience::connect(&server, context.options.sockets).await;
-    saturate(context, &server, &audience, target.name(), figures).await;
-    pace(context, &server, &audience, target.name(), figures).await;
+    let mut sockets = Vec::new();
+    for _ in 0..context.options.sockets {
+        sockets.push(Socket::connect(&server.endpoint, &devices::name(0)).await.unwrap());
+    }
+    let audience = Audience::new(sockets, "message");
+    let send = async |client: &mut HttpClient, number: usize| {
+        devices::receive(client, &devices::name(0), CHATS + number as u64, CHATS).await;
+    };
+    saturate(context, &server, &audience, send, target.name(), figures).await;
+    pace(context, &server, &audience, send, target.name(), figures).await;
     audience.end();
 }
 
-async fn saturate(
+/// Sends as many messages as the sockets get.
+pub(super) async fn saturate<F>(
     context: &Context,
     server: &Server,
     audience: &Audience,
+    send: F,
     column: &str,
     figures: &mut Figures,
-) {
+) where
+    F: AsyncFn(&mut HttpClient, usize) + Copy + 'static,
+{
     let running = Rc::new(Cell::new(true));
     let room = Rc::new(Semaphore::new(OUTSTANDING));
     let mut tasks = Vec::new();
@@ -73,7 +84,7 @@ async fn saturate(
             while running.get() {
                 room.acquire().await.unwrap().forget();
                 let number = tally.begin();
-                devices::receive(&mut client, &devices::name(0), CHATS + number as u64, CHATS).await;
+                send(&mut client, number).await;
             }
         }));
     }
@@ -109,7 +120,17 @@ async fn saturate(
     add_shares(figures, column, &used);
 }
 
-async fn pace(context: &Context, server: &Server, audience: &Audience, column: &str, figures: &mut Figures) {
+/// Sends 40 messages a second.
+pub(super) async fn pace<F>(
+    context: &Context,
+    server: &Server,
+    audience: &Audience,
+    send: F,
+    column: &str,
+    figures: &mut Figures,
+) where
+    F: AsyncFn(&mut HttpClient, usize) + Copy + 'static,
+{
     let count = (context.options.seconds / PACE.as_secs_f64()) as usize;
     let first = audience.tally.begun.get();
     let mut tick = interval(PACE);
@@ -119,7 +140,7 @@ async fn pace(context: &Context, server: &Server, audience: &Audience, column: &
         let (mut client, tally) = (server.client().await, audience.tally.clone());
         requests.push(spawn_local(async move {
             let number = tally.begin();
-            devices::receive(&mut client, &devices::name(0), CHATS + number as u64, CHATS).await;
+            send(&mut client, number).await;
         }));
     }
     for request in requests {
@@ -139,30 +160,27 @@ async fn pace(context: &Context, server: &Server, audience: &Audience, column: &
 }
 
 /// Many sockets and what arrived at them.
-struct Audience {
+pub(super) struct Audience {
     tally: Rc<Tally>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Audience {
-    async fn connect(server: &Server, sockets: u32) -> Self {
-        let tally = Rc::new(Tally::new(sockets));
-        let mut readers = Vec::new();
-        for _ in 0..sockets {
-            let socket = Socket::connect(&server.endpoint, &devices::name(0)).await.unwrap();
-            readers.push(spawn_local(read(socket, tally.clone())));
-        }
-        Self { tally, readers }
+    /// `event` is the frame that each socket gets once for each message.
+    pub(super) fn new(sockets: Vec<Socket>, event: &'static str) -> Self {
+        let tally = Rc::new(Tally::new(sockets.len() as u32));
+        let read = |socket| spawn_local(read(socket, event, tally.clone()));
+        Self { readers: sockets.into_iter().map(read).collect(), tally }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.readers.iter().for_each(JoinHandle::abort);
     }
 }
 
 /// Reads until the socket ends, which it must not do during the measurement.
-async fn read(mut socket: Socket, tally: Rc<Tally>) {
-    let prefix = format!("42/device/{},[\"", devices::name(0));
+async fn read(mut socket: Socket, event: &str, tally: Rc<Tally>) {
+    let (prefix, event) = (socket.event_prefix(), format!("{event}\""));
     let mut messages = 0;
     loop {
         let frame = socket.frame().await.unwrap();
@@ -172,7 +190,7 @@ async fn read(mut socket: Socket, tally: Rc<Tally>) {
         }
         tally.frames.set(tally.frames.get() + 1);
         tally.bytes.set(tally.bytes.get() + frame.len() as u64);
-        if rest.starts_with(b"message\"") {
+        if rest.starts_with(event.as_bytes()) {
             tally.arrived(messages);
             messages += 1;
         }

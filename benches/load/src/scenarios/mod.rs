@@ -1,5 +1,6 @@
 //! The benches, one file for each kind of load.
 
+mod chat;
 mod fanout;
 mod growth;
 mod messages;
@@ -37,11 +38,13 @@ pub enum Bench {
     Webhooks,
     /// Cost by the number of stored messages
     Growth,
+    /// Operator chat: rooms, sends and bridged devices
+    Chat,
 }
 
 impl Bench {
     /// All of them, in the order of the document.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fanout,
         Self::Send,
         Self::Inbound,
@@ -53,6 +56,7 @@ impl Bench {
         Self::Start,
         Self::Webhooks,
         Self::Growth,
+        Self::Chat,
     ];
 
     /// The name on the command line.
@@ -69,6 +73,7 @@ impl Bench {
             Self::Start => "start",
             Self::Webhooks => "webhooks",
             Self::Growth => "growth",
+            Self::Chat => "chat",
         }
     }
 
@@ -86,6 +91,7 @@ impl Bench {
             Self::Start => "start with many devices and messages",
             Self::Webhooks => "signed deliveries to a local receiver",
             Self::Growth => "cost by the number of stored messages",
+            Self::Chat => "operator chat: rooms, sends and bridged devices",
         }
     }
 
@@ -103,6 +109,7 @@ impl Bench {
             Self::Start => start::run(context, figures).await,
             Self::Webhooks => webhooks::run(context, figures).await,
             Self::Growth => growth::run(context, figures).await,
+            Self::Chat => chat::run(context, figures).await,
         }
     }
 }

@@ -9,7 +9,10 @@ import { ClientApp } from '../../chat/react_client.mjs';
 import { Screen } from '../../chat/screen.mjs';
 import { sleep, until } from '../../daemon.mjs';
 
-const ROUNDS = 3;
+/** Lost connections of each client, and ends of the daemon; WHARF_CHAT_CUTS and WHARF_CHAT_KILLS ask for more. */
+const CUTS = Number(process.env.WHARF_CHAT_CUTS ?? 3);
+const RESTARTS = Number(process.env.WHARF_CHAT_KILLS ?? 3);
+const ROUND_MS = 4_000;
 const MESSAGES_PER_ROUND = 6;
 const SEND_MS = 40_000;
 
@@ -36,10 +39,10 @@ async function post(path, headers, body) {
   }, 'the message is answered', SEND_MS);
 }
 
-/** Sends texts while `cut` happens; `send` takes a text and its number. */
-async function flow(send, cut) {
+/** Sends texts while `cut` happens `rounds` times; `send` takes a text and its number. */
+async function flow(send, cut, rounds) {
   const texts = [];
-  for (let round = 0; round <= ROUNDS; round += 1) {
+  for (let round = 0; round <= rounds; round += 1) {
     const sends = (async () => {
       for (let at = 0; at < MESSAGES_PER_ROUND; at += 1) {
         const text = chat.body('message');
@@ -47,7 +50,7 @@ async function flow(send, cut) {
         await sleep(20);
       }
     })();
-    if (round < ROUNDS) await cut(round);
+    if (round < rounds) await cut(round);
     await sends;
   }
   return texts;
@@ -70,9 +73,10 @@ function reconnecting(socket, cut) {
   };
 }
 
-describe('recovery', { timeout: 170_000 }, () => {
+describe('recovery', { timeout: 170_000 + 6 * ROUND_MS * (CUTS + RESTARTS) }, () => {
   for (const transport of ['websocket', 'polling']) {
-    for (const [name, cutOf] of [['cuts', (socket) => () => socket.io.engine.close()], ['restarts', () => restart]]) {
+    const losses = [['cuts', CUTS, (socket) => () => socket.io.engine.close()], ['restarts', RESTARTS, () => restart]];
+    for (const [name, rounds, cutOf] of losses) {
       test(`the React client keeps its messages over ${name} by ${transport}`, async () => {
         const [a, b] = [`anna-${name}-${transport}`, `ben-${name}-${transport}`];
         await chat.introduce(chat.token(a), chat.token(b));
@@ -84,7 +88,7 @@ describe('recovery', { timeout: 170_000 }, () => {
         await screen.until(() => screen.find('[data-joined=true]') && screen.messages().length === 1, 'ben joined');
         const headers = { Authorization: `Bearer ${chat.token(a)}` };
         const send = (content, at) => post('/api/messages', headers, { conversationId, content, type: 'text', tempId: `t-${at}` });
-        const texts = await flow(send, reconnecting(socket, cutOf(socket)));
+        const texts = await flow(send, reconnecting(socket, cutOf(socket)), rounds);
         await screen.until(() => screen.messages().length > texts.length, 'all messages');
         assert.deepEqual(screen.messages().slice(1), texts);
       });
@@ -103,7 +107,7 @@ describe('recovery', { timeout: 170_000 }, () => {
       await wait(() => client.room, 'joined');
       const headers = { Authorization: `Bearer ${tokens[0]}` };
       const send = (content, at) => post('/api/chat/messages', headers, { conversationId, content, messageType: 'text', tempId: at });
-      const texts = await flow(send, reconnecting(client.socket, restart));
+      const texts = await flow(send, reconnecting(client.socket, restart), RESTARTS);
       await wait(() => client.messages.length >= texts.length, 'all messages');
       assert.deepEqual(client.contents(), texts);
     });
@@ -133,7 +137,7 @@ describe('recovery', { timeout: 170_000 }, () => {
           await screen.waitFor('[data-connected=false]');
           origin.restore();
           await screen.waitFor(`[data-connections="${round + 2}"]`);
-        });
+        }, CUTS);
         await wait(async () => (await screen.messages()).length >= shown.length + texts.length, 'all messages');
         assert.deepEqual(await screen.messages(), [...shown, ...texts]);
         await screen.page.context().close();
