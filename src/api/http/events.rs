@@ -27,8 +27,9 @@ use crate::service::LogEntry;
 
 mod fleet_stream;
 mod stream;
+mod stream_reader;
 
-pub(super) use stream::{KEEPALIVE, RETRY, UNBUFFERED};
+pub(super) use stream_reader::{KEEPALIVE, RETRY, StreamReader};
 
 pub(super) const fn max_limit() -> usize {
     MAX_LIMIT

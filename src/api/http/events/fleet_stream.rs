@@ -3,17 +3,15 @@
 //! Invariants: a stream has nothing of a device outside its key's list; it ends with its key or dashboard session
 //! and with a drain; a client that fell behind gets `resync` and reads the logs by pages.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, StreamExt as _};
+use axum::response::Response;
+use axum::response::sse::Event;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::stream::{KEEPALIVE, RETRY, UNBUFFERED};
+use super::stream_reader::{KEEPALIVE, RETRY, StreamReader};
 use crate::api::StreamPermit;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
@@ -50,7 +48,7 @@ pub async fn open(
         next_keepalive,
         _permit: permit,
     };
-    ([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response()
+    reader.into_response()
 }
 
 struct FleetReader {
@@ -65,16 +63,7 @@ struct FleetReader {
     _permit: StreamPermit,
 }
 
-impl FleetReader {
-    fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        futures_util::stream::unfold(self, async |mut reader| {
-            let event = reader.next().await?;
-            Some((Ok(event), reader))
-        })
-        .fuse()
-    }
-
-    /// The next event; `None` when the stream ends.
+impl StreamReader for FleetReader {
     async fn next(&mut self) -> Option<Event> {
         if let Some(first) = self.first.take() {
             return Some(first);
@@ -107,7 +96,9 @@ impl FleetReader {
             }
         }
     }
+}
 
+impl FleetReader {
     /// When the key expires, if that is before the next keepalive.
     fn expiry(&self) -> Option<Instant> {
         let left = self.principal.expires_at?.since(self.services.now());

@@ -4,32 +4,22 @@
 //! or no event occurs for long; a stream ends with its key and with a drain; a slow client costs the cursor's
 //! bounded buffer.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, StreamExt as _};
+use axum::response::Response;
+use axum::response::sse::Event;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::stream_reader::{KEEPALIVE, RETRY, StreamReader};
 use crate::api::StreamPermit;
 use crate::api::http::error::ApiError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::service::{Cursor, Item, LogEntry, Principal, Resync, Services};
-
-/// The interval of keepalives: shorter than the usual timeouts of proxies.
-pub(in crate::api::http) const KEEPALIVE: Duration = Duration::from_secs(15);
-/// The delay before a client reconnects.
-pub(in crate::api::http) const RETRY: Duration = Duration::from_secs(2);
-/// Keeps nginx from buffering the stream.
-pub(in crate::api::http) static UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// The selected entries of a stream.
 pub struct Selection {
@@ -76,7 +66,7 @@ pub async fn open(
         next_keepalive,
         _permit: permit,
     };
-    Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
+    Ok(StreamReader::into_response(reader))
 }
 
 #[derive(Serialize)]
@@ -120,16 +110,7 @@ struct Reader {
     _permit: StreamPermit,
 }
 
-impl Reader {
-    fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        futures_util::stream::unfold(self, async |mut reader| {
-            let event = reader.next().await?;
-            Some((Ok(event), reader))
-        })
-        .fuse()
-    }
-
-    /// The next event; `None` when the stream ends.
+impl StreamReader for Reader {
     async fn next(&mut self) -> Option<Event> {
         if let Some(first) = self.first.take() {
             return Some(first);
@@ -166,7 +147,9 @@ impl Reader {
             }
         }
     }
+}
 
+impl Reader {
     /// When the key expires, if that is before the next keepalive.
     fn expiry(&self) -> Option<Instant> {
         let left = self.principal.expires_at?.since(self.services.now()).max(0);

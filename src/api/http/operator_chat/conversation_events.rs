@@ -1,15 +1,13 @@
 //! The native call for the chat log: by pages, or as a stream of server-sent events.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{Extension, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::response::sse::{Event, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
@@ -24,7 +22,7 @@ use crate::api::StreamPermit;
 use crate::api::http::ApiState;
 use crate::api::http::envelope::JsonBody;
 use crate::api::http::error::ApiError;
-use crate::api::http::events::{KEEPALIVE, LastEventId, RETRY, UNBUFFERED, accepts_stream, max_limit};
+use crate::api::http::events::{KEEPALIVE, LastEventId, RETRY, StreamReader, accepts_stream, max_limit};
 use crate::api::http::guard::Caller;
 use crate::api::http::input::{Alias, Query, Request};
 use crate::api::http::paging::LIMIT;
@@ -302,7 +300,7 @@ async fn open(
         next_keepalive: Instant::now() + KEEPALIVE,
         _permit: permit,
     };
-    Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
+    Ok(StreamReader::into_response(reader))
 }
 
 fn resync(event: Event, page: &ConversationEventPage, now: Millis) -> Event {
@@ -324,16 +322,7 @@ struct Reader {
     _permit: StreamPermit,
 }
 
-impl Reader {
-    fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        futures_util::stream::unfold(self, async |mut reader| {
-            let event = reader.next().await?;
-            Some((Ok(event), reader))
-        })
-        .fuse()
-    }
-
-    /// The next event; `None` when the stream ends.
+impl StreamReader for Reader {
     async fn next(&mut self) -> Option<Event> {
         let soft = self.services.tasks().soft().clone();
         loop {
@@ -359,7 +348,9 @@ impl Reader {
             }
         }
     }
+}
 
+impl Reader {
     fn is_valid(&self) -> bool {
         match &self.owner {
             StreamOwner::User(me) => self.chat.is_still_signed_in(me),
