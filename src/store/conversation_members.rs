@@ -5,10 +5,10 @@ use rusqlite::params;
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
-use crate::domain::operator_chat::room::{RoomRole, SMALL_ROOM_MEMBERS};
+use crate::domain::operator_chat::room::SMALL_ROOM_MEMBERS;
 
 impl Reader<'_> {
-    /// The unread messages of a member in a conversation.
+    /// The unread messages of a user in a direct conversation.
     ///
     /// # Errors
     /// When the store fails.
@@ -24,10 +24,14 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn unread_of_user(&self, user: UserPk) -> Result<i64, StoreError> {
-        self.number(
+        let mut unread = self.number(
             "SELECT CAST(sum(unread) AS BIGINT) FROM conversation_members WHERE user_pk = ?1",
             [user.0],
-        )
+        )?;
+        for room in self.room_ids_of(user)? {
+            unread += self.unread_in_room(room, user)?;
+        }
+        Ok(unread)
     }
 
     /// The conversations of a user with unread messages, and their number.
@@ -35,12 +39,17 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn unread_by_conversation(&self, user: UserPk) -> Result<Vec<(ConversationId, i64)>, StoreError> {
-        self.all(
-            "SELECT conversation_id, unread FROM conversation_members WHERE user_pk = ?1 AND unread > 0
-             ORDER BY conversation_id",
+        let mut unread = self.all(
+            "SELECT conversation_id, unread FROM conversation_members WHERE user_pk = ?1 AND unread > 0",
             [user.0],
             |row| Ok((ConversationId(row.get(0)?), row.get(1)?)),
-        )
+        )?;
+        for room in self.room_ids_of(user)? {
+            let count = self.unread_in_room(room, user)?;
+            unread.extend((count > 0).then_some((room, count)));
+        }
+        unread.sort_unstable();
+        Ok(unread)
     }
 
     /// The number of a user's conversations.
@@ -68,16 +77,11 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    pub(super) fn add_conversation_member(
-        &self,
-        id: ConversationId,
-        user: UserPk,
-        role: RoomRole,
-    ) -> Result<(), StoreError> {
+    pub(super) fn add_conversation_member(&self, id: ConversationId, user: UserPk) -> Result<(), StoreError> {
         self.run(
-            "INSERT INTO conversation_members (user_pk, conversation_id, role) VALUES (?1, ?2, ?3)
-             ON CONFLICT (user_pk, conversation_id) DO UPDATE SET role = excluded.role",
-            params![user.0, id.0, role.as_str()],
+            "INSERT INTO conversation_members (user_pk, conversation_id) VALUES (?1, ?2)
+             ON CONFLICT (user_pk, conversation_id) DO NOTHING",
+            [user.0, id.0],
         )?;
         Ok(())
     }
@@ -137,13 +141,15 @@ impl Tx<'_> {
     }
 
     /// Removes a conversation from a member's list until its next message. A negative number distinguishes it from one
-    /// that has no message yet.
+    /// that has no message yet; of a room it also says which message was the newest.
     ///
     /// # Errors
     /// When the store fails.
     pub fn remove_from_list(&self, id: ConversationId, user: UserPk) -> Result<(), StoreError> {
         self.run(
-            "UPDATE conversation_members SET activity = -1 WHERE user_pk = ?1 AND conversation_id = ?2",
+            "UPDATE conversation_members SET activity = -1 - CASE WHEN role IS NULL THEN 0 ELSE
+                 coalesce((SELECT last_message_id FROM conversations WHERE id = ?2), 0) END
+             WHERE user_pk = ?1 AND conversation_id = ?2",
             [user.0, id.0],
         )?;
         Ok(())

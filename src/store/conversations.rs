@@ -12,7 +12,7 @@ use crate::domain::operator_chat::conversation::{Conversation, ConversationKind,
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::inbox::DeviceChat;
 use crate::domain::operator_chat::message::ChatMessage;
-use crate::domain::operator_chat::room::{Room, RoomRole};
+use crate::domain::operator_chat::room::Room;
 use crate::domain::operator_chat::user::ChatUser;
 
 const DIRECT: &str = "direct";
@@ -20,8 +20,8 @@ const DEVICE: &str = "device";
 const ROOM: &str = "room";
 
 /// The columns that [`conversation`] reads.
-const COLUMNS: &str =
-    "id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, title, created_at";
+const COLUMNS: &str = "id, tenant, kind, low_user, high_user, device_id, chat_id, contact_user, title, members_version, \
+     created_at";
 
 /// A conversation in the list of one of its members.
 #[derive(Debug, Clone)]
@@ -49,10 +49,13 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM conversations WHERE id = ?1 AND deleted_at IS NULL");
-        let Some(mut found) = self.one(&sql, [id.0], conversation)? else { return Ok(None) };
+        let read = |row: &Row<'_>| Ok((conversation(row)?, row.get("members_version")?));
+        let Some((mut found, members_version)) = self.one(&sql, [id.0], read)? else { return Ok(None) };
         match &mut found.kind {
             ConversationKind::Direct(_) => {}
-            ConversationKind::Room(room) => **room = Room::new(room.title.take(), self.room_members(id)?),
+            ConversationKind::Room(room) => {
+                **room = Room::of_sorted(room.title.take(), self.room_members(id, members_version)?);
+            }
             ConversationKind::Device(chat) => chat.grants = self.inbox_grants(&chat.device)?,
         }
         Ok(Some(found))
@@ -178,7 +181,7 @@ impl Tx<'_> {
             params![tenant, DIRECT, low.0, high.0, now.0],
         )?);
         for member in pair.users() {
-            self.add_conversation_member(id, member, RoomRole::Member)?;
+            self.add_conversation_member(id, member)?;
         }
         let kind = ConversationKind::Direct(pair);
         Ok(Conversation { id, tenant: tenant.to_owned(), kind, created_at: now })
@@ -200,18 +203,22 @@ impl Tx<'_> {
         )?))
     }
 
-    /// Records a new message, which is then the newest of its conversation and unread by all other members.
+    /// Records a new message, which is then the newest of its conversation; in a direct one it is unread by the other
+    /// user.
     ///
     /// # Errors
     /// When the store fails.
     pub fn set_last_chat_message(
         &self,
-        id: ConversationId,
+        conversation: &Conversation,
         message: ChatMessageId,
         sender: UserPk,
     ) -> Result<(), StoreError> {
-        self.set_last_of_conversation(id, Some(message))?;
-        self.count_new_message(id, message, sender)
+        self.set_last_of_conversation(conversation.id, Some(message))?;
+        match conversation.kind {
+            ConversationKind::Direct(_) => self.count_new_message(conversation.id, message, sender),
+            ConversationKind::Room(_) | ConversationKind::Device(_) => Ok(()),
+        }
     }
 
     /// Records the newest message that is left after a deletion.
@@ -227,7 +234,7 @@ impl Tx<'_> {
         self.lower_conversation_activity(id, message)
     }
 
-    fn set_last_of_conversation(
+    pub(super) fn set_last_of_conversation(
         &self,
         id: ConversationId,
         message: Option<ChatMessageId>,

@@ -216,7 +216,7 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
             params![id.0, author.user.0, kind.as_str(), text, author.temp_id, at.0],
         )?);
-        self.set_last_chat_message(id, message, author.user)?;
+        self.set_last_of_conversation(id, Some(message))?;
         Ok(ChatMessage {
             id: message,
             conversation: id,

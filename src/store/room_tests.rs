@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::chat_receipt_ranges::ReceiptOwner;
-use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
+use super::{Store, StoreError, StoreOptions, Synchronous, Tx, WriterObserver};
 use crate::domain::clock::Millis;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::message::{ChatMessageKind, MessageDraft};
@@ -29,22 +29,26 @@ fn open() -> (Store, TempDir) {
     (Store::open(dir.path(), options, Arc::new(NoObserver)).unwrap(), dir)
 }
 
+fn draft() -> MessageDraft {
+    MessageDraft {
+        kind: ChatMessageKind::Text,
+        content: "Hello".to_owned(),
+        attachment_url: None,
+        attachment_name: None,
+        temp_id: None,
+    }
+}
+
 /// A room of three users with messages of the first one.
 async fn room(store: &Store, messages: usize) -> ConversationId {
     let create = store.write::<_, StoreError, _>(move |tx| {
         let id = tx.create_room("desk", Some("Night shift"), NOW)?;
         let member = |user| RoomMember { user: UserPk(user), role: RoomRole::Member };
         tx.add_room_members(id, &[member(1), member(2), member(3)])?;
-        let draft = MessageDraft {
-            kind: ChatMessageKind::Text,
-            content: "Hello".to_owned(),
-            attachment_url: None,
-            attachment_name: None,
-            temp_id: None,
-        };
+        let draft = draft();
         for _ in 0..messages {
             let message = tx.add_chat_message(id, UserPk(1), &draft, None, NOW)?;
-            tx.set_last_chat_message(id, message.id, UserPk(1))?;
+            tx.set_last_of_conversation(id, Some(message.id))?;
         }
         Ok(id)
     });
@@ -84,18 +88,61 @@ async fn unread_counts_follow_messages_and_deletions() {
     let (store, _dir) = open();
     let id = room(&store, 3).await;
     let counts = store.write::<_, StoreError, _>(move |tx| {
+        let counts = |tx: &Tx<'_>| {
+            [1, 2, 3]
+                .map(|user| tx.unread_in_room(id, UserPk(user)))
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+        };
         tx.add_receipts(&read(id, 2), 1, 2, NOW)?;
-        tx.change_unread(id, UserPk(2), -2)?;
+        let before = counts(tx)?;
         for deleted in [1, 3] {
-            tx.count_deleted_message(id, ChatMessageId(deleted), UserPk(1))?;
             tx.delete_chat_message(ChatMessageId(deleted))?;
         }
-        [1, 2, 3]
-            .map(|user| tx.unread_in_conversation(id, UserPk(user)))
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()
+        let late = RoomMember { user: UserPk(4), role: RoomRole::Member };
+        tx.add_room_members(id, &[late])?;
+        Ok((before, counts(tx)?, tx.unread_in_room(id, late.user)?, tx.unread_of_user(UserPk(3))?))
     });
-    assert_eq!(counts.await.unwrap(), [0, 0, 1]);
+    assert_eq!(counts.await.unwrap(), (vec![0, 1, 3], vec![0, 0, 1], 0, 1));
+}
+
+#[tokio::test]
+async fn removed_room_is_listed_again_with_its_next_message() {
+    let (store, _dir) = open();
+    let id = room(&store, 2).await;
+    let listed = store.write::<_, StoreError, _>(move |tx| {
+        let listed = |tx: &Tx<'_>| Ok::<_, StoreError>(tx.rooms_of(UserPk(2), 10)?.len());
+        tx.remove_from_list(id, UserPk(2))?;
+        let (removed, of_other) = (listed(tx)?, tx.rooms_of(UserPk(3), 10)?.len());
+        let positions = tx.conversation_positions_of(UserPk(2), (i64::MAX, i64::MAX), 10)?.len();
+        let draft = draft();
+        let message = tx.add_chat_message(id, UserPk(1), &draft, None, NOW)?;
+        tx.set_last_of_conversation(id, Some(message.id))?;
+        Ok((removed, of_other, positions, listed(tx)?))
+    });
+    assert_eq!(listed.await.unwrap(), (0, 1, 0, 1));
+}
+
+#[tokio::test]
+async fn members_are_those_of_the_snapshot() {
+    let (store, _dir) = open();
+    let id = room(&store, 0).await;
+    let count = move |tx: &Tx<'_>| {
+        let found = tx.conversation(id)?;
+        Ok::<_, StoreError>(found.and_then(|found| found.room().map(|room| room.members().len())))
+    };
+    let failed = store.write::<(), StoreError, _>(move |tx| {
+        tx.remove_room_member(id, UserPk(3))?;
+        assert_eq!(count(tx)?, Some(2));
+        Err(StoreError::Unreadable("a failure after the change"))
+    });
+    assert!(failed.await.is_err());
+    let counts = store.write::<_, StoreError, _>(move |tx| {
+        let kept = count(tx)?;
+        tx.remove_room_member(id, UserPk(2))?;
+        Ok((kept, count(tx)?))
+    });
+    assert_eq!(counts.await.unwrap(), (Some(3), Some(2)));
 }
 
 #[tokio::test]

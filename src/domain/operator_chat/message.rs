@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::file::ChatFile;
 use super::ids::{ChatMessageId, ConversationId, UserPk};
 use super::inbox::DeviceChat;
+use super::room::{RoomMember, SMALL_ROOM_MEMBERS, role_in};
 use super::user::{ChatUser, UserProfile};
 use crate::domain::clock::Millis;
 use crate::domain::media::StoredMedia;
@@ -126,7 +127,7 @@ pub struct MessageView {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomMessage {
     /// The members of the room, in the order of their rows.
-    pub members: Arc<[UserPk]>,
+    pub members: Arc<[RoomMember]>,
     /// The readers in a small room, each with the time.
     pub readers: Vec<(ChatUser, Millis)>,
 }
@@ -169,10 +170,16 @@ pub struct InboxReaction {
 }
 
 impl RoomMessage {
+    /// Whether receipts go to the author only, and the first delivery counts for all.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.members.len() > SMALL_ROOM_MEMBERS
+    }
+
     /// Whether a user is a member of the room.
     #[must_use]
     pub fn has_member(&self, user: UserPk) -> bool {
-        self.members.binary_search(&user).is_ok()
+        role_in(&self.members, user).is_some()
     }
 }
 

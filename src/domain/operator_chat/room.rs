@@ -1,6 +1,7 @@
 //! Rooms: conversations of many users with a title. An owner changes the room; every member reads and writes.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -99,7 +100,7 @@ pub struct NamedMember {
 pub struct Room {
     /// The title, if it has one.
     pub title: Option<String>,
-    members: Vec<RoomMember>,
+    members: Arc<[RoomMember]>,
 }
 
 impl Room {
@@ -107,12 +108,18 @@ impl Room {
     #[must_use]
     pub fn new(title: Option<String>, mut members: Vec<RoomMember>) -> Self {
         members.sort_by_key(|member| member.user);
+        Self { title, members: members.into() }
+    }
+
+    /// A room with members that are in the order of their rows.
+    #[must_use]
+    pub fn of_sorted(title: Option<String>, members: Arc<[RoomMember]>) -> Self {
         Self { title, members }
     }
 
     /// The members, in the order of their rows.
     #[must_use]
-    pub fn members(&self) -> &[RoomMember] {
+    pub fn members(&self) -> &Arc<[RoomMember]> {
         &self.members
     }
 
@@ -125,8 +132,7 @@ impl Room {
     /// The role of a user; `None` for others.
     #[must_use]
     pub fn role_of(&self, user: UserPk) -> Option<RoomRole> {
-        let index = self.members.binary_search_by_key(&user, |member| member.user).ok()?;
-        Some(self.members[index].role)
+        role_in(&self.members, user)
     }
 
     /// The member who becomes the owner when `leaving` leaves: the one with the lowest row, if no other owner is left.
@@ -136,6 +142,13 @@ impl Room {
         let has_owner = others.clone().any(|member| member.role == RoomRole::Owner);
         others.next().filter(|_| !has_owner).map(|member| member.user)
     }
+}
+
+/// The role of a user among members in the order of their rows; `None` for others.
+#[must_use]
+pub fn role_in(members: &[RoomMember], user: UserPk) -> Option<RoomRole> {
+    let index = members.binary_search_by_key(&user, |member| member.user).ok()?;
+    Some(members[index].role)
 }
 
 #[cfg(test)]

@@ -397,14 +397,8 @@ pub(super) fn conversation_view(
     links: &LinkBase,
 ) -> Result<ConversationView, StoreError> {
     if let Some(room) = conversation.room() {
-        let unread = store.unread_in_conversation(conversation.id, me.pk)?;
-        let listed = ListedRoom {
-            id: conversation.id,
-            title: room.title.clone(),
-            members: i64::try_from(room.members().len()).unwrap_or(i64::MAX),
-            unread,
-            created_at: conversation.created_at,
-        };
+        let (id, created_at) = (conversation.id, conversation.created_at);
+        let listed = ListedRoom { id, title: room.title.clone(), created_at };
         return room_view(store, listed, me.pk, links);
     }
     let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();

@@ -76,6 +76,9 @@ impl OperatorChat {
             // Of a message to a large room only the first delivery is recorded.
             let deliveries: Vec<_> =
                 deliveries.into_iter().filter(|one| !delivered.contains(&one.message)).collect();
+            if deliveries.is_empty() {
+                continue;
+            }
             let recorded = self.store.write_patiently::<_, StoreError, _>(move |tx| {
                 let (mut conversations, mut of_large_rooms) = (HashMap::new(), HashSet::new());
                 for delivery in &deliveries {

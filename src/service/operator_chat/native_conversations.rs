@@ -333,12 +333,16 @@ pub(super) fn native_conversation(
         participants.extend(store.chat_user_by_pk(user)?.filter(|user| Some(user.pk) != me));
     }
     let newest: Vec<_> = store.newest_chat_message(conversation.id)?.into_iter().collect();
-    let unread = |me: UserPk| store.unread_in_conversation(conversation.id, me);
+    let unread = |me: UserPk| match room.is_some() {
+        true => store.unread_in_room(conversation.id, me),
+        false => store.unread_in_conversation(conversation.id, me),
+    };
+    let unread = me.map_or(Ok(None), |me| unread(me).map(Some))?;
     Ok(NativeConversation::OfUsers(Box::new(UserConversation {
         id: conversation.id,
         room,
         participants,
-        unread: me.map_or(Ok(None), |me| unread(me).map(Some))?,
+        unread,
         last_message: message_views(store, conversation, newest, links)?.pop(),
         created_at: conversation.created_at,
     })))

@@ -9,7 +9,7 @@ use crate::domain::operator_chat::conversation::ConversationView;
 use crate::domain::operator_chat::ids::{ChatMessageId, ConversationId, UserPk};
 use crate::domain::operator_chat::message::{ChatMessage, MessageView, RoomMessage};
 use crate::domain::operator_chat::receipts::{ReceiptLevel, ReceiptRanges};
-use crate::domain::operator_chat::room::{Room, SMALL_ROOM_MEMBERS};
+use crate::domain::operator_chat::room::{Room, RoomMember, SMALL_ROOM_MEMBERS};
 use crate::domain::operator_chat::user::ChatUser;
 use crate::service::media::links::LinkBase;
 use crate::store::chat_receipt_ranges::ReceiptOwner;
@@ -51,7 +51,7 @@ pub(super) fn room_view(
         title: room.title,
         participants: members.into_iter().map(|member| member.user).filter(|user| user.pk != me).collect(),
         last_message,
-        unread: room.unread,
+        unread: store.unread_in_room(room.id, me)?,
         created_at: Some(room.created_at),
     })
 }
@@ -64,14 +64,14 @@ pub(super) fn room_message_views(
     messages: Vec<ChatMessage>,
     links: &LinkBase,
 ) -> Result<Vec<MessageView>, StoreError> {
-    let members: Arc<[UserPk]> = room.members().iter().map(|member| member.user).collect();
+    let members = room.members();
     let ids = || messages.iter().map(|message| message.id.0);
     let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
     let receipts = match room.is_small() {
-        true => member_receipts(store, id, &members, first, last)?,
+        true => member_receipts(store, id, members, first, last)?,
         false => Vec::new(),
     };
-    let mut views = authored_views(store, &members, messages, links)?;
+    let mut views = authored_views(store, members, messages, links)?;
     for view in views.iter_mut().filter(|_| room.is_small()) {
         add_receipts(view, &receipts);
     }
@@ -80,7 +80,7 @@ pub(super) fn room_message_views(
 
 fn authored_views(
     store: &Reader<'_>,
-    members: &Arc<[UserPk]>,
+    members: &Arc<[RoomMember]>,
     messages: Vec<ChatMessage>,
     links: &LinkBase,
 ) -> Result<Vec<MessageView>, StoreError> {
@@ -112,12 +112,12 @@ fn authored_views(
 fn member_receipts(
     store: &Reader<'_>,
     conversation: ConversationId,
-    members: &[UserPk],
+    members: &[RoomMember],
     first: i64,
     last: i64,
 ) -> Result<Vec<MemberReceipts>, StoreError> {
     let mut receipts = Vec::with_capacity(members.len());
-    for user in members.iter().copied() {
+    for user in members.iter().map(|member| member.user) {
         let owner = |level| ReceiptOwner { conversation, user, level };
         let about = store.chat_user_by_pk(user)?.ok_or(StoreError::Unreadable("member of a room"))?;
         receipts.push(MemberReceipts {

@@ -159,7 +159,7 @@ fn store_message(
     let previous = tx.newest_chat_message(conversation.id)?;
     let created_at = previous.map_or(now, |previous| previous.created_at.max(now));
     let message = tx.add_chat_message(conversation.id, me, draft, file, created_at)?;
-    tx.set_last_chat_message(conversation.id, message.id, me)?;
+    tx.set_last_chat_message(conversation, message.id, me)?;
     if let Some(temp_id) = &draft.temp_id {
         tx.record_temp_id(me, conversation.id, temp_id, (message.id, now), now.plus(-DAY_MS))?;
     }

@@ -23,7 +23,7 @@ pub(super) fn store_welcome(
         temp_id: None,
     };
     let message = tx.add_chat_message(conversation.id, sender, &welcome, None, now)?.id;
-    tx.set_last_chat_message(conversation.id, message, sender)?;
+    tx.set_last_chat_message(conversation, message, sender)?;
     let entry = ChatLogEntry::Message { conversation: conversation.id.0, message: message.0, origin: None };
     tx.append_chat_event(&entry, now)?;
     Ok(())

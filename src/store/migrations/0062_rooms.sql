@@ -1,11 +1,15 @@
 -- Rooms: conversations with a title and many members. A deleted one has no members, and loses its messages in steps.
 ALTER TABLE conversations ADD COLUMN title TEXT;
 ALTER TABLE conversations ADD COLUMN member_count INTEGER NOT NULL DEFAULT 0;  -- of a room
+ALTER TABLE conversations ADD COLUMN members_version INTEGER NOT NULL DEFAULT 0;  -- a new random number with each change of the members
 ALTER TABLE conversations ADD COLUMN deleted_at INTEGER;
 CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL;
 -- Lists of an API key that is for all devices.
 CREATE INDEX conversations_of_users ON conversations (last_message_id, id) WHERE device_id IS NULL;
-ALTER TABLE conversation_members ADD COLUMN role TEXT NOT NULL DEFAULT 'member';
+-- Of a room: owner or member. Its members have neither an unread count nor an activity, so that a message costs the same
+-- in each room; a negative activity is the newest message when the member removed the room from the list, less than -1.
+ALTER TABLE conversation_members ADD COLUMN role TEXT;
+CREATE INDEX conversation_members_of_rooms ON conversation_members (user_pk, conversation_id) WHERE role IS NOT NULL;
 
 -- Up to and including this message a member has receipts for everything, so that a mark does not read earlier ranges.
 CREATE TABLE chat_receipts_through (

@@ -15,6 +15,7 @@ use crate::domain::operator_chat::event::ChatEvent;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::log_offset::LogOffset;
 use crate::domain::operator_chat::message::MessageView;
+use crate::domain::operator_chat::room::RoomMember;
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
 
@@ -25,6 +26,8 @@ pub(super) struct EventPackets<'a> {
     /// Whether a `namespace` socket gets an echo of a message with a `tempId`.
     has_echo: bool,
     shared: Option<Packets>,
+    /// The events that all joined sockets of the `root` and of the `namespace` dialect get.
+    joined: [Option<Arc<[LoggedPacket]>>; 2],
     root: HashMap<UserPk, Arc<Packet>>,
     underscore: HashMap<UserPk, Arc<Packet>>,
     namespace: Option<Arc<Packet>>,
@@ -41,7 +44,7 @@ pub(super) enum Audience {
     /// Those of up to two users.
     Users([Option<UserPk>; 2]),
     /// Those of the members of a room.
-    Members(Arc<[UserPk]>),
+    Members(Arc<[RoomMember]>),
     /// Of those that joined, the ones of these users only.
     JoinedOf(Vec<UserPk>),
     /// All: access to an inbox is checked for each socket.
@@ -55,6 +58,7 @@ impl<'a> EventPackets<'a> {
             event,
             has_echo,
             shared: None,
+            joined: [None, None],
             root: HashMap::new(),
             underscore: HashMap::new(),
             namespace: None,
@@ -113,8 +117,30 @@ impl<'a> EventPackets<'a> {
     }
 
     /// The events of a socket, in their order.
-    pub(super) fn of(&mut self, session: &ChatSession, is_joined: bool) -> Vec<LoggedPacket> {
+    pub(super) fn of(&mut self, session: &ChatSession, is_joined: bool) -> Arc<[LoggedPacket]> {
         let is_origin = self.origin() == Some(session.number);
+        if is_joined && !is_origin && self.is_same_for_joined(session) {
+            let slot = usize::from(session.dialect == Dialect::Namespace);
+            if let Some(known) = &self.joined[slot] {
+                return known.clone();
+            }
+            let made = self.logged(session, true, false);
+            self.joined[slot] = Some(made.clone());
+            return made;
+        }
+        self.logged(session, is_joined, is_origin)
+    }
+
+    /// Whether each joined socket of the dialect but the sending one gets the same events: those of a message between
+    /// users, for its participants.
+    fn is_same_for_joined(&self, session: &ChatSession) -> bool {
+        let (ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view)) = self.event else { return false };
+        session.dialect != Dialect::Underscore
+            && view.inbox.is_none()
+            && view.room.as_ref().is_none_or(|room| room.has_member(session.signed_in.user.pk))
+    }
+
+    fn logged(&mut self, session: &ChatSession, is_joined: bool, is_origin: bool) -> Arc<[LoggedPacket]> {
         let packets = self.packets(&session.signed_in.user, session.dialect, is_joined, is_origin);
         let message = match self.event {
             ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) if is_joined => Some(view.message.id),

@@ -120,9 +120,11 @@ async fn emit_event(
         Some(id) => rooms.get(&id).is_some_and(|joined_after| *joined_after < seq),
         None => false,
     };
-    for logged in packets.of(&connected.session, is_joined) {
-        match emit_waiting(connected, &logged).await {
-            Emission::Emitted => record_delivery(state, event, connected, &logged),
+    for logged in packets.of(&connected.session, is_joined).iter() {
+        match emit_waiting(connected, logged).await {
+            Emission::Emitted => {
+                record_delivery(state, event, connected, logged);
+            }
             Emission::Full => return false,
             Emission::Held | Emission::Skipped | Emission::Lost => {}
         }

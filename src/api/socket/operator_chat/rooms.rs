@@ -13,6 +13,7 @@ use super::packet::Packet;
 use super::session::ChatSession;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
+use crate::domain::operator_chat::room::role_in;
 use crate::domain::operator_chat::user::ChatUser;
 
 /// A connected socket.
@@ -105,10 +106,22 @@ impl Rooms {
                 };
                 concerned.filter(|(number, _)| is_of(number)).filter_map(select).collect()
             }
-            Audience::Members(users) => {
-                let numbers = users.iter().filter_map(|user| table.of_user.get(user)).flatten();
-                let others = numbers.filter(|number| !is_joined(number)).map(|number| (number, false));
-                concerned.chain(others).filter_map(select).collect()
+            Audience::Members(members) => {
+                let mut selected: Vec<_> = concerned.filter_map(select).collect();
+                let others = table.sockets.len() - selected.len();
+                if others > 0 && others < members.len() {
+                    let is_other = |(number, socket): &(&u64, &ConnectedSocket)| {
+                        !is_joined(number) && role_in(&members, socket.user().pk).is_some()
+                    };
+                    let others = table.sockets.iter().filter(is_other);
+                    selected.extend(others.map(|(_, socket)| (socket.clone(), false)));
+                } else if others > 0 {
+                    let numbers =
+                        members.iter().filter_map(|member| table.of_user.get(&member.user)).flatten();
+                    let others = numbers.filter(|number| !is_joined(number)).map(|number| (number, false));
+                    selected.extend(others.filter_map(select));
+                }
+                selected
             }
             Audience::Users([first, second]) => {
                 let users = [first, second.filter(|second| Some(*second) != first)];

@@ -102,15 +102,17 @@ fn route(state: &ChatState, seq: i64, event: &ChatEvent) {
         sockets.sort_by_key(|(socket, _)| Some(socket.session.number) != origin);
     }
     let holder = upload_holder(state, event);
+    // In a large room the first delivery counts for all.
+    let mut is_delivered = false;
     for (socket, is_joined) in &sockets {
         if underscore::is_held(&socket.session, holder) {
             socket.session.skip(seq);
             continue;
         }
-        for logged in packets.of(&socket.session, *is_joined) {
-            let emission = socket.session.emit_logged(&socket.socket, &logged);
-            if emission == Emission::Emitted {
-                record_delivery(state, event, socket, &logged);
+        for logged in packets.of(&socket.session, *is_joined).iter() {
+            let emission = socket.session.emit_logged(&socket.socket, logged);
+            if emission == Emission::Emitted && !is_delivered {
+                is_delivered = record_delivery(state, event, socket, logged) && is_to_large_room(event);
             }
         }
     }
@@ -124,22 +126,34 @@ pub(super) fn upload_holder(state: &ChatState, event: &ChatEvent) -> Option<User
     }
 }
 
-/// Records that a message left the buffer of a recipient's socket.
+/// Whether an event is a message to a large room.
+fn is_to_large_room(event: &ChatEvent) -> bool {
+    match event {
+        ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view) => {
+            view.room.as_ref().is_some_and(|room| room.is_large())
+        }
+        _ => false,
+    }
+}
+
+/// Records that a message left the buffer of a recipient's socket; `false` for anything else.
 pub(super) fn record_delivery(
     state: &ChatState,
     event: &ChatEvent,
     socket: &ConnectedSocket,
     logged: &LoggedPacket,
-) {
+) -> bool {
     let (ChatEvent::Message { view, .. } | ChatEvent::Uploaded(view), Some(message)) =
         (event, logged.message)
     else {
-        return;
+        return false;
     };
     let (conversation, recipient) = (view.message.conversation, socket.user().pk);
-    if view.inbox.is_none() && recipient != view.message.sender {
+    let is_received = view.inbox.is_none() && recipient != view.message.sender;
+    if is_received {
         state.chat.delivered(Delivery { conversation, message, recipient });
     }
+    is_received
 }
 
 /// Sockets of users without access leave the conversations.
