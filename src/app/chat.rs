@@ -11,11 +11,12 @@ use crate::domain::operator_chat::assignment::AutoAssignment;
 use crate::domain::operator_chat::dialect::Dialect;
 use crate::domain::operator_chat::inbox::{InboxSettings, NetworkReadMarks};
 use crate::domain::operator_chat::send_rate::SendLimits;
+use crate::domain::operator_chat::user::PLAIN_TENANT;
 use crate::domain::operator_chat::visibility::{DirectoryRule, DirectoryRules, RoleSet};
 use crate::service::AccessTokens;
 use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::service::operator_chat::{
-    AuthjsKey, ChatLimits, ChatParts, ClaimNames, Identities, IdentityKey, IdentityProvider, PLAIN_TENANT,
+    AuthjsKey, ChatLimits, ChatParts, ClaimNames, Identities, IdentityKey, IdentityProvider,
 };
 use crate::settings::{
     AssignMode, ChatDialect, ChatSettings, DirectorySettings, EchoMode, IdentitySettings, ReadMode, Settings,

@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::secret::Secret;
 use super::{ServerSettings, validate};
+use crate::domain::operator_chat::user::PLAIN_TENANT;
 
 /// Maximum identity providers.
 const MAX_IDENTITIES: usize = 100;
@@ -14,8 +15,6 @@ const MAX_IDENTITIES: usize = 100;
 const SECRET_MIN_BYTES: usize = 32;
 /// Maximum bytes of the name of a session cookie.
 const COOKIE_NAME_MAX_BYTES: usize = 128;
-/// The tenant of users who sign in without proof.
-const PLAIN: &str = "plain";
 /// The Socket.IO paths of chat.
 pub const CHAT_SOCKET_PATHS: [&str; 2] = ["/socket.io", "/api/socket"];
 /// Secrets from documentation, which are public and therefore rejected.
@@ -289,7 +288,7 @@ impl ChatSettings {
     pub(super) fn directory_contradiction(&self) -> Option<String> {
         let is_known = |name: &str| {
             self.identities.iter().any(|identity| identity.name == name)
-                || (self.allow_plain_tokens && name == PLAIN)
+                || (self.allow_plain_tokens && name == PLAIN_TENANT)
         };
         let unknown = self.directory.iter().find(|rule| self.enabled && !is_known(&rule.identity))?;
         Some(format!("names the identity {:?}, which chat.identities does not have", unknown.identity))
@@ -370,7 +369,7 @@ pub(super) fn check_identities(items: &[Value]) -> Result<(), String> {
         if identity.name.is_empty() || identity.name.len() > 64 || !identity.name.bytes().all(plain) {
             return Err(wrong("name must be 1 to 64 letters, digits, _ or -"));
         }
-        if identity.name == PLAIN {
+        if identity.name == PLAIN_TENANT {
             return Err(wrong("name must not be plain, the tenant of chat.allow_plain_tokens"));
         }
         if !names.insert(identity.name.clone()) {

@@ -5,7 +5,9 @@ use crate::domain::clock::Millis;
 
 /// The tenant of contacts and of other systems that write as the device; no identity provider has this name.
 pub const CONTACTS: &str = "";
-/// The id, in that tenant, of the author of system messages.
+/// The tenant of users who sign in without proof, for development.
+pub const PLAIN_TENANT: &str = "plain";
+/// The id, in the tenant of contacts, of the author of system messages.
 pub const DAEMON: &str = "system";
 /// Longest name, picture address, email or role that is stored, in characters.
 pub const PROFILE_MAX_CHARS: usize = 500;

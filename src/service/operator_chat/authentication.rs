@@ -42,9 +42,6 @@ pub struct IdentityProvider {
     pub fingerprint: [u8; 32],
 }
 
-/// The tenant of users who sign in without proof, for development.
-pub const PLAIN_TENANT: &str = "plain";
-
 /// The kind of key that verifies the tokens of an identity provider.
 pub enum IdentityKey {
     /// A shared secret or published keys: signed JSON Web Tokens.

@@ -64,7 +64,7 @@ mod views;
 mod welcome;
 
 pub use assignment::NamedAssignment;
-pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, PLAIN_TENANT, SignedIn};
+pub use authentication::{ChatAuthError, ClaimNames, IdentityKey, IdentityProvider, SignedIn};
 pub use conversation_events::{ConversationEventPage, ConversationWebhookEvent};
 pub use conversations::{JoinedConversation, MessageListPage, MessageListRequest};
 pub use error::ChatError;

@@ -73,6 +73,20 @@ impl Rooms {
         self.table.lock().position
     }
 
+    /// Whether any socket is connected.
+    pub(super) fn has_sockets(&self) -> bool {
+        !self.table.lock().sockets.is_empty()
+    }
+
+    /// Moves the position over entries that were not read; `false` if a socket is connected, which may need them.
+    pub(super) fn pass_without_sockets(&self, position: i64) -> bool {
+        let mut table = self.table.lock();
+        if table.sockets.is_empty() {
+            table.position = table.position.max(position);
+        }
+        table.sockets.is_empty()
+    }
+
     /// Moves the position over entries without an event.
     pub(super) fn pass(&self, position: i64) {
         let mut table = self.table.lock();

@@ -16,7 +16,7 @@ use super::typing::{emit_typing, emit_typing_stops};
 use super::{ChatState, membership, underscore};
 use crate::domain::operator_chat::app_event::{AppEvent, AppEventTarget};
 use crate::domain::operator_chat::conversation::Conversation;
-use crate::domain::operator_chat::event::ChatEvent;
+use crate::domain::operator_chat::event::{ChatEvent, ChatLogEntry};
 use crate::domain::operator_chat::ids::{ConversationId, UserPk};
 use crate::domain::operator_chat::user::ChatUser;
 use crate::domain::operator_chat::visibility::sees_conversation;
@@ -66,23 +66,44 @@ async fn until_due(state: &ChatState) {
     sleep(Duration::from_millis(left.max(1)).min(LONGEST_SLEEP)).await;
 }
 
-/// Emits all entries after a position, and returns the position of the last one.
+/// Emits all entries after a position, and returns the position of the last one. Without a socket only entries about
+/// uploads are read.
 async fn route_log(state: &ChatState, mut position: i64) -> i64 {
     loop {
-        match state.chat.events_after(position, |_| true).await {
-            Ok((events, last)) => {
-                events.iter().for_each(|(seq, event)| route(state, *seq, event));
-                state.rooms.pass(last);
-                if last == position {
-                    return position;
-                }
-                position = last;
-            }
+        let has_sockets = state.rooms.has_sockets();
+        let is_needed = move |entry: &ChatLogEntry| {
+            has_sockets || matches!(entry, ChatLogEntry::Uploaded { .. } | ChatLogEntry::Deleted { .. })
+        };
+        let (events, last) = match state.chat.events_after(position, is_needed).await {
+            Ok(page) => page,
             Err(error) => {
                 tracing::warn!(%error, "chat log unreadable, retrying");
                 sleep(RETRY).await;
+                continue;
             }
+        };
+        if has_sockets {
+            events.iter().for_each(|(seq, event)| route(state, *seq, event));
+            state.rooms.pass(last);
+        } else if state.rooms.pass_without_sockets(last) {
+            events.iter().for_each(|(_, event)| follow_upload(state, event));
+        } else {
+            // A socket has connected meanwhile, and gets the entries after its position.
+            continue;
         }
+        if last == position {
+            return position;
+        }
+        position = last;
+    }
+}
+
+/// An uploaded message is held until its uploader announces it.
+fn follow_upload(state: &ChatState, event: &ChatEvent) {
+    match event {
+        ChatEvent::Uploaded(view) => state.chat.hold_upload(view),
+        ChatEvent::Deleted { message, .. } => state.chat.drop_upload(*message),
+        _ => {}
     }
 }
 
@@ -91,9 +112,7 @@ fn route(state: &ChatState, seq: i64, event: &ChatEvent) {
     match event {
         ChatEvent::InboxAccess(conversations) => remove_users(state, conversations),
         ChatEvent::MembersRemoved { conversation, users } => remove_members(state, *conversation, users),
-        ChatEvent::Uploaded(view) => state.chat.hold_upload(view),
-        ChatEvent::Deleted { message, .. } => state.chat.drop_upload(*message),
-        _ => {}
+        _ => follow_upload(state, event),
     }
     let mut packets = EventPackets::new(seq, event, state.chat.has_namespace_echo());
     let mut sockets = state.rooms.route(seq, packets.conversation(), packets.audience());
