@@ -35,6 +35,11 @@ pub async fn run(context: &Context, figures: &mut Figures) {
         sends(context, figures).await;
         incoming(context, figures).await;
     }
+    for (dividend, divisor) in
+        [(ROOM, DEVICE), (ROOM, Target::NodeRoom.name()), (DIRECT, DEVICE), (BRIDGED, DEVICE)]
+    {
+        figures.ratio(dividend, divisor);
+    }
     figures.note(format!(
         "{} users with one socket each in one room, or as many sockets of one device, which get two frames for each message. \
          `Node room` stores and counts the same rows in plain Node.",
