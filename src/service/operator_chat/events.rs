@@ -120,6 +120,27 @@ pub(super) fn event_of(
     })
 }
 
+/// The messages of members of a group. Those of colleagues have the receipts of the network only.
+fn messages_of_contacts(
+    store: &Reader<'_>,
+    authored: &AuthoredMessages,
+    limit: usize,
+) -> Result<Vec<ChatMessageId>, StoreError> {
+    let mut contacts: HashMap<UserPk, bool> = HashMap::new();
+    let mut messages = Vec::new();
+    for (author, message) in store.chat_message_authors(authored, limit)? {
+        let is_contact = match contacts.get(&author) {
+            Some(known) => *known,
+            None => {
+                let found = store.chat_user_by_pk(author)?;
+                *contacts.entry(author).or_insert(found.is_some_and(|user| user.is_contact()))
+            }
+        };
+        messages.extend(is_contact.then_some(message));
+    }
+    Ok(messages)
+}
+
 fn receipts(
     store: &Reader<'_>,
     logged: &LoggedReceipts,
@@ -150,10 +171,15 @@ fn receipts(
         }
         return Ok(Some(ChatEvent::RoomReceipts { level, conversation, by_author, by: Box::new(by), at }));
     }
+    let is_group = conversation.device_chat().is_some_and(|chat| chat.chat.is_group());
     let mut messages = Vec::new();
     for range in logged.ranges.iter().rev() {
         let left = MAX_NAMED.saturating_sub(messages.len());
-        messages.extend(store.chat_message_ids_from(&authored(*range), left)?);
+        let found = authored(*range);
+        messages.extend(match is_group {
+            true => messages_of_contacts(store, &found, left)?,
+            false => store.chat_message_ids_from(&found, left)?,
+        });
     }
     messages.sort();
     Ok(Some(ChatEvent::Receipts { level, conversation, messages, by: Box::new(by), at }))

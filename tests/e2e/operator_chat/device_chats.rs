@@ -70,6 +70,20 @@ async fn group_is_one_conversation_of_its_members() {
         sent.iter().any(|one| one["body"] == "Thanks" && one.to_string().contains(CREW)).then_some(())
     })
     .await;
+    let reply = sent["message"]["id"].clone();
+    rest(&app, &token("cleo"), "POST", &format!("/api/v1/conversations/{id}/read"), Some(json!({})))
+        .await
+        .ok();
+    let read = loop {
+        let read = bela.payload("messages:read").await;
+        if read["readBy"] == "cleo" {
+            break read["messageIds"].as_array().unwrap().clone();
+        }
+    };
+    assert!(
+        !read.is_empty() && !read.contains(&reply),
+        "a colleague's receipt is for messages of the group's members"
+    );
     app.incoming("shop", BEN, "In private").await;
     let direct = app
         .wait_until("the conversation of the member", async || {

@@ -8,6 +8,7 @@ export type InboxConversation = Schemas["InboxConversation"];
 type ChatMessage = Schemas["ChatMessage"];
 
 const PAGE = 100;
+const REOPEN_MS = 15_000;
 /** Events of the chat log that change what is shown. */
 const EVENTS = ["conversation:created", "conversation:assigned", "conversation:closed", "conversation:opened", "conversation:note", "chat:message", "chat:message_deleted"];
 
@@ -20,6 +21,7 @@ export class Inbox {
   readonly #lines = new InboxLines();
   #older: string | undefined;
   #source: EventSource | undefined;
+  #reopening: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly deviceId: string,
@@ -29,16 +31,25 @@ export class Inbox {
   /** Follows the chat log; returns how to stop. Nothing is asked while operator chat is off. */
   follow(): () => void {
     if (!session.value?.server.operatorChat || !allows("chat:read")) return () => undefined;
-    // The stream is open before the first page is read, so that no change is missed in between.
+    this.#open();
+    return () => {
+      clearTimeout(this.#reopening);
+      this.#source?.close();
+      this.#source = undefined;
+    };
+  }
+
+  /** Opens the stream before the first page is read, so that no change is missed in between. */
+  #open(): void {
     const source = new EventSource(`${basePath}/api/v1/conversations/events`);
     this.#source = source;
     source.addEventListener("resync", () => void this.load());
     for (const name of EVENTS) source.addEventListener(name, (event) => this.#apply(name, event));
+    source.addEventListener("error", () => {
+      // A refused stream, such as one too many, does not reconnect by itself.
+      if (source.readyState === EventSource.CLOSED) this.#reopening = setTimeout(() => this.#open(), REOPEN_MS);
+    });
     void this.load();
-    return () => {
-      source.close();
-      this.#source = undefined;
-    };
   }
 
   async load(): Promise<void> {
