@@ -264,6 +264,21 @@ mod tests {
             query: "SELECT id || ' ' || attachment_url || ' ' || coalesce(file_id, 'no file') FROM chat_messages",
             after: &["7 https://example.com/a.pdf no file"],
         },
+        MigrationCase {
+            migration: "0062",
+            before: "INSERT INTO conversations (id, tenant, kind, low_user, high_user, created_at) VALUES (7, 'desk', 'direct', 1, 2, 1);
+                INSERT INTO conversation_members (user_pk, conversation_id, unread, activity) VALUES (1, 7, 3, 9), (2, 7, 0, 9);",
+            query: "SELECT user_pk || ' ' || unread || ' ' || activity || ' ' || coalesce(role, 'no role') FROM conversation_members
+                ORDER BY user_pk",
+            after: &["1 3 9 no role", "2 0 9 no role"],
+        },
+        MigrationCase {
+            migration: "0063",
+            before: "INSERT INTO conversations (id, tenant, kind, device_id, chat_id, contact_user, created_at)
+                VALUES (7, '', 'device', 'shop', '15550100001@c.us', 12, 1), (8, '', 'device', 'shop', '15550100002@c.us', NULL, 1);",
+            query: "SELECT device_id || ' ' || jid || ' ' || user_pk FROM device_contacts",
+            after: &["shop 15550100001@c.us 12"],
+        },
     ];
 
     /// The number of migrations before this one; the files are applied in the order of their names.

@@ -7,4 +7,5 @@ CREATE TABLE device_contacts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX device_contacts_by_user ON device_contacts (user_pk);
 INSERT INTO device_contacts (device_id, jid, user_pk)
-    SELECT device_id, chat_id, contact_user FROM conversations WHERE device_id IS NOT NULL;
+    SELECT device_id, chat_id, contact_user FROM conversations
+    WHERE device_id IS NOT NULL AND chat_id IS NOT NULL AND contact_user IS NOT NULL;
